@@ -1,0 +1,154 @@
+/* XDG directories and our own programs. */
+#include "base/paths.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef CLW_BINDIR
+#define CLW_BINDIR "/usr/bin"
+#endif
+
+static enum clw_err make_dirs(const char *path, struct clw_error *err)
+{
+    char *copy = mem_strdup(path);
+    for (char *p = copy + 1;; p++) {
+        if (*p && *p != '/')
+            continue;
+        char end = *p;
+        *p = '\0';
+        if (mkdir(copy, 0700) && errno != EEXIST) {
+            enum clw_err code = clw_fail(err, CLW_IO, "make it writable, or point the XDG variable elsewhere",
+                "cannot make the folder %s: %s", copy, strerror(errno));
+            free(copy);
+            return code;
+        }
+        *p = end;
+        if (!end)
+            break;
+    }
+    free(copy);
+    return CLW_OK;
+}
+
+static enum clw_err under(char *dir, const char *name, char **path, struct clw_error *err)
+{
+    enum clw_err code = make_dirs(dir, err);
+    *path = NULL;
+    if (!code && name) {
+        *path = mem_printf("%s/%s", dir, name);
+        free(dir);
+    } else if (!code) {
+        *path = dir;
+    } else {
+        free(dir);
+    }
+    return code;
+}
+
+static enum clw_err xdg(
+    const char *variable, const char *fallback, const char *name, char **path, struct clw_error *err)
+{
+    const char *value = getenv(variable), *home = getenv("HOME");
+    if (value && *value == '/')
+        return under(mem_printf("%s/clowder", value), name, path, err);
+    if (home && *home == '/')
+        return under(mem_printf("%s/%s/clowder", home, fallback), name, path, err);
+    *path = NULL;
+    return clw_fail(err, CLW_USAGE, "set HOME", "neither %s nor HOME names a folder", variable);
+}
+
+enum clw_err paths_data(const char *name, char **path, struct clw_error *err)
+{
+    return xdg("XDG_DATA_HOME", ".local/share", name, path, err);
+}
+
+enum clw_err paths_state(const char *name, char **path, struct clw_error *err)
+{
+    return xdg("XDG_STATE_HOME", ".local/state", name, path, err);
+}
+
+enum clw_err paths_cache(const char *name, char **path, struct clw_error *err)
+{
+    return xdg("XDG_CACHE_HOME", ".cache", name, path, err);
+}
+
+enum clw_err paths_config(const char *name, char **path, struct clw_error *err)
+{
+    return xdg("XDG_CONFIG_HOME", ".config", name, path, err);
+}
+
+/* Sockets live here, so the folder must be ours alone: in /tmp somebody else may have made it first. */
+static enum clw_err check_private(const char *dir, struct clw_error *err)
+{
+    struct stat st;
+    if (lstat(dir, &st))
+        return clw_fail(err, CLW_IO, NULL, "cannot look at %s: %s", dir, strerror(errno));
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+        return clw_fail(err, CLW_REFUSED, "remove it, or set XDG_RUNTIME_DIR to a folder of your own",
+            "%s is not a folder that belongs to you", dir);
+    if ((st.st_mode & 077) && chmod(dir, 0700))
+        return clw_fail(err, CLW_REFUSED, NULL, "%s is open to others: %s", dir, strerror(errno));
+    return CLW_OK;
+}
+
+enum clw_err paths_runtime(const char *name, char **path, struct clw_error *err)
+{
+    const char *value = getenv("XDG_RUNTIME_DIR");
+    char *dir = value && *value == '/' ? mem_printf("%s/clowder", value)
+                                       : mem_printf("/tmp/clowder-%u", (unsigned)geteuid());
+    enum clw_err code = make_dirs(dir, err);
+    if (!code)
+        code = check_private(dir, err);
+    *path = NULL;
+    if (code) {
+        free(dir);
+        return code;
+    }
+    return under(dir, name, path, err);
+}
+
+static char *if_runs(char *path)
+{
+    if (access(path, X_OK) == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
+static char *on_path(const char *name)
+{
+    const char *list = getenv("PATH");
+    while (list && *list) {
+        size_t len = strcspn(list, ":");
+        if (len) {
+            char *found = if_runs(mem_printf("%.*s/%s", (int)len, list, name));
+            if (found)
+                return found;
+        }
+        list += len + (list[len] == ':');
+    }
+    return NULL;
+}
+
+char *paths_program(const char *name)
+{
+    char self[PATH_MAX], *found = NULL;
+    const char *dir = getenv("CLOWDER_LIBEXEC");
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (dir && *dir)
+        found = if_runs(mem_printf("%s/%s", dir, name));
+    if (!found && n > 0) {
+        self[n] = '\0';
+        char *slash = strrchr(self, '/');
+        found = if_runs(mem_printf("%.*s/%s", (int)(slash - self), self, name));
+    }
+    if (!found)
+        found = if_runs(mem_printf("%s/%s", CLW_BINDIR, name));
+    return found ? found : on_path(name);
+}

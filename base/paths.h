@@ -1,0 +1,19 @@
+/* Where Clowder keeps things: the XDG directories, made and checked on the way. */
+#ifndef BASE_PATHS_H
+#define BASE_PATHS_H
+
+#include "base/err.h"
+
+/* Each gives the owned path of a file or folder of ours below the XDG directory and makes the folders above it (0700).
+ * name may be NULL for the folder itself. The run time folder must be a real directory of this user, closed to others. */
+enum clw_err paths_runtime(const char *name, char **path, struct clw_error *err);
+enum clw_err paths_data(const char *name, char **path, struct clw_error *err);
+enum clw_err paths_state(const char *name, char **path, struct clw_error *err);
+enum clw_err paths_cache(const char *name, char **path, struct clw_error *err);
+enum clw_err paths_config(const char *name, char **path, struct clw_error *err);
+
+/* The owned path of a program of ours: beside the running one, in $CLOWDER_LIBEXEC, in the installed place, or on PATH;
+ * NULL when there is none. */
+char *paths_program(const char *name);
+
+#endif
