@@ -41,7 +41,7 @@ char *mem_strdup(const char *text)
     return memcpy(mem_alloc(size), text, size);
 }
 
-static void add_format(struct buf *b, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static void add_format(struct buf *b, const char *format, va_list ap)
 {
     va_list again;
     va_copy(again, ap);

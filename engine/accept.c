@@ -1,0 +1,316 @@
+/* Connections: accepted, greeted, bounded, dropped. Who says hello properly becomes a client or a daemon; who does not is
+ * dropped with one line in the log, and nobody else notices. */
+#include "engine/core.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+#include "base/text.h"
+
+#include <nng/nng.h>
+#include <nng/supplemental/util/platform.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct listener {
+    struct engine *engine;
+    nng_stream_listener *listener;
+    nng_aio *aio;
+    bool remote;
+    struct listener *next;
+};
+
+static void accept_cb(void *arg);
+static void frame_cb(struct link *l, const struct frame *f, struct blk *block);
+static void batch_cb(struct link *l);
+static void closed_cb(struct link *l, const struct clw_error *why);
+
+static enum clw_err listen_on(struct engine *e, const char *url, bool remote, struct clw_error *err)
+{
+    struct listener *l = mem_zalloc(sizeof *l);
+    l->engine = e;
+    l->remote = remote;
+    int rv = nng_stream_listener_alloc(&l->listener, url);
+    if (!rv && !remote)
+        rv = nng_stream_listener_set_int(l->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+    if (!rv)
+        rv = nng_stream_listener_listen(l->listener);
+    if (!rv)
+        rv = nng_aio_alloc(&l->aio, accept_cb, l);
+    if (rv) {
+        if (l->listener)
+            nng_stream_listener_free(l->listener);
+        free(l);
+        return clw_fail(err, CLW_UNREACHABLE, NULL, "cannot listen on %s: %s", url, nng_strerror(rv));
+    }
+    nng_aio_set_timeout(l->aio, NNG_DURATION_INFINITE);
+    l->next = e->listener;
+    e->listener = l;
+    nng_stream_listener_accept(l->listener, l->aio);
+    return CLW_OK;
+}
+
+enum clw_err accept_start(struct engine *e, struct clw_error *err)
+{
+    e->link_owner =
+        (struct link_owner){.lock = &e->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
+    return listen_on(e, e->data_url, false, err);
+}
+
+void accept_stop(struct engine *e)
+{
+    for (struct listener *l = e->listener, *next; l; l = next) {
+        next = l->next;
+        nng_stream_listener_close(l->listener);
+        nng_aio_stop(l->aio);
+        nng_aio_free(l->aio);
+        nng_stream_listener_free(l->listener);
+        free(l);
+    }
+    e->listener = NULL;
+}
+
+/* A random number, so that nobody can name another client by guessing. */
+static uint64_t new_client_id(void)
+{
+    return (uint64_t)nng_random() << 32 | nng_random();
+}
+
+static bool is_welcome(struct engine *e, nng_stream *stream, bool remote)
+{
+    int64_t uid = remote ? -1 : link_peer_uid(stream);
+    if (!remote && uid != (int64_t)geteuid() && uid != 0) {
+        log_warn("accept", "dropped uid=%lld why=\"another user\"", (long long)uid);
+        return false;
+    }
+    if (e->peer_count >= CORE_PEERS_MAX) {
+        log_warn("accept", "dropped why=\"more than %d connections\"", CORE_PEERS_MAX);
+        return false;
+    }
+    return true;
+}
+
+static void add_peer(struct engine *e, nng_stream *stream, bool remote)
+{
+    struct peer *p = mem_zalloc(sizeof *p);
+    p->engine = e;
+    p->remote = remote;
+    p->since_ms = mono_ms();
+    p->id = new_client_id();
+    p->after = e->peers;
+    if (p->after)
+        p->after->before = p;
+    e->peers = p;
+    e->peer_count++;
+    p->link = link_new(stream, &e->link_owner, p, WIRE_HELLO_MAX);
+}
+
+static void accept_cb(void *arg)
+{
+    struct listener *l = arg;
+    int rv = nng_aio_result(l->aio);
+    if (rv == NNG_ECLOSED || rv == NNG_ECANCELED)
+        return;
+    if (rv == 0) {
+        nng_stream *stream = nng_aio_get_output(l->aio, 0);
+        struct link *link = NULL;
+        pthread_mutex_lock(&l->engine->lock);
+        if (is_welcome(l->engine, stream, l->remote)) {
+            add_peer(l->engine, stream, l->remote);
+            link = l->engine->peers->link;
+        }
+        pthread_mutex_unlock(&l->engine->lock);
+        if (link)
+            link_start(link);
+        else
+            nng_stream_free(stream);
+        core_wake(l->engine); /* its time to say hello runs */
+    } else {
+        log_warn("accept", "failed why=\"%s\"", nng_strerror(rv));
+        nng_msleep(50); /* out of descriptors: let some go */
+    }
+    nng_stream_listener_accept(l->listener, l->aio);
+}
+
+void peer_mark(struct peer *p)
+{
+    if (p->dirty)
+        return;
+    p->dirty = true;
+    p->dirty_next = p->engine->dirty;
+    p->engine->dirty = p;
+}
+
+void peer_send(struct peer *p, const struct frame *f, const void *body)
+{
+    link_send(p->link, f, body);
+    peer_mark(p);
+}
+
+void core_flush(struct engine *e)
+{
+    struct peer *p;
+    while ((p = e->dirty)) {
+        e->dirty = p->dirty_next;
+        p->dirty = false;
+        link_flush(p->link);
+    }
+}
+
+void peer_drop(struct peer *p, const char *why)
+{
+    static const char *const roles[] = {"stranger", "client", "daemon"};
+    char clean[300];
+    text_escape(clean, sizeof clean, why, strlen(why));
+    log_warn("accept", "dropped peer=%s%s%s why=\"%s\"", roles[p->role], p->member ? " daemon=" : "",
+        p->member ? p->member->name : "", clean);
+    link_close(p->link);
+}
+
+void peer_refuse(struct peer *p, enum clw_err code, const char *text)
+{
+    struct frame f = {.type = WIRE_REFUSE, .code = (uint16_t)code, .len = (uint32_t)strlen(text)};
+    log_warn("accept", "refused why=\"%s\"", text);
+    peer_send(p, &f, text);
+    link_flush(p->link);
+    link_close_after_send(p->link);
+}
+
+struct hello {
+    uint64_t version, role, daemon, pid;
+    char magic[16], token[WIRE_TOKEN + 1];
+};
+
+static bool read_hello(const struct frame *f, struct hello *h)
+{
+    struct wire_fields w;
+    *h = (struct hello){0};
+    wire_fields_init(&w, f->body, f->len);
+    while (wire_fields_next(&w)) {
+        switch (w.key) {
+        case WIRE_K_MAGIC: wire_field_copy(&w, h->magic, sizeof h->magic); break;
+        case WIRE_K_VERSION: h->version = wire_field_number(&w); break;
+        case WIRE_K_ROLE: h->role = wire_field_number(&w); break;
+        case WIRE_K_TOKEN: wire_field_copy(&w, h->token, sizeof h->token); break;
+        case WIRE_K_DAEMON: h->daemon = wire_field_number(&w); break;
+        case WIRE_K_PID: h->pid = wire_field_number(&w); break;
+        default: break;
+        }
+    }
+    return !w.broken && strcmp(h->magic, WIRE_MAGIC) == 0;
+}
+
+static void welcome_client(struct peer *p)
+{
+    struct buf b = {0};
+    p->role = PEER_CLIENT;
+    link_set_max(p->link, WIRE_BODY_MAX);
+    wire_add_number(&b, WIRE_K_VERSION, WIRE_VERSION);
+    wire_add_number(&b, WIRE_K_CLIENT, p->id);
+    peer_send(p, &(struct frame){.type = WIRE_WELCOME, .len = (uint32_t)b.len}, b.data);
+    buf_fini(&b);
+}
+
+static void take_hello(struct peer *p, const struct frame *f)
+{
+    struct hello h;
+    char text[120];
+    if (f->type != WIRE_HELLO || !read_hello(f, &h)) {
+        peer_drop(p, "not a hello");
+    } else if (h.version != WIRE_VERSION) {
+        snprintf(text, sizeof text, "protocol version %llu, this engine speaks %d", (unsigned long long)h.version,
+            WIRE_VERSION);
+        peer_refuse(p, CLW_NEWER, text);
+    } else if (h.role == WIRE_ROLE_CLIENT && !p->remote) {
+        welcome_client(p);
+    } else if (h.role == WIRE_ROLE_DAEMON) {
+        struct member *m = member_by_number(p->engine, (uint32_t)h.daemon);
+        bool known = m && strlen(h.token) == WIRE_TOKEN && text_same_secret(m->token, h.token, WIRE_TOKEN);
+        if (!known)
+            peer_refuse(p, CLW_REFUSED, "this token is not known here");
+        else if (m->peer)
+            peer_refuse(p, CLW_REFUSED, "this token is in use by another connection");
+        else
+            daemon_hello(p, m, (pid_t)h.pid);
+    } else {
+        peer_refuse(p, CLW_REFUSED, "no such role here");
+    }
+    mem_wipe(&h, sizeof h);
+}
+
+static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
+{
+    struct peer *p = link_arg(l);
+    switch (p->role) {
+    case PEER_NEW: take_hello(p, f); break;
+    case PEER_CLIENT: client_frame(p, f, block); break;
+    case PEER_DAEMON: daemon_frame(p, f, block); break;
+    }
+}
+
+static void batch_cb(struct link *l)
+{
+    struct peer *p = link_arg(l);
+    if (p->role == PEER_CLIENT)
+        client_sent(p);
+    core_flush(p->engine);
+}
+
+static void unlink_dirty(struct peer *p)
+{
+    for (struct peer **at = &p->engine->dirty; p->dirty && *at; at = &(*at)->dirty_next) {
+        if (*at == p) {
+            *at = p->dirty_next;
+            p->dirty = false;
+            break;
+        }
+    }
+}
+
+static void closed_cb(struct link *l, const struct clw_error *why)
+{
+    struct peer *p = link_arg(l);
+    struct engine *e = p->engine;
+    if (why->code == CLW_PROTOCOL || (p->role == PEER_NEW && why->code == CLW_NO_MEMORY))
+        log_warn("accept", "dropped peer=%s why=\"%s\"",
+            p->role == PEER_CLIENT ? "client" : p->role == PEER_DAEMON ? "daemon" : "stranger", why->message);
+    p->dead = true;
+    if (p->role == PEER_CLIENT)
+        client_gone(p);
+    else if (p->role == PEER_DAEMON)
+        daemon_gone(p, why->message);
+    unlink_dirty(p);
+    *(p->before ? &p->before->after : &e->peers) = p->after;
+    if (p->after)
+        p->after->before = p->before;
+    e->peer_count--;
+    p->after = e->dead_peers;
+    e->dead_peers = p;
+    core_flush(e);
+    core_wake(e);
+}
+
+/* Connections that stay silent instead of saying hello are dropped. */
+void accept_tick(struct engine *e, uint64_t now_ms)
+{
+    for (struct peer *p = e->peers; p; p = p->after)
+        if (p->role == PEER_NEW && now_ms - p->since_ms > CORE_HELLO_MS) {
+            p->since_ms = now_ms;
+            peer_drop(p, "no hello in time");
+        }
+}
+
+void accept_reap(struct engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    struct peer *list = e->dead_peers;
+    e->dead_peers = NULL;
+    pthread_mutex_unlock(&e->lock);
+    for (struct peer *p = list, *next; p; p = next) {
+        next = p->after;
+        link_free(p->link);
+        free(p->named);
+        free(p);
+    }
+}

@@ -1,0 +1,263 @@
+/* Commands: one process a task. Its output is read while it runs, so it never waits for us; what is beyond the limit is
+ * counted and dropped, and the task says so. */
+#include "engine/daemon/daemon.h"
+
+#include "base/mono.h"
+#include "engine/daemon/expand.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { READ_SIZE = 64 << 10, PIPE_HOLDS = 64 << 10 };
+
+struct run {
+    struct process process;
+    struct job *job;
+    struct buf out, err;
+    uint64_t out_total, started_us, deadline_us;
+    enum wire_outcome forced; /* TIMEOUT or CANCELLED: we killed it */
+    int out_place, err_place, pid_place;
+};
+
+/* The environment and argv of the task at hand; kept, for they are the same size again and again. */
+static struct buf env_buf, argv_buf;
+
+/* The input as a file descriptor: a pipe when it fits into one, else a memory file. */
+static int input_fd(const struct task *t)
+{
+    int fds[2];
+    if (t->len <= PIPE_HOLDS) {
+        if (pipe2(fds, O_CLOEXEC))
+            return -1;
+        ssize_t n = write(fds[1], t->input, t->len);
+        close(fds[1]);
+        if (n == (ssize_t)t->len)
+            return fds[0];
+        close(fds[0]);
+        return -1;
+    }
+    int fd = memfd_create("clowder-input", MFD_CLOEXEC);
+    for (size_t done = 0; fd >= 0 && done < t->len;) {
+        ssize_t n = write(fd, t->input + done, t->len - done);
+        if (n <= 0) {
+            close(fd);
+            return -1;
+        }
+        done += (size_t)n;
+    }
+    if (fd >= 0)
+        lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+
+static void refuse(struct daemon *d, const struct job *j, int rv, const struct task *t)
+{
+    char why[400];
+    if (rv == E2BIG)
+        snprintf(why, sizeof why, "the command line is too long (input of %zu bytes); use --stdin or a worker", t->len);
+    else
+        snprintf(why, sizeof why, "cannot run '%.200s': %s", j->func.argv[0],
+            rv == ENOENT ? "command not found" : strerror(rv));
+    answer_why(d, WIRE_FAILED, rv == ENOENT ? 127 : 126, why);
+}
+
+/* Starts the task, or answers at once why it cannot run. */
+static void start(struct daemon *d, struct batch *b)
+{
+    struct job *j = b->job;
+    struct task t = task_at(b, b->done);
+    struct run *r;
+    if (task_has_mark(b, b->done, MARK_CANCELLED)) {
+        answer_why(d, WIRE_CANCELLED, -1, "");
+        return;
+    }
+    if (j->problem) {
+        answer_why(d, WIRE_FAILED, 126, j->problem);
+        return;
+    }
+    if (!j->func.use_stdin && memchr(t.input, 0, t.len)) {
+        answer_why(d, WIRE_FAILED, 126, "the input holds a NUL byte, which no argument can; use --stdin or -W");
+        return;
+    }
+    struct spawn s = {.env = job_env(d, j, t.index, &env_buf), .dir = j->dir, .in_fd = -1};
+    s.argv = j->func.no_input ? j->func.argv
+                              : expand_argv(&argv_buf, j->func.argv, j->func.argc, j->append,
+                                    j->func.use_stdin ? "" : t.input, j->func.use_stdin ? 0 : t.len, t.index);
+    if (j->func.use_stdin && (s.in_fd = input_fd(&t)) < 0) {
+        refuse(d, j, errno, &t);
+        return;
+    }
+    r = mem_zalloc(sizeof *r);
+    r->started_us = mono_us();
+    int rv = process_spawn(&r->process, &s);
+    if (s.in_fd >= 0)
+        close(s.in_fd);
+    if (rv) {
+        free(r);
+        refuse(d, j, rv, &t);
+        return;
+    }
+    r->job = j;
+    r->deadline_us = j->func.timeout_ms ? r->started_us + j->func.timeout_ms * 1000 : UINT64_MAX;
+    r->forced = WIRE_DONE;
+    d->run = r;
+}
+
+/* Reads what is there. stdout is kept from its start, stderr to its end. */
+static void read_out(struct run *r)
+{
+    size_t limit = r->job->func.max_output;
+    for (;;) {
+        uint8_t *at = buf_reserve(&r->out, READ_SIZE);
+        ssize_t n = read(r->process.out_fd, at, READ_SIZE);
+        if (n <= 0) {
+            if (n == 0 || errno != EAGAIN) {
+                close(r->process.out_fd);
+                r->process.out_fd = -1;
+            }
+            return;
+        }
+        r->out_total += (uint64_t)n;
+        r->out.len += (size_t)n;
+        if (r->out.len > limit)
+            r->out.len = limit;
+        if (n < READ_SIZE)
+            return;
+    }
+}
+
+static void read_err(struct run *r, bool echo)
+{
+    ssize_t n = read(r->process.err_fd, buf_reserve(&r->err, READ_SIZE), READ_SIZE);
+    if (n == 0 || (n < 0 && errno != EAGAIN)) {
+        close(r->process.err_fd);
+        r->process.err_fd = -1;
+    } else if (n > 0) {
+        if (echo && write(2, r->err.data + r->err.len, (size_t)n) < 0)
+            errno = 0; /* the log is full: the task goes on */
+        r->err.len += (size_t)n;
+        if (r->err.len > FUNC_STDERR_KEEP)
+            buf_drop(&r->err, r->err.len - FUNC_STDERR_KEEP);
+    }
+}
+
+static void drain(struct run *r, bool echo)
+{
+    while (r->process.out_fd >= 0) {
+        uint64_t before = r->out_total;
+        read_out(r);
+        if (r->out_total == before)
+            break;
+    }
+    while (r->process.err_fd >= 0) {
+        size_t before = r->err.len;
+        read_err(r, echo);
+        if (r->err.len == before)
+            break;
+    }
+}
+
+static void report(struct daemon *d, struct run *r, int status)
+{
+    enum wire_outcome outcome = r->forced;
+    char why[160] = "";
+    struct buf files = {0};
+    struct wire_report w = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0, .run_us = mono_us() - r->started_us,
+        .out_total = r->out_total, .out = r->out.data, .out_len = (uint32_t)r->out.len, .err = r->err.data,
+        .err_len = (uint32_t)r->err.len};
+    if (outcome == WIRE_TIMEOUT)
+        snprintf(why, sizeof why, "no result after %g s, the limit set by --timeout",
+            (double)r->job->func.timeout_ms / 1000);
+    if (outcome == WIRE_DONE && (w.exit_status != 0 || w.signal))
+        outcome = WIRE_FAILED;
+    if (outcome == WIRE_DONE && r->out_total > r->out.len) {
+        outcome = WIRE_FAILED;
+        snprintf(why, sizeof why, "stdout cut at the limit of %u bytes; the task wrote %llu", r->job->func.max_output,
+            (unsigned long long)r->out_total);
+    }
+    if (outcome == WIRE_DONE) {
+        struct task t = task_at(d->head, d->head->done);
+        job_fetch(r->job, &t, &files);
+    }
+    w.files = files.data;
+    w.files_len = (uint32_t)files.len;
+    w.why = (const uint8_t *)why;
+    w.why_len = (uint32_t)strlen(why);
+    answer_report(d, outcome, &w);
+    buf_fini(&files);
+}
+
+static void run_free(struct daemon *d)
+{
+    buf_fini(&d->run->out);
+    buf_fini(&d->run->err);
+    free(d->run);
+    d->run = NULL;
+}
+
+/* True when the process has ended and its task is answered. */
+static bool collect(struct daemon *d, const struct watch *w)
+{
+    struct run *r = d->run;
+    if (r->process.out_fd >= 0 && watch_is_ready(w, r->out_place))
+        read_out(r);
+    if (r->process.err_fd >= 0 && watch_is_ready(w, r->err_place))
+        read_err(r, d->output);
+    if (!watch_is_ready(w, r->pid_place)) {
+        if (mono_us() >= r->deadline_us && r->forced == WIRE_DONE) {
+            r->forced = WIRE_TIMEOUT;
+            process_kill(&r->process, SIGKILL);
+        }
+        return false;
+    }
+    if (d->cleanup)
+        process_kill(&r->process, SIGKILL); /* what it left behind */
+    drain(r, d->output);
+    report(d, r, process_reap(&r->process, false));
+    run_free(d);
+    return true;
+}
+
+void command_step(struct daemon *d, const struct watch *w)
+{
+    if (d->run && !collect(d, w))
+        return;
+    while (!d->run && d->head && !worker_is_kind(d->head->job) && !d->quit_now)
+        start(d, d->head);
+}
+
+void command_watch(struct daemon *d, struct watch *w)
+{
+    struct run *r = d->run;
+    if (!r)
+        return;
+    r->out_place = watch_add(w, r->process.out_fd, POLLIN);
+    r->err_place = watch_add(w, r->process.err_fd, POLLIN);
+    r->pid_place = watch_add(w, r->process.pid_fd, POLLIN);
+    if (r->forced == WIRE_DONE)
+        watch_until(w, r->deadline_us);
+}
+
+void command_cancel(struct daemon *d)
+{
+    if (d->run && d->run->forced == WIRE_DONE) {
+        d->run->forced = WIRE_CANCELLED;
+        process_kill(&d->run->process, SIGKILL);
+    }
+}
+
+void command_kill(struct daemon *d)
+{
+    if (!d->run)
+        return;
+    process_kill(&d->run->process, SIGKILL);
+    process_reap(&d->run->process, true);
+    run_free(d);
+}

@@ -1,0 +1,464 @@
+/* The daemon: dials home, says hello, runs what it is given, and leaves when it is told to, when its time has come or when
+ * nobody is at home any more. Its children never outlive it by more than its own kill. */
+#include "engine/daemon/daemon.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+
+#include <nng/nng.h>
+#include <nng/supplemental/tls/tls.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { HELLO_MS = 10000, REDIAL_MS = 200, SILENT_MS = 15000 };
+
+void daemon_wake(struct daemon *d)
+{
+    uint64_t one = 1;
+    if (write(d->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+        abort();
+}
+
+/* ---- waiting ---- */
+
+int watch_add(struct watch *w, int fd, short events)
+{
+    if (fd < 0 || w->count == sizeof w->fds / sizeof *w->fds)
+        return -1;
+    w->fds[w->count] = (struct pollfd){fd, events, 0};
+    return (int)w->count++;
+}
+
+void watch_until(struct watch *w, uint64_t at_us)
+{
+    if (at_us < w->deadline_us)
+        w->deadline_us = at_us;
+}
+
+bool watch_is_ready(const struct watch *w, int place)
+{
+    return place >= 0 && w->fds[place].revents;
+}
+
+/* ---- frames (nng's threads, locked) ---- */
+
+static struct job *find_job(struct daemon *d, uint32_t number)
+{
+    struct job *j = d->jobs;
+    while (j && j->number != number)
+        j = j->next;
+    return j;
+}
+
+static void add_env(struct daemon *d, char *text)
+{
+    d->env = mem_realloc(d->env, (d->env_count + 2) * sizeof *d->env);
+    d->env[d->env_count++] = text;
+    d->env[d->env_count] = NULL;
+}
+
+static void take_welcome(struct daemon *d, const struct frame *f)
+{
+    struct wire_fields w;
+    char *text;
+    wire_fields_init(&w, f->body, f->len);
+    while (d->env_count)
+        free(d->env[--d->env_count]);
+    while (wire_fields_next(&w)) {
+        switch (w.key) {
+        case WIRE_K_DAEMON_NAME: wire_field_copy(&w, d->name, sizeof d->name); break;
+        case WIRE_K_PROFILE: wire_field_copy(&w, d->profile, sizeof d->profile); break;
+        case WIRE_K_HOST: wire_field_copy(&w, d->host, sizeof d->host); break;
+        case WIRE_K_IDLETIME_MS: d->idletime_ms = wire_field_number(&w); break;
+        case WIRE_K_WALLTIME_MS: d->walltime_ms = wire_field_number(&w); break;
+        case WIRE_K_MAXTASKS: d->maxtasks = wire_field_number(&w); break;
+        case WIRE_K_CLEANUP: d->cleanup = wire_field_number(&w) != 0; break;
+        case WIRE_K_OUTPUT: d->output = wire_field_number(&w) != 0; break;
+        case WIRE_K_ENV:
+            if ((text = wire_field_text(&w)))
+                add_env(d, text);
+            break;
+        default: break;
+        }
+    }
+    for (size_t i = 0; i < d->env_count; i++)
+        if (strncmp(d->env[i], "PATH=", 5) == 0)
+            setenv("PATH", d->env[i] + 5, 1); /* where commands are looked for */
+    d->welcome = true;
+}
+
+static void take_tasks(struct daemon *d, const struct frame *f, struct blk *block)
+{
+    struct batch *b = mem_zalloc(sizeof *b);
+    b->job = find_job(d, f->job);
+    if (!b->job || wire_slices(f, &b->slices, NULL)) {
+        free(b);
+        link_close(d->link);
+        return;
+    }
+    b->block = blk_hold(block);
+    b->first = f->first;
+    if (d->tail)
+        d->tail->next = b;
+    else
+        d->head = b;
+    d->tail = b;
+    d->active_ms = mono_ms();
+}
+
+static void take_cancel(struct daemon *d, const struct frame *f)
+{
+    for (struct batch *b = d->head; b; b = b->next) {
+        if (b->job->number != f->job)
+            continue;
+        for (uint32_t i = b->done; i < b->slices.n; i++) {
+            uint64_t index = b->first + i;
+            if (index < f->first || index >= f->first + f->n)
+                continue;
+            task_set_mark(b, i, MARK_CANCELLED);
+            if (b == d->head && i == b->done && !worker_is_kind(b->job))
+                command_cancel(d);
+        }
+    }
+}
+
+static void take_close(struct daemon *d, const struct frame *f)
+{
+    for (struct job **at = &d->jobs; *at; at = &(*at)->next) {
+        struct job *j = *at;
+        if (j->number == f->job) {
+            *at = j->next;
+            worker_close(d, j);
+            return;
+        }
+    }
+    answer_closed(d, f->job);
+}
+
+static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
+{
+    struct daemon *d = link_arg(l);
+    switch (f->type) {
+    case WIRE_WELCOME: take_welcome(d, f); break;
+    case WIRE_REFUSE:
+        snprintf(d->refused, sizeof d->refused, "%.*s", (int)(f->len < 150 ? f->len : 150), (const char *)f->body);
+        break;
+    case WIRE_OPEN:
+        if (!find_job(d, f->job))
+            job_open(d, f->job, f->body, f->len);
+        break;
+    case WIRE_TASKS: take_tasks(d, f, block); break;
+    case WIRE_CANCEL: take_cancel(d, f); break;
+    case WIRE_CLOSE: take_close(d, f); break;
+    case WIRE_QUIT:
+        d->quit = true;
+        d->quit_now |= (f->flags & WIRE_NOW) != 0;
+        break;
+    case WIRE_PING: link_send(d->link, &(struct frame){.type = WIRE_PONG}, NULL); break;
+    default: break;
+    }
+}
+
+/* A worker that runs gets its tasks right here; anything else is for the main thread. */
+static void batch_cb(struct link *l)
+{
+    struct daemon *d = link_arg(l);
+    worker_feed(d);
+    link_flush(d->link);
+    daemon_wake(d);
+}
+
+static void closed_cb(struct link *l, const struct clw_error *why)
+{
+    struct daemon *d = link_arg(l);
+    (void)why;
+    d->broken = true;
+    daemon_wake(d);
+}
+
+/* ---- the connection ---- */
+
+/* On tls+tcp: trust this certificate and nothing else. */
+static int use_cert(nng_stream_dialer *dialer, const char *cert)
+{
+    nng_tls_config *config;
+    int rv = nng_tls_config_alloc(&config, NNG_TLS_MODE_CLIENT);
+    if (rv)
+        return rv;
+    rv = nng_tls_config_ca_chain(config, cert, NULL);
+    if (!rv)
+        rv = nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED);
+    if (!rv)
+        rv = nng_tls_config_server_name(config, "clowder");
+    if (!rv)
+        rv = nng_stream_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, config);
+    nng_tls_config_free(config);
+    return rv;
+}
+
+static nng_stream *dial(const struct daemon_config *c, int *rv)
+{
+    nng_stream_dialer *dialer = NULL;
+    nng_stream *stream = NULL;
+    nng_aio *aio = NULL;
+    if ((*rv = nng_stream_dialer_alloc(&dialer, c->url)) == 0 && (*rv = nng_aio_alloc(&aio, NULL, NULL)) == 0) {
+        nng_aio_set_timeout(aio, HELLO_MS);
+        if (!c->cert || (*rv = use_cert(dialer, c->cert)) == 0) {
+            nng_stream_dialer_dial(dialer, aio);
+            nng_aio_wait(aio);
+            if ((*rv = nng_aio_result(aio)) == 0)
+                stream = nng_aio_get_output(aio, 0);
+        }
+    }
+    if (aio)
+        nng_aio_free(aio);
+    if (dialer)
+        nng_stream_dialer_free(dialer);
+    return stream;
+}
+
+static void say_hello(struct daemon *d)
+{
+    struct buf b = {0};
+    wire_add_text(&b, WIRE_K_MAGIC, WIRE_MAGIC);
+    wire_add_number(&b, WIRE_K_VERSION, WIRE_VERSION);
+    wire_add_number(&b, WIRE_K_ROLE, WIRE_ROLE_DAEMON);
+    wire_add_number(&b, WIRE_K_DAEMON, d->config.number);
+    wire_add_text(&b, WIRE_K_TOKEN, d->config.token);
+    wire_add_number(&b, WIRE_K_PID, (uint64_t)getpid());
+    link_send(d->link, &(struct frame){.type = WIRE_HELLO, .len = (uint32_t)b.len}, b.data);
+    link_flush(d->link);
+    mem_wipe(b.data, b.cap);
+    buf_fini(&b);
+}
+
+/* Waits for wake-ups until ready() or time is over. */
+static void wait_ms(struct daemon *d, uint64_t ms)
+{
+    struct pollfd fd = {d->wake_fd, POLLIN, 0};
+    uint64_t ignored;
+    poll(&fd, 1, (int)ms);
+    if (read(d->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
+        abort();
+}
+
+/* Dials and greets: OK, REFUSED (it makes no sense to try again), or UNREACHABLE. */
+static enum clw_err connect_home(struct daemon *d)
+{
+    int rv;
+    nng_stream *stream = dial(&d->config, &rv);
+    if (!stream) {
+        snprintf(d->refused, sizeof d->refused, "cannot reach %s: %s", d->config.url, nng_strerror(rv));
+        return CLW_UNREACHABLE;
+    }
+    d->welcome = d->broken = false;
+    d->refused[0] = '\0';
+    d->link = link_new(stream, &d->owner, d, WIRE_BODY_MAX);
+    link_start(d->link);
+    uint64_t until_ms = mono_ms() + HELLO_MS;
+    pthread_mutex_lock(&d->lock);
+    say_hello(d);
+    while (!d->welcome && !d->broken && mono_ms() < until_ms) {
+        pthread_mutex_unlock(&d->lock);
+        wait_ms(d, until_ms - mono_ms());
+        pthread_mutex_lock(&d->lock);
+    }
+    bool welcome = d->welcome;
+    pthread_mutex_unlock(&d->lock);
+    if (welcome)
+        return CLW_OK;
+    link_free(d->link);
+    d->link = NULL;
+    if (d->refused[0])
+        return CLW_REFUSED;
+    snprintf(d->refused, sizeof d->refused, "no welcome from %s", d->config.url);
+    return CLW_UNREACHABLE;
+}
+
+/* ---- the work ---- */
+
+static void leave(struct daemon *d, const char *why)
+{
+    if (d->left)
+        return;
+    d->left = true;
+    link_send(d->link, &(struct frame){.type = WIRE_LEAVE, .len = (uint32_t)strlen(why)}, why);
+}
+
+static void check_life(struct daemon *d, struct watch *w)
+{
+    uint64_t now = mono_ms();
+    if (d->maxtasks && d->done >= d->maxtasks)
+        leave(d, "maxtasks");
+    if (d->walltime_ms) {
+        if (now - d->started_ms >= d->walltime_ms)
+            leave(d, "walltime");
+        else
+            watch_until(w, (d->started_ms + d->walltime_ms) * 1000 + 1000);
+    }
+    if (d->idletime_ms && !d->head) {
+        if (now - d->active_ms >= d->idletime_ms)
+            leave(d, "idletime");
+        else
+            watch_until(w, (d->active_ms + d->idletime_ms) * 1000 + 1000);
+    }
+}
+
+static bool is_over(struct daemon *d)
+{
+    return d->broken || d->quit_now || (d->quit && !d->head && link_queued(d->link) == 0);
+}
+
+static int timeout_ms(const struct watch *w)
+{
+    uint64_t now = mono_us();
+    if (w->deadline_us == UINT64_MAX)
+        return -1;
+    uint64_t ms = w->deadline_us > now ? (w->deadline_us - now + 999) / 1000 : 0;
+    return ms > 3600000 ? 3600000 : (int)ms;
+}
+
+static void take_signal(struct daemon *d, int signal_fd)
+{
+    struct signalfd_siginfo info;
+    while (read(signal_fd, &info, sizeof info) == sizeof info) {
+        if (d->left || d->quit)
+            d->quit_now = true;
+        leave(d, "terminated");
+    }
+}
+
+/* Runs tasks until the link breaks or it is time to go. */
+static void work(struct daemon *d, int signal_fd)
+{
+    struct watch w = {0};
+    uint64_t ignored;
+    pthread_mutex_lock(&d->lock);
+    while (!is_over(d)) {
+        worker_step(d, &w);
+        command_step(d, &w);
+        w = (struct watch){.deadline_us = UINT64_MAX};
+        int wake_place = watch_add(&w, d->wake_fd, POLLIN), signal_place = watch_add(&w, signal_fd, POLLIN);
+        check_life(d, &w);
+        link_flush(d->link);
+        if (is_over(d))
+            break;
+        command_watch(d, &w);
+        worker_watch(d, &w);
+        pthread_mutex_unlock(&d->lock);
+        int n = poll(w.fds, w.count, timeout_ms(&w));
+        if (n > 0 && watch_is_ready(&w, wake_place) && read(d->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
+            abort();
+        pthread_mutex_lock(&d->lock);
+        if (n > 0 && watch_is_ready(&w, signal_place))
+            take_signal(d, signal_fd);
+        if (n <= 0)
+            for (unsigned i = 0; i < w.count; i++)
+                w.fds[i].revents = 0;
+    }
+    pthread_mutex_unlock(&d->lock);
+}
+
+/* Everything that came over a link goes with it. */
+static void drop_work(struct daemon *d)
+{
+    pthread_mutex_lock(&d->lock);
+    command_kill(d);
+    worker_drop_all(d);
+    while (d->head) {
+        struct batch *b = d->head;
+        d->head = b->next;
+        blk_rele(b->block);
+        free(b->marks);
+        free(b);
+    }
+    d->tail = NULL;
+    while (d->jobs) {
+        struct job *j = d->jobs;
+        d->jobs = j->next;
+        job_free(j);
+    }
+    pthread_mutex_unlock(&d->lock);
+    link_free(d->link);
+    d->link = NULL;
+}
+
+static int run(struct daemon *d, int signal_fd)
+{
+    uint64_t lost_ms = mono_ms();
+    bool ever = false;
+    for (;;) {
+        enum clw_err code = connect_home(d);
+        if (code == CLW_OK) {
+            ever = true;
+            work(d, signal_fd);
+            drop_work(d);
+            if (!d->broken || d->quit || d->left)
+                return 0;
+            lost_ms = mono_ms();
+        } else if (code == CLW_REFUSED) {
+            fprintf(stderr, "clowder-daemon: the engine refused: %s\n", d->refused);
+            return 5;
+        }
+        if (mono_ms() - lost_ms >= d->config.autoexit_ms) {
+            if (!ever)
+                fprintf(stderr, "clowder-daemon: %s\n", d->refused);
+            return ever ? 0 : 3;
+        }
+        wait_ms(d, REDIAL_MS);
+    }
+}
+
+static int block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* before nng starts its threads */
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int main(int argc, char **argv)
+{
+    struct daemon *d;
+    if (argc > 1) {
+        bool version = strcmp(argv[1], "--version") == 0;
+        printf("clowder-daemon " CLW_VERSION "\n%s", version ? "" : "Started by clowder; it reads its settings on standard input.\n");
+        return version || strcmp(argv[1], "--help") == 0 ? 0 : 2;
+    }
+    prctl(PR_SET_DUMPABLE, 0); /* the token stays out of core files and debuggers */
+    int signal_fd = block_signals();
+    d = mem_zalloc(sizeof *d);
+    if (config_read(0, &d->config))
+        return 2;
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null >= 0)
+        dup2(null, 0);
+    pthread_mutex_init(&d->lock, NULL);
+    d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    d->owner = (struct link_owner){.lock = &d->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
+    d->started_ms = d->active_ms = mono_ms();
+    int status = run(d, signal_fd);
+    mem_wipe(d->config.token, sizeof d->config.token);
+    nng_fini();
+    while (d->env_count)
+        free(d->env[--d->env_count]);
+    free(d->env);
+    free(d->config.url);
+    free(d->config.cert);
+    close(d->wake_fd);
+    pthread_mutex_destroy(&d->lock);
+    free(d);
+    return status;
+}

@@ -1,0 +1,155 @@
+/* The daemon's own structures. It dials home, says hello, and then runs tasks one at a time, in the order in which they came.
+ * nng's threads bring frames; the main thread runs processes; one lock between them. */
+#ifndef ENGINE_DAEMON_DAEMON_H
+#define ENGINE_DAEMON_DAEMON_H
+
+#include "base/mem.h"
+#include "engine/func.h"
+#include "engine/link.h"
+#include "engine/wire.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* What the launcher hands over on standard input. */
+struct daemon_config {
+    char *url;
+    char token[WIRE_TOKEN + 1];
+    uint32_t number;
+    uint64_t autoexit_ms; /* how long to look for an engine that went away */
+    char *cert;           /* PEM to trust on tls+tcp, or NULL */
+};
+
+/* Tasks of one job that came together; they leave the queue when all are answered. */
+struct batch {
+    struct job *job;
+    struct blk *block;
+    struct wire_slices slices;
+    uint64_t first;
+    uint32_t done;    /* answered */
+    uint32_t written; /* given to the worker */
+    uint8_t *marks; /* per task: enum mark; NULL: none */
+    struct batch *next;
+};
+
+struct job {
+    uint32_t number;
+    struct func func;
+    char *dir;     /* where its tasks run; NULL: where the daemon is */
+    bool own_dir;  /* made by us, with the shipped files; removed at the end */
+    char *problem; /* why none of its tasks can run, or NULL */
+    bool append;   /* the input becomes the last argument */
+    struct worker *worker;
+    struct job *next;
+};
+
+struct daemon {
+    pthread_mutex_t lock;
+    struct daemon_config config;
+    struct link_owner owner;
+    struct link *link;
+    int wake_fd;
+    bool welcome, broken, quit, quit_now, left;
+    char refused[200];
+    /* from WELCOME */
+    char name[80], host[64], profile[64];
+    char **env; /* NULL-terminated */
+    size_t env_count;
+    uint64_t idletime_ms, walltime_ms, maxtasks;
+    bool cleanup, output;
+
+    struct job *jobs;
+    struct batch *head, *tail;
+    struct run *run;          /* the command that runs now */
+    struct worker *closing;   /* workers of closed jobs on their way out */
+    uint64_t started_ms, active_ms, done;
+};
+
+enum mark { MARK_CANCELLED = 1, MARK_SKIPPED = 2 };
+
+/* Index and bytes of the first task that the batch has not answered. */
+struct task {
+    struct batch *batch;
+    uint64_t index;
+    const char *input;
+    size_t len;
+};
+
+/* daemon.c */
+void daemon_wake(struct daemon *d);
+
+/* answer.c: all locked */
+struct task task_at(struct batch *b, uint32_t i);
+bool task_has_mark(const struct batch *b, uint32_t i, enum mark mark);
+void task_set_mark(struct batch *b, uint32_t i, enum mark mark);
+/* Each answers the next tasks of the head batch, which leaves the queue when it is done:
+ * n that went well, their outputs as bytes (of block) and n end offsets (of ends); */
+void answer_result(struct daemon *d, uint32_t n, struct blk *ends, const uint8_t *bytes, uint32_t len,
+    struct blk *block, uint64_t run_us);
+/* one, in full; one, with a text of ours and no output. */
+void answer_report(struct daemon *d, enum wire_outcome outcome, const struct wire_report *r);
+void answer_why(struct daemon *d, enum wire_outcome outcome, int exit_status, const char *why);
+void answer_fault(struct daemon *d, const struct job *j, const char *text);
+void answer_closed(struct daemon *d, uint32_t job);
+
+/* job.c */
+struct job *job_open(struct daemon *d, uint32_t number, const uint8_t *body, size_t len);
+void job_free(struct job *j);
+/* The environment for one task of the job (index UINT64_MAX: for a worker), NULL-terminated, inside out. */
+char **job_env(struct daemon *d, const struct job *j, uint64_t index, struct buf *out);
+/* Files that match the job's fetch pattern after a task: name, NUL, u64 length, bytes; read and removed. */
+void job_fetch(const struct job *j, const struct task *t, struct buf *out);
+
+/* process.c */
+struct spawn {
+    char *const *argv;
+    char *const *env;
+    const char *dir;
+    int in_fd; /* becomes standard input; -1: /dev/null */
+    bool framed;
+};
+struct process {
+    pid_t pid;
+    int pid_fd, out_fd, err_fd; /* non-blocking, -1 when closed */
+};
+/* 0, or an errno. The process leads a group of its own. */
+int process_spawn(struct process *p, const struct spawn *s);
+void process_kill(const struct process *p, int signal);
+/* Reaps it (it has ended) and closes its descriptors; with cleanup, what its group left is killed first. */
+int process_reap(struct process *p, bool cleanup);
+void process_close(struct process *p);
+
+/* A set of descriptors to wait for, and the nearest deadline. */
+struct watch {
+    struct pollfd fds[64];
+    unsigned count;
+    uint64_t deadline_us; /* UINT64_MAX: none */
+};
+/* Adds a descriptor (-1: nothing) and returns its place, or -1. */
+int watch_add(struct watch *w, int fd, short events);
+void watch_until(struct watch *w, uint64_t at_us);
+/* What poll said of that place. */
+bool watch_is_ready(const struct watch *w, int place);
+
+/* command.c: one process a task. All locked, main thread. */
+void command_step(struct daemon *d, const struct watch *w); /* starts, collects, times out: whatever is due */
+void command_watch(struct daemon *d, struct watch *w);
+void command_kill(struct daemon *d);   /* the one that runs, without a word */
+void command_cancel(struct daemon *d); /* … its task ends as cancelled */
+
+/* worker.c: one process a job. All locked; feed from any thread, the others from the main thread. */
+bool worker_is_kind(const struct job *j);
+void worker_feed(struct daemon *d); /* writes what the worker of the head batch may have */
+void worker_step(struct daemon *d, const struct watch *w);
+void worker_watch(struct daemon *d, struct watch *w);
+void worker_close(struct daemon *d, struct job *j); /* takes the job; CLOSED is answered when its worker is gone */
+void worker_drop_all(struct daemon *d); /* ends and forgets them, without a word */
+
+/* config.c */
+/* Reads "key value" lines from fd up to its end. 0, or -1 with a line on stderr. */
+int config_read(int fd, struct daemon_config *c);
+
+#endif

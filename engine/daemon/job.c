@@ -1,0 +1,179 @@
+/* A job as the daemon knows it: its function, its folder, its environment, its files. */
+#include "engine/daemon/daemon.h"
+
+#include "engine/daemon/expand.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void set_problem(struct job *j, const char *what, const char *path)
+{
+    if (!j->problem)
+        j->problem = mem_printf("%s %s: %s", what, path, strerror(errno));
+}
+
+static void write_file(struct job *j, const struct func_file *file)
+{
+    char *path = mem_printf("%s/%s", j->dir, file->name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, file->executable ? 0700 : 0600);
+    size_t done = 0;
+    while (fd >= 0 && done < file->len) {
+        ssize_t n = write(fd, file->data + done, file->len - done);
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    if (fd < 0 || done < file->len || close(fd))
+        set_problem(j, "cannot write the shipped file", path);
+    free(path);
+}
+
+static void make_dir(struct job *j)
+{
+    const char *tmp = getenv("TMPDIR");
+    j->dir = mem_printf("%s/clowder-job-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp");
+    j->own_dir = mkdtemp(j->dir) != NULL;
+    if (!j->own_dir) {
+        set_problem(j, "cannot make the job's folder", j->dir);
+        return;
+    }
+    for (size_t i = 0; i < j->func.file_count; i++)
+        write_file(j, &j->func.files[i]);
+}
+
+struct job *job_open(struct daemon *d, uint32_t number, const uint8_t *body, size_t len)
+{
+    struct job *j = mem_zalloc(sizeof *j);
+    struct clw_error err;
+    struct stat st;
+    j->number = number;
+    if (func_decode(&j->func, body, len, &err)) {
+        j->problem = mem_strdup(err.message);
+    } else if (j->func.file_count || j->func.fetch) {
+        make_dir(j);
+    } else if (j->func.dir) {
+        j->dir = mem_strdup(j->func.dir);
+        if (stat(j->dir, &st) || (!S_ISDIR(st.st_mode) && (errno = ENOTDIR)))
+            set_problem(j, "cannot enter the folder", j->dir);
+    }
+    j->append = !j->func.no_input && !j->func.use_stdin;
+    for (size_t i = 0; i < j->func.argc; i++)
+        j->append &= !expand_has_placeholder(j->func.argv[i]);
+    j->next = d->jobs;
+    d->jobs = j;
+    return j;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+void job_free(struct job *j)
+{
+    if (j->own_dir)
+        nftw(j->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    func_fini(&j->func);
+    free(j->dir);
+    free(j->problem);
+    free(j);
+}
+
+struct env {
+    struct buf *out;
+    size_t count, slots;
+};
+
+static void add_offset(struct env *e)
+{
+    size_t at = e->out->len;
+    memcpy(e->out->data + e->count++ * sizeof(char *), &at, sizeof at);
+}
+
+static void add_variable(struct env *e, const char *name, const char *value)
+{
+    add_offset(e);
+    buf_printf(e->out, "%s=%s", name, value);
+    buf_add(e->out, "", 1);
+}
+
+char **job_env(struct daemon *d, const struct job *j, uint64_t index, struct buf *out)
+{
+    enum { OURS = 6 };
+    struct env e = {.out = out, .slots = d->env_count + OURS + 1};
+    char number[24];
+    buf_clear(out);
+    memset(buf_reserve(out, e.slots * sizeof(char *)), 0, e.slots * sizeof(char *));
+    out->len = e.slots * sizeof(char *);
+    for (size_t i = 0; i < d->env_count; i++) {
+        add_offset(&e);
+        buf_add(out, d->env[i], strlen(d->env[i]) + 1);
+    }
+    add_variable(&e, "CLOWDER_PROFILE", d->profile);
+    add_variable(&e, "CLOWDER_HOST", d->host);
+    add_variable(&e, "CLOWDER_DAEMON", d->name);
+    snprintf(number, sizeof number, "%u", j->number);
+    add_variable(&e, "CLOWDER_JOB", number);
+    if (index != UINT64_MAX) {
+        snprintf(number, sizeof number, "%llu", (unsigned long long)index + 1);
+        add_variable(&e, "CLOWDER_TASK", number);
+    }
+    if (j->func.has_seed) {
+        uint64_t seed = index == UINT64_MAX ? j->func.seed : func_task_seed(j->func.seed, index);
+        snprintf(number, sizeof number, "%llu", (unsigned long long)seed);
+        add_variable(&e, "CLOWDER_SEED", number);
+    }
+    char **list = (char **)(void *)out->data;
+    for (size_t i = 0; i < e.count; i++) {
+        size_t at;
+        memcpy(&at, &list[i], sizeof at);
+        list[i] = (char *)out->data + at;
+    }
+    return list;
+}
+
+static void fetch_one(const struct job *j, const char *path, struct buf *out)
+{
+    const char *name = path + strlen(j->dir) + 1;
+    uint8_t size[8];
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size + out->len <= j->func.max_output) {
+        size_t want = (size_t)st.st_size, start = out->len;
+        buf_add(out, name, strlen(name) + 1);
+        wire_put_u64(size, want);
+        buf_add(out, size, sizeof size);
+        if (read(fd, buf_reserve(out, want + 1), want) == (ssize_t)want)
+            out->len += want;
+        else
+            out->len = start;
+    }
+    if (fd >= 0)
+        close(fd);
+    unlink(path);
+}
+
+void job_fetch(const struct job *j, const struct task *t, struct buf *out)
+{
+    struct buf pattern = {0};
+    glob_t found;
+    if (!j->func.fetch || !j->own_dir)
+        return;
+    buf_printf(&pattern, "%s/", j->dir);
+    expand_text(&pattern, j->func.fetch, t->input, t->len, t->index);
+    if (!strstr((char *)pattern.data, "/../") && glob((char *)pattern.data, GLOB_NOSORT, NULL, &found) == 0) {
+        for (size_t i = 0; i < found.gl_pathc; i++)
+            fetch_one(j, found.gl_pathv[i], out);
+        globfree(&found);
+    }
+    buf_fini(&pattern);
+}

@@ -1,0 +1,622 @@
+/* The dispatcher's daemons and its choice: who gets which tasks next, and what an answer or a death means. */
+#include "engine/disp_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PREFETCH_BELOW_US = 50000, TAIL_BATCH_US = 100, UNKNOWN_TASK_US = 1000 };
+
+struct disp *disp_new(uint64_t budget_bytes)
+{
+    struct disp *d = mem_zalloc(sizeof *d);
+    d->stats.mem_budget = budget_bytes ? budget_bytes : DISP_BUDGET_DEFAULT;
+    return d;
+}
+
+void disp_set_budget(struct disp *d, uint64_t budget_bytes)
+{
+    d->stats.mem_budget = budget_bytes;
+}
+
+void disp_free(struct disp *d)
+{
+    if (!d)
+        return;
+    for (unsigned s = 0; s < d->slot_count; s++) {
+        if (d->slots[s]) {
+            struct disp_daemon *m = d->slots[s];
+            for (struct disp_pin *p = m->pins, *next; p; p = next) {
+                next = p->next;
+                free(p);
+            }
+            free(m->ring);
+            free(m);
+        }
+    }
+    while (d->jobs)
+        disp_job_free(d, d->jobs);
+    free(d->slots);
+    free(d->actions);
+    free(d);
+}
+
+const struct disp_action *disp_actions(const struct disp *d, size_t *count)
+{
+    *count = d->action_count;
+    return d->actions;
+}
+
+void disp_actions_clear(struct disp *d)
+{
+    d->action_count = 0;
+}
+
+struct disp_action *disp__act(struct disp *d, enum disp_action_type type, struct disp_job *j)
+{
+    if (d->action_count == d->action_cap) {
+        d->action_cap = d->action_cap ? d->action_cap * 2 : 64;
+        d->actions = mem_realloc(d->actions, d->action_cap * sizeof *d->actions);
+    }
+    struct disp_action *a = &d->actions[d->action_count++];
+    *a = (struct disp_action){.type = type, .job = j};
+    return a;
+}
+
+/* ---- what came back: a heap, lowest index first ---- */
+
+void disp__push_back(struct disp_job *j, struct disp_range r)
+{
+    if (j->back_count == j->back_cap) {
+        j->back_cap = j->back_cap ? j->back_cap * 2 : 8;
+        j->back = mem_realloc(j->back, j->back_cap * sizeof *j->back);
+    }
+    size_t i = j->back_count++;
+    for (; i && disp__index(&r) < disp__index(&j->back[(i - 1) / 2]); i = (i - 1) / 2)
+        j->back[i] = j->back[(i - 1) / 2];
+    j->back[i] = r;
+}
+
+struct disp_range disp__pop_back(struct disp_job *j)
+{
+    struct disp_range top = j->back[0], last = j->back[--j->back_count];
+    size_t i = 0, child;
+    while ((child = 2 * i + 1) < j->back_count) {
+        if (child + 1 < j->back_count && disp__index(&j->back[child + 1]) < disp__index(&j->back[child]))
+            child++;
+        if (disp__index(&last) <= disp__index(&j->back[child]))
+            break;
+        j->back[i] = j->back[child];
+        i = child;
+    }
+    j->back[i] = last;
+    return top;
+}
+
+/* ---- batches in flight: a ring per daemon ---- */
+
+struct disp_batch *disp__batch(const struct disp_daemon *m, unsigned i)
+{
+    return &m->ring[(m->ring_head + i) & (m->ring_cap - 1)];
+}
+
+void disp__pop_batch(struct disp_daemon *m)
+{
+    m->ring_head = (m->ring_head + 1) & (m->ring_cap - 1);
+    m->ring_count--;
+}
+
+static struct disp_batch *add_batch(struct disp_daemon *m)
+{
+    if (m->ring_count == m->ring_cap) {
+        unsigned cap = m->ring_cap ? m->ring_cap * 2 : 4;
+        struct disp_batch *ring = mem_alloc(cap * sizeof *ring);
+        for (unsigned i = 0; i < m->ring_count; i++)
+            ring[i] = *disp__batch(m, i);
+        free(m->ring);
+        m->ring = ring;
+        m->ring_cap = cap;
+        m->ring_head = 0;
+    }
+    m->ring_count++;
+    return disp__batch(m, m->ring_count - 1);
+}
+
+/* ---- who wants work ---- */
+
+static struct disp_want_list *want_list(struct disp *d, enum disp_want want)
+{
+    return want == DISP_WANT_IDLE ? &d->idle : &d->more;
+}
+
+void disp__want_remove(struct disp *d, struct disp_daemon *m)
+{
+    if (m->want == DISP_WANT_NO)
+        return;
+    struct disp_want_list *list = want_list(d, m->want);
+    *(m->want_before ? &m->want_before->want_after : &list->first) = m->want_after;
+    *(m->want_after ? &m->want_after->want_before : &list->last) = m->want_before;
+    m->want = DISP_WANT_NO;
+    m->want_before = m->want_after = NULL;
+}
+
+static bool is_giving(const struct disp_daemon *m)
+{
+    return !m->held && !m->draining && !(m->max_tasks && m->given >= m->max_tasks);
+}
+
+static enum disp_want wanted(const struct disp_daemon *m)
+{
+    if (!m->pins && !is_giving(m))
+        return DISP_WANT_NO;
+    if (m->tasks == 0)
+        return DISP_WANT_IDLE;
+    if (m->solo || m->tasks >= DISP_WINDOW_TASKS || m->bytes >= DISP_WINDOW_BYTES)
+        return DISP_WANT_NO;
+    bool room = m->load_us < DISP_WINDOW_US || (m->tasks == 1 && m->load_us < PREFETCH_BELOW_US);
+    return room ? DISP_WANT_MORE : DISP_WANT_NO;
+}
+
+void disp__want(struct disp *d, struct disp_daemon *m)
+{
+    enum disp_want want = wanted(m);
+    if (want == m->want)
+        return;
+    disp__want_remove(d, m);
+    if (want == DISP_WANT_NO)
+        return;
+    struct disp_want_list *list = want_list(d, want);
+    m->want = want;
+    m->want_before = list->last;
+    *(list->last ? &list->last->want_after : &list->first) = m;
+    list->last = m;
+}
+
+/* ---- the choice ---- */
+
+static bool is_solo(const struct disp_job *j)
+{
+    return j->back_count && j->back[0].lost && !j->options.sequential;
+}
+
+static bool has_fresh(struct disp_job *j)
+{
+    while (j->fresh) {
+        struct disp_chunk *c = j->fresh;
+        while (c->next < c->tasks.slices.n && disp__is_gone(c, c->next))
+            c->next++;
+        if (c->next < c->tasks.slices.n)
+            return true;
+        j->fresh = c->after;
+    }
+    return false;
+}
+
+/* A busy daemon gets more when that keeps it from waiting, and not when another would be free for it sooner. */
+static bool suits(const struct disp *d, struct disp_job *j, const struct disp_daemon *m)
+{
+    if (!j->queued || j->paused || j->cancelled)
+        return false;
+    if (m->tasks == 0)
+        return true;
+    if (is_solo(j) && !has_fresh(j))
+        return false;
+    return m->load_us < DISP_WINDOW_US || j->queued > 4 * (uint64_t)d->giving_count;
+}
+
+static struct disp_job *choose_job(struct disp *d, const struct disp_daemon *m)
+{
+    struct disp_job *best = NULL;
+    for (struct disp_job *j = d->jobs; j; j = j->after)
+        if (suits(d, j, m) && (!best || j->virtual_us < best->virtual_us ||
+                                  (j->virtual_us == best->virtual_us && j->number < best->number)))
+            best = j;
+    return best;
+}
+
+static uint32_t batch_limit(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m)
+{
+    double us = j->task_us;
+    if (us <= 0)
+        return 1;
+    double n = DISP_WINDOW_US / 4 / us, share = (double)j->queued / (2.0 * d->giving_count);
+    double least = TAIL_BATCH_US / us;
+    if (n > share)
+        n = share > least ? share : least;
+    if (n > DISP_BATCH_TASKS)
+        n = DISP_BATCH_TASKS;
+    if (m->tasks && n > DISP_WINDOW_TASKS - m->tasks)
+        n = DISP_WINDOW_TASKS - m->tasks;
+    if (m->max_tasks && n > (double)(m->max_tasks - m->given))
+        n = (double)(m->max_tasks - m->given);
+    return n < 1 ? 1 : (uint32_t)n;
+}
+
+static uint32_t range_bytes(const struct disp_range *r)
+{
+    const struct wire_slices *s = &r->chunk->tasks.slices;
+    return wire_slice_end(s, r->pos + r->n - 1) - wire_slice_start(s, r->pos);
+}
+
+/* The longest prefix within DISP_BATCH_BYTES, at least one task. */
+static void cut_to_bytes(struct disp_range *r)
+{
+    uint32_t low = 1, high = r->n;
+    struct disp_range part = *r;
+    if (range_bytes(r) <= DISP_BATCH_BYTES)
+        return;
+    while (low < high) {
+        part.n = low + (high - low + 1) / 2;
+        if (range_bytes(&part) <= DISP_BATCH_BYTES)
+            low = part.n;
+        else
+            high = part.n - 1;
+    }
+    r->n = low;
+}
+
+static struct disp_range take(struct disp_job *j, const struct disp_daemon *m, uint32_t limit)
+{
+    struct disp_range r;
+    if (j->back_count && !(is_solo(j) && m->tasks)) {
+        r = disp__pop_back(j);
+        struct disp_range rest = r;
+        r.n = is_solo(j) || (r.lost && !j->options.sequential) ? 1 : r.n < limit ? r.n : limit;
+        cut_to_bytes(&r);
+        rest.pos += r.n;
+        rest.n -= r.n;
+        if (rest.n)
+            disp__push_back(j, rest);
+    } else {
+        has_fresh(j); /* moves past what was cancelled */
+        struct disp_chunk *c = j->fresh;
+        uint32_t end = c->next;
+        while (end < c->tasks.slices.n && end - c->next < limit && !disp__is_gone(c, end))
+            end++;
+        r = (struct disp_range){.chunk = c, .pos = c->next, .n = end - c->next};
+        cut_to_bytes(&r);
+        c->next += r.n;
+    }
+    j->queued -= r.n;
+    return r;
+}
+
+static void mark_open(struct disp *d, struct disp_job *j, struct disp_daemon *m)
+{
+    if (disp__is_open(j, m->slot))
+        return;
+    size_t need = m->slot / 8 + 1;
+    if (need > j->open_size) {
+        j->open = mem_realloc(j->open, need);
+        memset(j->open + j->open_size, 0, need - j->open_size);
+        j->open_size = need;
+    }
+    j->open[m->slot / 8] |= (uint8_t)(1 << m->slot % 8);
+    j->open_count++;
+    disp__act(d, DISP_OPEN, j)->daemon = m;
+}
+
+static bool unmark_open(struct disp_job *j, const struct disp_daemon *m)
+{
+    if (!disp__is_open(j, m->slot))
+        return false;
+    j->open[m->slot / 8] &= (uint8_t)~(1 << m->slot % 8);
+    j->open_count--;
+    return true;
+}
+
+static void give(struct disp *d, struct disp_daemon *m, struct disp_job *j, struct disp_range r, uint64_t now_us)
+{
+    double us = j->task_us > 0 ? j->task_us : UNKNOWN_TASK_US;
+    mark_open(d, j, m);
+    struct disp_action *a = disp__act(d, DISP_SEND, j);
+    a->daemon = m;
+    a->tasks = &r.chunk->tasks;
+    a->pos = r.pos;
+    a->n = r.n;
+    a->attempts = 1u + r.lost + r.tried;
+    struct disp_batch *b = add_batch(m);
+    *b = (struct disp_batch){.job = j, .range = r, .sent_us = now_us, .bytes = range_bytes(&r)};
+    b->est_us = j->task_us > 0 ? us * r.n : DISP_WINDOW_US;
+    if (m->tasks == 0)
+        d->busy_count++;
+    m->tasks += r.n;
+    m->bytes += b->bytes;
+    m->load_us += b->est_us;
+    m->given += r.n;
+    m->solo = r.lost && !j->options.sequential;
+    d->stats.awaiting -= r.n;
+    d->stats.executing += r.n;
+    if (d->virtual_us < j->virtual_us)
+        d->virtual_us = j->virtual_us;
+    j->virtual_us += us * r.n;
+}
+
+/* Gives m one batch; false when there is nothing for it. */
+static bool assign(struct disp *d, struct disp_daemon *m, uint64_t now_us)
+{
+    if (m->pins) {
+        struct disp_pin *p = m->pins;
+        m->pins = p->next;
+        give(d, m, p->job, (struct disp_range){.chunk = p->chunk, .pos = p->pos, .n = 1}, now_us);
+        free(p);
+        return true;
+    }
+    struct disp_job *j = is_giving(m) ? choose_job(d, m) : NULL;
+    if (!j)
+        return false;
+    give(d, m, j, take(j, m, batch_limit(d, j, m)), now_us);
+    return true;
+}
+
+/* A daemon that is busy and gets nothing leaves the list; its next answer brings it back. */
+void disp__run(struct disp *d, uint64_t now_us)
+{
+    struct disp_daemon *m;
+    while (d->stats.awaiting && (m = d->idle.first ? d->idle.first : d->more.first)) {
+        bool was_idle = m->want == DISP_WANT_IDLE, got = assign(d, m, now_us);
+        if (was_idle && !got)
+            break; /* what an idle daemon cannot have, nobody can */
+        disp__want_remove(d, m);
+        if (got)
+            disp__want(d, m); /* at the end of its list */
+    }
+}
+
+void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us)
+{
+    while (m->pins && m->want != DISP_WANT_NO && assign(d, m, now_us))
+        disp__want(d, m);
+}
+
+/* ---- daemons ---- */
+
+static void count_giving(struct disp *d)
+{
+    d->giving_count = 0;
+    for (unsigned s = 0; s < d->slot_count; s++)
+        d->giving_count += d->slots[s] && !d->slots[s]->held && !d->slots[s]->draining;
+    if (!d->giving_count)
+        d->giving_count = 1;
+}
+
+struct disp_daemon *disp_daemon_join(struct disp *d, void *arg, uint64_t max_tasks, bool held, uint64_t now_us)
+{
+    struct disp_daemon *m = mem_zalloc(sizeof *m);
+    unsigned slot = 0;
+    m->arg = arg;
+    m->max_tasks = max_tasks;
+    m->held = held;
+    while (slot < d->slot_count && d->slots[slot])
+        slot++;
+    if (slot == d->slot_count) {
+        d->slot_count = d->slot_count ? d->slot_count * 2 : 8;
+        d->slots = mem_realloc(d->slots, d->slot_count * sizeof *d->slots);
+        memset(d->slots + slot, 0, (d->slot_count - slot) * sizeof *d->slots);
+    }
+    m->slot = slot;
+    d->slots[slot] = m;
+    d->daemon_count++;
+    count_giving(d);
+    disp__want(d, m);
+    disp__run(d, now_us);
+    return m;
+}
+
+void disp_daemon_release(struct disp *d, struct disp_daemon *m, uint64_t now_us)
+{
+    m->held = false;
+    count_giving(d);
+    disp__want(d, m);
+    disp__run(d, now_us);
+}
+
+void disp_daemon_drain(struct disp *d, struct disp_daemon *m)
+{
+    m->draining = true;
+    count_giving(d);
+    disp__want(d, m);
+}
+
+void *disp_daemon_arg(const struct disp_daemon *m)
+{
+    return m->arg;
+}
+
+uint32_t disp_daemon_in_flight(const struct disp_daemon *m)
+{
+    return m->tasks;
+}
+
+uint64_t disp_daemon_done(const struct disp_daemon *m)
+{
+    return m->done;
+}
+
+uint64_t disp_daemon_failed(const struct disp_daemon *m)
+{
+    return m->failed;
+}
+
+static void requeue(struct disp *d, struct disp_job *j, struct disp_range r)
+{
+    disp__push_back(j, r);
+    j->queued += r.n;
+    d->stats.awaiting += r.n;
+    d->stats.retried += r.n;
+}
+
+static void end_lost(struct disp *d, struct disp_job *j, struct disp_range r, enum wire_outcome outcome)
+{
+    if (!j->abandoned) {
+        struct disp_action *a = disp__act(d, DISP_END, j);
+        a->first = disp__index(&r);
+        a->n = r.n;
+        a->outcome = outcome;
+        a->attempts = 1u + r.lost + r.tried;
+    }
+    disp__ended(d, j, r.chunk, r.n, outcome);
+}
+
+/* Puts back what of r was not cancelled while it ran. */
+static void requeue_living(struct disp *d, struct disp_job *j, struct disp_range r)
+{
+    struct disp_range part = r;
+    uint32_t end = r.pos + r.n;
+    for (r.chunk->left++; part.pos < end; part.pos += part.n) {
+        bool gone = disp__is_gone(r.chunk, part.pos);
+        for (part.n = 1; part.pos + part.n < end && disp__is_gone(r.chunk, part.pos + part.n) == gone;)
+            part.n++;
+        if (gone)
+            end_lost(d, j, part, WIRE_CANCELLED);
+        else if (part.lost > j->options.retries)
+            end_lost(d, j, (struct disp_range){r.chunk, part.pos, part.n, part.lost - 1, part.tried}, WIRE_LOST);
+        else
+            requeue(d, j, part);
+    }
+    disp__settle(d, j, r.chunk, 1);
+}
+
+/* What a lost daemon still had of one batch. The suspects are what it was at: one task of a sequential job, else all of its
+ * first batch; they count the loss, and go alone from now on. */
+static void batch_lost(struct disp *d, struct disp_batch *b, bool first)
+{
+    struct disp_job *j = b->job;
+    struct disp_range rest = b->range, suspects = rest;
+    d->stats.executing -= rest.n;
+    if (j->cancelled) {
+        end_lost(d, j, rest, WIRE_CANCELLED);
+        return;
+    }
+    suspects.n = !first ? 0 : j->options.sequential ? 1 : rest.n;
+    rest.pos += suspects.n;
+    rest.n -= suspects.n;
+    suspects.lost++;
+    rest.chunk->left++;
+    if (suspects.n)
+        requeue_living(d, j, suspects);
+    if (rest.n)
+        requeue_living(d, j, rest);
+    disp__settle(d, j, rest.chunk, 1);
+}
+
+static void drop_pins(struct disp *d, struct disp_daemon *m)
+{
+    while (m->pins) {
+        struct disp_pin *p = m->pins;
+        m->pins = p->next;
+        d->stats.awaiting--;
+        end_lost(d, p->job, (struct disp_range){.chunk = p->chunk, .pos = p->pos, .n = 1}, WIRE_LOST);
+        free(p);
+    }
+}
+
+static bool is_pinned(const struct disp_batch *b)
+{
+    return b->range.chunk->mem_bytes == 0;
+}
+
+void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us)
+{
+    disp__want_remove(d, m);
+    d->slots[m->slot] = NULL;
+    d->daemon_count--;
+    if (m->tasks)
+        d->busy_count--;
+    count_giving(d);
+    for (struct disp_job *j = d->jobs; j; j = j->after)
+        unmark_open(j, m);
+    drop_pins(d, m);
+    for (bool first = true; m->ring_count; first = false) {
+        struct disp_batch b = *disp__batch(m, 0);
+        disp__pop_batch(m);
+        if (is_pinned(&b)) {
+            d->stats.executing -= b.range.n;
+            end_lost(d, b.job, b.range, WIRE_LOST);
+        } else {
+            batch_lost(d, &b, first);
+        }
+    }
+    for (struct disp_job *j = d->jobs; j; j = j->after)
+        disp__finish_if_over(d, j);
+    free(m->ring);
+    free(m);
+    disp__run(d, now_us);
+}
+
+enum clw_err disp_daemon_closed(struct disp *d, struct disp_daemon *m, uint64_t number, struct disp_job **which)
+{
+    struct disp_job *j = disp_job_find(d, (uint32_t)number);
+    if (which)
+        *which = j;
+    if (!j || !j->closing || !unmark_open(j, m))
+        return CLW_PROTOCOL;
+    disp__finish_if_over(d, j);
+    return CLW_OK;
+}
+
+/* ---- answers ---- */
+
+static void learn(struct disp_job *j, uint32_t n, uint64_t run_us)
+{
+    double us = (double)run_us / n;
+    if (us < 0.02)
+        us = 0.02;
+    j->task_us = j->task_us > 0 ? (j->task_us + us) / 2 : us;
+}
+
+enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t job, uint64_t first, uint32_t n,
+    enum wire_outcome outcome, uint64_t run_us, uint64_t now_us, struct disp_verdict *verdict, struct clw_error *err)
+{
+    struct disp_batch *b = m->ring_count ? disp__batch(m, 0) : NULL;
+    if (!b || b->job->number != job || n == 0 || first != disp__index(&b->range) || n > b->range.n)
+        return clw_fail(err, CLW_PROTOCOL, NULL, "an answer to tasks that it was not given");
+    struct disp_job *j = b->job;
+    struct disp_range r = b->range;
+    r.n = n;
+    *verdict = (struct disp_verdict){.deliver = !j->abandoned, .attempts = 1u + r.lost + r.tried, .job = j,
+        .queued_us = b->sent_us - r.chunk->arrived_us};
+    uint32_t bytes = range_bytes(&r);
+    double est = b->est_us * n / b->range.n;
+    b->range.pos += n;
+    b->range.n -= n;
+    b->bytes -= bytes;
+    b->est_us -= est;
+    m->tasks -= n;
+    m->bytes -= bytes;
+    m->load_us -= est;
+    bool pinned = is_pinned(b);
+    if (b->range.n == 0)
+        disp__pop_batch(m);
+    if (m->tasks == 0) {
+        m->load_us = 0;
+        m->solo = false;
+        d->busy_count--;
+    }
+    d->stats.executing -= n;
+    m->done += n;
+    if (outcome == WIRE_DONE || outcome == WIRE_FAILED)
+        learn(j, n, run_us);
+    bool cancelled = j->cancelled || disp__is_gone(r.chunk, r.pos);
+    bool again = (outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT) && r.tried < j->options.retry_failed && !pinned;
+    m->failed += outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT ? n : 0;
+    if (again && !cancelled) {
+        r.tried++;
+        verdict->deliver = false;
+        requeue(d, j, r);
+    } else {
+        disp__ended(d, j, r.chunk, n, outcome);
+    }
+    disp__want_remove(d, m);
+    disp__want(d, m);
+    disp__give_pins(d, m, now_us);
+    disp__run(d, now_us);
+    return CLW_OK;
+}
+
+void disp_stats(const struct disp *d, struct disp_stats *s)
+{
+    *s = d->stats;
+    s->daemons = d->daemon_count;
+    s->busy = d->busy_count;
+    s->jobs = d->job_count;
+}

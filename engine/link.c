@@ -1,0 +1,407 @@
+/* Receiving in place from growing blocks; sending from a queue of references, merged and coalesced.
+ *
+ * A send is first tried on an aio without a callback and cancelled at once: when the kernel has room the bytes are gone
+ * by then and no thread was woken; only what is left waits on an aio with a callback. */
+#include "engine/link.h"
+
+#include "base/mono.h"
+
+#include <nng/nng.h>
+#include <nng/supplemental/util/platform.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    RECV_FIRST = 4 << 10,  /* a quiet connection costs little … */
+    RECV_FULL = 256 << 10, /* … a busy one reads much at once */
+    RECV_ROOM = 2 << 10,   /* read into a block only with this much room left */
+    TRUST_AT_ONCE = 4 << 20, /* a larger frame gets memory only as its bytes arrive */
+    ARENA = 16 << 10,
+    COPY_BELOW = 512,
+    IOV_MAX_NNG = 8,
+};
+
+struct segment {
+    const uint8_t *data;
+    size_t len;
+    struct blk *block;
+};
+
+struct link {
+    nng_stream *stream;
+    const struct link_owner *owner;
+    void *arg;
+    nng_aio *recv_aio, *send_aio, *try_aio;
+    uint32_t max_body;
+    uint64_t heard_ms;
+    bool receiving, sending, paused, closing, closed, close_when_sent;
+    struct clw_error why;
+
+    struct blk *in;
+    size_t in_start, in_end;
+
+    struct segment *queue; /* ring */
+    size_t queue_cap, queue_head, queue_count, queue_bytes;
+    struct blk *arena;
+    size_t arena_used;
+};
+
+static void recv_cb(void *arg);
+static void send_cb(void *arg);
+
+static void set_nodelay(nng_stream *stream)
+{
+    bool on = true;
+    nng_stream_set(stream, NNG_OPT_TCP_NODELAY, &on, sizeof on); /* refused by ipc: fine */
+    nng_stream_set(stream, NNG_OPT_TCP_KEEPALIVE, &on, sizeof on);
+}
+
+struct link *link_new(nng_stream *stream, const struct link_owner *owner, void *arg, uint32_t max_body)
+{
+    struct link *l = mem_zalloc(sizeof *l);
+    l->stream = stream;
+    l->owner = owner;
+    l->arg = arg;
+    l->max_body = max_body;
+    l->heard_ms = mono_ms();
+    l->in = blk_new(RECV_FIRST);
+    if (!l->in || nng_aio_alloc(&l->recv_aio, recv_cb, l) || nng_aio_alloc(&l->send_aio, send_cb, l) ||
+        nng_aio_alloc(&l->try_aio, NULL, NULL)) {
+        fprintf(stderr, "clowder: out of memory\n");
+        abort();
+    }
+    nng_aio_set_timeout(l->recv_aio, NNG_DURATION_INFINITE);
+    nng_aio_set_timeout(l->send_aio, NNG_DURATION_INFINITE);
+    set_nodelay(stream);
+    return l;
+}
+
+/* Makes sure that a good piece can be read after in_end; the unread part moves along when the block changes. */
+static bool make_room(struct link *l)
+{
+    size_t part = l->in_end - l->in_start, need = RECV_ROOM;
+    bool alone = atomic_load_explicit(&l->in->refs, memory_order_acquire) == 1;
+    if (part == 0 && alone)
+        l->in_start = l->in_end = 0;
+    if (part >= WIRE_HEADER) {
+        size_t frame = WIRE_HEADER + (size_t)wire_u32(l->in->data + l->in_start);
+        size_t step = part * 2 > TRUST_AT_ONCE ? part * 2 : TRUST_AT_ONCE;
+        size_t missing = frame - part;
+        if (frame > step)
+            missing = step - part;
+        if (missing > need)
+            need = missing;
+    }
+    if (l->in->cap - l->in_end >= need)
+        return true;
+    size_t cap = l->in->cap * 2 < RECV_FULL ? l->in->cap * 2 : RECV_FULL;
+    if (part + need > cap)
+        cap = part + need;
+    struct blk *bigger = blk_new(cap);
+    if (!bigger)
+        return false;
+    memcpy(bigger->data, l->in->data + l->in_start, part);
+    blk_rele(l->in);
+    l->in = bigger;
+    l->in_start = 0;
+    l->in_end = part;
+    return true;
+}
+
+static void receive(struct link *l)
+{
+    if (!make_room(l)) {
+        clw_fail(&l->why, CLW_NO_MEMORY, NULL, "no memory for a frame");
+        nng_stream_close(l->stream);
+        l->closing = true;
+    }
+    nng_iov iov = {l->in->data + l->in_end, l->in->cap - l->in_end};
+    nng_aio_set_iov(l->recv_aio, 1, &iov);
+    l->receiving = true;
+    nng_stream_recv(l->stream, l->recv_aio);
+}
+
+void link_start(struct link *l)
+{
+    pthread_mutex_lock(l->owner->lock);
+    receive(l);
+    pthread_mutex_unlock(l->owner->lock);
+}
+
+static void end(struct link *l, int rv)
+{
+    if (l->closed)
+        return;
+    l->closed = l->closing = true;
+    if (!l->why.code)
+        clw_fail(&l->why, CLW_CLOSED, NULL, "%s",
+            rv == NNG_ECONNSHUT || rv == NNG_ECLOSED ? "the connection was closed" : nng_strerror(rv));
+    nng_stream_close(l->stream);
+    l->owner->closed_cb(l, &l->why);
+}
+
+/* Hands over every whole frame. False when the peer broke the protocol. */
+static bool take_frames(struct link *l)
+{
+    while (!l->closing && l->in_end - l->in_start >= WIRE_HEADER) {
+        struct frame f;
+        if (wire_get_header(l->in->data + l->in_start, l->max_body, &f, &l->why))
+            return false;
+        if (l->in_end - l->in_start < WIRE_HEADER + (size_t)f.len)
+            break;
+        f.body = l->in->data + l->in_start + WIRE_HEADER;
+        l->in_start += WIRE_HEADER + (size_t)f.len;
+        struct blk *block = blk_hold(l->in);
+        l->owner->frame_cb(l, &f, block);
+        blk_rele(block);
+    }
+    return true;
+}
+
+static void recv_cb(void *arg)
+{
+    struct link *l = arg;
+    int rv = nng_aio_result(l->recv_aio);
+    pthread_mutex_lock(l->owner->lock);
+    l->receiving = false;
+    if (rv || l->closing) {
+        end(l, rv);
+    } else {
+        l->in_end += nng_aio_count(l->recv_aio);
+        l->heard_ms = mono_ms();
+        if (!take_frames(l))
+            link_close(l);
+        if (l->owner->batch_cb)
+            l->owner->batch_cb(l);
+        if (!l->receiving && (!l->paused || l->closing))
+            receive(l);
+    }
+    pthread_mutex_unlock(l->owner->lock);
+}
+
+static void advance(struct link *l, size_t sent)
+{
+    l->queue_bytes -= sent;
+    while (sent) {
+        struct segment *s = &l->queue[l->queue_head];
+        if (sent < s->len) {
+            s->data += sent;
+            s->len -= sent;
+            return;
+        }
+        sent -= s->len;
+        blk_rele(s->block);
+        l->queue_head = (l->queue_head + 1) & (l->queue_cap - 1);
+        l->queue_count--;
+    }
+}
+
+static void send_failed(struct link *l, int rv)
+{
+    if (!l->why.code)
+        clw_fail(&l->why, CLW_CLOSED, NULL, "%s", nng_strerror(rv));
+    link_close(l);
+}
+
+static unsigned front(const struct link *l, nng_iov iov[IOV_MAX_NNG])
+{
+    unsigned n = 0;
+    while (n < IOV_MAX_NNG && n < l->queue_count) {
+        const struct segment *s = &l->queue[(l->queue_head + n) & (l->queue_cap - 1)];
+        iov[n++] = (nng_iov){(void *)(uintptr_t)s->data, s->len};
+    }
+    return n;
+}
+
+void link_flush(struct link *l)
+{
+    while (!l->sending && !l->closing && l->queue_count) {
+        nng_iov iov[IOV_MAX_NNG];
+        unsigned n = front(l, iov);
+        nng_aio_set_iov(l->try_aio, n, iov);
+        nng_stream_send(l->stream, l->try_aio);
+        nng_aio_cancel(l->try_aio);
+        nng_aio_wait(l->try_aio);
+        int rv = nng_aio_result(l->try_aio);
+        if (rv == 0) {
+            advance(l, nng_aio_count(l->try_aio));
+            continue;
+        }
+        if (rv != NNG_ECANCELED) {
+            send_failed(l, rv);
+            return;
+        }
+        nng_aio_set_iov(l->send_aio, n, iov);
+        l->sending = true;
+        nng_stream_send(l->stream, l->send_aio);
+    }
+    if (l->close_when_sent && !l->queue_count)
+        link_close(l);
+}
+
+static void send_cb(void *arg)
+{
+    struct link *l = arg;
+    int rv = nng_aio_result(l->send_aio);
+    pthread_mutex_lock(l->owner->lock);
+    l->sending = false;
+    if (rv) {
+        send_failed(l, rv);
+    } else {
+        advance(l, nng_aio_count(l->send_aio));
+        link_flush(l);
+        if (l->owner->batch_cb && !l->closing)
+            l->owner->batch_cb(l);
+    }
+    pthread_mutex_unlock(l->owner->lock);
+}
+
+static void push(struct link *l, const uint8_t *data, size_t len, struct blk *block)
+{
+    if (!len)
+        return;
+    l->queue_bytes += len;
+    if (l->queue_count) {
+        struct segment *last = &l->queue[(l->queue_head + l->queue_count - 1) & (l->queue_cap - 1)];
+        if (last->block == block && last->data + last->len == data && !(l->sending && l->queue_count == 1)) {
+            last->len += len;
+            return;
+        }
+    }
+    if (l->queue_count == l->queue_cap) {
+        size_t cap = l->queue_cap ? l->queue_cap * 2 : 16;
+        struct segment *q = mem_alloc(cap * sizeof *q);
+        for (size_t i = 0; i < l->queue_count; i++)
+            q[i] = l->queue[(l->queue_head + i) & (l->queue_cap - 1)];
+        free(l->queue);
+        l->queue = q;
+        l->queue_cap = cap;
+        l->queue_head = 0;
+    }
+    l->queue[(l->queue_head + l->queue_count++) & (l->queue_cap - 1)] =
+        (struct segment){data, len, blk_hold(block)};
+}
+
+/* A copy in the arena: what is small travels together. */
+static void push_copy(struct link *l, const void *data, size_t len)
+{
+    if (!len)
+        return;
+    if (!l->arena || len > l->arena->cap - l->arena_used) {
+        blk_rele(l->arena);
+        l->arena = blk_new(len > ARENA ? len : ARENA);
+        l->arena_used = 0;
+        if (!l->arena)
+            abort();
+    }
+    uint8_t *at = l->arena->data + l->arena_used;
+    memcpy(at, data, len);
+    l->arena_used += len;
+    push(l, at, len, l->arena);
+}
+
+static void push_header(struct link *l, const struct frame *f)
+{
+    uint8_t header[WIRE_HEADER];
+    wire_put_header(header, f);
+    push_copy(l, header, sizeof header);
+}
+
+void link_send(struct link *l, const struct frame *f, const void *body)
+{
+    if (l->closing || l->close_when_sent)
+        return;
+    push_header(l, f);
+    push_copy(l, body, f->len);
+}
+
+void link_send_ref(struct link *l, const struct frame *f, const struct link_piece *pieces, int count)
+{
+    if (l->closing || l->close_when_sent)
+        return;
+    push_header(l, f);
+    for (int i = 0; i < count; i++) {
+        if (pieces[i].len <= COPY_BELOW)
+            push_copy(l, pieces[i].data, pieces[i].len);
+        else
+            push(l, pieces[i].data, pieces[i].len, pieces[i].block);
+    }
+}
+
+void link_close(struct link *l)
+{
+    if (l->closing)
+        return;
+    l->closing = true;
+    nng_stream_close(l->stream);
+    if (!l->receiving)
+        receive(l); /* fails at once, and its callback tells the owner */
+}
+
+void link_close_after_send(struct link *l)
+{
+    if (!l->queue_count)
+        link_close(l);
+    else
+        l->close_when_sent = true;
+}
+
+void link_free(struct link *l)
+{
+    if (!l)
+        return;
+    nng_stream_close(l->stream);
+    nng_aio_stop(l->recv_aio);
+    nng_aio_stop(l->send_aio);
+    nng_aio_stop(l->try_aio);
+    nng_aio_free(l->recv_aio);
+    nng_aio_free(l->send_aio);
+    nng_aio_free(l->try_aio);
+    nng_stream_free(l->stream);
+    while (l->queue_count) {
+        blk_rele(l->queue[l->queue_head].block);
+        l->queue_head = (l->queue_head + 1) & (l->queue_cap - 1);
+        l->queue_count--;
+    }
+    free(l->queue);
+    blk_rele(l->arena);
+    blk_rele(l->in);
+    free(l);
+}
+
+void *link_arg(const struct link *l)
+{
+    return l->arg;
+}
+
+void link_set_max(struct link *l, uint32_t max_body)
+{
+    l->max_body = max_body;
+}
+
+size_t link_queued(const struct link *l)
+{
+    return l->queue_bytes;
+}
+
+void link_pause(struct link *l, bool paused)
+{
+    if (l->paused == paused)
+        return;
+    l->paused = paused;
+    if (!paused && !l->receiving && !l->closing)
+        receive(l);
+}
+
+uint64_t link_heard_ms(const struct link *l)
+{
+    return l->heard_ms;
+}
+
+int64_t link_peer_uid(nng_stream *stream)
+{
+    uint64_t uid;
+    return nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, &uid) ? -1 : (int64_t)uid;
+}

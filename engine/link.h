@@ -1,0 +1,60 @@
+/* A link: one framed connection over an nng stream (ipc, tcp or tls+tcp), the same for client, engine and daemon.
+ * It belongs to an owner with a lock. Frames arrive in nng's threads with that lock held; every function below that says
+ * "locked" wants it held. What is queued goes out when the owner calls link_flush (once an event, so frames coalesce). */
+#ifndef ENGINE_LINK_H
+#define ENGINE_LINK_H
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "engine/wire.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+struct nng_stream;
+struct link;
+
+struct link_owner {
+    pthread_mutex_t *lock;
+    /* A frame; its body is borrowed from block and lives as long as somebody holds that. Locked. */
+    void (*frame_cb)(struct link *l, const struct frame *f, struct blk *block);
+    /* All frames that came in one piece were handed over: the time to flush. Locked. */
+    void (*batch_cb)(struct link *l);
+    /* The connection is over (why->message says how). Called once; nothing follows. Locked. */
+    void (*closed_cb)(struct link *l, const struct clw_error *why);
+};
+
+/* Takes the stream and starts to receive. max_body bounds a frame until link_set_max. Not locked. */
+struct link *link_new(struct nng_stream *stream, const struct link_owner *owner, void *arg, uint32_t max_body);
+/* Starts to receive. Not locked. */
+void link_start(struct link *l);
+/* Waits until no callback runs, then frees it. Not locked, and not from a callback. */
+void link_free(struct link *l);
+/* Ends the connection now; closed_cb follows from another thread. Locked. */
+void link_close(struct link *l);
+/* The same, once what is queued has gone out. Locked. */
+void link_close_after_send(struct link *l);
+
+void *link_arg(const struct link *l);
+void link_set_max(struct link *l, uint32_t max_body);
+/* Queues a frame; f->len is the sum of the pieces. link_send copies the body; link_send_ref queues references to pieces of
+ * blocks, which are held until sent (small pieces are copied). Locked. */
+void link_send(struct link *l, const struct frame *f, const void *body);
+struct link_piece {
+    const uint8_t *data;
+    uint32_t len;
+    struct blk *block;
+};
+void link_send_ref(struct link *l, const struct frame *f, const struct link_piece *pieces, int count);
+/* Sends as much as the connection takes. Locked. */
+void link_flush(struct link *l);
+/* Bytes queued and not yet taken by the kernel. Locked. */
+size_t link_queued(const struct link *l);
+/* Stops and resumes receiving (backpressure: the peer's sends then block). Locked. */
+void link_pause(struct link *l, bool paused);
+/* Monotonic ms of the last bytes received. Locked. */
+uint64_t link_heard_ms(const struct link *l);
+/* The peer's user id (ipc), or -1. */
+int64_t link_peer_uid(struct nng_stream *stream);
+
+#endif

@@ -1,0 +1,286 @@
+/* What a client asks for, and what it gets back. */
+#include "engine/core.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct core_job *find_job(struct peer *p, uint32_t number)
+{
+    struct core_job *j = p->jobs;
+    while (j && j->client_job != number)
+        j = j->next;
+    return j;
+}
+
+struct peer *client_find(struct engine *e, uint64_t id)
+{
+    struct peer *p = e->peers;
+    while (p && !(p->role == PEER_CLIENT && p->id == id))
+        p = p->after;
+    return p;
+}
+
+static void send_text(struct peer *p, uint8_t type, uint32_t job, enum clw_err code, const char *text, const char *hint)
+{
+    struct buf b = {0};
+    buf_add(&b, text, strlen(text) + 1);
+    buf_add_text(&b, hint ? hint : "");
+    peer_send(p, &(struct frame){.type = type, .job = job, .code = (uint16_t)code, .len = (uint32_t)b.len}, b.data);
+    buf_fini(&b);
+}
+
+void client_fault(struct core_job *j, enum clw_err code, const char *format, ...)
+{
+    char text[500];
+    va_list ap;
+    if (!j->client)
+        return;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    send_text(j->client, WIRE_FAULT, j->client_job, code, text, "");
+}
+
+/* The function as daemons get it: without what is only for the engine. */
+static void set_func(struct core_job *j, struct func *spec)
+{
+    struct buf b = {0};
+    char *profile = spec->profile;
+    spec->profile = NULL;
+    func_encode(spec, &b);
+    spec->profile = profile;
+    j->func = blk_new(b.len);
+    if (!j->func)
+        abort();
+    memcpy(j->func->data, b.data, b.len);
+    j->func_len = b.len;
+    buf_fini(&b);
+    for (size_t i = 0; i < spec->file_count; i++) {
+        free(spec->files[i].name);
+        free(spec->files[i].data);
+    }
+    free(spec->files);
+    spec->files = NULL;
+    spec->file_count = 0;
+    j->spec = *spec;
+}
+
+static void open_everywhere(struct core_job *j)
+{
+    struct pool *pool = j->pool;
+    struct disp_daemon **list = mem_alloc((pool->member_count + 1) * sizeof *list);
+    uint32_t n = 0;
+    for (struct member *m = pool->members; m; m = m->after)
+        if (m->daemon && m->state == MEMBER_UP)
+            list[n++] = m->daemon;
+    if (j->spec.setup)
+        pool_add_setup(j->client->engine, pool, j);
+    peer_send(j->client, &(struct frame){.type = WIRE_OPENED, .job = j->client_job, .n = n}, NULL);
+    disp_job_pin(pool->disp, j->job, list, n, mono_us());
+    free(list);
+}
+
+static void open_refused(struct peer *p, uint32_t job, enum clw_err code, const char *hint, const char *text)
+{
+    send_text(p, WIRE_OPENED, job, code, text, hint);
+}
+
+static struct pool *pool_for(struct peer *p, const struct frame *f, const struct func *spec)
+{
+    char text[400], hint[200];
+    const char *name = spec->profile ? spec->profile : "default";
+    struct pool *pool = pool_find(p->engine, name);
+    if (!pool && strcmp(name, "default") != 0 && !restore_is_known(p->engine, name)) {
+        snprintf(text, sizeof text, "there is no profile '%s'", name);
+        snprintf(hint, sizeof hint, "see 'clowder status', or make it: clowder up %s -n 2", name);
+        open_refused(p, f->job, CLW_NOT_FOUND, hint, text);
+        return NULL;
+    }
+    if (!pool || pool_is_hopeless(pool)) {
+        snprintf(text, sizeof text, "profile '%s' has no daemons up%s%s", name, pool && pool->reason[0] ? ": " : "",
+            pool ? pool->reason : "");
+        bool is_default = strcmp(name, "default") == 0;
+        snprintf(hint, sizeof hint, "start some: clowder up%s%s -n 2", is_default ? "" : " ", is_default ? "" : name);
+        open_refused(p, f->job, CLW_UNREACHABLE, hint, text);
+        return NULL;
+    }
+    return pool;
+}
+
+static void open_job(struct peer *p, const struct frame *f)
+{
+    struct func spec;
+    struct clw_error err;
+    struct pool *pool;
+    if (f->job == 0 || find_job(p, f->job) || p->job_count >= CORE_JOBS_MAX) {
+        peer_drop(p, "a job number twice, or too many jobs");
+        return;
+    }
+    if (func_decode(&spec, f->body, f->len, &err)) {
+        open_refused(p, f->job, err.code, err.hint, err.message);
+    } else if ((pool = pool_for(p, f, &spec))) {
+        struct core_job *j = mem_zalloc(sizeof *j);
+        j->client = p;
+        j->client_job = f->job;
+        j->pool = pool;
+        if (!spec.has_seed && pool->settings.has_seed) {
+            spec.has_seed = true;
+            spec.seed = pool->settings.seed;
+        }
+        set_func(j, &spec);
+        struct disp_job_options o = {.retries = spec.retries, .retry_failed = spec.retry_failed,
+            .sequential = spec.kind == FUNC_COMMAND, .arg = j};
+        j->job = disp_job_open(pool->disp, &o, mono_us());
+        j->next = p->jobs;
+        p->jobs = j;
+        p->job_count++;
+        log_info("job", "open profile=%s job=%u command=\"%s\"", pool->name, disp_job_number(j->job), spec.argv[0]);
+        if (spec.everywhere)
+            open_everywhere(j);
+        else
+            peer_send(p, &(struct frame){.type = WIRE_OPENED, .job = f->job}, NULL);
+        pool_act(p->engine, pool);
+        return;
+    }
+    func_fini(&spec);
+}
+
+void client_frame(struct peer *p, const struct frame *f, struct blk *block)
+{
+    struct engine *e = p->engine;
+    struct clw_error err;
+    uint64_t now = mono_us();
+    if (f->type == WIRE_OPEN) {
+        open_job(p, f);
+        return;
+    }
+    if (f->type == WIRE_PING) {
+        peer_send(p, &(struct frame){.type = WIRE_PONG}, NULL);
+        return;
+    }
+    struct core_job *j = find_job(p, f->job);
+    if (!j) {
+        if (f->type == WIRE_TASKS || f->type == WIRE_END || f->type == WIRE_CANCEL || f->type == WIRE_CLOSE)
+            return; /* it crossed our refusal on the way */
+        peer_drop(p, "a frame that no client sends");
+        return;
+    }
+    struct disp *d = j->pool->disp;
+    switch (f->type) {
+    case WIRE_TASKS: {
+        /* A small chunk must not keep a large receive block alive. */
+        struct blk *own = NULL;
+        struct frame moved = *f;
+        if (block->cap / 4 > f->len && (own = blk_new(f->len))) {
+            memcpy(own->data, f->body, f->len);
+            moved.body = own->data;
+        }
+        if (disp_job_tasks(d, j->job, &moved, own ? own : block, now, &err))
+            peer_drop(p, err.message);
+        blk_rele(own);
+        break;
+    }
+    case WIRE_END: disp_job_end(d, j->job, now); break;
+    case WIRE_CANCEL: disp_job_cancel(d, j->job, f->first, f->n, now); break;
+    case WIRE_CLOSE: disp_job_abandon(d, j->job, now); break;
+    default: peer_drop(p, "a frame that no client sends"); return;
+    }
+    pool_act(e, j->pool);
+}
+
+static void drop_ephemeral(struct engine *e, uint64_t owner)
+{
+    for (struct pool *pool = e->pools; pool; pool = pool->next)
+        if (pool->ephemeral && pool->owner == owner)
+            pool_down(e, pool, true);
+}
+
+void client_gone(struct peer *p)
+{
+    struct engine *e = p->engine;
+    while (p->jobs) {
+        struct core_job *j = p->jobs;
+        struct pool *pool = j->pool;
+        p->jobs = j->next;
+        j->client = NULL;
+        j->next = NULL;
+        disp_job_pause(pool->disp, j->job, false, mono_us());
+        disp_job_abandon(pool->disp, j->job, mono_us());
+        pool_act(e, pool); /* may free j */
+    }
+    client_sent(p);
+    drop_ephemeral(e, p->id);
+    core_changed(e);
+}
+
+/* A client that reads slowly: first its jobs pause, then the daemons that answer it are not read any more. */
+static void throttle(struct peer *p, struct peer *daemon)
+{
+    size_t queued = link_queued(p->link);
+    if (queued > CORE_SLOW_READER && !p->jobs_paused) {
+        p->jobs_paused = true;
+        for (struct core_job *j = p->jobs; j; j = j->next)
+            disp_job_pause(j->pool->disp, j->job, true, mono_us());
+    }
+    if (queued > CORE_STUCK_READER && daemon && !daemon->reading_paused) {
+        daemon->reading_paused = true;
+        link_pause(daemon->link, true);
+    }
+}
+
+void client_sent(struct peer *p)
+{
+    struct engine *e = p->engine;
+    size_t queued = p->dead ? 0 : link_queued(p->link);
+    if (queued > CORE_SLOW_READER / 2 || !p->jobs_paused)
+        return;
+    p->jobs_paused = false;
+    for (struct peer *q = e->peers; q; q = q->after)
+        if (q->reading_paused) {
+            q->reading_paused = false;
+            link_pause(q->link, false);
+        }
+    for (struct core_job *j = p->jobs, *next; j; j = next) {
+        next = j->next;
+        disp_job_pause(j->pool->disp, j->job, false, mono_us());
+        pool_act(e, j->pool);
+    }
+}
+
+static void tell_name(struct peer *p, const struct member *m)
+{
+    size_t at = m->number / 8;
+    if (at >= p->named_size) {
+        p->named = mem_realloc(p->named, at + 64);
+        memset(p->named + p->named_size, 0, at + 64 - p->named_size);
+        p->named_size = at + 64;
+    }
+    if (p->named[at] >> (m->number % 8) & 1)
+        return;
+    p->named[at] |= (uint8_t)(1 << m->number % 8);
+    struct buf b = {0};
+    wire_add_text(&b, WIRE_K_DAEMON_NAME, m->name);
+    wire_add_text(&b, WIRE_K_HOST, m->host);
+    peer_send(p, &(struct frame){.type = WIRE_NAME, .daemon = m->number, .len = (uint32_t)b.len}, b.data);
+    buf_fini(&b);
+}
+
+void client_forward(struct core_job *j, const struct member *m, const struct frame *f, const struct disp_verdict *v,
+    struct blk *block)
+{
+    struct peer *p = j->client;
+    struct frame out = *f;
+    uint32_t attempts = v->attempts < 255 ? v->attempts : 255;
+    if (!p)
+        return;
+    tell_name(p, m);
+    out.job = j->client_job;
+    out.daemon = m->number | attempts << 24;
+    link_send_ref(p->link, &out, &(struct link_piece){f->body, f->len, block}, 1);
+    peer_mark(p);
+    throttle(p, m->peer);
+}

@@ -1,0 +1,241 @@
+/* What a daemon says: hello, answers, that it leaves. */
+#include "engine/core.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void send_welcome(struct peer *p, const struct member *m)
+{
+    const struct pool_settings *s = &m->pool->settings;
+    struct buf b = {0};
+    wire_add_number(&b, WIRE_K_VERSION, WIRE_VERSION);
+    wire_add_text(&b, WIRE_K_DAEMON_NAME, m->name);
+    wire_add_text(&b, WIRE_K_PROFILE, m->pool->name);
+    wire_add_text(&b, WIRE_K_HOST, m->host);
+    wire_add_number(&b, WIRE_K_IDLETIME_MS, s->idletime_ms);
+    wire_add_number(&b, WIRE_K_WALLTIME_MS, s->walltime_ms);
+    wire_add_number(&b, WIRE_K_MAXTASKS, s->maxtasks);
+    wire_add_number(&b, WIRE_K_CLEANUP, s->cleanup);
+    wire_add_number(&b, WIRE_K_OUTPUT, s->output);
+    for (char **env = s->env; env && *env; env++)
+        wire_add_text(&b, WIRE_K_ENV, *env);
+    peer_send(p, &(struct frame){.type = WIRE_WELCOME, .len = (uint32_t)b.len}, b.data);
+    buf_fini(&b);
+}
+
+/* The profile's setup commands, pinned to this daemon, before anything else. */
+static void start_setups(struct member *m)
+{
+    struct pool *pool = m->pool;
+    for (struct core_job *t = pool->setups; t; t = t->next) {
+        struct core_job *j = mem_zalloc(sizeof *j);
+        j->pool = pool;
+        j->setup_of = m;
+        j->func = blk_hold(t->func);
+        j->func_len = t->func_len;
+        func_copy(&j->spec, &t->spec);
+        struct disp_job_options o = {.sequential = true, .arg = j};
+        j->job = disp_job_open(pool->disp, &o, mono_us());
+        disp_job_pin(pool->disp, j->job, &m->daemon, 1, mono_us());
+        disp_job_end(pool->disp, j->job, mono_us());
+        m->setup_left++;
+    }
+}
+
+void daemon_hello(struct peer *p, struct member *m, pid_t pid)
+{
+    struct engine *e = p->engine;
+    struct pool *pool = m->pool;
+    p->role = PEER_DAEMON;
+    p->member = m;
+    m->peer = p;
+    m->worker_pid = pid;
+    m->connected_ms = mono_ms();
+    m->reason[0] = '\0';
+    link_set_max(p->link, WIRE_BODY_MAX);
+    send_welcome(p, m);
+    log_info("daemon", "connected daemon=%s host=%s pid=%d ms=%llu", m->name, m->host, (int)pid,
+        (unsigned long long)(m->connected_ms - m->started_ms));
+    m->daemon = disp_daemon_join(pool->disp, m, pool->settings.maxtasks, pool->setups != NULL, mono_us());
+    if (m->state == MEMBER_LEAVING) {
+        disp_daemon_drain(pool->disp, m->daemon);
+        peer_send(p, &(struct frame){.type = WIRE_QUIT}, NULL);
+        m->quit_sent = true;
+    } else {
+        m->state = MEMBER_UP;
+        pool->fails = 0;
+        pool->broken = false;
+        pool->reason[0] = '\0';
+        start_setups(m);
+    }
+    pool_act(e, pool);
+    core_changed(e);
+}
+
+static void setup_ended(struct core_job *j, enum wire_outcome outcome, const struct frame *f)
+{
+    struct member *m = j->setup_of;
+    struct wire_report r;
+    char tail[120] = "";
+    if (outcome == WIRE_DONE) {
+        if (--m->setup_left == 0)
+            disp_daemon_release(m->pool->disp, m->daemon, mono_us());
+        return;
+    }
+    if (f->type == WIRE_REPORT && f->len && wire_get_report(f, &r, NULL) == CLW_OK)
+        text_escape(tail, sizeof tail, (const char *)r.err, r.err_len);
+    snprintf(m->reason, sizeof m->reason, "setup '%.40s' failed%s%.80s", j->spec.argv[0], tail[0] ? ": " : "", tail);
+    log_error("daemon", "setup failed daemon=%s command=\"%s\" stderr=\"%s\"", m->name, j->spec.argv[0], tail);
+    snprintf(m->pool->reason, sizeof m->pool->reason, "%s", m->reason);
+    m->pool->broken = true; /* the next one would fail the same way */
+    m->state = MEMBER_LEAVING;
+    m->shrink = true;
+    disp_daemon_drain(m->pool->disp, m->daemon);
+    peer_send(m->peer, &(struct frame){.type = WIRE_QUIT}, NULL);
+    m->quit_sent = true;
+}
+
+static void take_answer(struct peer *p, const struct frame *f, struct blk *block)
+{
+    struct member *m = p->member;
+    struct pool *pool = m->pool;
+    struct clw_error err;
+    struct disp_verdict v;
+    struct wire_slices slices;
+    struct wire_report report = {0};
+    enum wire_outcome outcome = WIRE_DONE;
+    uint64_t run_us = f->run_us;
+    enum clw_err code = CLW_OK;
+    if (f->type == WIRE_RESULT) {
+        code = wire_slices(f, &slices, &err);
+    } else {
+        code = f->len ? wire_get_report(f, &report, &err) : CLW_OK;
+        outcome = (enum wire_outcome)f->code;
+        run_us = report.run_us;
+        if (!code && (f->code >= WIRE_OUTCOME_COUNT || f->n == 0 || (f->n != 1 && f->len)))
+            code = clw_fail(&err, CLW_PROTOCOL, NULL, "a report that makes no sense");
+    }
+    if (!code)
+        code = disp_daemon_answer(pool->disp, m->daemon, f->job, f->first, f->n, outcome, run_us, mono_us(), &v, &err);
+    if (code) {
+        peer_drop(p, err.message);
+        return;
+    }
+    struct core_job *j = disp_job_arg(v.job);
+    if (j->setup_of) {
+        setup_ended(j, outcome, f);
+    } else {
+        rates_add(&pool->rates, mono_ms(), f->n);
+        if (v.deliver) {
+            if (f->type == WIRE_REPORT && f->len)
+                wire_put_u64((uint8_t *)(uintptr_t)f->body + 16, v.queued_us);
+            client_forward(j, m, f, &v, block);
+        }
+    }
+    pool_act(p->engine, pool);
+}
+
+static void take_closed(struct peer *p, const struct frame *f)
+{
+    struct disp_job *job = NULL;
+    if (disp_daemon_closed(p->member->pool->disp, p->member->daemon, f->job, &job)) {
+        peer_drop(p, "it closed a job that it does not have");
+        return;
+    }
+    pool_act(p->engine, p->member->pool);
+}
+
+static void take_fault(struct peer *p, const struct frame *f)
+{
+    struct disp_job *job = disp_job_find(p->member->pool->disp, f->job);
+    char text[300];
+    text_escape(text, sizeof text, (const char *)f->body, f->len);
+    log_warn("job", "fault daemon=%s job=%u why=\"%s\"", p->member->name, f->job, text);
+    if (job)
+        client_fault(disp_job_arg(job), CLW_FAILED, "%s: %s", p->member->name, text);
+}
+
+static void take_leave(struct peer *p, const struct frame *f)
+{
+    struct member *m = p->member;
+    struct pool *pool = m->pool;
+    text_escape(m->reason, sizeof m->reason, (const char *)f->body, f->len);
+    log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
+    if (m->state == MEMBER_UP) {
+        m->state = MEMBER_LEAVING;
+        if (strcmp(m->reason, "idletime") == 0) { /* it is not needed: not replaced */
+            m->shrink = true;
+            if (pool->want)
+                pool->want--;
+            restore_save(p->engine, pool);
+        }
+    }
+    disp_daemon_drain(pool->disp, m->daemon);
+    if (!m->quit_sent)
+        peer_send(p, &(struct frame){.type = WIRE_QUIT}, NULL);
+    m->quit_sent = true;
+    core_changed(p->engine);
+    core_wake(p->engine);
+}
+
+void daemon_frame(struct peer *p, const struct frame *f, struct blk *block)
+{
+    switch (f->type) {
+    case WIRE_RESULT:
+    case WIRE_REPORT: take_answer(p, f, block); break;
+    case WIRE_CLOSED: take_closed(p, f); break;
+    case WIRE_FAULT: take_fault(p, f); break;
+    case WIRE_LEAVE: take_leave(p, f); break;
+    case WIRE_PING: peer_send(p, &(struct frame){.type = WIRE_PONG}, NULL); break;
+    case WIRE_PONG: break;
+    default: peer_drop(p, "a frame that no daemon sends"); break;
+    }
+}
+
+void daemon_gone(struct peer *p, const char *why)
+{
+    struct member *m = p->member;
+    struct engine *e = p->engine;
+    struct pool *pool = m->pool;
+    struct disp_daemon *daemon = m->daemon;
+    uint32_t in_flight = disp_daemon_in_flight(daemon);
+    m->peer = NULL;
+    m->daemon = NULL;
+    m->setup_left = 0;
+    p->member = NULL;
+    if (m->state == MEMBER_UP) {
+        m->state = MEMBER_LOST;
+        if (!m->reason[0])
+            snprintf(m->reason, sizeof m->reason, "%.150s", why);
+        log_warn("daemon", "lost daemon=%s host=%s tasks=%u why=\"%s\"", m->name, m->host, in_flight, m->reason);
+        pool_back_off(pool, m);
+    } else {
+        log_info("daemon", "gone daemon=%s", m->name);
+    }
+    m->kill_at_ms = mono_ms() + CORE_QUIT_MS;
+    disp_daemon_lost(pool->disp, daemon, mono_us());
+    pool_act(e, pool);
+    if (!m->pid)
+        member_remove(e, m);
+    core_changed(e);
+    core_wake(e);
+}
+
+/* A connection on tcp can die without a sign: ask, and believe silence. */
+void daemon_tick(struct member *m, uint64_t now_ms)
+{
+    if (!m->peer || !m->peer->remote)
+        return;
+    uint64_t silent_ms = now_ms - link_heard_ms(m->peer->link);
+    if (silent_ms > CORE_DEAD_MS) {
+        snprintf(m->reason, sizeof m->reason, "silent for %d s", CORE_DEAD_MS / 1000);
+        link_close(m->peer->link);
+    } else if (silent_ms > CORE_PING_MS && now_ms - m->pinged_ms > CORE_PING_MS) {
+        m->pinged_ms = now_ms;
+        peer_send(m->peer, &(struct frame){.type = WIRE_PING}, NULL);
+    }
+}

@@ -1,0 +1,156 @@
+/* The parts of a host: words for launchers, checks, tags, GPUs, the end of a struct. */
+#include "store/host_internal.h"
+
+#include "base/text.h"
+
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const launchers[] = {
+#define X(name, word) word,
+    STORE_LAUNCHER_TABLE(X)
+#undef X
+        NULL};
+
+const char *store_launcher_text(enum store_launcher launcher)
+{
+    return (unsigned)launcher < STORE_LAUNCHER_COUNT ? launchers[launcher] : "?";
+}
+
+enum clw_err store_launcher_parse(const char *text, enum store_launcher *out, struct clw_error *err)
+{
+    struct store__shown shown;
+    int found = store__word(launchers, STORE_LAUNCHER_COUNT, text);
+    if (found >= 0) {
+        *out = (enum store_launcher)found;
+        return CLW_OK;
+    }
+    const char *near = text_nearest(text, launchers);
+    return clw_fail(err, CLW_USAGE, "one of: ssh local slurm pbs sge lsf manual",
+        "%s is not a launcher%s%s%s", store__show(&shown, text), near ? ", did you mean " : "",
+        near ? near : "", near ? "?" : "");
+}
+
+void store_host_init(struct store_host *h)
+{
+    *h = (struct store_host){.launcher = STORE_LAUNCHER_SSH, .enabled = true};
+}
+
+void store_host_fini(struct store_host *h)
+{
+    free(h->jump);
+    free(h->identity);
+    free(h->note);
+    free(h->directives);
+    free(h->facts);
+    free(h->reason);
+    free(h->gpus);
+    store_strings_fini(&h->tags);
+    *h = (struct store_host){0};
+}
+
+void store_host_list_fini(struct store_host_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        store_host_fini(&list->items[i]);
+    free(list->items);
+    *list = (struct store_host_list){0};
+}
+
+void store__plain_address(const char *address, char *out)
+{
+    size_t len = strlen(address);
+    bool bracketed = len > 2 && address[0] == '[' && address[len - 1] == ']' && strchr(address, ':');
+    snprintf(out, STORE_ADDRESS_SIZE, "%.*s", (int)(bracketed ? len - 2 : len), address + bracketed);
+}
+
+static enum clw_err check_texts(const struct store_host *h, struct clw_error *err)
+{
+    enum clw_err code = CLW_OK;
+    if (h->identity)
+        code = store__check_text("the path of the key", h->identity, 4095, STORE__LINE, err);
+    if (!code && h->note)
+        code = store__check_text("the note", h->note, 4096, STORE__BLOCK, err);
+    if (!code && h->directives)
+        code = store__check_text("the text for the scheduler", h->directives, 16384, STORE__BLOCK, err);
+    return code;
+}
+
+static enum clw_err check_tags(const struct store_strings *tags, struct clw_error *err)
+{
+    enum clw_err code = CLW_OK;
+    if (tags->count > STORE_TAGS_MAX)
+        return clw_fail(err, CLW_USAGE, NULL, "a host has at most %d tags", STORE_TAGS_MAX);
+    for (size_t i = 0; !code && i < tags->count; i++)
+        code = store_check_name("tag", tags->items[i], err);
+    return code;
+}
+
+enum clw_err store_host_check(const struct store_host *h, struct clw_error *err)
+{
+    char address[STORE_ADDRESS_SIZE], mac[STORE_MAC_SIZE];
+    enum clw_err code = store_check_name("host", h->name, err);
+    store__plain_address(h->address, address);
+    if (!code && (unsigned)h->launcher >= STORE_LAUNCHER_COUNT)
+        code = clw_fail(err, CLW_USAGE, NULL, "%u is not a launcher", (unsigned)h->launcher);
+    if (!code && *address)
+        code = store_check_address(address, err);
+    if (!code && *h->user)
+        code = store_check_user(h->user, err);
+    if (!code && h->jump && *h->jump)
+        code = store_check_jump(h->jump, err);
+    if (!code && h->jump && !strcmp(h->jump, h->name))
+        code = clw_fail(err, CLW_USAGE, "name the host in between",
+            "host %s cannot be reached by a jump over itself", h->name);
+    if (!code && *h->mac)
+        code = store_parse_mac(h->mac, mac, err);
+    if (!code)
+        code = check_texts(h, err);
+    return code ? code : check_tags(&h->tags, err);
+}
+
+enum clw_err store__host_tags_set(
+    struct store *s, int64_t id, const struct store_strings *tags, struct clw_error *err)
+{
+    enum clw_err code = store__exec(s, "DELETE FROM host_tag WHERE host = ?1", ARGS(INT(id)), NULL, err);
+    for (size_t i = 0; !code && i < tags->count; i++)
+        code = store__exec(s, "INSERT OR IGNORE INTO host_tag(host, tag) VALUES(?1, ?2)",
+            ARGS(INT(id), TEXT(tags->items[i])), NULL, err);
+    return code;
+}
+
+static enum clw_err load_tags(struct store *s, struct store_host *h, struct clw_error *err)
+{
+    sqlite3_stmt *stmt;
+    enum clw_err code = store__prepare(
+        s, "SELECT tag FROM host_tag WHERE host = ?1 ORDER BY tag", ARGS(INT(h->id)), &stmt, err);
+    while (!code && store__next(s, stmt, &code, err)) {
+        char *tag = store__text(stmt, 0);
+        store_strings_add(&h->tags, tag);
+        free(tag);
+    }
+    store__release(s, stmt);
+    return code;
+}
+
+enum clw_err store__host_load_parts(struct store *s, struct store_host *h, struct clw_error *err)
+{
+    sqlite3_stmt *stmt;
+    enum clw_err code = load_tags(s, h, err);
+    if (code)
+        return code;
+    code =
+        store__prepare(s, "SELECT number, name, mem_bytes, driver FROM gpu WHERE host = ?1 ORDER BY number",
+            ARGS(INT(h->id)), &stmt, err);
+    while (!code && store__next(s, stmt, &code, err)) {
+        h->gpus = store__grow(h->gpus, h->gpu_count, sizeof *h->gpus);
+        struct store_gpu *gpu = &h->gpus[h->gpu_count++];
+        gpu->index = (unsigned)sqlite3_column_int(stmt, 0);
+        store__copy(stmt, 1, gpu->name, sizeof gpu->name);
+        gpu->mem_bytes = store__u64(stmt, 2);
+        store__copy(stmt, 3, gpu->driver, sizeof gpu->driver);
+    }
+    store__release(s, stmt);
+    return code;
+}

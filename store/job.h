@@ -1,0 +1,93 @@
+/* The ledger of jobs: what was run, how it ended, and the tasks that failed. Times are wall_us() values. */
+#ifndef STORE_JOB_H
+#define STORE_JOB_H
+
+#include "store/store.h"
+#include "store/valid.h"
+
+#include <stddef.h>
+
+#define STORE_JOB_NAME_SIZE 128
+#define STORE_COMMAND_MAX 4096 /* bytes of command text kept */
+#define STORE_STDERR_MAX 4096  /* bytes of stderr kept, from its end */
+#define STORE_STATUS_MAX 200
+
+/* X(NAME, word); from DONE on a job is finished. LOST: the engine went away while it ran. */
+#define STORE_JOB_STATE_TABLE(X)                                                                             \
+    X(QUEUED, "queued")                                                                                      \
+    X(RUNNING, "running")                                                                                    \
+    X(DONE, "done")                                                                                          \
+    X(FAILED, "failed")                                                                                      \
+    X(CANCELLED, "cancelled")                                                                                \
+    X(LOST, "lost")
+
+enum store_job_state {
+#define X(name, word) STORE_JOB_##name,
+    STORE_JOB_STATE_TABLE(X)
+#undef X
+        STORE_JOB_STATE_COUNT
+};
+
+/* command is owned: store_job_fini(). In what the store gives it is not NULL. */
+struct store_job {
+    int64_t id; /* given by store_job_add(), never given twice */
+    char name[STORE_JOB_NAME_SIZE];
+    char profile[STORE_NAME_SIZE];
+    char *command; /* for people to read */
+    enum store_job_state state;
+    uint64_t submitted_us, started_us, finished_us; /* 0: not yet */
+    uint64_t total, done, failed, cancelled;        /* tasks */
+};
+
+struct store_job_list {
+    struct store_job *items;
+    size_t count;
+};
+
+/* A task that failed for good. The strings are owned by the list they came in; in what the store is given
+ * they are borrowed and may be NULL. */
+struct store_failure {
+    uint64_t task; /* index, as the job counts */
+    char host[STORE_NAME_SIZE];
+    unsigned attempts;
+    char *status; /* "exit 3", "signal 9 (KILL)", "timed out" */
+    char *stderr_tail;
+};
+
+struct store_failure_list {
+    struct store_failure *items;
+    size_t count;
+};
+
+const char *store_job_state_text(enum store_job_state state);
+
+/* Writes all of *job but its id into a new row and puts the new id into job->id. Texts that are too long are
+ * cut, and bytes that are not UTF-8 escaped, here and below. */
+enum clw_err store_job_add(struct store *s, struct store_job *job, struct clw_error *err);
+/* Writes state, times and counts to the row of job->id. CLW_NOT_FOUND. */
+enum clw_err store_job_update(struct store *s, const struct store_job *job, struct clw_error *err);
+/* Fills *out, which the caller finishes; on failure (CLW_NOT_FOUND) it is all zero. */
+enum clw_err store_job_get(struct store *s, int64_t id, struct store_job *out, struct clw_error *err);
+/* The newest limit jobs of a profile (NULL: of all), newest first. On failure *out is empty. */
+enum clw_err store_job_list(
+    struct store *s, const char *profile, size_t limit, struct store_job_list *out, struct clw_error *err);
+void store_job_fini(struct store_job *job);
+void store_job_list_fini(struct store_job_list *list);
+
+/* For an engine that starts: marks what is queued or running as lost, finished at at_us. *count may be NULL.
+ */
+enum clw_err store_job_mark_lost(struct store *s, uint64_t at_us, size_t *count, struct clw_error *err);
+/* Deletes finished jobs and their failures but for the newest keep. */
+enum clw_err store_job_prune(struct store *s, size_t keep, struct clw_error *err);
+enum clw_err store_job_remove(struct store *s, int64_t id, struct clw_error *err);
+
+/* Notes failed tasks of a job, all or none; a task that is noted already is replaced. CLW_NOT_FOUND: no such
+ * job. */
+enum clw_err store_job_failures_add(
+    struct store *s, int64_t job, const struct store_failure *failures, size_t count, struct clw_error *err);
+/* At most limit failures with task >= from, by task. */
+enum clw_err store_job_failures(struct store *s, int64_t job, uint64_t from, size_t limit,
+    struct store_failure_list *out, struct clw_error *err);
+void store_failure_list_fini(struct store_failure_list *list);
+
+#endif

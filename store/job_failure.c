@@ -1,0 +1,66 @@
+/* The tasks of a job that failed for good. */
+#include "store/job.h"
+
+#include "store/store_internal.h"
+
+#include <stdlib.h>
+
+void store_failure_list_fini(struct store_failure_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->items[i].status);
+        free(list->items[i].stderr_tail);
+    }
+    free(list->items);
+    *list = (struct store_failure_list){0};
+}
+
+static enum clw_err put(struct store *s, int64_t job, const struct store_failure *f, struct clw_error *err)
+{
+    char *status = store__clean(f->status, STORE_STATUS_MAX, false);
+    char *tail = store__clean(f->stderr_tail, STORE_STDERR_MAX, true);
+    enum clw_err code = store__exec(s,
+        "INSERT OR REPLACE INTO job_failure(job, task, host, attempts, status, stderr_tail)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        ARGS(INT(job), INT(f->task), TEXT(f->host), INT(f->attempts), TEXT(status), TEXT(tail)), NULL, err);
+    free(status);
+    free(tail);
+    return code;
+}
+
+enum clw_err store_job_failures_add(
+    struct store *s, int64_t job, const struct store_failure *failures, size_t count, struct clw_error *err)
+{
+    enum clw_err code = store__write(s, err);
+    if (code)
+        return code;
+    for (size_t i = 0; !code && i < count; i++)
+        code = put(s, job, &failures[i], err);
+    if (code == CLW_NOT_FOUND) /* the foreign key */
+        clw_fail(err, code, "'clowder job list' shows the jobs", "there is no job %lld", (long long)job);
+    return store__end(s, code, err);
+}
+
+enum clw_err store_job_failures(struct store *s, int64_t job, uint64_t from, size_t limit,
+    struct store_failure_list *out, struct clw_error *err)
+{
+    sqlite3_stmt *stmt;
+    *out = (struct store_failure_list){0};
+    enum clw_err code = store__prepare(s,
+        "SELECT task, host, attempts, status, stderr_tail FROM job_failure WHERE job = ?1 AND task >= ?2"
+        " ORDER BY task LIMIT ?3",
+        ARGS(INT(job), INT(from), INT(limit)), &stmt, err);
+    while (!code && store__next(s, stmt, &code, err)) {
+        out->items = store__grow(out->items, out->count, sizeof *out->items);
+        struct store_failure *f = &out->items[out->count++];
+        f->task = store__u64(stmt, 0);
+        store__copy(stmt, 1, f->host, sizeof f->host);
+        f->attempts = (unsigned)store__u64(stmt, 2);
+        f->status = store__text(stmt, 3);
+        f->stderr_tail = store__text(stmt, 4);
+    }
+    store__release(s, stmt);
+    if (code)
+        store_failure_list_fini(out);
+    return code;
+}
