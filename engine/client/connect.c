@@ -1,0 +1,353 @@
+/* The link to the engine: made on first use, greeted, and made anew when the engine died. */
+#include "engine/client/internal.h"
+
+#include "base/mono.h"
+#include "engine/engine.h"
+
+#include <nng/nng.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HELLO_MS = 10000, DIAL_TRIES = 200, DIAL_PAUSE_MS = 10 };
+
+int client_fail(struct clowder_error *to, const struct clw_error *from)
+{
+    int status = from->code == CLW_AGAIN ? CLOWDER_AGAIN : from->code == CLW_END ? CLOWDER_END : clw_err_exit_status(from->code);
+    if (to) {
+        to->status = status;
+        snprintf(to->message, sizeof to->message, "%s", from->message);
+        snprintf(to->hint, sizeof to->hint, "%s", from->hint);
+    }
+    return status;
+}
+
+int client_error(struct clowder_error *to, enum clw_err code, const char *hint, const char *format, ...)
+{
+    struct clw_error err = {.code = code};
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(err.message, sizeof err.message, format, ap);
+    va_end(ap);
+    snprintf(err.hint, sizeof err.hint, "%s", hint ? hint : "");
+    return client_fail(to, &err);
+}
+
+uint64_t client_deadline(int64_t timeout_ms)
+{
+    return timeout_ms < 0 ? UINT64_MAX : mono_ms() + (uint64_t)timeout_ms;
+}
+
+void client_signal(struct clowder *c)
+{
+    uint64_t one = 1;
+    if (write(c->event_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+        abort();
+}
+
+/* ---- frames ---- */
+
+static void take_welcome(struct clowder *c, const struct frame *f)
+{
+    struct wire_fields w;
+    wire_fields_init(&w, f->body, f->len);
+    while (wire_fields_next(&w))
+        if (w.key == WIRE_K_CLIENT)
+            c->client_id = wire_field_number(&w);
+    c->welcome = true;
+    pthread_cond_broadcast(&c->changed);
+}
+
+static void take_name(struct clowder *c, const struct frame *f)
+{
+    struct wire_fields w;
+    uint32_t number = f->daemon & 0xffffff;
+    if (number >= c->source_count) {
+        size_t count = number + 64;
+        c->sources = mem_realloc(c->sources, count * sizeof *c->sources);
+        memset(c->sources + c->source_count, 0, (count - c->source_count) * sizeof *c->sources);
+        c->source_count = count;
+    }
+    struct source *s = &c->sources[number];
+    wire_fields_init(&w, f->body, f->len);
+    while (wire_fields_next(&w)) {
+        char **to = w.key == WIRE_K_DAEMON_NAME ? &s->name : w.key == WIRE_K_HOST ? &s->host : NULL;
+        if (to && !*to) /* kept as long as the handle: results point to it */
+            *to = wire_field_text(&w);
+    }
+}
+
+static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
+{
+    struct clowder *c = link_arg(l);
+    switch (f->type) {
+    case WIRE_WELCOME: take_welcome(c, f); break;
+    case WIRE_REFUSE:
+        snprintf(c->refused, sizeof c->refused, "%.*s", (int)(f->len < 250 ? f->len : 250), (const char *)f->body);
+        break;
+    case WIRE_NAME: take_name(c, f); break;
+    case WIRE_QUIT: c->stopped = true; break;
+    case WIRE_PING: link_send(l, &(struct frame){.type = WIRE_PONG}, NULL); break;
+    default: result_frame(c, f, block); break;
+    }
+}
+
+static void batch_cb(struct link *l)
+{
+    struct clowder *c = link_arg(l);
+    for (struct clowder_job *j = c->jobs; j; j = j->next)
+        job_send_ready(j);
+    link_flush(l);
+}
+
+static void closed_cb(struct link *l, const struct clw_error *why)
+{
+    struct clowder *c = link_arg(l);
+    (void)why;
+    c->lost = true;
+    pthread_cond_broadcast(&c->changed);
+    client_signal(c);
+}
+
+/* ---- dial and greet ---- */
+
+static nng_stream *dial_once(const char *url, int *rv)
+{
+    nng_stream_dialer *dialer = NULL;
+    nng_stream *stream = NULL;
+    nng_aio *aio = NULL;
+    if ((*rv = nng_stream_dialer_alloc(&dialer, url)) == 0 && (*rv = nng_aio_alloc(&aio, NULL, NULL)) == 0) {
+        nng_aio_set_timeout(aio, HELLO_MS);
+        nng_stream_dialer_dial(dialer, aio);
+        nng_aio_wait(aio);
+        if ((*rv = nng_aio_result(aio)) == 0)
+            stream = nng_aio_get_output(aio, 0);
+    }
+    if (aio)
+        nng_aio_free(aio);
+    if (dialer)
+        nng_stream_dialer_free(dialer);
+    return stream;
+}
+
+/* Dials; when nobody answers, starts the engine. Another process may be starting it at the same time: then its socket comes
+ * within moments. */
+static enum clw_err dial(struct clowder *c, nng_stream **stream, struct clw_error *err)
+{
+    char *url;
+    int rv;
+    enum clw_err code = client_url(ENGINE_DATA_SOCKET, &url, err);
+    if (code)
+        return code;
+    *stream = dial_once(url, &rv);
+    if (!*stream && c->no_start)
+        code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
+    else if (!*stream)
+        code = start_engine(c, err);
+    for (int i = 0; !code && !*stream && i < DIAL_TRIES; i++) {
+        *stream = dial_once(url, &rv);
+        if (!*stream)
+            nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000}, NULL);
+    }
+    if (!code && !*stream)
+        code = clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine does not answer: %s", nng_strerror(rv));
+    free(url);
+    return code;
+}
+
+static void say_hello(struct clowder *c)
+{
+    struct buf b = {0};
+    wire_add_text(&b, WIRE_K_MAGIC, WIRE_MAGIC);
+    wire_add_number(&b, WIRE_K_VERSION, WIRE_VERSION);
+    wire_add_number(&b, WIRE_K_ROLE, WIRE_ROLE_CLIENT);
+    link_send(c->link, &(struct frame){.type = WIRE_HELLO, .len = (uint32_t)b.len}, b.data);
+    link_flush(c->link);
+    buf_fini(&b);
+}
+
+static bool wait_changed(struct clowder *c, uint64_t deadline_ms)
+{
+    if (deadline_ms == UINT64_MAX)
+        return pthread_cond_wait(&c->changed, &c->lock) == 0;
+    struct timespec at = {.tv_sec = (time_t)(deadline_ms / 1000), .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+    return pthread_cond_timedwait(&c->changed, &c->lock, &at) == 0;
+}
+
+/* A new link, greeted. Not locked; nobody else touches c->link meanwhile. */
+static enum clw_err connect_link(struct clowder *c, struct clw_error *err)
+{
+    nng_stream *stream = NULL;
+    enum clw_err code = dial(c, &stream, err);
+    if (code)
+        return code;
+    c->welcome = c->lost = c->stopped = false;
+    c->refused[0] = '\0';
+    c->link = link_new(stream, &c->owner, c, WIRE_BODY_MAX);
+    link_start(c->link);
+    uint64_t deadline_ms = mono_ms() + HELLO_MS;
+    pthread_mutex_lock(&c->lock);
+    say_hello(c);
+    while (!c->welcome && !c->lost && wait_changed(c, deadline_ms))
+        ;
+    if (!c->welcome)
+        code = clw_fail(err, c->refused[0] ? CLW_REFUSED : CLW_UNREACHABLE,
+            c->refused[0] ? "stop the old engine: clowder engine stop" : "see 'clowder log'", "%s%s",
+            c->refused[0] ? "the engine refused: " : "the engine does not say hello", c->refused);
+    pthread_mutex_unlock(&c->lock);
+    if (code) {
+        link_free(c->link);
+        c->link = NULL;
+    }
+    return code;
+}
+
+enum clw_err client_connect(struct clowder *c, struct clw_error *err)
+{
+    enum clw_err code = CLW_OK;
+    pthread_mutex_lock(&c->lock);
+    while (c->recovering)
+        wait_changed(c, UINT64_MAX);
+    bool mine = !c->link && !c->dead.code;
+    if (c->dead.code) {
+        *err = c->dead;
+        code = c->dead.code;
+    }
+    c->recovering = mine;
+    pthread_mutex_unlock(&c->lock);
+    if (mine) {
+        code = connect_link(c, err);
+        pthread_mutex_lock(&c->lock);
+        c->recovering = false;
+        pthread_cond_broadcast(&c->changed);
+        pthread_mutex_unlock(&c->lock);
+    }
+    return code;
+}
+
+void client_disconnect(struct clowder *c)
+{
+    struct link *l = c->link;
+    c->link = NULL;
+    link_free(l);
+}
+
+static void tell(struct clowder *c, const char *text)
+{
+    if (c->notice)
+        c->notice(c->notice_arg, text);
+}
+
+static enum clw_err connect_again(struct clowder *c, struct clw_error *err)
+{
+    client_disconnect(c);
+    enum clw_err code = connect_link(c, err);
+    return code ? code : control_again(c, err);
+}
+
+/* The engine died: a new one gets what has no result. Locked; unlocks while it works. */
+static void recover(struct clowder *c)
+{
+    struct clw_error err = {0};
+    uint64_t again = 0;
+    c->recovering = true;
+    if (c->stopped || c->no_start || c->recoveries >= CLIENT_RECOVERIES) {
+        clw_fail(&err, CLW_UNREACHABLE, c->stopped ? "run the command again to start it" : "see 'clowder log'",
+            c->stopped ? "the engine was stopped" : c->no_start ? "the engine is gone" : "the engine dies again and again");
+    } else {
+        c->recoveries++;
+        pthread_mutex_unlock(&c->lock);
+        tell(c, "the engine went away; starting another");
+        connect_again(c, &err);
+        pthread_mutex_lock(&c->lock);
+    }
+    if (err.code) {
+        c->dead = err;
+    } else {
+        for (struct clowder_job *j = c->jobs; j; j = j->next) {
+            again += j->next_index - j->received;
+            job_resend(j);
+        }
+        link_flush(c->link);
+    }
+    c->recovering = false;
+    pthread_cond_broadcast(&c->changed);
+    if (err.code)
+        return;
+    char text[120];
+    snprintf(text, sizeof text, "another engine runs; it was given the %llu tasks without a result again",
+        (unsigned long long)again);
+    tell(c, text);
+}
+
+enum clw_err client_wait(struct clowder *c, uint64_t deadline_ms, struct clw_error *err)
+{
+    if (c->dead.code) {
+        *err = c->dead;
+        return c->dead.code;
+    }
+    if (c->lost && !c->recovering) {
+        recover(c);
+        return CLW_OK;
+    }
+    if (!wait_changed(c, deadline_ms) && mono_ms() >= deadline_ms)
+        return clw_fail(err, CLW_AGAIN, NULL, "not yet");
+    return CLW_OK;
+}
+
+int clowder_open(struct clowder **out, const struct clowder_options *o, struct clowder_error *err)
+{
+    struct clowder *c = mem_zalloc(sizeof *c);
+    pthread_condattr_t attr;
+    (void)err;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    c->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    c->owner = (struct link_owner){.lock = &c->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
+    if (o) {
+        c->program = o->program ? mem_strdup(o->program) : NULL;
+        c->no_start = o->no_start;
+        c->notice = o->notice;
+        c->notice_arg = o->notice_arg;
+    }
+    *out = c;
+    return CLOWDER_OK;
+}
+
+void clowder_close(struct clowder *c)
+{
+    if (!c)
+        return;
+    while (c->jobs)
+        clowder_job_close(c->jobs);
+    client_disconnect(c);
+    for (size_t i = 0; i < c->source_count; i++) {
+        free(c->sources[i].name);
+        free(c->sources[i].host);
+    }
+    while (c->ephemerals) {
+        struct ephemeral *e = c->ephemerals;
+        c->ephemerals = e->next;
+        json_decref(e->request);
+        free(e);
+    }
+    free(c->sources);
+    free(c->program);
+    close(c->event_fd);
+    pthread_cond_destroy(&c->changed);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+const char *clowder_version(void)
+{
+    return CLW_VERSION;
+}

@@ -1,0 +1,427 @@
+/* A job from its caller's side: the function, the inputs gathered into chunks, what the engine grants, what is sent again. */
+#include "engine/client/internal.h"
+
+#include "base/text.h"
+#include "engine/daemon/expand.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void clowder_function_init(struct clowder_function *f)
+{
+    *f = (struct clowder_function){
+        .kind = CLOWDER_COMMAND, .retries = CLOWDER_RETRIES_DEFAULT, .max_output = CLOWDER_OUTPUT_DEFAULT};
+}
+
+static enum clw_err ship_file(struct func *f, const char *path, struct clw_error *err)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+        if (fd >= 0)
+            close(fd);
+        return clw_fail(err, CLW_NOT_FOUND, NULL, "cannot ship %s: %s", path, fd < 0 ? strerror(errno) : "not a file");
+    }
+    if (st.st_size > WIRE_INPUT_MAX || !*name || *name == '.') {
+        close(fd);
+        return clw_fail(err, CLW_USAGE, NULL, "cannot ship %s: larger than %d MiB, or a hidden name", path, WIRE_INPUT_MAX >> 20);
+    }
+    size_t len = (size_t)st.st_size, done = 0;
+    uint8_t *data = mem_alloc(len);
+    ssize_t n = 1;
+    while (done < len && (n = read(fd, data + done, len - done)) > 0)
+        done += (size_t)n;
+    close(fd);
+    if (done < len) {
+        free(data);
+        return clw_fail(err, CLW_IO, NULL, "cannot read %s: %s", path, n < 0 ? strerror(errno) : "it became shorter");
+    }
+    func_add_file(f, name, data, len, (st.st_mode & 0111) != 0);
+    return CLW_OK;
+}
+
+/* The caller's function as ours. */
+static enum clw_err make_func(struct func *to, const struct clowder_function *f, struct clw_error *err)
+{
+    const char *profile = f->profile ? f->profile : getenv("CLOWDER_PROFILE");
+    enum clw_err code = CLW_OK;
+    func_init(to);
+    if (!f->argv || !f->argv[0] || !f->argv[0][0])
+        return clw_fail(err, CLW_USAGE, "name a command", "a job needs a command");
+    to->kind = (enum func_kind)f->kind;
+    for (const char *const *arg = f->argv; *arg; arg++)
+        func_add_arg(to, *arg);
+    to->profile = mem_strdup(profile && *profile ? profile : "default");
+    to->name = f->name ? mem_strdup(f->name) : NULL;
+    to->dir = f->dir ? mem_strdup(f->dir) : getcwd(NULL, 0);
+    to->fetch = f->fetch ? mem_strdup(f->fetch) : NULL;
+    to->use_stdin = f->use_stdin;
+    to->no_input = f->no_input || f->everywhere;
+    to->everywhere = f->everywhere;
+    to->setup = f->setup;
+    to->has_seed = f->has_seed;
+    to->seed = f->seed;
+    to->timeout_ms = f->timeout_ms;
+    to->retries = f->retries;
+    to->retry_failed = f->retry_failed;
+    to->max_output = f->max_output < WIRE_OUTPUT_MAX ? (uint32_t)f->max_output : WIRE_OUTPUT_MAX;
+    if (!text_is_name(to->profile))
+        code = clw_fail(err, CLW_USAGE, NULL, "'%s' is not a name for a profile", to->profile);
+    if (to->kind >= FUNC_KIND_COUNT || (to->kind != FUNC_COMMAND && (to->use_stdin || to->everywhere || to->fetch)))
+        code = clw_fail(err, CLW_USAGE, NULL, "a worker reads its tasks on stdin: it takes no --stdin, --fetch or everywhere");
+    for (const char *const *path = f->ship; path && *path && !code; path++)
+        code = ship_file(to, *path, err);
+    return code;
+}
+
+void job_send_open(struct clowder_job *j)
+{
+    struct buf b = {0};
+    func_encode(&j->func, &b);
+    link_send(j->c->link, &(struct frame){.type = WIRE_OPEN, .job = j->number, .len = (uint32_t)b.len}, b.data);
+    buf_fini(&b);
+}
+
+static enum clw_err wait_opened(struct clowder_job *j, struct clw_error *err)
+{
+    enum clw_err code = CLW_OK;
+    while (!j->opened && !j->broken.code && !code)
+        code = client_wait(j->c, UINT64_MAX, err);
+    if (!code && j->broken.code) {
+        *err = j->broken;
+        code = err->code;
+    }
+    return code;
+}
+
+int clowder_job_open(
+    struct clowder *c, const struct clowder_function *f, struct clowder_job **job, struct clowder_error *out)
+{
+    struct clw_error err = {0};
+    struct clowder_job *j = mem_zalloc(sizeof *j);
+    enum clw_err code = make_func(&j->func, f, &err);
+    *job = NULL;
+    if (!code)
+        code = client_connect(c, &err);
+    if (code) {
+        func_fini(&j->func);
+        free(j);
+        return client_fail(out, &err);
+    }
+    j->c = c;
+    j->ordered = !f->unordered;
+    pthread_mutex_lock(&c->lock);
+    j->number = ++c->last_job;
+    j->next = c->jobs;
+    c->jobs = j;
+    if (!c->lost) {
+        job_send_open(j);
+        link_flush(c->link);
+    }
+    code = wait_opened(j, &err);
+    pthread_mutex_unlock(&c->lock);
+    if (code) {
+        clowder_job_close(j);
+        return client_fail(out, &err);
+    }
+    *job = j;
+    return CLOWDER_OK;
+}
+
+/* ---- chunks ---- */
+
+struct chunk *job_chunk(struct clowder_job *j, size_t i)
+{
+    return j->ring[(j->ring_head + i) & (j->ring_cap - 1)];
+}
+
+void chunk_free(struct chunk *k)
+{
+    blk_rele(k->block);
+    free(k->have);
+    free(k->answers);
+    free(k->futures);
+    free(k);
+}
+
+static void ring_add(struct clowder_job *j, struct chunk *k)
+{
+    if (j->ring_count == j->ring_cap) {
+        size_t cap = j->ring_cap ? j->ring_cap * 2 : 16;
+        struct chunk **ring = mem_alloc(cap * sizeof *ring);
+        for (size_t i = 0; i < j->ring_count; i++)
+            ring[i] = job_chunk(j, i);
+        free(j->ring);
+        j->ring = ring;
+        j->ring_cap = cap;
+        j->ring_head = 0;
+    }
+    j->ring[(j->ring_head + j->ring_count++) & (j->ring_cap - 1)] = k;
+    j->unsent++;
+}
+
+void job_close_chunk(struct clowder_job *j)
+{
+    uint32_t n = j->open_count, bytes = (uint32_t)j->open_bytes.len;
+    if (!n)
+        return;
+    struct chunk *k = mem_zalloc(sizeof *k);
+    k->block = blk_new(4 * (size_t)n + bytes);
+    if (!k->block)
+        abort();
+    memcpy(k->block->data, j->open_ends.data, 4 * (size_t)n);
+    if (bytes)
+        memcpy(k->block->data + 4 * (size_t)n, j->open_bytes.data, bytes);
+    k->slices = (struct wire_slices){
+        .ends = k->block->data, .bytes = k->block->data + 4 * (size_t)n, .n = n, .bytes_len = bytes};
+    k->first = j->next_index - n;
+    k->have = mem_zalloc(n);
+    if (j->ordered)
+        k->answers = mem_zalloc(n * sizeof *k->answers);
+    if (j->open_future) {
+        k->futures = mem_zalloc(n * sizeof *k->futures);
+        k->futures[0] = j->open_future;
+        j->open_future = NULL;
+    }
+    buf_clear(&j->open_bytes);
+    buf_clear(&j->open_ends);
+    j->open_count = 0;
+    ring_add(j, k);
+}
+
+/* Sends the tasks [from, to) of the chunk. */
+static void send_range(struct clowder_job *j, struct chunk *k, uint32_t from, uint32_t to)
+{
+    uint32_t start = wire_slice_start(&k->slices, from), end = wire_slice_end(&k->slices, to - 1), n = to - from;
+    struct frame f = {
+        .type = WIRE_TASKS, .job = j->number, .n = n, .first = k->first + from, .len = 4 * n + (end - start)};
+    struct link_piece pieces[] = {
+        {k->slices.ends + 4 * (size_t)from, 4 * n, k->block}, {k->slices.bytes + start, end - start, k->block}};
+    link_send_ref(j->c->link, &f, pieces, 2);
+    j->grant = j->grant > f.len ? j->grant - f.len : 0;
+    j->sent += n;
+}
+
+/* A chunk goes when the grant covers it, or when it is all that would be out. */
+static bool may_send(const struct clowder_job *j, const struct chunk *k)
+{
+    return k->block->cap <= j->grant || j->sent == j->received;
+}
+
+/* The first runs of tasks of k that have no result; true when all of k is out. */
+static bool send_missing(struct clowder_job *j, struct chunk *k)
+{
+    uint32_t n = k->slices.n;
+    for (uint32_t from = 0, to; from < n; from = to) {
+        for (to = from; to < n && k->have[to] == k->have[from];)
+            to++;
+        if (!k->have[from])
+            send_range(j, k, from, to);
+    }
+    return true;
+}
+
+void job_send_ready(struct clowder_job *j)
+{
+    struct clowder *c = j->c;
+    if (!c->link || c->lost || j->broken.code || !j->opened)
+        return;
+    if (j->open_count && j->sent == j->received && !j->unsent)
+        job_close_chunk(j); /* the daemons would wait */
+    while (j->unsent) {
+        struct chunk *k = job_chunk(j, j->ring_count - j->unsent);
+        if (!may_send(j, k))
+            return;
+        send_missing(j, k);
+        k->sent = true;
+        j->unsent--;
+    }
+    if (j->finished && !j->end_sent && !j->open_count) {
+        j->end_sent = true;
+        link_send(c->link, &(struct frame){.type = WIRE_END, .job = j->number}, NULL);
+    }
+}
+
+void job_resend(struct clowder_job *j)
+{
+    if (j->broken.code || j->closed_by_engine)
+        return;
+    j->opened = j->end_sent = false;
+    j->grant = 0;
+    j->sent = j->received;
+    j->unsent = j->ring_count;
+    job_send_open(j);
+    if (j->cancelled)
+        link_send(j->c->link, &(struct frame){.type = WIRE_CANCEL, .job = j->number}, NULL);
+}
+
+/* ---- putting ---- */
+
+static enum clw_err check_input(const struct clowder_job *j, const void *input, size_t len, struct clw_error *err)
+{
+    if (j->finished || j->func.everywhere)
+        return clw_fail(err, CLW_USAGE, NULL, "the job takes no more tasks");
+    if (len > WIRE_INPUT_MAX)
+        return clw_fail(err, CLW_USAGE, "put it into a file and pass the name", "an input of %zu bytes; the limit is %d", len,
+            WIRE_INPUT_MAX);
+    if (j->func.kind == FUNC_LINES && memchr(input, '\n', len))
+        return clw_fail(err, CLW_USAGE, "use a framed worker (-W)", "an input holds a newline, which a line worker would take for two");
+    return CLW_OK;
+}
+
+static void gather(struct clowder_job *j, const void *input, size_t len)
+{
+    uint8_t end[4];
+    buf_add(&j->open_bytes, input, len);
+    if (j->func.kind == FUNC_LINES)
+        buf_add(&j->open_bytes, "\n", 1);
+    wire_put_u32(end, (uint32_t)j->open_bytes.len);
+    buf_add(&j->open_ends, end, sizeof end);
+    j->open_count++;
+    j->next_index++;
+}
+
+/* Room for one more: nothing waits for a grant, and the results that are here and to come stay within the backlog. */
+static bool has_room(const struct clowder_job *j)
+{
+    uint64_t out = j->next_index - j->received;
+    if (j->unsent && j->open_count)
+        return false;
+    if (!j->received)
+        return out < CLIENT_FIRST_TASKS;
+    uint64_t mean = j->received_bytes / j->received + 1;
+    uint64_t left = j->backlog_bytes < CLIENT_BACKLOG_BYTES ? CLIENT_BACKLOG_BYTES - j->backlog_bytes : 0;
+    uint64_t fits = left / mean, grown = CLIENT_FIRST_TASKS + 2 * j->received;
+    return out < (fits < grown ? fits : grown) || (out == 0 && left);
+}
+
+static enum clw_err wait_room(struct clowder_job *j, int64_t timeout_ms, struct clw_error *err)
+{
+    uint64_t deadline_ms = 0;
+    enum clw_err code = CLW_OK;
+    for (bool first = true; !code && !j->broken.code && !has_room(j); first = false) {
+        if (first) {
+            deadline_ms = client_deadline(timeout_ms);
+            job_send_ready(j);
+            if (!j->unsent) {
+                job_close_chunk(j);
+                job_send_ready(j);
+            }
+            if (j->c->link)
+                link_flush(j->c->link);
+            if (has_room(j))
+                break;
+        }
+        code = client_wait(j->c, deadline_ms, err);
+    }
+    if (!code && j->broken.code) {
+        *err = j->broken;
+        code = err->code;
+    }
+    return code;
+}
+
+static bool is_full(const struct clowder_job *j, size_t more)
+{
+    return j->open_count == WIRE_CHUNK_TASKS || (j->open_count && j->open_bytes.len + more > WIRE_CHUNK_BYTES);
+}
+
+int clowder_job_put(struct clowder_job *j, const void *input, size_t len, int64_t timeout_ms, struct clowder_error *out)
+{
+    struct clowder *c = j->c;
+    struct clw_error err = {0};
+    enum clw_err code = check_input(j, input, len, &err);
+    if (code)
+        return client_fail(out, &err);
+    pthread_mutex_lock(&c->lock);
+    code = wait_room(j, timeout_ms, &err);
+    if (!code) {
+        if (is_full(j, len))
+            job_close_chunk(j);
+        gather(j, input, len);
+        if (j->unsent || j->sent == j->received) {
+            job_send_ready(j);
+            if (c->link && !c->lost)
+                link_flush(c->link);
+        }
+    }
+    pthread_mutex_unlock(&c->lock);
+    return code ? client_fail(out, &err) : CLOWDER_OK;
+}
+
+int clowder_job_skip(struct clowder_job *j, uint64_t n, struct clowder_error *out)
+{
+    (void)out;
+    pthread_mutex_lock(&j->c->lock);
+    job_close_chunk(j);
+    j->next_index += n;
+    j->received += n;
+    j->sent += n;
+    pthread_mutex_unlock(&j->c->lock);
+    return CLOWDER_OK;
+}
+
+char **clowder_expand(const struct clowder_function *f, const char *input, size_t len, uint64_t index)
+{
+    struct buf b = {0};
+    size_t argc = 0;
+    bool append = !f->use_stdin && !f->no_input && f->kind == CLOWDER_COMMAND;
+    for (; f->argv[argc]; argc++)
+        append &= !expand_has_placeholder(f->argv[argc]);
+    if (f->no_input || f->kind != CLOWDER_COMMAND)
+        len = 0;
+    return expand_argv(&b, (char *const *)(uintptr_t)f->argv, argc, append, input, len, index);
+}
+
+int clowder_job_flush(struct clowder_job *j, struct clowder_error *out)
+{
+    (void)out;
+    pthread_mutex_lock(&j->c->lock);
+    if (!j->unsent)
+        job_close_chunk(j);
+    job_send_ready(j);
+    if (j->c->link && !j->c->lost)
+        link_flush(j->c->link);
+    pthread_mutex_unlock(&j->c->lock);
+    return CLOWDER_OK;
+}
+
+int clowder_job_finish(struct clowder_job *j, struct clowder_error *out)
+{
+    pthread_mutex_lock(&j->c->lock);
+    j->finished = true;
+    job_close_chunk(j);
+    pthread_mutex_unlock(&j->c->lock);
+    return clowder_job_flush(j, out);
+}
+
+int clowder_job_cancel(struct clowder_job *j, struct clowder_error *out)
+{
+    (void)out;
+    struct clowder *c = j->c;
+    pthread_mutex_lock(&c->lock);
+    job_close_chunk(j);
+    j->cancelled = true;
+    if (c->link && !c->lost) {
+        link_send(c->link, &(struct frame){.type = WIRE_CANCEL, .job = j->number}, NULL);
+        job_send_ready(j);
+        link_flush(c->link);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return CLOWDER_OK;
+}
+
+void clowder_job_counts(struct clowder_job *j, uint64_t *put, uint64_t *received)
+{
+    pthread_mutex_lock(&j->c->lock);
+    if (put)
+        *put = j->next_index;
+    if (received)
+        *received = j->received;
+    pthread_mutex_unlock(&j->c->lock);
+}

@@ -1,0 +1,80 @@
+/* Starting the user's engine: the clowder program does it, and says when it answers. */
+#include "engine/client/internal.h"
+
+#include "base/paths.h"
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum clw_err client_url(const char *socket_name, char **url, struct clw_error *err)
+{
+    char *path;
+    enum clw_err code = paths_runtime(socket_name, &path, err);
+    *url = NULL;
+    if (!code) {
+        *url = mem_printf("ipc://%s", path);
+        free(path);
+    }
+    return code;
+}
+
+static int spawn_start(const char *program, int err_fd, pid_t *pid)
+{
+    char arg0[] = "clowder", arg1[] = "engine", arg2[] = "start", *argv[] = {arg0, arg1, arg2, NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, err_fd, 2);
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setpgroup(&attr, 0); /* the terminal's ^C is not for the engine */
+    int rv = posix_spawn(pid, program, &actions, &attr, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attr);
+    return rv;
+}
+
+enum clw_err start_engine(struct clowder *c, struct clw_error *err)
+{
+    char *program = c->program ? mem_strdup(c->program) : paths_program("clowder"), text[300];
+    int fds[2], status = 0;
+    pid_t pid;
+    enum clw_err code = CLW_OK;
+    if (!program)
+        return clw_fail(err, CLW_UNREACHABLE, "install it, or put it on PATH", "the clowder program is not found");
+    if (pipe2(fds, O_CLOEXEC)) {
+        free(program);
+        return clw_fail(err, CLW_IO, NULL, "cannot make a pipe: %s", strerror(errno));
+    }
+    int rv = spawn_start(program, fds[1], &pid);
+    close(fds[1]);
+    if (rv) {
+        code = clw_fail(err, CLW_UNREACHABLE, NULL, "cannot start %s: %s", program, strerror(rv));
+    } else {
+        ssize_t n = 0, got;
+        while (n < (ssize_t)sizeof text - 1 && (got = read(fds[0], text + n, sizeof text - 1 - (size_t)n)) > 0)
+            n += got;
+        text[n] = '\0';
+        text[strcspn(text, "\n")] = '\0';
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            ;
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            code = clw_fail(err, CLW_UNREACHABLE, "try 'clowder engine start' and 'clowder log'", "%s",
+                strncmp(text, "clowder: ", 9) == 0 ? text + 9 : text[0] ? text : "the engine did not start");
+    }
+    close(fds[0]);
+    free(program);
+    return code;
+}

@@ -1,0 +1,174 @@
+/* bench: tiny tasks through a line worker, for throughput; one at a time, for latency. */
+#include "tui/command.h"
+
+#include "base/mem.h"
+#include "base/mono.h"
+#include "base/text.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct bench {
+    struct clowder *c;
+    struct clowder_job *job;
+    int64_t tasks, size, round_trips;
+    char *input;
+    double seconds, p50_us, p99_us;
+    uint64_t engine_rss, daemon_rss, engine_now;
+    bool wrong;
+};
+
+static void *put_all(void *arg)
+{
+    struct bench *b = arg;
+    for (int64_t i = 0; i < b->tasks; i++) {
+        int n = snprintf(b->input, (size_t)b->size + 1, "%lld", (long long)i);
+        b->input[n < b->size ? n : b->size] = 'x';
+        if (clowder_job_put(b->job, b->input, (size_t)b->size, -1, NULL))
+            break;
+    }
+    clowder_job_finish(b->job, NULL);
+    return NULL;
+}
+
+/* What came back must be what was sent, in order. */
+static bool is_right(const struct bench *b, const struct clowder_result *r, int64_t i)
+{
+    char want[24];
+    int n = snprintf(want, sizeof want, "%lld", (long long)i);
+    return r->outcome == CLOWDER_DONE && r->out_len == (size_t)b->size && (int64_t)r->index == i &&
+           memcmp(r->out, want, (size_t)(n < b->size ? n : b->size)) == 0;
+}
+
+static int throughput(struct bench *b, const struct clowder_function *f, struct clowder_error *err)
+{
+    struct clowder_result r;
+    pthread_t writer;
+    int64_t got = 0;
+    int status = clowder_job_open(b->c, f, &b->job, err);
+    if (status)
+        return status;
+    uint64_t start_us = mono_us();
+    pthread_create(&writer, NULL, put_all, b);
+    while ((status = clowder_job_next(b->job, &r, -1, err)) == CLOWDER_OK)
+        b->wrong |= !is_right(b, &r, got++);
+    b->seconds = (double)(mono_us() - start_us) / 1e6;
+    pthread_join(writer, NULL);
+    clowder_job_close(b->job);
+    b->wrong |= got != b->tasks;
+    return status == CLOWDER_END ? CLOWDER_OK : status;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static int latency(struct bench *b, const struct clowder_function *f, struct clowder_error *err)
+{
+    double *us = mem_alloc((size_t)b->round_trips * sizeof *us);
+    int status = clowder_job_open(b->c, f, &b->job, err);
+    for (int64_t i = 0; i < b->round_trips && status == CLOWDER_OK; i++) {
+        struct clowder_result r;
+        uint64_t start = mono_ns();
+        status = clowder_job_put(b->job, b->input, (size_t)b->size, -1, err);
+        if (!status)
+            status = clowder_job_next(b->job, &r, -1, err);
+        us[i] = (double)(mono_ns() - start) / 1000;
+    }
+    if (!status) {
+        qsort(us, (size_t)b->round_trips, sizeof *us, compare);
+        b->p50_us = us[b->round_trips / 2];
+        b->p99_us = us[b->round_trips * 99 / 100];
+    }
+    clowder_job_close(b->job);
+    free(us);
+    return status;
+}
+
+static void read_memory(struct bench *b, const char *profile)
+{
+    char *text;
+    size_t i;
+    json_t *daemon;
+    if (clowder_status(b->c, profile, &text, NULL))
+        return;
+    json_t *doc = json_loads(text, 0, NULL), *engine = json_object_get(doc, "engine");
+    b->engine_rss = (uint64_t)json_integer_value(json_object_get(engine, "rss_peak_bytes"));
+    json_array_foreach(json_object_get(json_array_get(json_object_get(doc, "profiles"), 0), "daemon_list"), i, daemon)
+    {
+        uint64_t rss = (uint64_t)json_integer_value(json_object_get(daemon, "rss_peak_bytes"));
+        b->daemon_rss = rss > b->daemon_rss ? rss : b->daemon_rss;
+    }
+    json_decref(doc);
+    free(text);
+}
+
+static void report(const struct bench *b, bool json)
+{
+    char tasks[32], rate[16], engine[24], daemon[24];
+    double per_s = (double)b->tasks / b->seconds;
+    if (json) {
+        printf("{\"tasks\":%lld,\"seconds\":%.6f,\"tasks_per_s\":%.1f,\"latency_p50_us\":%.1f,\"latency_p99_us\":%.1f,"
+               "\"engine_rss_bytes\":%llu,\"daemon_rss_bytes\":%llu}\n",
+            (long long)b->tasks, b->seconds, per_s, b->p50_us, b->p99_us, (unsigned long long)b->engine_rss,
+            (unsigned long long)b->daemon_rss);
+        return;
+    }
+    printf("throughput  %s tasks/s   (%s tasks of %lld bytes through 'cat' in %.2f s)\n", text_rate(rate, sizeof rate, per_s),
+        text_count(tasks, sizeof tasks, (uint64_t)b->tasks), (long long)b->size, b->seconds);
+    printf("latency     p50 %.0f µs, p99 %.0f µs   (%lld single tasks)\n", b->p50_us, b->p99_us, (long long)b->round_trips);
+    printf("memory      engine peak %s, largest daemon peak %s\n", text_bytes(engine, sizeof engine, b->engine_rss),
+        text_bytes(daemon, sizeof daemon, b->daemon_rss));
+}
+
+int cmd_bench(const struct opts *o, bool json)
+{
+    static const char *const argv[] = {"cat", NULL};
+    struct bench b = {.tasks = 1000000, .size = 16, .round_trips = 2000};
+    struct clowder_function f;
+    struct clowder_profile p;
+    struct clowder_error err = {0};
+    int64_t n = 0;
+    char own[32];
+    if (o->word_count)
+        return say(2, "bench: takes no arguments");
+    if (opts_int(o, "tasks", 1, 1000000000, &b.tasks) || opts_int(o, "size", 1, 1 << 20, &b.size) ||
+        opts_int(o, "round-trips", 1, 10000000, &b.round_trips) || opts_int(o, "daemons", 1, 10000, &n))
+        return 2;
+    clowder_function_init(&f);
+    clowder_profile_init(&p);
+    f.kind = CLOWDER_LINES;
+    f.argv = argv;
+    f.profile = opts_text(o, "profile", NULL);
+    b.c = open_client(false);
+    b.input = mem_alloc((size_t)b.size + 32);
+    memset(b.input, 'x', (size_t)b.size);
+    int status = 0;
+    if (n) {
+        snprintf(own, sizeof own, "bench-%d", (int)getpid());
+        f.profile = own;
+        p.daemons = (unsigned)n;
+        p.ephemeral = true;
+        status = clowder_up(b.c, own, &p, &err);
+    }
+    if (!status)
+        status = latency(&b, &f, &err);
+    if (!status)
+        status = throughput(&b, &f, &err);
+    if (!status)
+        read_memory(&b, f.profile ? f.profile : "default");
+    if (n)
+        clowder_down(b.c, own, true, NULL);
+    clowder_close(b.c);
+    free(b.input);
+    if (status)
+        return say_error(&err);
+    report(&b, json);
+    return b.wrong ? say(1, "bench: results were wrong or missing") : 0;
+}

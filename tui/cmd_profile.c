@@ -1,0 +1,120 @@
+/* up, down, with: profiles from the command line. */
+#include "tui/command.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int read_up(const struct opts *o, struct clowder_profile *p)
+{
+    int64_t n = 0, seed = 0;
+    uint64_t timeout_ms = 30000;
+    int64_t maxtasks = 0;
+    clowder_profile_init(p);
+    if (opts_int(o, "daemons", 1, 10000, &n) || opts_int(o, "seed", 0, INT64_MAX, &seed) ||
+        opts_int(o, "maxtasks", 1, INT64_MAX, &maxtasks) || opts_duration(o, "idletime", &p->idletime_ms) ||
+        opts_duration(o, "walltime", &p->walltime_ms) || opts_size(o, "memory", &p->memory_bytes) ||
+        opts_duration(o, "timeout", &timeout_ms))
+        return 2;
+    p->daemons = (unsigned)n;
+    p->maxtasks = (uint64_t)maxtasks;
+    p->has_seed = opts_has(o, "seed");
+    p->seed = (uint64_t)seed;
+    p->no_respawn = opts_has(o, "no-respawn");
+    p->no_cleanup = opts_has(o, "no-cleanup");
+    p->output = opts_has(o, "output");
+    p->timeout_ms = opts_has(o, "no-wait") ? 0 : timeout_ms ? (int64_t)timeout_ms : -1;
+    p->env = opts_all(o, "env");
+    for (const char *const *env = p->env; env && *env; env++)
+        if (**env == '=' || !strchr(*env, '='))
+            return say(2, "up: --env %s is not of the form K=V", *env);
+    return 0;
+}
+
+static void print_up(struct clowder *c, const char *name, bool json)
+{
+    char *text;
+    if (clowder_status(c, name, &text, NULL))
+        return;
+    json_t *doc = json_loads(text, 0, NULL);
+    json_t *profile = json_array_get(json_object_get(doc, "profiles"), 0);
+    json_int_t n = json_integer_value(json_object_get(json_object_get(profile, "daemons"), "connected"));
+    if (json)
+        puts(text);
+    else
+        printf("%s: %lld daemon%s up\n", name, (long long)n, n == 1 ? "" : "s");
+    json_decref(doc);
+    free(text);
+}
+
+int cmd_up(const struct opts *o, bool json)
+{
+    struct clowder_profile p;
+    struct clowder_error err;
+    const char *word;
+    int status = one_word(o, &word);
+    const char *name = word ? word : "default";
+    if (status == 0)
+        status = read_up(o, &p);
+    struct clowder *c = status == 0 ? open_client(false) : NULL;
+    if (c) {
+        status = clowder_up(c, name, &p, &err);
+        if (status)
+            status = say_error(&err);
+        else
+            print_up(c, name, json);
+        clowder_close(c);
+        free((void *)(uintptr_t)p.env);
+    }
+    return status;
+}
+
+int cmd_down(const struct opts *o, bool json)
+{
+    struct clowder_error err;
+    const char *word;
+    (void)json;
+    int status = one_word(o, &word);
+    if (status)
+        return status;
+    if (word && opts_has(o, "all"))
+        return say(2, "down: name a profile or say --all, not both");
+    struct clowder *c = open_client(true);
+    status = clowder_down(c, opts_has(o, "all") ? NULL : word ? word : "default", opts_has(o, "now"), &err);
+    if (status == CLOWDER_UNREACHABLE && strcmp(err.message, "no engine runs") == 0)
+        status = CLOWDER_OK; /* nothing is up */
+    else if (status)
+        status = say_error(&err);
+    clowder_close(c);
+    return status;
+}
+
+int cmd_with(const struct opts *o, bool json)
+{
+    struct clowder_error err;
+    char *text;
+    (void)json;
+    if (o->word_count < 2)
+        return say(2, "with: name a profile and a command: clowder with gpu -- ./train.sh");
+    char **argv = o->words + 1;
+    if (strcmp(argv[0], "--") == 0)
+        argv++;
+    if (!argv[0])
+        return say(2, "with: name a command: clowder with %s -- COMMAND", o->words[0]);
+    if (!text_is_name(o->words[0]))
+        return say(2, "with: '%s' is not a name for a profile", o->words[0]);
+    struct clowder *c = open_client(false);
+    int status = clowder_status(c, o->words[0], &text, &err);
+    clowder_close(c);
+    if (status)
+        return say_error(&err);
+    free(text);
+    setenv("CLOWDER_PROFILE", o->words[0], 1);
+    execvp(argv[0], argv);
+    return say(errno == ENOENT ? 127 : 126, "cannot run '%s': %s", argv[0], strerror(errno));
+}

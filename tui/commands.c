@@ -1,0 +1,145 @@
+/* The table of commands and their options. Help, completions and the manual are made from it. */
+#include "tui/command.h"
+
+#include <string.h>
+
+#define PROFILE_OPTION {"profile", 'p', "PROFILE", "the profile to use (default: $CLOWDER_PROFILE, or \"default\")"}
+#define JSON_OPTION {"json", 0, NULL, "machine-readable output on stdout"}
+#define LOCAL_OPTION {"daemons", 'n', "N", "use N daemons on this machine, for this command only"}
+#define END_OPTION {NULL, 0, NULL, NULL}
+
+static const struct opt up_options[] = {
+    {"daemons", 'n', "N", "how many daemons on this machine: the number is yours to choose"},
+    {"env", 0, "K=V", "add to the environment that tasks see (repeatable)"},
+    {"idletime", 0, "D", "a daemon without work for so long leaves"},
+    {"walltime", 0, "D", "a daemon leaves after so long, and is replaced"},
+    {"maxtasks", 0, "N", "a daemon leaves after N tasks, and is replaced"},
+    {"memory", 0, "SIZE", "budget of the queue in the engine (default 64M)"},
+    {"seed", 0, "N", "give each task CLOWDER_SEED, made from N and its index"},
+    {"no-respawn", 0, NULL, "do not replace a daemon that dies"},
+    {"no-cleanup", 0, NULL, "leave alone what a task leaves running"},
+    {"output", 0, NULL, "copy what tasks write to stderr into daemons.log"},
+    {"timeout", 0, "D", "how long to wait until they are connected (default 30s)"},
+    {"no-wait", 0, NULL, "return at once"},
+    JSON_OPTION,
+    END_OPTION,
+};
+
+static const struct opt down_options[] = {
+    {"all", 0, NULL, "all profiles"},
+    {"now", 0, NULL, "end running tasks too, instead of waiting for them"},
+    END_OPTION,
+};
+
+static const struct opt status_options[] = {
+    {"watch", 0, NULL, "keep it on the screen, until ^C"},
+    JSON_OPTION,
+    END_OPTION,
+};
+
+#define TASK_OPTIONS                                                                                         \
+    {"timeout", 0, "D", "end a task that takes longer"},                                                     \
+        {"max-output", 0, "SIZE", "most bytes of a task's stdout; one that writes more fails (default 16M)"}
+
+static const struct opt map_options[] = {
+    PROFILE_OPTION,
+    LOCAL_OPTION,
+    {"worker", 'w', NULL, "COMMAND is a worker: started once, one line in, one line out"},
+    {"framed", 'W', NULL, "COMMAND is a worker that speaks length-framed bytes (clowder_worker.h)"},
+    {"stdin", 0, NULL, "give the input on the task's standard input"},
+    {"null", '0', NULL, "inputs end with NUL instead of newline"},
+    {"arg-file", 'a', "FILE", "read inputs from FILE instead of stdin"},
+    {"unordered", 'u', NULL, "results as they come, not in the order of the inputs"},
+    {"tag", 0, NULL, "begin each line of output with its input and a tab"},
+    JSON_OPTION,
+    TASK_OPTIONS,
+    {"retries", 0, "N", "daemons that may die under a task before it counts as lost (default 2)"},
+    {"retry-failed", 0, "N", "try a failed task up to N times more"},
+    {"stop", 0, NULL, "stop at the first failure"},
+    {"joblog", 0, "FILE", "write a line for each task, in GNU parallel's format"},
+    {"resume", 0, NULL, "leave out the tasks that --joblog FILE has already"},
+    {"ship", 0, "FILE", "copy FILE into the job's own folder, where tasks then run (repeatable)"},
+    {"fetch", 0, "PATTERN", "bring files back from there after each task; placeholders allowed"},
+    {"seed", 0, "N", "give each task CLOWDER_SEED, made from N and its index"},
+    {"name", 0, "NAME", "name the job"},
+    {"progress", 0, NULL, "show progress on stderr also when it is no terminal"},
+    {"no-progress", 0, NULL, "show none"},
+    {"dry-run", 0, NULL, "print the commands and run nothing"},
+    END_OPTION,
+};
+
+static const struct opt run_options[] = {PROFILE_OPTION, LOCAL_OPTION, JSON_OPTION, TASK_OPTIONS, END_OPTION};
+
+static const struct opt everywhere_options[] = {
+    PROFILE_OPTION,
+    {"setup", 0, NULL, "also on every daemon that joins later, before its first task"},
+    JSON_OPTION,
+    TASK_OPTIONS,
+    END_OPTION,
+};
+
+static const struct opt bench_options[] = {
+    PROFILE_OPTION,
+    LOCAL_OPTION,
+    {"tasks", 0, "N", "how many tasks (default 1000000)"},
+    {"size", 0, "B", "bytes of each input (default 16)"},
+    {"round-trips", 0, "N", "how many single tasks to time (default 2000)"},
+    JSON_OPTION,
+    END_OPTION,
+};
+
+static const struct opt engine_options[] = {
+    {"now", 0, NULL, "stop: do not wait for running jobs"},
+    {"idle", 0, "D", "start, run: stop after so long without profiles and clients (0: never; default 10m)"},
+    JSON_OPTION,
+    END_OPTION,
+};
+
+static const struct opt log_options[] = {
+    {"follow", 'f', NULL, "wait for more"},
+    {"lines", 'n', "N", "how many lines to begin with (default 50)"},
+    END_OPTION,
+};
+
+static const struct opt json_options[] = {JSON_OPTION, END_OPTION};
+static const struct opt no_options[] = {END_OPTION};
+
+const struct command commands[] = {
+    {"up", "[PROFILE]", "launch daemons, or scale to a number of them, and wait until they are connected",
+        "clowder up -n 4\nclowder up nightly -n 2 --maxtasks 1000", up_options, false, cmd_up},
+    {"down", "[PROFILE]", "stop a profile's daemons, after the tasks that they have",
+        "clowder down\nclowder down nightly --now\nclowder down --all", down_options, false, cmd_down},
+    {"status", "[PROFILE]", "show profiles, daemons, tasks and rates",
+        "clowder status\nclowder status --watch\nclowder status --json | jq '.profiles[].rate.now'", status_options, false,
+        cmd_status},
+    {"map", "COMMAND [ARG]... [::: INPUT...]", "run a command once for every input, spread over the daemons",
+        "ls *.png | clowder map -n 4 -- convert {} {.}.jpg\n"
+        "clowder map -n 2 -- sh -c 'sleep 1; echo {}' ::: a b c\n"
+        "seq 1000000 | clowder map -w -- ./model        a worker: one line in, one line out",
+        map_options, true, cmd_map},
+    {"run", "COMMAND [ARG]...", "run one task", "clowder run hostname\nclowder run -n 1 -- make test", run_options, true,
+        cmd_run},
+    {"everywhere", "COMMAND [ARG]...", "run a command once on every daemon",
+        "clowder everywhere -- sh -c 'echo $CLOWDER_DAEMON; nproc'\nclowder everywhere --setup -- mkdir -p /tmp/work",
+        everywhere_options, true, cmd_everywhere},
+    {"with", "PROFILE [--] COMMAND [ARG]...", "run something with that profile as the default",
+        "clowder with gpu -- ./train-all.sh", no_options, true, cmd_with},
+    {"engine", "start|stop|status|run", "the background process that owns profiles, daemons and queues",
+        "clowder engine status\nclowder engine stop", engine_options, false, cmd_engine},
+    {"bench", "", "measure throughput and latency of a profile", "clowder bench -n 2\nclowder bench -p default --json",
+        bench_options, false, cmd_bench},
+    {"log", "", "show what happened", "clowder log\nclowder log --follow", log_options, false, cmd_log},
+    {"completion", "bash|zsh|fish", "print a completion script for a shell",
+        "clowder completion bash > ~/.local/share/bash-completion/completions/clowder", no_options, false, cmd_completion},
+    {"help", "[COMMAND]", "explain a command", "clowder help map", no_options, false, cmd_help},
+    {"version", "", "print the version", "clowder version", json_options, false, cmd_version},
+    {NULL, NULL, NULL, NULL, NULL, false, NULL},
+};
+
+const struct command *command_find(const char *name)
+{
+    for (const struct command *c = commands; c->name; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}

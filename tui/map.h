@@ -1,0 +1,59 @@
+/* A map from the command line: inputs read by one thread, results written by another, signals and progress beside them. */
+#ifndef TUI_MAP_H
+#define TUI_MAP_H
+
+#include "base/mem.h"
+#include "tui/command.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+struct map {
+    struct clowder *c;
+    struct clowder_job *job;
+    struct clowder_function f;
+    const char **argv, **ship;
+    char *own_profile; /* of -n N, or NULL */
+    bool json, tag, tag_daemon, stop, null, dry_run;
+
+    /* inputs */
+    char **words; /* after :::, or NULL */
+    size_t word_count;
+    int input_fd;
+    bool *skip; /* by index, from the joblog; skip_count long */
+    size_t skip_count;
+    uint64_t read_count; /* inputs read, skipped ones too */
+    _Atomic bool input_done;
+    _Atomic int stopping;    /* signals seen */
+    int stop_fd;             /* readable once it is stopping */
+    pthread_t reader;
+    struct clowder_error input_error;
+
+    /* results */
+    FILE *joblog;
+    uint64_t done, failed;
+    struct buf tag_text;
+    struct progress *progress;
+};
+
+/* map_input.c */
+void map_read_inputs(struct map *m); /* the reader's whole life */
+int map_load_joblog(struct map *m, const char *path, bool resume);
+
+/* map_output.c */
+void map_write_result(struct map *m, const struct clowder_result *r);
+void map_write_dry(const struct map *m, const char *input, size_t len, uint64_t index);
+
+/* map_run.c */
+/* Opens the job (and, with -n, its daemons), runs it to its end and cleans up. Returns the exit status. */
+int map_run(struct map *m, unsigned own_daemons);
+
+/* progress.c: one line on stderr, redrawn */
+struct progress;
+struct progress *progress_new(void);
+void progress_draw(struct progress *p, uint64_t done, uint64_t failed, uint64_t total, bool total_known);
+void progress_clear(struct progress *p);
+void progress_free(struct progress *p);
+
+#endif

@@ -1,0 +1,153 @@
+/* Inputs: words after :::, lines of stdin or a file, or NUL-terminated pieces. Each goes to the job as soon as it is read. */
+#include "tui/map.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { READ_SIZE = 256 << 10, INPUT_MAX = 128 << 20 };
+
+/* False when the job takes no more. */
+static bool put(struct map *m, const char *input, size_t len)
+{
+    uint64_t index = m->read_count++;
+    if (m->dry_run) {
+        map_write_dry(m, input, len, index);
+        return true;
+    }
+    if (index < m->skip_count && m->skip[index])
+        return clowder_job_skip(m->job, 1, &m->input_error) == CLOWDER_OK;
+    int status;
+    do /* wakes now and then to see a ^C while the daemons are busy */
+        status = clowder_job_put(m->job, input, len, 500, &m->input_error);
+    while (status == CLOWDER_AGAIN && !m->stopping);
+    if (status == CLOWDER_AGAIN)
+        m->input_error.status = CLOWDER_OK;
+    return status == CLOWDER_OK;
+}
+
+static void put_words(struct map *m)
+{
+    for (size_t i = 0; i < m->word_count && !m->stopping; i++)
+        if (!put(m, m->words[i], strlen(m->words[i])))
+            return;
+}
+
+/* Puts the whole pieces of buf and keeps the rest. *from: where to look for an end. */
+static bool put_pieces(struct map *m, struct buf *b, size_t *from)
+{
+    char end = m->null ? '\0' : '\n';
+    size_t start = 0;
+    uint8_t *at;
+    while (!m->stopping && (at = memchr(b->data + *from, end, b->len - *from))) {
+        size_t len = (size_t)(at - b->data) - start;
+        if (!put(m, (const char *)b->data + start, len))
+            return false;
+        *from = start = start + len + 1;
+    }
+    buf_drop(b, start);
+    *from = b->len;
+    return !m->stopping;
+}
+
+/* Waits for input or for the word to stop. */
+static bool wait_readable(struct map *m)
+{
+    struct pollfd fds[] = {{m->input_fd, POLLIN, 0}, {m->stop_fd, POLLIN, 0}};
+    while (poll(fds, 2, -1) < 0 && errno == EINTR)
+        ;
+    return !fds[1].revents && !m->stopping;
+}
+
+static void put_stream(struct map *m)
+{
+    struct buf b = {0};
+    size_t from = 0;
+    ssize_t n = 0;
+    while (wait_readable(m)) {
+        n = read(m->input_fd, buf_reserve(&b, READ_SIZE), READ_SIZE);
+        if (n <= 0)
+            break;
+        b.len += (size_t)n;
+        if (!put_pieces(m, &b, &from))
+            goto out;
+        if (b.len > INPUT_MAX) {
+            m->input_error = (struct clowder_error){.status = CLOWDER_USAGE};
+            snprintf(m->input_error.message, sizeof m->input_error.message, "input %llu is larger than %d MiB",
+                (unsigned long long)m->read_count + 1, INPUT_MAX >> 20);
+            goto out;
+        }
+        if (!m->dry_run)
+            clowder_job_flush(m->job, NULL);
+    }
+    if (n < 0) {
+        m->input_error = (struct clowder_error){.status = CLOWDER_FAILED};
+        snprintf(m->input_error.message, sizeof m->input_error.message, "cannot read the inputs: %s", strerror(errno));
+    } else if (b.len && !m->stopping) {
+        put(m, (const char *)b.data, b.len); /* the last one has no end */
+    }
+out:
+    buf_fini(&b);
+}
+
+void map_read_inputs(struct map *m)
+{
+    if (m->words)
+        put_words(m);
+    else
+        put_stream(m);
+    if (!m->dry_run)
+        clowder_job_finish(m->job, NULL);
+    m->input_done = true;
+}
+
+/* ---- the job log ---- */
+
+static void mark(struct map *m, const char *line)
+{
+    char *end;
+    unsigned long long seq = strtoull(line, &end, 10);
+    if (end == line || *end != '\t' || seq == 0 || seq > 100000000)
+        return;
+    if (seq > m->skip_count) {
+        size_t count = m->skip_count * 2 > seq ? m->skip_count * 2 : (size_t)seq + 64;
+        m->skip = mem_realloc(m->skip, count * sizeof *m->skip);
+        memset(m->skip + m->skip_count, 0, (count - m->skip_count) * sizeof *m->skip);
+        m->skip_count = count;
+    }
+    m->skip[seq - 1] = true;
+}
+
+/* Only whole lines count; one that a crash cut is written over. */
+static long read_joblog(struct map *m, FILE *f)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    long whole = 0;
+    while ((n = getline(&line, &cap, f)) > 0 && line[n - 1] == '\n') {
+        mark(m, line);
+        whole += (long)n;
+    }
+    free(line);
+    return whole;
+}
+
+int map_load_joblog(struct map *m, const char *path, bool resume)
+{
+    static const char header[] = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
+    long whole = 0;
+    m->joblog = resume ? fopen(path, "r+e") : NULL;
+    if (m->joblog)
+        whole = read_joblog(m, m->joblog);
+    else
+        m->joblog = fopen(path, "we");
+    if (!m->joblog)
+        return say(1, "map: cannot write the job log %s: %s", path, strerror(errno));
+    if (fseek(m->joblog, whole, SEEK_SET) || ftruncate(fileno(m->joblog), whole) ||
+        (whole == 0 && fputs(header, m->joblog) == EOF))
+        return say(1, "map: cannot write the job log %s: %s", path, strerror(errno));
+    return 0;
+}

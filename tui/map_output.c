@@ -1,0 +1,243 @@
+/* Results on stdout (as they are, tagged, or as JSON), failures on stderr, the job log, fetched files. */
+#include "tui/map.h"
+
+#include "base/mono.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TELL_FAILURES = 20, SHOW_INPUT = 60 };
+
+/* ---- JSON: bytes that are no UTF-8 become U+FFFD ---- */
+
+static void json_text(FILE *out, const char *data, size_t len)
+{
+    putc('"', out);
+    for (size_t i = 0; i < len;) {
+        size_t n = text_utf8_len(data + i, len - i);
+        unsigned char c = (unsigned char)data[i];
+        if (n == 0)
+            fputs("\\ufffd", out);
+        else if (c == '"' || c == '\\')
+            fprintf(out, "\\%c", c);
+        else if (c == '\n')
+            fputs("\\n", out);
+        else if (n == 1 && (c < 0x20 || c == 0x7f))
+            fprintf(out, "\\u%04x", c);
+        else
+            fwrite(data + i, 1, n, out);
+        i += n ? n : 1;
+    }
+    putc('"', out);
+}
+
+static void json_field(FILE *out, const char *key, const char *data, size_t len)
+{
+    fprintf(out, ",\"%s\":", key);
+    json_text(out, data, len);
+}
+
+static void write_json(const struct clowder_result *r)
+{
+    static const char *const words[] = {"done", "failed", "timeout", "cancelled", "lost"};
+    FILE *out = stdout;
+    fprintf(out, "{\"index\":%llu", (unsigned long long)r->index + 1);
+    json_field(out, "input", r->input, r->input_len);
+    fprintf(out, ",\"status\":\"%s\",\"exit\":", words[r->outcome]);
+    if (r->exit_status >= 0)
+        fprintf(out, "%d", r->exit_status);
+    else
+        fputs("null", out);
+    if (r->signal)
+        fprintf(out, ",\"signal\":%d", r->signal);
+    else
+        fputs(",\"signal\":null", out);
+    json_field(out, "stdout", r->out, r->out_len);
+    json_field(out, "stderr", r->err, r->err_len);
+    if (r->why[0])
+        json_field(out, "error", r->why, strlen(r->why));
+    if (r->out_total > r->out_len)
+        fprintf(out, ",\"stdout_bytes\":%llu", (unsigned long long)r->out_total);
+    json_field(out, "host", r->host, strlen(r->host));
+    json_field(out, "daemon", r->daemon, strlen(r->daemon));
+    fprintf(out, ",\"attempts\":%u,\"queued_ms\":%.3f,\"run_ms\":%.3f}\n", r->attempts, (double)r->queued_us / 1000,
+        (double)r->run_us / 1000);
+}
+
+/* ---- plain ---- */
+
+static void write_tagged(FILE *out, const char *tag, size_t tag_len, const char *data, size_t len)
+{
+    while (len) {
+        const char *newline = memchr(data, '\n', len);
+        size_t n = newline ? (size_t)(newline - data) + 1 : len;
+        fwrite(tag, 1, tag_len, out);
+        putc('\t', out);
+        fwrite(data, 1, n, out);
+        if (!newline)
+            putc('\n', out);
+        data += n;
+        len -= n;
+    }
+}
+
+static void write_plain(struct map *m, const struct clowder_result *r)
+{
+    const char *tag = m->tag_daemon ? r->daemon : r->input;
+    size_t tag_len = m->tag_daemon ? strlen(tag) : r->input_len;
+    bool lines = m->f.kind == CLOWDER_LINES;
+    if (r->outcome == CLOWDER_DONE || m->f.kind == CLOWDER_COMMAND) {
+        if (m->tag || m->tag_daemon)
+            write_tagged(stdout, tag, tag_len, r->out, r->out_len);
+        else if (r->out_len)
+            fwrite_unlocked(r->out, 1, r->out_len, stdout);
+        if (lines && !(r->out_len && (m->tag || m->tag_daemon)))
+            putc_unlocked('\n', stdout);
+    }
+    if (r->err_len && m->f.kind == CLOWDER_COMMAND) {
+        progress_clear(m->progress);
+        if (m->tag || m->tag_daemon)
+            write_tagged(stderr, tag, tag_len, r->err, r->err_len);
+        else
+            fwrite(r->err, 1, r->err_len, stderr);
+    }
+}
+
+/* "exit 3", "killed by signal 9 (Killed)", "timed out: …" */
+static void describe(const struct clowder_result *r, char *out, size_t size)
+{
+    if (r->outcome == CLOWDER_TASK_CANCELLED)
+        snprintf(out, size, "cancelled");
+    else if (r->outcome == CLOWDER_TASK_TIMEOUT)
+        snprintf(out, size, "timed out");
+    else if (r->outcome == CLOWDER_TASK_LOST)
+        snprintf(out, size, "lost");
+    else if (r->signal)
+        snprintf(out, size, "killed by signal %d (%s)", r->signal, strsignal(r->signal));
+    else if (r->exit_status > 0)
+        snprintf(out, size, "exit %d", r->exit_status);
+    else
+        snprintf(out, size, "failed");
+}
+
+static void tell_failure(struct map *m, const struct clowder_result *r)
+{
+    char how[100], input[SHOW_INPUT * 4 + 8];
+    size_t shown = r->input_len < SHOW_INPUT ? r->input_len : SHOW_INPUT;
+    if (m->json || m->failed > TELL_FAILURES)
+        return;
+    progress_clear(m->progress);
+    describe(r, how, sizeof how);
+    text_escape(input, sizeof input, r->input, shown);
+    if (m->f.no_input)
+        say(0, "%s%s%s%s", r->daemon[0] && m->tag_daemon ? r->daemon : "task", m->tag_daemon ? ": " : ": ", how,
+            r->why[0] ? "" : "");
+    else
+        say(0, "task %llu (%s%s): %s%s%s", (unsigned long long)r->index + 1, input, shown < r->input_len ? "…" : "", how,
+            r->why[0] ? ": " : "", r->why);
+    if (m->f.no_input && r->why[0])
+        say(0, "%s", r->why);
+    if (r->err_len && m->f.kind != CLOWDER_COMMAND) {
+        char tail[400];
+        size_t len = r->err_len < 300 ? r->err_len : 300;
+        text_escape(tail, sizeof tail, r->err + r->err_len - len, len);
+        say(0, "  stderr: %s", tail);
+    }
+    if (m->failed == TELL_FAILURES)
+        say(0, "further failures are counted, not shown; --json has them all");
+}
+
+/* ---- job log ---- */
+
+static void log_command(const struct map *m, const struct clowder_result *r)
+{
+    char **argv = clowder_expand(&m->f, r->input, r->input_len, r->index);
+    for (char **arg = argv; *arg; arg++) {
+        if (arg != argv)
+            putc(' ', m->joblog);
+        for (const char *p = *arg; *p; p++)
+            putc(*p == '\n' || *p == '\t' ? ' ' : *p, m->joblog);
+    }
+    putc('\n', m->joblog);
+    free(argv);
+}
+
+static void write_joblog(const struct map *m, const struct clowder_result *r)
+{
+    double end_s = (double)wall_us() / 1e6, run_s = (double)r->run_us / 1e6;
+    if (!m->joblog || r->outcome == CLOWDER_TASK_CANCELLED)
+        return;
+    int exit_status = r->exit_status >= 0 ? r->exit_status : r->outcome == CLOWDER_DONE ? 0 : r->signal ? 0 : -1;
+    fprintf(m->joblog, "%llu\t%s\t%.3f\t%10.3f\t%zu\t%llu\t%d\t%d\t", (unsigned long long)r->index + 1,
+        strcmp(r->host, "local") == 0 ? ":" : r->host, end_s - run_s, run_s, r->input_len, (unsigned long long)r->out_total,
+        exit_status, r->signal);
+    log_command(m, r);
+    fflush(m->joblog); /* it is what a resume goes by */
+}
+
+static void save_files(struct map *m, const struct clowder_result *r)
+{
+    const char *name;
+    const uint8_t *data;
+    size_t at = 0, len;
+    while (clowder_result_file(r, &at, &name, &data, &len)) {
+        int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+        bool good = fd >= 0 && write(fd, data, len) == (ssize_t)len;
+        if (fd >= 0 && close(fd))
+            good = false;
+        if (!good) {
+            m->failed++;
+            say(0, "cannot save the fetched file %s: %s", name, strerror(errno));
+        }
+    }
+}
+
+void map_write_result(struct map *m, const struct clowder_result *r)
+{
+    m->done++;
+    if (r->outcome != CLOWDER_DONE)
+        m->failed++;
+    if (m->json)
+        write_json(r);
+    else
+        write_plain(m, r);
+    if (r->outcome != CLOWDER_DONE && !(m->stopping && r->outcome == CLOWDER_TASK_CANCELLED))
+        tell_failure(m, r);
+    if (r->files_len)
+        save_files(m, r);
+    write_joblog(m, r);
+}
+
+/* As a shell would need it typed. */
+static void print_quoted(const char *arg)
+{
+    if (*arg && strspn(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-") == strlen(arg)) {
+        fputs(arg, stdout);
+        return;
+    }
+    putchar('\'');
+    for (; *arg; arg++) {
+        if (*arg == '\'')
+            fputs("'\\''", stdout);
+        else
+            putchar(*arg);
+    }
+    putchar('\'');
+}
+
+void map_write_dry(const struct map *m, const char *input, size_t len, uint64_t index)
+{
+    char **argv = clowder_expand(&m->f, input, len, index);
+    for (char **arg = argv; *arg; arg++) {
+        if (arg != argv)
+            putchar(' ');
+        print_quoted(*arg);
+    }
+    putchar('\n');
+    free(argv);
+}

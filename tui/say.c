@@ -1,0 +1,72 @@
+/* What all commands say in the same way. */
+#include "tui/command.h"
+
+#include "base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Texts may come from hosts: control bytes are made harmless. */
+static void print_clean(const char *text)
+{
+    char clean[1200];
+    text_escape(clean, sizeof clean, text, strlen(text));
+    fputs(clean, stderr);
+}
+
+int say_error(const struct clowder_error *err)
+{
+    fputs("clowder: ", stderr);
+    print_clean(err->message);
+    if (err->hint[0]) {
+        fputs("; ", stderr);
+        print_clean(err->hint);
+    }
+    fputc('\n', stderr);
+    return err->status > 0 ? err->status : 1;
+}
+
+int say(int status, const char *format, ...)
+{
+    char text[1200];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    fputs("clowder: ", stderr);
+    print_clean(text);
+    fputc('\n', stderr);
+    return status;
+}
+
+static void notice(void *arg, const char *text)
+{
+    (void)arg;
+    say(0, "%s", text);
+}
+
+struct clowder *open_client(bool no_start)
+{
+    struct clowder *c;
+    struct clowder_error err;
+    struct clowder_options o = {.no_start = no_start, .notice = notice};
+    if (clowder_open(&c, &o, &err) == CLOWDER_OK)
+        return c;
+    say_error(&err);
+    return NULL;
+}
+
+bool stderr_is_terminal(void)
+{
+    return isatty(STDERR_FILENO);
+}
+
+int one_word(const struct opts *o, const char **word)
+{
+    *word = o->word_count ? o->words[0] : NULL;
+    if (o->word_count > 1)
+        return say(2, "%s: one profile at a time, not also '%s'; see clowder %s --help", o->command, o->words[1], o->command);
+    return 0;
+}
