@@ -113,20 +113,35 @@ static bool read_bool(const json_t *request, const char *key, bool *value)
     return true;
 }
 
+/* Sets one variable in a list that has room for it. */
+static void set_variable(char **env, const char *text)
+{
+    size_t name = (size_t)(strchr(text, '=') - text) + 1;
+    while (*env && strncmp(*env, text, name) != 0)
+        env++;
+    free(*env);
+    *env = mem_strdup(text);
+}
+
+/* The profile's variables, with those of the request set or replaced. */
 static bool read_env(const json_t *list, struct pool_settings *s)
 {
-    size_t n = json_array_size(list);
+    size_t n = json_array_size(list), old = 0;
     if (!list)
         return true;
     if (!json_is_array(list) || n > 1000)
         return false;
-    char **env = mem_zalloc((n + 1) * sizeof *env);
     for (size_t i = 0; i < n; i++) {
         const char *text = json_string_value(json_array_get(list, i));
-        env[i] = mem_strdup(text && strchr(text, '=') ? text : "_=");
+        if (!text || !strchr(text, '='))
+            return false;
     }
-    pool_settings_fini(s);
-    s->env = env;
+    while (s->env && s->env[old])
+        old++;
+    s->env = mem_realloc(s->env, (old + n + 1) * sizeof *s->env);
+    memset(s->env + old, 0, (n + 1) * sizeof *s->env);
+    for (size_t i = 0; i < n; i++)
+        set_variable(s->env, json_string_value(json_array_get(list, i)));
     return true;
 }
 
@@ -388,7 +403,6 @@ static void count_cb(nng_pipe pipe, nng_pipe_ev event, void *arg)
     struct engine *e = arg;
     (void)pipe;
     atomic_fetch_add(&e->control->listeners, event == NNG_PIPE_EV_ADD_POST ? 1 : -1);
-    core_changed(e);
     core_wake(e);
 }
 
@@ -462,16 +476,20 @@ void control_stop(struct engine *e)
             nng_aio_stop(c->slots[i].aio);
             nng_aio_free(c->slots[i].aio);
         }
+    pthread_mutex_lock(&e->lock);
     for (struct waiter *w = e->waiters, *next; w; w = next) {
         next = w->next;
         free(w);
     }
+    e->waiters = NULL;
+    e->control = NULL;
+    pthread_mutex_unlock(&e->lock);
     free(c);
 }
 
 bool control_has_listeners(const struct engine *e)
 {
-    return atomic_load(&e->control->listeners) > 0;
+    return e->control && atomic_load(&e->control->listeners) > 0;
 }
 
 void control_publish(struct engine *e, const char *topic, json_t *document)

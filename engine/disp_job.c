@@ -184,7 +184,7 @@ void disp__settle(struct disp *d, struct disp_job *j, struct disp_chunk *c, uint
     c->left -= n;
     if (c->left)
         return;
-    if (c->mem_bytes)
+    if (c->mem_bytes && !j->done) /* nothing follows DONE */
         disp__act(d, DISP_GRANT, j)->bytes = c->mem_bytes;
     chunk_free(d, j, c);
 }

@@ -114,8 +114,8 @@ static void receive(struct link *l)
 {
     if (!make_room(l)) {
         clw_fail(&l->why, CLW_NO_MEMORY, NULL, "no memory for a frame");
-        nng_stream_close(l->stream);
-        l->closing = true;
+        link_close(l);
+        return;
     }
     nng_iov iov = {l->in->data + l->in_end, l->in->cap - l->in_end};
     nng_aio_set_iov(l->recv_aio, 1, &iov);
@@ -175,7 +175,7 @@ static void recv_cb(void *arg)
             link_close(l);
         if (l->owner->batch_cb)
             l->owner->batch_cb(l);
-        if (!l->receiving && (!l->paused || l->closing))
+        if (!l->receiving && !l->paused && !l->closing)
             receive(l);
     }
     pthread_mutex_unlock(l->owner->lock);
@@ -336,8 +336,10 @@ void link_close(struct link *l)
         return;
     l->closing = true;
     nng_stream_close(l->stream);
-    if (!l->receiving)
-        receive(l); /* fails at once, and its callback tells the owner */
+    if (!l->receiving && nng_aio_begin(l->recv_aio)) { /* a closed stream takes no receive: end ours by hand, so that */
+        l->receiving = true;                           /* its callback tells the owner */
+        nng_aio_finish(l->recv_aio, NNG_ECLOSED);
+    }
 }
 
 void link_close_after_send(struct link *l)

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { SPARK = 16 };
@@ -64,7 +63,21 @@ static void print_profile(const json_t *p)
     }
 }
 
-static void print_table(const json_t *doc)
+static void print_daemons(const json_t *p)
+{
+    const json_t *d;
+    size_t i;
+    char done[32], rss[24], up[24];
+    printf("\n%-20s %-14s %8s %-10s %12s %6s %8s %8s\n", "DAEMON", "HOST", "PID", "STATE", "DONE", "FAIL", "RSS", "UP");
+    json_array_foreach(json_object_get(p, "daemon_list"), i, d)
+        printf("%-20s %-14s %8lld %-10s %12s %6lld %8s %8s\n", text(d, "name"), text(d, "host"), (long long)number(d, "pid"),
+            text(d, "state"), text_count(done, sizeof done, (uint64_t)number(d, "done")), (long long)number(d, "failed"),
+            text_bytes(rss, sizeof rss, (uint64_t)number(d, "rss_bytes")),
+            text_span(up, sizeof up, (uint64_t)number(d, "up_s") * 1000));
+}
+
+/* One profile is shown with its daemons. */
+static void print_table(const json_t *doc, bool daemons)
 {
     const json_t *engine = json_object_get(doc, "engine"), *profiles = json_object_get(doc, "profiles"), *p;
     char up[24], rss[24];
@@ -79,6 +92,8 @@ static void print_table(const json_t *doc)
         "FAIL", "RATE/s", SPARK);
     json_array_foreach(profiles, i, p)
         print_profile(p);
+    if (daemons)
+        print_daemons(json_array_get(profiles, 0));
 }
 
 struct watching {
@@ -107,7 +122,7 @@ static bool show(void *arg, const char *update)
     } else {
         if (w->terminal)
             fputs("\033[H\033[J", stdout);
-        print_table(doc);
+        print_table(doc, w->profile != NULL);
     }
     json_decref(doc);
     return fflush(stdout) == 0;
@@ -131,7 +146,7 @@ int cmd_status(const struct opts *o, bool json)
         if (json)
             puts(document);
         else
-            print_table(doc);
+            print_table(doc, w.profile != NULL);
         json_decref(doc);
         free(document);
     }

@@ -15,7 +15,7 @@ struct map {
     struct clowder_function f;
     const char **argv, **ship;
     char *own_profile; /* of -n N, or NULL */
-    bool json, tag, tag_daemon, stop, null, dry_run;
+    bool json, tag, tag_daemon, stop, null, dry_run, stdout_is_terminal;
 
     /* inputs */
     char **words; /* after :::, or NULL */

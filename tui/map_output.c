@@ -200,6 +200,8 @@ static void save_files(struct map *m, const struct clowder_result *r)
 void map_write_result(struct map *m, const struct clowder_result *r)
 {
     m->done++;
+    if (m->stdout_is_terminal)
+        progress_clear(m->progress);
     if (r->outcome != CLOWDER_DONE)
         m->failed++;
     if (m->json)

@@ -175,6 +175,7 @@ static int dry_run(struct map *m)
 int map_run(struct map *m, unsigned own_daemons)
 {
     int status;
+    m->stdout_is_terminal = isatty(STDOUT_FILENO);
     start_signals(m);
     if (m->dry_run)
         return dry_run(m);

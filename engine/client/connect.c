@@ -179,8 +179,8 @@ static bool wait_changed(struct clowder *c, uint64_t deadline_ms)
     return pthread_cond_timedwait(&c->changed, &c->lock, &at) == 0;
 }
 
-/* A new link, greeted. Not locked; nobody else touches c->link meanwhile. */
-static enum clw_err connect_link(struct clowder *c, struct clw_error *err)
+/* One link, greeted: OK, REFUSED, AGAIN when the engine went away meanwhile, or why there is none. */
+static enum clw_err greet(struct clowder *c, struct clw_error *err)
 {
     nng_stream *stream = NULL;
     enum clw_err code = dial(c, &stream, err);
@@ -195,16 +195,29 @@ static enum clw_err connect_link(struct clowder *c, struct clw_error *err)
     say_hello(c);
     while (!c->welcome && !c->lost && wait_changed(c, deadline_ms))
         ;
-    if (!c->welcome)
-        code = clw_fail(err, c->refused[0] ? CLW_REFUSED : CLW_UNREACHABLE,
-            c->refused[0] ? "stop the old engine: clowder engine stop" : "see 'clowder log'", "%s%s",
-            c->refused[0] ? "the engine refused: " : "the engine does not say hello", c->refused);
+    if (!c->welcome && c->refused[0])
+        code = clw_fail(err, CLW_REFUSED, "stop the old engine: clowder engine stop", "the engine refused: %s", c->refused);
+    else if (!c->welcome)
+        code = clw_fail(err, c->lost ? CLW_AGAIN : CLW_UNREACHABLE, "see 'clowder log'", "the engine does not say hello");
     pthread_mutex_unlock(&c->lock);
     if (code) {
         link_free(c->link);
         c->link = NULL;
     }
     return code;
+}
+
+/* A new link, greeted. An engine that dies takes connections until its last moment: then the next one is dialled. Not locked;
+ * nobody else touches c->link meanwhile. */
+static enum clw_err connect_link(struct clowder *c, struct clw_error *err)
+{
+    enum clw_err code = CLW_AGAIN;
+    for (int i = 0; code == CLW_AGAIN && i < DIAL_TRIES; i++) {
+        if (i)
+            nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000}, NULL);
+        code = greet(c, err);
+    }
+    return code == CLW_AGAIN ? (err->code = CLW_UNREACHABLE) : code;
 }
 
 enum clw_err client_connect(struct clowder *c, struct clw_error *err)

@@ -8,9 +8,12 @@
 #include <nng/nng.h>
 #include <nng/protocol/pubsub0/sub.h>
 #include <nng/protocol/reqrep0/req.h>
+#include <nng/supplemental/util/platform.h>
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { DIAL_TRIES = 200, DIAL_PAUSE_MS = 10 };
 
 /* The connection went away: nothing will come any more. */
 static void gone_cb(nng_pipe pipe, nng_pipe_ev event, void *arg)
@@ -20,15 +23,24 @@ static void gone_cb(nng_pipe pipe, nng_pipe_ev event, void *arg)
     nng_aio_abort(arg, NNG_ECONNRESET);
 }
 
-static int dial_engine(nng_socket s, const char *socket_name, struct clw_error *err)
+/* Dials one of the engine's sockets; when nobody answers, starts the engine, if the handle may. */
+static enum clw_err dial_engine(struct clowder *c, nng_socket s, const char *socket_name, struct clw_error *err)
 {
     char *url;
-    int rv;
-    if (client_url(socket_name, &url, err))
-        return NNG_EINVAL;
-    rv = nng_dial(s, url, NULL, 0);
+    enum clw_err code = client_url(socket_name, &url, err);
+    if (code)
+        return code;
+    int rv = nng_dial(s, url, NULL, 0);
+    if (rv && c->no_start)
+        code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
+    else if (rv)
+        code = start_engine(c, err);
+    for (int i = 0; rv && !code && i < DIAL_TRIES && (rv = nng_dial(s, url, NULL, 0)); i++)
+        nng_msleep(DIAL_PAUSE_MS); /* another process is starting it right now */
+    if (rv && !code)
+        code = clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine does not answer: %s", nng_strerror(rv));
     free(url);
-    return rv;
+    return code;
 }
 
 /* Sends text and waits for the answer. */
@@ -92,11 +104,7 @@ enum clw_err control_request(struct clowder *c, json_t *request, int64_t timeout
     }
     nng_socket_set_ms(s, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
     nng_socket_set_size(s, NNG_OPT_RECVMAXSZ, 64 << 20);
-    rv = dial_engine(s, ENGINE_CONTROL_SOCKET, err);
-    if (rv && c->no_start)
-        code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
-    else if (rv && !(code = start_engine(c, err)) && (rv = dial_engine(s, ENGINE_CONTROL_SOCKET, err)))
-        code = clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine does not answer: %s", nng_strerror(rv));
+    code = dial_engine(c, s, ENGINE_CONTROL_SOCKET, err);
     if (!code) {
         nng_pipe_notify(s, NNG_PIPE_EV_REM_POST, gone_cb, aio);
         rv = exchange(s, aio, text, timeout_ms, &msg);
@@ -261,7 +269,7 @@ int clowder_status(struct clowder *c, const char *name, char **json, struct clow
 int clowder_engine_stop(struct clowder *c, bool now, struct clowder_error *out)
 {
     struct clw_error err = {0};
-    json_t *request, *reply;
+    json_t *request, *reply = NULL;
     bool no_start = c->no_start;
     c->no_start = true;
     enum clw_err code = client_connect(c, &err);
@@ -275,6 +283,8 @@ int clowder_engine_stop(struct clowder *c, bool now, struct clowder_error *out)
     if (!code)
         code = control_request(c, request, CLIENT_CONTROL_MS, &reply, &err);
     json_decref(request);
+    if (code == CLW_UNREACHABLE)
+        code = CLW_OK; /* it was gone before its answer came through */
     if (!code) {
         json_decref(reply);
         pthread_mutex_lock(&c->lock);
@@ -325,8 +335,8 @@ int clowder_watch(struct clowder *c, clowder_status_cb cb, void *arg, struct clo
     nng_aio_alloc(&aio, NULL, NULL);
     nng_socket_set(s, NNG_OPT_SUB_SUBSCRIBE, "status ", 7);
     nng_socket_set_size(s, NNG_OPT_RECVMAXSZ, 64 << 20);
-    int rv = dial_engine(s, ENGINE_UPDATE_SOCKET, &err);
-    if (!rv) {
+    int rv = NNG_ECONNREFUSED;
+    if (!dial_engine(c, s, ENGINE_UPDATE_SOCKET, &err)) {
         nng_pipe_notify(s, NNG_PIPE_EV_REM_POST, gone_cb, aio);
         rv = feed(s, aio, cb, arg);
     }

@@ -10,6 +10,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,10 +19,13 @@ enum clw_err client_url(const char *socket_name, char **url, struct clw_error *e
     char *path;
     enum clw_err code = paths_runtime(socket_name, &path, err);
     *url = NULL;
-    if (!code) {
+    if (code)
+        return code;
+    if (strlen(path) >= sizeof ((struct sockaddr_un *)NULL)->sun_path)
+        code = clw_fail(err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "the path of a socket is too long: %s", path);
+    else
         *url = mem_printf("ipc://%s", path);
-        free(path);
-    }
+    free(path);
     return code;
 }
 

@@ -22,6 +22,7 @@ enum {
     ERR_TAIL = 8 << 10,
     FRAME_HEAD = 8,        /* u32 length, u32 code (0: ok), little-endian */
     PARTIAL_US = 1000,     /* answers of an unfinished batch wait this long for more */
+    END_MS = 100,          /* from the end of its output to its own */
     CLOSE_US = 2000000,    /* a worker whose input has ended may take this long to go */
 };
 
@@ -39,6 +40,7 @@ struct worker {
     struct buf framed;
 
     uint32_t outstanding, solo_left;
+    bool answered; /* anything, since it was started */
     enum wire_outcome killed_for; /* DONE: we did not; FAILED: without blame for the task it was at */
 
     struct blk *in; /* answers as they came: [start, end), looked at up to scan */
@@ -89,6 +91,7 @@ static void answer_skipped(struct daemon *d, struct worker *w)
 
 static uint32_t solo_step(struct worker *w)
 {
+    w->answered = true;
     if (w->solo_left)
         w->solo_left--;
     return --w->outstanding;
@@ -168,7 +171,7 @@ static int spawn_worker(struct daemon *d, struct worker *w)
     fcntl(w->in_fd, F_SETPIPE_SZ, PIPE_BYTES); /* refused beyond the user's share: then it is 64 KiB */
     fcntl(w->process.out_fd, F_SETPIPE_SZ, PIPE_BYTES);
     w->alive = true;
-    w->input_broken = false;
+    w->input_broken = w->answered = false;
     w->killed_for = WIRE_DONE;
     w->out_place = w->err_place = w->pid_place = -1;
     buf_clear(&w->err);
@@ -446,7 +449,9 @@ static void worker_ended(struct daemon *d, struct worker *w)
     w->in_fd = -1;
     w->alive = false;
     if (is_head(d, w) && w->outstanding && w->killed_for != WIRE_FAILED) {
-        bool known = w->killed_for != WIRE_DONE || w->solo_left || w->outstanding == 1;
+        /* One that did its work and ended well has not looked at what was left in its pipe. */
+        bool retired = WIFEXITED(status) && WEXITSTATUS(status) == 0 && w->answered;
+        bool known = w->killed_for != WIRE_DONE || (!retired && (w->solo_left || w->outstanding == 1));
         if (known)
             report_death(d, w, status);
         if (w->solo_left && known)
@@ -485,9 +490,11 @@ static void step_one(struct daemon *d, struct worker *w, const struct watch *wat
     if (watch_is_ready(watch, w->out_place))
         ended = !read_answers(d, w);
     if (ended && !watch_is_ready(watch, w->pid_place)) {
-        process_kill(&w->process, SIGKILL); /* it closed its output: it cannot answer any more */
         struct pollfd fd = {w->process.pid_fd, POLLIN, 0};
-        poll(&fd, 1, -1);
+        if (poll(&fd, 1, END_MS) == 0) {
+            process_kill(&w->process, SIGKILL); /* it closed its output but lives: it cannot answer any more */
+            poll(&fd, 1, -1);
+        }
     }
     if (ended || watch_is_ready(watch, w->pid_place))
         worker_ended(d, w);

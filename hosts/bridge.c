@@ -1,0 +1,476 @@
+/* Bytes between a channel and a descriptor. The library's rules that shape this file: a write with no window
+ * waits, so the window is looked at first; during a key exchange a write takes nothing, so the rest is held;
+ * what the data callback does not take stays in the channel and counts against the window; and any call into
+ * the library may run any callback, so callbacks only change their own bridge, and nothing is freed before
+ * the round ends. */
+#include "hosts/bridge.h"
+
+#include "base/mem.h"
+#include "base/mono.h"
+#include "base/text.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <libssh/callbacks.h>
+
+enum { READS_A_TURN = 4, DIAL_LIMIT_MS = 10000 };
+
+struct bridge {
+    struct source source;
+    struct pump *pump;
+    struct hop *hop;
+    ssh_channel channel;
+    struct ssh_channel_callbacks_struct callbacks;
+    struct bridge *prev, *next;
+    char *target; /* to dial again, or NULL */
+    uint64_t dial_until_ms;
+    int fd;
+    uint32_t armed;
+    bool dialling; /* fd is not connected yet */
+    bool again;    /* the listener's queue was full: dial again */
+    bool blocked;  /* fd takes no more: bytes wait in rest and in the channel */
+    bool stalled;  /* the host takes no more: fd is not read */
+    bool remote_eof, remote_closed, local_eof, eof_sent, shut, dead, counted;
+    uint8_t *hold; /* read from fd, not yet taken by the channel */
+    size_t hold_at, hold_len;
+    uint8_t *rest; /* taken from the channel, not yet by fd */
+    size_t rest_at, rest_len;
+};
+
+/* ---- the local end ---- */
+
+static int dial_unix(const char *path, bool *pending)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address)) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    *pending = false;
+    return fd;
+}
+
+static bool tcp_address(const char *text, struct sockaddr_storage *out, socklen_t *len)
+{
+    char host[64];
+    int64_t port;
+    const char *colon = strrchr(text, ':');
+    if (!colon || (size_t)(colon - text) >= sizeof host || text_parse_int(colon + 1, 1, 65535, &port, NULL))
+        return false;
+    memcpy(host, text, (size_t)(colon - text));
+    host[colon - text] = '\0';
+    struct sockaddr_in *four = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
+    memset(out, 0, sizeof *out);
+    size_t n = strlen(host);
+    if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
+        host[n - 1] = '\0';
+        six->sin6_family = AF_INET6;
+        six->sin6_port = htons((uint16_t)port);
+        *len = sizeof *six;
+        return inet_pton(AF_INET6, host + 1, &six->sin6_addr) == 1;
+    }
+    four->sin_family = AF_INET;
+    four->sin_port = htons((uint16_t)port);
+    *len = sizeof *four;
+    return inet_pton(AF_INET, host, &four->sin_addr) == 1;
+}
+
+bool bridge_is_target(const char *target)
+{
+    struct sockaddr_storage address;
+    socklen_t len;
+    if (strncmp(target, "unix:/", 6) == 0)
+        return strlen(target + 5) < sizeof((struct sockaddr_un *)0)->sun_path;
+    return strncmp(target, "tcp:", 4) == 0 && tcp_address(target + 4, &address, &len);
+}
+
+int bridge_dial(const char *target, bool *pending)
+{
+    struct sockaddr_storage address;
+    socklen_t len;
+    int on = 1;
+    if (strncmp(target, "unix:", 5) == 0)
+        return dial_unix(target + 5, pending);
+    if (strncmp(target, "tcp:", 4) != 0 || !tcp_address(target + 4, &address, &len)) {
+        errno = EINVAL;
+        return -1;
+    }
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    *pending = false;
+    if (connect(fd, (struct sockaddr *)&address, len)) {
+        if (errno != EINPROGRESS) {
+            int saved = errno;
+            close(fd);
+            errno = saved;
+            return -1;
+        }
+        *pending = true;
+    }
+    return fd;
+}
+
+/* ---- arming, ending ---- */
+
+static void end(struct bridge *b)
+{
+    b->dead = true;
+    b->pump->swept = true;
+}
+
+static void arm(struct bridge *b)
+{
+    uint32_t events = 0;
+    if (b->dialling || b->blocked)
+        events |= EPOLLOUT;
+    if (!b->dialling && !b->stalled && !b->local_eof)
+        events |= EPOLLIN;
+    pump_arm(b->pump, b->fd, &b->source, &b->armed, b->dead ? 0 : events);
+}
+
+static void stall(struct bridge *b)
+{
+    if (!b->stalled) {
+        b->stalled = true;
+        b->pump->stalled++;
+        arm(b);
+    }
+}
+
+/* The host said that nothing more comes: tell the local end once all of it is delivered. */
+static void pass_eof(struct bridge *b)
+{
+    if (b->dialling || b->blocked || b->rest_len || b->shut || !b->remote_eof)
+        return;
+    b->shut = true;
+    shutdown(b->fd, SHUT_WR);
+    if (b->remote_closed || b->local_eof)
+        end(b);
+}
+
+static void count_up(struct bridge *b, size_t n)
+{
+    if (b->counted)
+        atomic_fetch_add_explicit(&b->pump->bytes_up, n, memory_order_relaxed);
+}
+
+/* Writes what fd takes of it; a broken fd ends the bridge and takes all. */
+static size_t give_local(struct bridge *b, const uint8_t *data, size_t len)
+{
+    ssize_t n = send(b->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS))
+        n = 0;
+    if (n < 0) {
+        end(b);
+        return len;
+    }
+    count_up(b, (size_t)n);
+    return (size_t)n;
+}
+
+/* ---- from the host ---- */
+
+static int on_data(
+    ssh_session session, ssh_channel channel, void *data, uint32_t len, int is_stderr, void *arg)
+{
+    struct bridge *b = arg;
+    (void)session;
+    (void)channel;
+    if (b->dead || is_stderr)
+        return (int)len;
+    if (b->dialling || b->blocked || b->rest_len)
+        return 0;
+    size_t n = give_local(b, data, len);
+    if (n < len && !b->dead) {
+        b->blocked = true;
+        arm(b);
+    }
+    return (int)n;
+}
+
+static void on_eof(ssh_session session, ssh_channel channel, void *arg)
+{
+    struct bridge *b = arg;
+    (void)session;
+    (void)channel;
+    b->remote_eof = true;
+    pass_eof(b);
+}
+
+static void on_close(ssh_session session, ssh_channel channel, void *arg)
+{
+    struct bridge *b = arg;
+    b->remote_closed = true;
+    on_eof(session, channel, arg);
+    if (b->shut)
+        end(b);
+}
+
+/* fd takes bytes again: first the rest, then what the channel kept. */
+static void drain(struct bridge *b)
+{
+    while (!b->dead) {
+        if (b->rest_len) {
+            size_t n = give_local(b, b->rest + b->rest_at, b->rest_len);
+            b->rest_at += n;
+            b->rest_len -= n;
+            if (b->rest_len)
+                return;
+        }
+        int n = ssh_channel_read_nonblocking(b->channel, b->pump->scratch, PUMP_SCRATCH, 0);
+        if (n <= 0)
+            break;
+        size_t taken = give_local(b, b->pump->scratch, (size_t)n);
+        if (taken < (size_t)n) {
+            if (!b->rest)
+                b->rest = mem_alloc(PUMP_SCRATCH);
+            b->rest_at = 0;
+            b->rest_len = (size_t)n - taken;
+            memcpy(b->rest, b->pump->scratch + taken, b->rest_len);
+            return;
+        }
+    }
+    b->blocked = false;
+    pass_eof(b);
+}
+
+/* ---- to the host ---- */
+
+/* Hands over what is held; true when nothing is left. */
+static bool give_channel(struct bridge *b)
+{
+    while (b->hold_len) {
+        uint32_t window = ssh_channel_window_size(b->channel);
+        if (!window || hop_is_full(b->hop))
+            return false;
+        size_t len = b->hold_len < window ? b->hold_len : window;
+        int n = ssh_channel_write(b->channel, b->hold + b->hold_at, (uint32_t)len);
+        if (n < 0) {
+            end(b);
+            return false;
+        }
+        if (n == 0)
+            return false; /* a key exchange is going on */
+        b->hold_at += (size_t)n;
+        b->hold_len -= (size_t)n;
+    }
+    return true;
+}
+
+static void send_eof(struct bridge *b)
+{
+    if (!b->local_eof || b->eof_sent || b->hold_len)
+        return;
+    b->eof_sent = true;
+    if (ssh_channel_send_eof(b->channel) != SSH_OK || b->shut)
+        end(b);
+}
+
+static void hold(struct bridge *b, const uint8_t *data, size_t len)
+{
+    if (!b->hold)
+        b->hold = mem_alloc(PUMP_SCRATCH);
+    memcpy(b->hold, data, len);
+    b->hold_at = 0;
+    b->hold_len = len;
+}
+
+static void read_local(struct bridge *b)
+{
+    for (int turn = 0; turn < READS_A_TURN && !b->dead; turn++) {
+        uint32_t window = ssh_channel_window_size(b->channel);
+        if (!window || hop_is_full(b->hop)) {
+            stall(b);
+            return;
+        }
+        size_t want = window < PUMP_SCRATCH ? window : PUMP_SCRATCH;
+        ssize_t got = recv(b->fd, b->pump->scratch, want, MSG_DONTWAIT);
+        if (got < 0) {
+            if (errno != EAGAIN && errno != EINTR)
+                end(b);
+            return;
+        }
+        if (got == 0) {
+            b->local_eof = true;
+            arm(b);
+            send_eof(b);
+            return;
+        }
+        if (b->counted)
+            atomic_fetch_add_explicit(&b->pump->bytes_down, (uint64_t)got, memory_order_relaxed);
+        int n = ssh_channel_write(b->channel, b->pump->scratch, (uint32_t)got);
+        if (n < 0) {
+            end(b);
+            return;
+        }
+        if (n < got) {
+            hold(b, b->pump->scratch + n, (size_t)(got - n));
+            stall(b);
+            return;
+        }
+        if ((size_t)got < want)
+            return;
+    }
+}
+
+static void finish_dial(struct bridge *b)
+{
+    int problem = 0;
+    socklen_t len = sizeof problem;
+    if (getsockopt(b->fd, SOL_SOCKET, SO_ERROR, &problem, &len) || problem) {
+        end(b);
+        return;
+    }
+    b->dialling = false;
+    b->blocked = true; /* the channel may have kept something meanwhile */
+    drain(b);
+}
+
+static void on_local(struct source *source, uint32_t events)
+{
+    struct bridge *b = (struct bridge *)source;
+    if (b->dead)
+        return;
+    if (b->dialling && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+        finish_dial(b);
+    else if (b->blocked && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+        drain(b);
+    if (!b->dead && !b->dialling && !b->stalled && !b->local_eof &&
+        (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+        read_local(b);
+    if (!b->dead)
+        arm(b);
+}
+
+/* ---- life ---- */
+
+static void dial_again(struct bridge *b)
+{
+    bool pending = false;
+    int fd = bridge_dial(b->target, &pending);
+    if (fd < 0) {
+        if (errno != EAGAIN || mono_ms() > b->dial_until_ms)
+            end(b);
+        return;
+    }
+    b->again = false;
+    b->pump->hurried--;
+    b->fd = fd;
+    b->dialling = true; /* an EPOLLOUT comes at once when it is connected */
+    arm(b);
+}
+
+void bridge_open(struct pump *p, struct hop *h, ssh_channel channel, int fd, bool pending, const char *target,
+    bool counted)
+{
+    struct bridge *b = mem_zalloc(sizeof *b);
+    *b = (struct bridge){.source.ready = on_local,
+        .pump = p,
+        .hop = h,
+        .channel = channel,
+        .fd = fd,
+        .counted = counted,
+        .dialling = pending || fd < 0,
+        .again = fd < 0,
+        .dial_until_ms = mono_ms() + DIAL_LIMIT_MS,
+        .target = target ? mem_strdup(target) : NULL,
+        .next = p->bridges};
+    if (p->bridges)
+        p->bridges->prev = b;
+    p->bridges = b;
+    p->bridge_count++;
+    p->hurried += b->again;
+    b->callbacks = (struct ssh_channel_callbacks_struct){.userdata = b,
+        .channel_data_function = on_data,
+        .channel_eof_function = on_eof,
+        .channel_close_function = on_close};
+    ssh_callbacks_init(&b->callbacks);
+    ssh_set_channel_callbacks(channel, &b->callbacks);
+    ssh_channel_set_blocking(channel, 0);
+    if (!b->dialling) {
+        b->blocked = true;
+        b->dialling = true; /* the first EPOLLOUT takes what the channel has already */
+    }
+    arm(b);
+}
+
+static void bridge_free(struct bridge *b)
+{
+    struct pump *p = b->pump;
+    pump_arm(p, b->fd, &b->source, &b->armed, 0);
+    if (b->fd >= 0)
+        close(b->fd);
+    ssh_remove_channel_callbacks(b->channel, &b->callbacks);
+    ssh_channel_free(b->channel);
+    *(b->prev ? &b->prev->next : &p->bridges) = b->next;
+    if (b->next)
+        b->next->prev = b->prev;
+    p->bridge_count--;
+    p->stalled -= b->stalled;
+    p->hurried -= b->again;
+    free(b->hold);
+    free(b->rest);
+    free(b->target);
+    free(b);
+}
+
+static void resume(struct bridge *b)
+{
+    if (!give_channel(b) || !ssh_channel_window_size(b->channel) || hop_is_full(b->hop))
+        return;
+    b->stalled = false;
+    b->pump->stalled--;
+    send_eof(b);
+    arm(b);
+}
+
+void bridge_settle(struct pump *p)
+{
+    for (struct bridge *b = p->bridges; b; b = b->next) {
+        if (b->hop->dead || ssh_channel_is_closed(b->channel))
+            if (b->hop->dead || (!b->blocked && !b->rest_len && !b->dialling))
+                end(b);
+        if (b->dead)
+            continue;
+        if (b->again)
+            dial_again(b);
+        else if (b->stalled)
+            resume(b);
+    }
+    if (!p->swept)
+        return;
+    p->swept = false;
+    for (struct bridge *b = p->bridges, *next; b; b = next) {
+        next = b->next;
+        if (b->dead)
+            bridge_free(b);
+    }
+}
+
+void bridge_close_all(struct pump *p)
+{
+    for (struct bridge *b = p->bridges, *next; b; b = next) {
+        next = b->next;
+        bridge_free(b);
+    }
+}

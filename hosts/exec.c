@@ -1,0 +1,195 @@
+/* Channels that run something. */
+#include "hosts/exec.h"
+
+#include "base/mono.h"
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libssh/callbacks.h>
+
+enum { AFTER_STATUS_MS = 1000 };
+
+static void keep(struct exec *x, struct buf *b, size_t max, const void *data, size_t len)
+{
+    size_t room = b->len < max ? max - b->len : 0, take = len < room ? len : room;
+    buf_add(b, data, take);
+    x->dropped += len - take;
+}
+
+static int on_data(
+    ssh_session session, ssh_channel channel, void *data, uint32_t len, int is_stderr, void *arg)
+{
+    struct exec *x = arg;
+    (void)session;
+    (void)channel;
+    if (is_stderr)
+        keep(x, &x->errors, x->errors_max, data, len);
+    else if (x->sink)
+        x->sink(x->arg, data, len);
+    else
+        keep(x, &x->out, x->out_max, data, len);
+    return (int)len;
+}
+
+static void on_eof(ssh_session session, ssh_channel channel, void *arg)
+{
+    struct exec *x = arg;
+    (void)session;
+    (void)channel;
+    x->eof = true;
+}
+
+static void on_close(ssh_session session, ssh_channel channel, void *arg)
+{
+    struct exec *x = arg;
+    (void)session;
+    (void)channel;
+    x->eof = x->closed = true;
+}
+
+static void on_status(ssh_session session, ssh_channel channel, int status, void *arg)
+{
+    struct exec *x = arg;
+    (void)session;
+    (void)channel;
+    x->status = status;
+    x->status_ms = mono_ms();
+}
+
+static void on_signal(ssh_session session, ssh_channel channel, const char *signal, int core,
+    const char *message, const char *language, void *arg)
+{
+    struct exec *x = arg;
+    (void)session;
+    (void)channel;
+    (void)core;
+    (void)language;
+    (void)message;
+    x->signal = 1;
+    buf_printf(&x->errors, "ended by signal %.20s", signal);
+}
+
+static enum clw_err begin(struct exec *x, const char *command, const char *subsystem, struct clw_error *err)
+{
+    enum clw_err code = CLW_OK;
+    char said[300];
+    int rc;
+    while ((rc = ssh_channel_open_session(x->channel)) == SSH_AGAIN && !code)
+        code = link__wait(x->link);
+    if (!code && rc != SSH_OK)
+        return clw_fail(err, CLW_BUSY, "raise MaxSessions in the host's sshd_config, or end other sessions",
+            "the host opens no session: %s", link__ssh_error(x->hop, said, sizeof said));
+    while (!code && (rc = command ? ssh_channel_request_exec(x->channel, command)
+                                  : ssh_channel_request_subsystem(x->channel, subsystem)) == SSH_AGAIN)
+        code = link__wait(x->link);
+    if (!code && rc != SSH_OK)
+        code = clw_fail(err, CLW_REFUSED, "look at ForceCommand and Subsystem in the host's sshd_config",
+            "the host does not run %s: %s", command ? "commands" : subsystem,
+            link__ssh_error(x->hop, said, sizeof said));
+    return code;
+}
+
+enum clw_err exec_open(
+    struct exec *x, struct host_link *l, const char *command, const char *subsystem, struct clw_error *err)
+{
+    x->link = l;
+    x->hop = l->hop;
+    x->status = -1;
+    x->channel = ssh_channel_new(l->hop->session);
+    if (!x->channel)
+        return clw_fail(err, CLW_NO_MEMORY, NULL, "no memory for a channel");
+    x->callbacks = mem_zalloc(sizeof *x->callbacks);
+    *x->callbacks = (struct ssh_channel_callbacks_struct){.userdata = x,
+        .channel_data_function = on_data,
+        .channel_eof_function = on_eof,
+        .channel_close_function = on_close,
+        .channel_exit_status_function = on_status,
+        .channel_exit_signal_function = on_signal};
+    ssh_callbacks_init(x->callbacks);
+    ssh_set_channel_callbacks(x->channel, x->callbacks);
+    enum clw_err code = begin(x, command, subsystem, err);
+    if (code) {
+        link__explain(l, code, "starting a command", err);
+        exec_close(x);
+    }
+    return code;
+}
+
+ssize_t exec_write_some(struct exec *x, const void *data, size_t len)
+{
+    if (!x->channel || x->closed || x->hop->dead)
+        return -1;
+    uint32_t window = ssh_channel_window_size(x->channel);
+    if (!len || !window || hop_is_full(x->hop))
+        return 0;
+    if (len > window)
+        len = window;
+    if (len > PUMP_SCRATCH)
+        len = PUMP_SCRATCH;
+    return ssh_channel_write(x->channel, data, (uint32_t)len);
+}
+
+enum clw_err exec_write(struct exec *x, const void *data, size_t len, struct clw_error *err)
+{
+    const uint8_t *at = data;
+    enum clw_err code = CLW_OK;
+    while (len && !code) {
+        ssize_t n = exec_write_some(x, at, len);
+        if (n < 0)
+            return clw_fail(
+                err, CLW_CLOSED, NULL, "the command on the host ended before it had read its input");
+        at += n;
+        len -= (size_t)n;
+        if (n == 0)
+            code = link__wait(x->link);
+    }
+    return code ? link__explain(x->link, code, "writing to a command on the host", err) : CLW_OK;
+}
+
+void exec_send_eof(struct exec *x)
+{
+    if (x->channel && !x->closed)
+        ssh_channel_send_eof(x->channel);
+}
+
+enum clw_err exec_finish(struct exec *x, struct clw_error *err)
+{
+    enum clw_err code = CLW_OK;
+    uint64_t limit = x->link->deadline_ms;
+    while (!x->closed && !code) {
+        if (x->status_ms && x->status_ms + AFTER_STATUS_MS < x->link->deadline_ms)
+            x->link->deadline_ms = x->status_ms + AFTER_STATUS_MS;
+        code = link__wait(x->link);
+    }
+    x->link->deadline_ms = limit;
+    if (code == CLW_TIMED_OUT && x->status_ms && mono_ms() < limit)
+        return CLW_OK;
+    return code ? link__explain(x->link, code, "waiting for a command on the host", err) : CLW_OK;
+}
+
+void exec_close(struct exec *x)
+{
+    if (x->channel) {
+        ssh_remove_channel_callbacks(x->channel, x->callbacks);
+        ssh_channel_free(x->channel);
+        x->channel = NULL;
+    }
+    free(x->callbacks);
+    x->callbacks = NULL;
+    buf_fini(&x->out);
+    buf_fini(&x->errors);
+}
+
+enum clw_err exec_script(struct exec *x, struct host_link *l, const char *script, struct clw_error *err)
+{
+    enum clw_err code = exec_open(x, l, "exec sh -s", NULL, err);
+    if (!code)
+        code = exec_write(x, script, strlen(script), err);
+    if (code)
+        return code;
+    exec_send_eof(x);
+    return exec_finish(x, err);
+}

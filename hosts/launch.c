@@ -1,0 +1,370 @@
+/* The step launch: daemons, started by one supervisor process on the host that this file talks to
+ * (hosts/spawn.h). Their configuration, which holds a token, goes over its stdin and nowhere else. */
+#include "hosts/link_private.h"
+
+#include "base/mono.h"
+#include "base/text.h"
+#include "hosts/exec.h"
+#include "hosts/spawn.h"
+#include "hosts/upload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINE_MAX_BYTES = 8192, NOISE_MAX = 300 };
+
+struct daemon {
+    struct daemon *next;
+    uint64_t id;
+    int64_t pid;          /* 0: asked for, no answer yet */
+    uint64_t deadline_ms; /* for the answer */
+};
+
+struct supervisor {
+    struct exec x; /* not open when it speaks over the mux */
+    bool greeted, over_mux;
+    struct buf line;
+    struct buf noise;               /* what came before the greeting */
+    struct daemon *daemons, **tail; /* in the order they were asked for */
+};
+
+static struct supervisor *supervisor_of(struct host_link *l)
+{
+    if (!l->supervisor) {
+        l->supervisor = mem_zalloc(sizeof *l->supervisor);
+        l->supervisor->tail = &l->supervisor->daemons;
+    }
+    return l->supervisor;
+}
+
+static void tell(struct host_link *l, const struct host_daemon_event *event)
+{
+    if (l->o.cb.daemon)
+        l->o.cb.daemon(l->o.cb.arg, event);
+}
+
+void link__launch_failed(struct host_link *l, uint64_t id, const struct clw_error *why)
+{
+    link__log(l, LOG_WARN, "step=launch id=%llu reason=\"%s\" hint=\"%s\"", (unsigned long long)id,
+        why->message, why->hint);
+    tell(l, &(struct host_daemon_event){
+                .id = id, .kind = HOST_DAEMON_FAILED, .status = -1, .text = why->message, .hint = why->hint});
+}
+
+/* ---- what the supervisor says ---- */
+
+static struct daemon *by_pid(struct supervisor *s, int64_t pid)
+{
+    struct daemon *d = s->daemons;
+    while (d && d->pid != pid)
+        d = d->next;
+    return pid ? d : NULL;
+}
+
+static struct daemon *first_unanswered(struct supervisor *s)
+{
+    struct daemon *d = s->daemons;
+    while (d && d->pid)
+        d = d->next;
+    return d;
+}
+
+static void forget(struct supervisor *s, struct daemon *gone)
+{
+    struct daemon **at = &s->daemons;
+    while (*at && *at != gone)
+        at = &(*at)->next;
+    if (!*at)
+        return;
+    *at = gone->next;
+    if (!gone->next)
+        s->tail = at;
+    free(gone);
+}
+
+static void on_started(struct host_link *l, struct supervisor *s, int64_t pid)
+{
+    struct daemon *d = first_unanswered(s);
+    if (!d || pid <= 0)
+        return;
+    d->pid = pid;
+    link__log(l, LOG_INFO, "step=launch id=%llu pid=%lld", (unsigned long long)d->id, (long long)pid);
+    tell(l, &(struct host_daemon_event){
+                .id = d->id, .kind = HOST_DAEMON_STARTED, .pid = pid, .status = -1, .text = "", .hint = ""});
+}
+
+static void on_failed(struct host_link *l, struct supervisor *s, const char *text)
+{
+    struct clw_error why = {.code = CLW_IO};
+    struct daemon *d = first_unanswered(s);
+    if (!d)
+        return;
+    snprintf(why.message, sizeof why.message, "the host could not start a daemon: %.300s", text);
+    snprintf(why.hint, sizeof why.hint, "is its file system mounted noexec? is the process limit reached?");
+    link__launch_failed(l, d->id, &why);
+    forget(s, d);
+}
+
+static void on_ended(struct host_link *l, struct supervisor *s, int64_t pid, int status, int signal)
+{
+    struct daemon *d = by_pid(s, pid);
+    if (!d)
+        return;
+    link__log(l, LOG_INFO, "daemon=%llu pid=%lld ended status=%d signal=%d", (unsigned long long)d->id,
+        (long long)pid, status, signal);
+    tell(l, &(struct host_daemon_event){.id = d->id,
+                .kind = HOST_DAEMON_EXITED,
+                .pid = pid,
+                .status = status,
+                .signal = signal,
+                .text = "",
+                .hint = ""});
+    forget(s, d);
+}
+
+static void on_line(struct host_link *l, struct supervisor *s, const char *line)
+{
+    long long pid;
+    int number, at = 0;
+    if (strcmp(line, "clowder-spawn 1") == 0) {
+        s->greeted = true;
+    } else if (!s->greeted) {
+        if (s->noise.len < NOISE_MAX)
+            buf_printf(&s->noise, "%.*s ", (int)(NOISE_MAX - s->noise.len), line);
+    } else if (sscanf(line, "pid %lld", &pid) == 1) {
+        on_started(l, s, pid);
+    } else if (strncmp(line, "fail ", 5) == 0) {
+        on_failed(l, s, line + 5);
+    } else if (sscanf(line, "exit %lld %d", &pid, &number) == 2) {
+        on_ended(l, s, pid, number, 0);
+    } else if (sscanf(line, "killed %lld %d", &pid, &number) == 2) {
+        on_ended(l, s, pid, -1, number);
+    } else if (sscanf(line, "err %lld %n", &pid, &at) == 1 && at > 0) {
+        struct daemon *d = by_pid(s, pid);
+        char text[1001];
+        snprintf(text, sizeof text, "%s", line + at);
+        if (d)
+            tell(l, &(struct host_daemon_event){.id = d->id,
+                        .kind = HOST_DAEMON_STDERR,
+                        .pid = pid,
+                        .status = -1,
+                        .text = text,
+                        .hint = ""});
+    }
+}
+
+void link__supervisor_said(struct host_link *l, const uint8_t *data, size_t len)
+{
+    struct supervisor *s = supervisor_of(l);
+    for (size_t i = 0; i < len; i++) {
+        if (data[i] == '\n') {
+            /* The text was escaped there, but that end is not ours to trust. */
+            char safe[LINE_MAX_BYTES];
+            text_escape(safe, sizeof safe, (char *)s->line.data, s->line.len);
+            on_line(l, s, safe);
+            buf_clear(&s->line);
+        } else if (s->line.len < LINE_MAX_BYTES / 4) {
+            buf_add(&s->line, &data[i], 1);
+        }
+    }
+}
+
+/* ---- talking to it ---- */
+
+static void sink(void *arg, const uint8_t *data, size_t len)
+{
+    link__supervisor_said(arg, data, len);
+}
+
+static enum clw_err say_why(struct host_link *l, struct supervisor *s, struct clw_error *err)
+{
+    char said[300];
+    struct buf all = {0};
+    buf_add(&all, s->noise.data, s->noise.len);
+    buf_add(&all, s->x.errors.data, s->x.errors.len);
+    text_escape(said, sizeof said, (char *)all.data, all.len);
+    buf_fini(&all);
+    const char *hint =
+        s->x.status == 126   ? "is ~/.cache on a file system mounted noexec? then mount it otherwise"
+        : s->x.status == 127 ? "the program is gone from ~/.cache/clowder, or is for another system"
+                             : "run it on the host by hand to see what is missing";
+    return clw_fail(err, CLW_REFUSED, hint, "%s does not start on the host (exit status %d): %s",
+        l->program_path, s->x.status, *said ? said : "it said nothing");
+}
+
+static void close_supervisor(struct host_link *l)
+{
+    struct supervisor *s = l->supervisor;
+    if (!s)
+        return;
+    exec_close(&s->x);
+    buf_fini(&s->line);
+    buf_fini(&s->noise);
+    for (struct daemon *d = s->daemons, *next; d; d = next) {
+        next = d->next;
+        free(d);
+    }
+    free(s);
+    l->supervisor = NULL;
+}
+
+static enum clw_err begin(struct host_link *l, struct supervisor *s, struct clw_error *err)
+{
+    exec_close(&s->x);
+    s->greeted = false;
+    buf_clear(&s->noise);
+    buf_clear(&s->line);
+    char *path = upload_quote(l->program_path), *command = mem_printf("exec %s --spawn", path);
+    s->x = (struct exec){.sink = sink, .arg = l, .errors_max = 1000};
+    enum clw_err code = exec_open(&s->x, l, command, NULL, err);
+    free(command);
+    free(path);
+    if (code)
+        return code;
+    while (!s->greeted && !s->x.closed && !code)
+        code = link__wait(l);
+    if (code)
+        link__explain(l, code, "starting the supervisor on the host", err);
+    else if (!s->greeted)
+        code = say_why(l, s, err);
+    if (code)
+        exec_close(&s->x);
+    return code;
+}
+
+/* Somebody emptied the cache folder: put the program there once more. */
+static enum clw_err upload_again(struct host_link *l, struct clw_error *err)
+{
+    pthread_mutex_lock(&l->lock);
+    l->facts.program_sha256[0] = '\0';
+    pthread_mutex_unlock(&l->lock);
+    link__log(l, LOG_INFO, "step=launch note=\"the program is gone from the host, uploading it again\"");
+    l->deadline_ms = mono_ms() + l->o.upload_ms;
+    enum clw_err code = link__upload(l, err);
+    l->deadline_ms = mono_ms() + l->o.launch_ms;
+    return code;
+}
+
+static enum clw_err ensure(struct host_link *l, struct clw_error *err)
+{
+    struct supervisor *s = supervisor_of(l);
+    if (l->mux) {
+        s->over_mux = true;
+        return CLW_OK;
+    }
+    if (s->x.channel && !s->x.closed)
+        return CLW_OK;
+    if (!*l->program_path)
+        return clw_fail(err, CLW_USAGE, NULL, "the daemon program was not uploaded to this host");
+    enum clw_err code = begin(l, s, err);
+    if (code == CLW_REFUSED && s->x.status == 127 && (code = upload_again(l, err)) == CLW_OK)
+        code = begin(l, s, err);
+    return code;
+}
+
+static enum clw_err say(struct host_link *l, const void *data, size_t len, struct clw_error *err)
+{
+    if (l->mux)
+        return link__mux_control(l, data, len, err);
+    return exec_write(&l->supervisor->x, data, len, err);
+}
+
+/* The configuration with every @URL@ replaced, and the line before it. */
+static void compose(const struct command *c, const char *url, struct buf *out)
+{
+    static const char mark[] = "@URL@";
+    struct buf body = {0};
+    const uint8_t *at = c->data, *end = c->data + c->len;
+    buf_reserve(&body, c->len + 1024); /* so that no copy of it is left behind by growing */
+    while (at < end) {
+        const uint8_t *found = memmem(at, (size_t)(end - at), mark, sizeof mark - 1);
+        buf_add(&body, at, (size_t)((found ? found : end) - at));
+        if (found)
+            buf_add_text(&body, url);
+        at = found ? found + sizeof mark - 1 : end;
+    }
+    buf_reserve(out, body.len + 64);
+    buf_printf(out, "%zu%s\n", body.len, c->script ? " sh" : "");
+    buf_add(out, body.data, body.len);
+    if (body.data)
+        mem_wipe(body.data, body.cap);
+    buf_fini(&body);
+}
+
+enum clw_err link__launch(struct host_link *l, struct command *c, struct clw_error *err)
+{
+    const char *target = *c->target ? c->target : l->o.target;
+    struct forward *f = NULL;
+    struct buf text = {0};
+    enum clw_err code = CLW_OK;
+    if (*target)
+        code = link__forward(l, target, &f, err);
+    if (!code)
+        code = ensure(l, err);
+    if (code)
+        return code;
+    compose(c, f ? f->url : "", &text);
+    struct supervisor *s = l->supervisor;
+    struct daemon *d = mem_zalloc(sizeof *d);
+    *d = (struct daemon){.id = c->id, .deadline_ms = mono_ms() + l->o.launch_ms};
+    *s->tail = d;
+    s->tail = &d->next;
+    code = say(l, text.data, text.len, err);
+    mem_wipe(text.data, text.cap);
+    buf_fini(&text);
+    if (code)
+        forget(s, d);
+    return code;
+}
+
+enum clw_err link__signal(struct host_link *l, struct command *c, struct clw_error *err)
+{
+    char line[64];
+    struct daemon *d = l->supervisor ? l->supervisor->daemons : NULL;
+    while (d && d->id != c->id)
+        d = d->next;
+    if (!d || !d->pid)
+        return clw_fail(
+            err, CLW_NOT_FOUND, NULL, "no daemon %llu runs under this session", (unsigned long long)c->id);
+    int n = snprintf(line, sizeof line, "kill %lld %d\n", (long long)d->pid, c->signal);
+    return say(l, line, (size_t)n, err);
+}
+
+/* Those that got no answer in time, or never will. */
+void link__launch_tick(struct host_link *l)
+{
+    struct supervisor *s = l->supervisor;
+    struct clw_error why = {.code = CLW_TIMED_OUT};
+    uint64_t now = mono_ms();
+    if (!s)
+        return;
+    bool ended = !s->over_mux && s->x.channel && s->x.closed;
+    if (ended)
+        say_why(l, s, &why);
+    for (struct daemon *d = s->daemons, *next; d; d = next) {
+        next = d->next;
+        if (d->pid || (!ended && now < d->deadline_ms))
+            continue;
+        if (!ended)
+            clw_fail(&why, CLW_TIMED_OUT, "is the host overloaded?",
+                "the host gave no answer within %u s when it was to start a daemon", l->o.launch_ms / 1000);
+        link__launch_failed(l, d->id, &why);
+        forget(s, d);
+    }
+    if (ended) {
+        link__log(
+            l, LOG_WARN, "step=launch note=\"the supervisor on the host ended\" reason=\"%s\"", why.message);
+        close_supervisor(l);
+    }
+}
+
+void link__launch_reset(struct host_link *l)
+{
+    struct clw_error why = {
+        .code = CLW_UNREACHABLE, .message = "the connection was lost while the daemon was being started"};
+    for (struct daemon *d = l->supervisor ? l->supervisor->daemons : NULL; d; d = d->next)
+        if (!d->pid)
+            link__launch_failed(l, d->id, &why);
+    close_supervisor(l);
+}

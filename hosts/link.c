@@ -1,0 +1,285 @@
+/* What link.h promises to other threads: options, commands, snapshots. The thread itself is link_run.c. */
+#include "hosts/link_private.h"
+
+#include "base/mono.h"
+#include "base/text.h"
+#include "hosts/bridge.h"
+#include "hosts/known_hosts.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char **texts_of(struct host_link_options *o, size_t i)
+{
+    const char **texts[] = {
+        &o->name, &o->address, &o->user, &o->jump, &o->identity, &o->config_path, &o->program, &o->target};
+    return i < sizeof texts / sizeof *texts ? texts[i] : NULL;
+}
+
+static void set_defaults(struct host_link_options *o)
+{
+    struct {
+        unsigned *field, value;
+    } defaults[] = {{&o->resolve_ms, 10000}, {&o->connect_ms, 10000}, {&o->hostkey_ms, 15000},
+        {&o->auth_ms, 20000}, {&o->probe_ms, 30000}, {&o->upload_ms, 120000}, {&o->tunnel_ms, 15000},
+        {&o->launch_ms, 20000}, {&o->secret_ms, 100000}, {&o->keepalive_ms, 10000}, {&o->keepalive_misses, 3},
+        {&o->backoff_ms, 1000}, {&o->backoff_max_ms, 30000}, {&o->quarantine_after, 8},
+        {&o->quarantine_ms, 300000}};
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
+        if (!*defaults[i].field)
+            *defaults[i].field = defaults[i].value;
+}
+
+static enum clw_err check(const struct host_link_options *o, struct clw_error *err)
+{
+    if (!o->name || !*o->name || strlen(o->name) >= HOST_NAME_SIZE)
+        return clw_fail(err, CLW_USAGE, NULL, "a host needs a name of at most %d bytes", HOST_NAME_SIZE - 1);
+    if (o->port > 65535)
+        return clw_fail(err, CLW_USAGE, NULL, "%u is no port", o->port);
+    if (o->target && *o->target && (!bridge_is_target(o->target) || strlen(o->target) >= LINK_TARGET_SIZE))
+        return clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port",
+            "'%.100s' is no place for a tunnel to end", o->target);
+    return CLW_OK;
+}
+
+static void link_free(struct host_link *l)
+{
+    for (struct command *c = l->commands, *next; c; c = next) {
+        next = c->next;
+        command_free(c);
+    }
+    for (size_t i = 0; texts_of(&l->o, i); i++)
+        free((char *)(uintptr_t)*texts_of(&l->o, i));
+    secrets_free(l->secrets);
+    pump_fini(&l->pump);
+    pthread_mutex_destroy(&l->lock);
+    free(l->key_type);
+    free(l->key_text);
+    free(l->key_file);
+    free(l);
+}
+
+static bool start_thread(struct host_link *l)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&l->thread, NULL, link__thread, l);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return !failed;
+}
+
+enum clw_err host_link_open(
+    const struct host_link_options *options, struct host_link **out, struct clw_error *err)
+{
+    enum clw_err code = check(options, err);
+    *out = NULL;
+    if (code)
+        return code;
+    struct host_link *l = mem_zalloc(sizeof *l);
+    l->o = *options;
+    for (size_t i = 0; texts_of(&l->o, i); i++)
+        *texts_of(&l->o, i) = mem_strdup(*texts_of(&l->o, i) ? *texts_of(&l->o, i) : "");
+    set_defaults(&l->o);
+    pthread_mutex_init(&l->lock, NULL);
+    l->command_tail = &l->commands;
+    l->next_id = 1;
+    l->shot.state = HOST_IDLE;
+    l->shot.since_ms = mono_ms();
+    snprintf(l->shot.name, sizeof l->shot.name, "%s", l->o.name);
+    host_facts_init(&l->facts);
+    code = pump_init(&l->pump, err);
+    l->secrets = secrets_new();
+    if (!code && (!l->secrets || !start_thread(l)))
+        code = clw_fail(err, CLW_NO_MEMORY, NULL, "cannot start a thread for %s", l->o.name);
+    if (code) {
+        link_free(l);
+        return code;
+    }
+    *out = l;
+    return CLW_OK;
+}
+
+void host_link_close(struct host_link *l)
+{
+    if (!l)
+        return;
+    pump_cancel(&l->pump);
+    pthread_join(l->thread, NULL);
+    link_free(l);
+}
+
+void host_link_snapshot(struct host_link *l, struct host_snapshot *out)
+{
+    pthread_mutex_lock(&l->lock);
+    *out = l->shot;
+    uint64_t now = mono_ms(), heard = l->shown_heard_ms;
+    pthread_mutex_unlock(&l->lock);
+    out->quiet_ms = heard && now > heard ? now - heard : 0;
+    out->bytes_up = atomic_load_explicit(&l->pump.bytes_up, memory_order_relaxed);
+    out->bytes_down = atomic_load_explicit(&l->pump.bytes_down, memory_order_relaxed);
+}
+
+bool host_link_facts(struct host_link *l, struct host_facts *out)
+{
+    pthread_mutex_lock(&l->lock);
+    *out = l->facts;
+    bool has = l->has_facts;
+    pthread_mutex_unlock(&l->lock);
+    return has;
+}
+
+/* ---- keys and secrets ---- */
+
+enum clw_err host_link_trust(struct host_link *l, const char *fingerprint, struct clw_error *err)
+{
+    char *type = NULL, *text = NULL, *file = NULL, *name = NULL;
+    enum clw_err code = CLW_OK;
+    bool hashed = false;
+    pthread_mutex_lock(&l->lock);
+    const struct host_key_info *key = &l->shot.key;
+    if (!l->key_text || !*key->fingerprint) {
+        code = clw_fail(err, CLW_NOT_FOUND, NULL, "no host key of %s is waiting to be trusted", l->o.name);
+    } else if (key->changed) {
+        code = clw_fail(err, CLW_REFUSED, l->shot.hint,
+            "the host key of %s has changed (%s line %u): it cannot be trusted as if it were new", key->host,
+            key->file, key->line);
+    } else if (strcmp(fingerprint, key->fingerprint) != 0) {
+        code = clw_fail(err, CLW_REFUSED, "look again: somebody may be in between",
+            "%s shows the key %s, not %.80s", key->host, key->fingerprint, fingerprint);
+    } else {
+        type = mem_strdup(l->key_type);
+        text = mem_strdup(l->key_text);
+        file = mem_strdup(l->key_file);
+        name = mem_strdup(key->host);
+        hashed = l->key_hashed;
+    }
+    pthread_mutex_unlock(&l->lock);
+    if (!code)
+        code = known_hosts_add(file, name, type, text, hashed, err);
+    if (!code) {
+        log_info("ssh", "host=%s trusted=%s key=%s file=%s", l->o.name, name, fingerprint, file);
+        host_link_retry(l);
+    }
+    free(type);
+    free(text);
+    free(file);
+    free(name);
+    return code;
+}
+
+enum clw_err host_link_answer(struct host_link *l, const char *secret, struct clw_error *err)
+{
+    if (strlen(secret) >= SECRET_SIZE)
+        return clw_fail(err, CLW_TOO_LARGE, NULL, "an answer has at most %d bytes", SECRET_SIZE - 1);
+    pthread_mutex_lock(&l->lock);
+    secrets_put(l->secrets, l->shot.prompt.text, secret);
+    l->answered = true;
+    pthread_mutex_unlock(&l->lock);
+    pump_wake(&l->pump);
+    return CLW_OK;
+}
+
+void host_link_forget(struct host_link *l)
+{
+    pthread_mutex_lock(&l->lock);
+    secrets_drop_all(l->secrets);
+    pthread_mutex_unlock(&l->lock);
+}
+
+void host_link_retry(struct host_link *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->retry_now = true;
+    pthread_mutex_unlock(&l->lock);
+    pump_wake(&l->pump);
+}
+
+/* ---- commands ---- */
+
+/* Takes c. */
+static enum clw_err enqueue(struct host_link *l, struct command *c, uint64_t *id, struct clw_error *err)
+{
+    enum clw_err code = CLW_OK;
+    pthread_mutex_lock(&l->lock);
+    if (l->command_count >= LINK_COMMANDS) {
+        code = clw_fail(err, CLW_BUSY, NULL, "more than %d commands wait for %s", LINK_COMMANDS, l->o.name);
+    } else {
+        if (!c->id)
+            c->id = l->next_id++;
+        if (id)
+            *id = c->id;
+        *l->command_tail = c;
+        l->command_tail = &c->next;
+        l->command_count++;
+    }
+    pthread_mutex_unlock(&l->lock);
+    if (code)
+        command_free(c);
+    else
+        pump_wake(&l->pump);
+    return code;
+}
+
+void host_link_probe(struct host_link *l)
+{
+    struct command *c = mem_zalloc(sizeof *c);
+    c->kind = COMMAND_PROBE;
+    enqueue(l, c, NULL, NULL);
+}
+
+enum clw_err host_link_launch(
+    struct host_link *l, const struct host_launch *launch, uint64_t *id, struct clw_error *err)
+{
+    const char *target = launch->target ? launch->target : "";
+    if (launch->config_len > LINK_CONFIG_MAX / 2)
+        return clw_fail(
+            err, CLW_TOO_LARGE, NULL, "a daemon's configuration has at most %d bytes", LINK_CONFIG_MAX / 2);
+    if (*target && (!bridge_is_target(target) || strlen(target) >= LINK_TARGET_SIZE))
+        return clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port",
+            "'%.100s' is no place for a tunnel to end", target);
+    struct command *c = mem_zalloc(sizeof *c);
+    c->kind = COMMAND_LAUNCH;
+    c->target = mem_strdup(target);
+    c->data = mem_alloc(launch->config_len + 1);
+    memcpy(c->data, launch->config, launch->config_len);
+    c->data[launch->config_len] = '\0';
+    c->len = launch->config_len;
+    c->script = launch->script;
+    return enqueue(l, c, id, err);
+}
+
+enum clw_err host_link_untunnel(struct host_link *l, const char *target, struct clw_error *err)
+{
+    struct command *c = mem_zalloc(sizeof *c);
+    c->kind = COMMAND_UNTUNNEL;
+    c->target = mem_strdup(target);
+    return enqueue(l, c, NULL, err);
+}
+
+enum clw_err host_link_signal(struct host_link *l, uint64_t id, int signal, struct clw_error *err)
+{
+    if (signal < 1 || signal > 64 || !id)
+        return clw_fail(err, CLW_USAGE, NULL, "%d is no signal", signal);
+    struct command *c = mem_zalloc(sizeof *c);
+    c->kind = COMMAND_SIGNAL;
+    c->id = id;
+    c->signal = signal;
+    return enqueue(l, c, NULL, err);
+}
+
+enum clw_err host_link_run(
+    struct host_link *l, const char *script, unsigned limit_ms, uint64_t *id, struct clw_error *err)
+{
+    size_t len = strlen(script);
+    if (len > LINK_CONFIG_MAX)
+        return clw_fail(err, CLW_TOO_LARGE, NULL, "a script has at most %d bytes", LINK_CONFIG_MAX);
+    struct command *c = mem_zalloc(sizeof *c);
+    c->kind = COMMAND_RUN;
+    c->data = (uint8_t *)mem_strdup(script);
+    c->len = len;
+    c->limit_ms = limit_ms ? limit_ms : 60000;
+    return enqueue(l, c, id, err);
+}

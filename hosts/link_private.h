@@ -1,0 +1,153 @@
+/* Inside hosts/ only: what the files behind link.h share. The fields of a link belong to its thread, but for
+ * those that its lock covers. Functions here run in the link's thread. */
+#ifndef HOSTS_LINK_PRIVATE_H
+#define HOSTS_LINK_PRIVATE_H
+
+#include "base/mem.h"
+#include "hosts/link.h"
+#include "hosts/pump.h"
+#include "hosts/secrets.h"
+
+#include <pthread.h>
+
+enum { LINK_FORWARDS = 32, LINK_COMMANDS = 4096, LINK_CONFIG_MAX = 1 << 20, LINK_TARGET_SIZE = 160 };
+
+enum command_kind { COMMAND_LAUNCH, COMMAND_SIGNAL, COMMAND_RUN, COMMAND_PROBE, COMMAND_UNTUNNEL };
+struct command {
+    struct command *next;
+    enum command_kind kind;
+    uint64_t id;
+    char *target;  /* LAUNCH ("": the default one), UNTUNNEL */
+    uint8_t *data; /* LAUNCH: the config, RUN: the script; wiped when freed */
+    size_t len;
+    bool script;
+    int signal;        /* SIGNAL */
+    unsigned limit_ms; /* RUN */
+};
+
+/* A local target and where the host reaches it. */
+struct forward {
+    char target[LINK_TARGET_SIZE];
+    unsigned port;            /* on the host's loopback; 0: over stdio */
+    unsigned asked;           /* the port it had in the session before, to have it again */
+    uint32_t listener;        /* over stdio: its number */
+    char url[HOST_URL_SIZE];  /* "" until it is there */
+    char path[HOST_URL_SIZE]; /* over stdio: of the socket, to have it again */
+};
+
+struct supervisor; /* launch.c: the process on the host that starts daemons */
+struct mux_home;   /* mux_home.c: the home end of the stdio fallback */
+
+struct host_link {
+    struct host_link_options o; /* its texts are owned */
+    pthread_t thread;
+    struct pump pump;
+
+    pthread_mutex_t lock; /* covers from here … */
+    struct host_snapshot shot;
+    struct host_facts facts;
+    bool has_facts;
+    struct command *commands, **command_tail;
+    size_t command_count;
+    uint64_t next_id;
+    struct secrets *secrets;
+    bool answered, retry_now;
+    uint64_t shown_heard_ms;              /* heard_ms as of the last round; 0: not up */
+    char *key_type, *key_text, *key_file; /* the host key that waits for host_link_trust() */
+    bool key_hashed;                      /* … to here */
+
+    uint64_t step_began_ms, deadline_ms;
+    struct hop *hop; /* the host itself, once it is logged in */
+    struct forward forwards[LINK_FORWARDS];
+    size_t forward_count;
+    uint32_t listeners; /* numbers given so far */
+    struct supervisor *supervisor;
+    struct mux_home *mux;
+    char program_path[HOST_PATH_SIZE]; /* on the host, once uploaded */
+    uint64_t heard_ms, heard_bytes, keepalive_ms;
+    unsigned keepalive_missed;
+    bool keepalive_pending;
+    int64_t old_sshd_pid; /* of the session before, which may hold our port */
+    char old_sshd_start[32];
+    unsigned failures;
+    bool reached; /* this attempt got to its goal */
+};
+
+/* ---- link_state.c ---- */
+
+/* Ends the step before (its time is kept and logged) and begins this one, which may take limit_ms. */
+void link__step(struct host_link *l, enum host_state step, unsigned limit_ms);
+/* The state outside the steps, with its reason (NULL: none). */
+void link__rest(
+    struct host_link *l, enum host_state state, const struct clw_error *why, uint64_t retry_at_ms);
+void link__up(struct host_link *l);
+/* Tells the state callback. */
+void link__publish(struct host_link *l);
+void link__log(struct host_link *l, enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* One round, within the step's limit. CLW_TIMED_OUT, CLW_CANCELLED, CLW_CLOSED (a session ended). */
+enum clw_err link__wait(struct host_link *l);
+/* The session on the way that ended, or NULL. */
+struct hop *link__dead_hop(struct host_link *l);
+/* Says what a wait that failed means: message and hint by step; other codes are left as they are. */
+enum clw_err link__explain(struct host_link *l, enum clw_err code, const char *doing, struct clw_error *err);
+/* What the session says went wrong, escaped, into text. */
+const char *link__ssh_error(struct hop *h, char *text, size_t size);
+
+/* ---- the steps ---- */
+
+/* route.c: the hosts on the way, from the configuration; fills the pump's hops (not connected yet). */
+enum clw_err link__route(struct host_link *l, struct clw_error *err);
+/* connect.c: gives hop i its connection. */
+enum clw_err link__connect(struct host_link *l, size_t i, struct clw_error *err);
+/* hostkey.c: the handshake and the host's key. */
+enum clw_err link__hostkey(struct host_link *l, struct hop *h, struct clw_error *err);
+/* auth.c: logs in. CLW_AGAIN: a secret is needed (the snapshot's prompt says which). */
+enum clw_err link__auth(struct host_link *l, struct hop *h, struct clw_error *err);
+/* probe.c */
+enum clw_err link__probe(struct host_link *l, struct clw_error *err);
+/* upload.c: the program is on the host afterwards, at program_path. */
+enum clw_err link__upload(struct host_link *l, struct clw_error *err);
+/* tunnel.c: a way from the host to target, made when there is none. */
+enum clw_err link__forward(
+    struct host_link *l, const char *target, struct forward **out, struct clw_error *err);
+/* Makes those again that an earlier session had, as far as they are to be had. */
+enum clw_err link__forward_again(struct host_link *l, struct clw_error *err);
+void link__forward_drop(struct host_link *l, const char *target);
+/* A session over: its ways are gone, but what they had is asked for again. */
+void link__forward_reset(struct host_link *l);
+/* launch.c */
+enum clw_err link__launch(struct host_link *l, struct command *c, struct clw_error *err);
+enum clw_err link__signal(struct host_link *l, struct command *c, struct clw_error *err);
+/* Tells of one that could not be started. */
+void link__launch_failed(struct host_link *l, uint64_t id, const struct clw_error *why);
+/* Once a round: lines of the supervisor. */
+void link__launch_tick(struct host_link *l);
+void link__launch_reset(struct host_link *l);
+/* What the supervisor printed (also when it came over the mux). */
+void link__supervisor_said(struct host_link *l, const uint8_t *data, size_t len);
+/* mux_home.c */
+enum clw_err link__mux_start(struct host_link *l, struct clw_error *err);
+enum clw_err link__mux_listen(struct host_link *l, struct forward *f, struct clw_error *err);
+enum clw_err link__mux_control(struct host_link *l, const void *data, size_t len, struct clw_error *err);
+void link__mux_reset(struct host_link *l);
+unsigned link__mux_streams(const struct host_link *l);
+/* When the session ended because the fallback's process on the host did: why, and true. */
+bool link__mux_ended(struct host_link *l, struct clw_error *err);
+/* link_run.c: the thread. */
+void *link__thread(void *arg);
+/* run.c: scripts of host_link_run(). */
+void link__run(struct host_link *l, struct command *c);
+/* serve.c: while it is up: commands, keepalive. Returns why it ended. */
+enum clw_err link__serve(struct host_link *l, struct clw_error *err);
+void command_free(struct command *c);
+
+/* ---- secrets, asked for in steps ---- */
+
+/* The answer to the prompt into answer (SECRET_SIZE): what is kept, what the callback has, or what
+ * host_link_answer() brings within the limit while the session waits. CLW_AGAIN: none yet. */
+enum clw_err link__secret(struct host_link *l, const char *kind, const char *prompt, bool echo, char *answer);
+/* The answer was no good: forget it. */
+void link__secret_refused(struct host_link *l, const char *prompt);
+
+#endif

@@ -1,0 +1,83 @@
+/* Where a secret comes from: what is kept, the callback, or an answer that arrives while the session waits.
+ */
+#include "hosts/link_private.h"
+
+#include "base/mono.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool kept(struct host_link *l, const char *prompt, char *answer)
+{
+    pthread_mutex_lock(&l->lock);
+    bool found = secrets_get(l->secrets, prompt, answer);
+    pthread_mutex_unlock(&l->lock);
+    return found;
+}
+
+static bool asked(struct host_link *l, const struct host_prompt *prompt, char *answer)
+{
+    if (!l->o.cb.secret || !l->o.cb.secret(l->o.cb.arg, prompt, answer, SECRET_SIZE))
+        return false;
+    answer[SECRET_SIZE - 1] = '\0';
+    pthread_mutex_lock(&l->lock);
+    secrets_put(l->secrets, prompt->text, answer);
+    pthread_mutex_unlock(&l->lock);
+    return true;
+}
+
+static void show(struct host_link *l, const struct host_prompt *prompt)
+{
+    pthread_mutex_lock(&l->lock);
+    l->shot.state = HOST_NEEDS_SECRET;
+    l->shot.prompt = *prompt;
+    l->shot.since_ms = mono_ms();
+    snprintf(l->shot.reason, sizeof l->shot.reason, "needs an answer: %s", prompt->text);
+    snprintf(l->shot.hint, sizeof l->shot.hint, "clowder host unlock %s", l->o.name);
+    pthread_mutex_unlock(&l->lock);
+    link__publish(l);
+}
+
+static void resume(struct host_link *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->shot.state = l->shot.step;
+    memset(&l->shot.prompt, 0, sizeof l->shot.prompt);
+    l->shot.reason[0] = l->shot.hint[0] = '\0';
+    pthread_mutex_unlock(&l->lock);
+    link__publish(l);
+}
+
+enum clw_err link__secret(struct host_link *l, const char *kind, const char *prompt, bool echo, char *answer)
+{
+    struct host_prompt p = {.echo = echo};
+    snprintf(p.kind, sizeof p.kind, "%s", kind);
+    snprintf(p.text, sizeof p.text, "%s", prompt);
+    p.again = strcmp(l->shot.prompt.text, prompt) == 0 && l->shot.prompt.again;
+    if (kept(l, p.text, answer) || asked(l, &p, answer))
+        return CLW_OK;
+    uint64_t began = mono_ms(), limit = l->deadline_ms;
+    link__log(l, LOG_INFO, "step=auth needs=%s", kind);
+    show(l, &p);
+    enum clw_err code = CLW_OK;
+    bool found = false;
+    l->deadline_ms = began + l->o.secret_ms;
+    while (!code && !(found = kept(l, p.text, answer)))
+        code = link__wait(l);
+    l->deadline_ms = limit + (mono_ms() - began);
+    if (code == CLW_CANCELLED)
+        return code;
+    if (!found)
+        return CLW_AGAIN;
+    resume(l);
+    return CLW_OK;
+}
+
+void link__secret_refused(struct host_link *l, const char *prompt)
+{
+    pthread_mutex_lock(&l->lock);
+    secrets_drop(l->secrets, prompt);
+    snprintf(l->shot.prompt.text, sizeof l->shot.prompt.text, "%s", prompt);
+    l->shot.prompt.again = true;
+    pthread_mutex_unlock(&l->lock);
+}

@@ -1,0 +1,45 @@
+/* One end of the stdio fallback: the streams of hosts/mux.h, each joined to a descriptor here. It does not
+ * own the pipe: bytes from it are fed in, bytes for it wait in an outgoing queue. One thread. No SSH. */
+#ifndef HOSTS_MUX_END_H
+#define HOSTS_MUX_END_H
+
+#include "hosts/mux.h"
+
+struct mux_end;
+
+struct mux_end_callbacks {
+    void *arg;
+    /* Home: a stream was opened for a listener: a connected descriptor (taken), perhaps not finished
+     * (*pending), or -1. */
+    int (*dial)(void *arg, uint32_t listener, bool *pending);
+    /* LISTEN, LISTENING, REFUSED and CONTROL. */
+    void (*frame)(void *arg, const struct mux_frame *frame);
+};
+
+/* NULL when descriptors are out. The greeting is in the queue at once. */
+struct mux_end *mux_end_new(const struct mux_end_callbacks *cb);
+void mux_end_free(struct mux_end *e);
+
+/* Readable when mux_end_work() has something to do. */
+int mux_end_fd(const struct mux_end *e);
+/* Moves bytes of descriptors that are ready; does not block. Not to be called while the queue is long
+ * (mux_end_full()). */
+void mux_end_work(struct mux_end *e);
+/* Bytes from the other end. False: it broke the protocol; the end is of no use any more. */
+bool mux_end_feed(struct mux_end *e, const void *data, size_t len);
+/* What waits to be sent: *data borrowed until the next call; returns its length. */
+size_t mux_end_out(struct mux_end *e, const uint8_t **data);
+/* len bytes of it were sent. */
+void mux_end_sent(struct mux_end *e, size_t len);
+bool mux_end_full(const struct mux_end *e);
+/* Queues a frame that is no stream's. */
+void mux_end_put(struct mux_end *e, enum mux_type type, uint32_t id, const void *data, size_t len);
+/* Host: opens a stream for a connection that a listener accepted (takes fd). */
+void mux_end_open(struct mux_end *e, uint32_t listener, int fd);
+/* Has the other end greeted us? What it printed before, when not. */
+bool mux_end_is_greeted(const struct mux_end *e, const char **noise);
+unsigned mux_end_streams(const struct mux_end *e);
+/* Bytes taken from the streams, and given to them, so far. */
+void mux_end_count(const struct mux_end *e, uint64_t *received, uint64_t *sent);
+
+#endif

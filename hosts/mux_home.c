@@ -1,0 +1,198 @@
+/* The home end of the stdio fallback: one channel that runs the program with --mux on the host, its streams
+ * joined to the targets here. It rides on the pump: its descriptors are one epoll within the pump's. */
+#include "hosts/link_private.h"
+
+#include "base/text.h"
+#include "hosts/bridge.h"
+#include "hosts/exec.h"
+#include "hosts/mux_end.h"
+#include "hosts/upload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+struct mux_home {
+    struct source source; /* the end's descriptors */
+    struct host_link *link;
+    struct exec x;
+    struct mux_end *end;
+    uint32_t armed;
+    bool broken;
+    uint32_t waiting; /* for the answer about this listener; 0: none */
+    bool refused;
+    char answer[HOST_URL_SIZE];
+    uint64_t received, sent; /* as counted so far */
+};
+
+static void on_input(void *arg, const uint8_t *data, size_t len)
+{
+    struct mux_home *m = arg;
+    if (!m->broken && !mux_end_feed(m->end, data, len))
+        m->broken = true;
+}
+
+static int dial(void *arg, uint32_t listener, bool *pending)
+{
+    struct mux_home *m = arg;
+    struct host_link *l = m->link;
+    for (size_t i = 0; i < l->forward_count; i++)
+        if (l->forwards[i].listener == listener && *l->forwards[i].url)
+            return bridge_dial(l->forwards[i].target, pending);
+    return -1;
+}
+
+static void on_frame(void *arg, const struct mux_frame *f)
+{
+    struct mux_home *m = arg;
+    if (f->type == MUX_CONTROL) {
+        link__supervisor_said(m->link, f->data, f->len);
+    } else if (f->stream == m->waiting) {
+        text_escape(m->answer, sizeof m->answer, (const char *)f->data, f->len);
+        m->refused = f->type == MUX_REFUSED;
+        m->waiting = 0;
+    }
+}
+
+static void on_ready(struct source *source, uint32_t events)
+{
+    struct mux_home *m = (struct mux_home *)source;
+    (void)events;
+    mux_end_work(m->end);
+}
+
+static void count(struct mux_home *m)
+{
+    uint64_t received, sent;
+    mux_end_count(m->end, &received, &sent);
+    atomic_fetch_add_explicit(&m->link->pump.bytes_up, received - m->received, memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->link->pump.bytes_down, sent - m->sent, memory_order_relaxed);
+    m->received = received;
+    m->sent = sent;
+}
+
+/* After each round of the pump: what waits goes out, and while much waits nothing more is read here. */
+static void after_round(void *arg)
+{
+    struct mux_home *m = arg;
+    const uint8_t *data;
+    size_t len;
+    ssize_t n = 0;
+    while (
+        !m->broken && (len = mux_end_out(m->end, &data)) > 0 && (n = exec_write_some(&m->x, data, len)) > 0)
+        mux_end_sent(m->end, (size_t)n);
+    if (n < 0 || m->x.closed || m->broken)
+        m->link->hop->dead = true; /* without this channel the session is of no use: begin again */
+    count(m);
+    pump_arm(&m->link->pump, mux_end_fd(m->end), &m->source, &m->armed, mux_end_full(m->end) ? 0 : EPOLLIN);
+}
+
+static enum clw_err wait_greeting(struct host_link *l, struct mux_home *m, struct clw_error *err)
+{
+    const char *noise = "";
+    char said[300];
+    enum clw_err code = CLW_OK;
+    while (!mux_end_is_greeted(m->end, &noise) && !m->x.closed && !m->broken && !code)
+        code = link__wait(l);
+    if (mux_end_is_greeted(m->end, NULL))
+        return CLW_OK;
+    if (code && !m->x.closed)
+        return link__explain(l, code, "starting the stdio fallback on the host", err);
+    struct buf all = {0};
+    buf_add_text(&all, noise);
+    buf_add(&all, m->x.errors.data, m->x.errors.len);
+    text_escape(said, sizeof said, (char *)all.data, all.len);
+    buf_fini(&all);
+    return clw_fail(err, CLW_REFUSED,
+        m->x.status == 126 ? "is ~/.cache on a file system mounted noexec?"
+                           : "run it on the host by hand to see what is missing",
+        "%s --mux does not start on the host (exit status %d): %s", l->program_path, m->x.status,
+        *said ? said : "it said nothing");
+}
+
+enum clw_err link__mux_start(struct host_link *l, struct clw_error *err)
+{
+    struct mux_home *m = mem_zalloc(sizeof *m);
+    const struct mux_end_callbacks cb = {.arg = m, .dial = dial, .frame = on_frame};
+    m->source.ready = on_ready;
+    m->link = l;
+    m->end = mux_end_new(&cb);
+    if (!m->end) {
+        free(m);
+        return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "out of descriptors");
+    }
+    m->x = (struct exec){.sink = on_input, .arg = m, .errors_max = 1000};
+    char *path = upload_quote(l->program_path), *command = mem_printf("exec %s --mux", path);
+    enum clw_err code = exec_open(&m->x, l, command, NULL, err);
+    free(command);
+    free(path);
+    l->mux = m;
+    if (!code) {
+        l->pump.after_round = after_round;
+        l->pump.after_arg = m;
+        code = wait_greeting(l, m, err);
+    }
+    if (code)
+        link__mux_reset(l);
+    return code;
+}
+
+enum clw_err link__mux_listen(struct host_link *l, struct forward *f, struct clw_error *err)
+{
+    struct mux_home *m = l->mux;
+    enum clw_err code = CLW_OK;
+    m->waiting = f->listener;
+    mux_end_put(m->end, MUX_LISTEN, f->listener, f->path, strlen(f->path));
+    after_round(m);
+    while (m->waiting && !m->broken && !code)
+        code = link__wait(l);
+    if (code)
+        return link__explain(l, code, "asking for a socket on the host", err);
+    if (m->refused || m->answer[0] != '/')
+        return clw_fail(err, CLW_REFUSED, "make /tmp or XDG_RUNTIME_DIR usable on the host",
+            "the host cannot make a socket: %s", m->answer);
+    snprintf(f->path, sizeof f->path, "%s", m->answer);
+    snprintf(f->url, sizeof f->url, "ipc://%.150s", m->answer);
+    return CLW_OK;
+}
+
+enum clw_err link__mux_control(struct host_link *l, const void *data, size_t len, struct clw_error *err)
+{
+    enum clw_err code = CLW_OK;
+    mux_end_put(l->mux->end, MUX_CONTROL, 0, data, len);
+    after_round(l->mux);
+    while (mux_end_full(l->mux->end) && !code)
+        code = link__wait(l);
+    return code ? link__explain(l, code, "talking to the host over the stdio fallback", err) : CLW_OK;
+}
+
+unsigned link__mux_streams(const struct host_link *l)
+{
+    return l->mux ? mux_end_streams(l->mux->end) : 0;
+}
+
+bool link__mux_ended(struct host_link *l, struct clw_error *err)
+{
+    struct mux_home *m = l->mux;
+    char said[300];
+    if (!m || (!m->broken && !m->x.closed))
+        return false;
+    text_escape(said, sizeof said, (char *)m->x.errors.data, m->x.errors.len);
+    clw_fail(err, CLW_UNREACHABLE, "it is started again by itself", "the stdio fallback on the host %s: %s",
+        m->broken ? "sent something that cannot be" : "ended", *said ? said : "it said nothing");
+    return true;
+}
+
+void link__mux_reset(struct host_link *l)
+{
+    struct mux_home *m = l->mux;
+    if (!m)
+        return;
+    l->pump.after_round = NULL;
+    pump_arm(&l->pump, mux_end_fd(m->end), &m->source, &m->armed, 0);
+    exec_close(&m->x);
+    mux_end_free(m->end);
+    free(m);
+    l->mux = NULL;
+}

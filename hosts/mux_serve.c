@@ -1,0 +1,258 @@
+/* Listeners in a folder of our own (0700), streams by mux_end, processes by spawn. One poll loop. */
+#include "hosts/mux_serve.h"
+
+#include "hosts/mux_end.h"
+#include "hosts/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { LISTENERS = 64, ACCEPTS_A_TURN = 32 };
+
+struct listener {
+    uint32_t number;
+    int fd;
+    char path[108];
+    dev_t device; /* of the socket that we bound: */
+    ino_t inode;  /* somebody else's may be at the path by now */
+};
+
+struct server {
+    struct mux_end *end;
+    struct spawner *spawner;
+    char folder[90];
+    struct listener listeners[LISTENERS];
+    size_t listener_count;
+    int in_fd, out_fd;
+    bool gone;
+};
+
+static void say(void *arg, const char *line, size_t len)
+{
+    struct server *v = arg;
+    if (!v->gone)
+        mux_end_put(v->end, MUX_CONTROL, 0, line, len);
+}
+
+/* A folder that only we can enter. */
+static bool make_folder(struct server *v)
+{
+    const char *run = getenv("XDG_RUNTIME_DIR");
+    struct stat st;
+    if (run && *run == '/' && strlen(run) < 60 && stat(run, &st) == 0 && st.st_uid == geteuid()) {
+        snprintf(v->folder, sizeof v->folder, "%s/clowder-XXXXXX", run);
+        if (mkdtemp(v->folder))
+            return true;
+    }
+    strcpy(v->folder, "/tmp/clowder-XXXXXX");
+    return mkdtemp(v->folder) != NULL;
+}
+
+/* A path that an earlier server of ours had: its folder still is ours alone. */
+static bool may_have_again(const char *path)
+{
+    char folder[108];
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    if (!slash || slash == path || strlen(path) >= sizeof folder || !strstr(path, "/clowder-") ||
+        strstr(path, ".."))
+        return false;
+    memcpy(folder, path, (size_t)(slash - path));
+    folder[slash - path] = '\0';
+    if (mkdir(folder, 0700) && errno != EEXIST)
+        return false;
+    return lstat(folder, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 077);
+}
+
+/* Binds beside the path and moves it there, so that what is bound to it already loses it in one act. */
+static int bind_at(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int n = snprintf(address.sun_path, sizeof address.sun_path, "%s.new", path);
+    if (n < 0 || (size_t)n >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    unlink(address.sun_path);
+    if (fd >= 0 && (bind(fd, (struct sockaddr *)&address, sizeof address) || chmod(address.sun_path, 0600) ||
+                       listen(fd, 256) || rename(address.sun_path, path))) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+static void on_listen(struct server *v, const struct mux_frame *f)
+{
+    char path[108] = "";
+    struct listener *l = &v->listeners[v->listener_count];
+    if (f->len && f->len < sizeof path) {
+        memcpy(path, f->data, f->len);
+        path[f->len] = '\0';
+    }
+    if (strlen(path) != f->len || !may_have_again(path)) {
+        if (!v->folder[0] && !make_folder(v)) {
+            const char *why = strerror(errno);
+            v->folder[0] = '\0';
+            mux_end_put(v->end, MUX_REFUSED, f->stream, why, strlen(why));
+            return;
+        }
+        snprintf(path, sizeof path, "%s/%u", v->folder, f->stream);
+    }
+    int fd = v->listener_count < LISTENERS ? bind_at(path) : -1;
+    if (fd < 0) {
+        const char *why = v->listener_count < LISTENERS ? strerror(errno) : "too many listeners";
+        mux_end_put(v->end, MUX_REFUSED, f->stream, why, strlen(why));
+        return;
+    }
+    struct stat st = {0};
+    (void)lstat(path, &st);
+    *l = (struct listener){.number = f->stream, .fd = fd, .device = st.st_dev, .inode = st.st_ino};
+    memcpy(l->path, path, sizeof l->path);
+    v->listener_count++;
+    mux_end_put(v->end, MUX_LISTENING, f->stream, path, strlen(path));
+}
+
+static void on_frame(void *arg, const struct mux_frame *f)
+{
+    struct server *v = arg;
+    if (f->type == MUX_LISTEN)
+        on_listen(v, f);
+    else if (f->type == MUX_CONTROL && !spawner_feed(v->spawner, f->data, f->len))
+        v->gone = true;
+}
+
+static void accept_all(struct server *v, const struct listener *l)
+{
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            return;
+        mux_end_open(v->end, l->number, fd);
+    }
+}
+
+static void write_out(struct server *v)
+{
+    const uint8_t *data;
+    size_t len;
+    while (!v->gone && (len = mux_end_out(v->end, &data)) > 0) {
+        ssize_t n = write(v->out_fd, data, len);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (n < 0)
+            v->gone = true;
+        else
+            mux_end_sent(v->end, (size_t)n);
+    }
+}
+
+static void read_in(struct server *v)
+{
+    static char bytes[65536];
+    ssize_t n = read(v->in_fd, bytes, sizeof bytes);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0 || !mux_end_feed(v->end, bytes, (size_t)n))
+        v->gone = true;
+    mem_wipe(bytes, n > 0 ? (size_t)n : 0);
+}
+
+static void one_round(struct server *v)
+{
+    struct pollfd fds[4 + LISTENERS];
+    const uint8_t *data;
+    bool full = mux_end_full(v->end);
+    write_out(v);
+    fds[0] = (struct pollfd){.fd = v->in_fd, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = v->out_fd, .events = mux_end_out(v->end, &data) ? POLLOUT : 0};
+    full = mux_end_full(v->end);
+    fds[2] = (struct pollfd){.fd = full ? -1 : mux_end_fd(v->end), .events = POLLIN};
+    fds[3] = (struct pollfd){.fd = full ? -1 : spawner_fd(v->spawner), .events = POLLIN};
+    size_t n = v->listener_count;
+    for (size_t i = 0; i < n; i++)
+        fds[4 + i] = (struct pollfd){.fd = full ? -1 : v->listeners[i].fd, .events = POLLIN};
+    if (poll(fds, 4 + n, -1) < 0)
+        return;
+    if (fds[0].revents)
+        read_in(v);
+    if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))
+        v->gone = true;
+    if (fds[2].revents)
+        mux_end_work(v->end);
+    if (fds[3].revents)
+        spawner_work(v->spawner);
+    for (size_t i = 0; i < n; i++)
+        if (fds[4 + i].revents)
+            accept_all(v, &v->listeners[i]);
+}
+
+/* A path may belong to a newer server by now: only what we bound is removed, and folders that are empty then.
+ */
+static void tidy(struct server *v)
+{
+    for (size_t i = 0; i < v->listener_count; i++) {
+        struct listener *l = &v->listeners[i];
+        struct stat st;
+        close(l->fd);
+        if (lstat(l->path, &st) || st.st_dev != l->device || st.st_ino != l->inode)
+            continue;
+        unlink(l->path);
+        *strrchr(l->path, '/') = '\0';
+        rmdir(l->path);
+    }
+    if (v->folder[0])
+        rmdir(v->folder);
+}
+
+/* Without home: the processes go on, somebody has to drain their output and reap them. */
+static void linger(struct server *v)
+{
+    while (spawner_count(v->spawner)) {
+        struct pollfd fd = {.fd = spawner_fd(v->spawner), .events = POLLIN};
+        if (poll(&fd, 1, -1) > 0)
+            spawner_work(v->spawner);
+    }
+}
+
+int mux_serve(const char *program, int in_fd, int out_fd)
+{
+    struct server v = {.in_fd = in_fd, .out_fd = out_fd};
+    const struct mux_end_callbacks cb = {.arg = &v, .frame = on_frame};
+    int status = 1;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    v.end = mux_end_new(&cb);
+    if (!v.end)
+        return 1;
+    v.spawner = spawner_new(program, say, &v);
+    if (!v.spawner)
+        goto out;
+    fcntl(in_fd, F_SETFL, fcntl(in_fd, F_GETFL) | O_NONBLOCK);
+    fcntl(out_fd, F_SETFL, fcntl(out_fd, F_GETFL) | O_NONBLOCK);
+    while (!v.gone)
+        one_round(&v);
+    tidy(&v);
+    close(in_fd);
+    close(out_fd);
+    mux_end_free(v.end); /* the daemons' connections end here: they notice, and dial again */
+    v.end = NULL;
+    linger(&v);
+    spawner_free(v.spawner);
+    status = 0;
+out:
+    mux_end_free(v.end);
+    return status;
+}

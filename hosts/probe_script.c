@@ -1,0 +1,101 @@
+/* What the probe runs on the host: POSIX sh, nothing else taken for granted. One group, so that the shell has
+ * read all of it before `read` takes the newlines that follow. */
+#include "hosts/probe.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+static const char body[] =
+    "LC_ALL=C; export LC_ALL; unset CDPATH ENV BASH_ENV\n"
+    "q() { printf '%s %s=%s\\n' \"$T\" \"$1\" \"$2\"; }\n"
+    "has() { command -v \"$1\" >/dev/null 2>&1; }\n"
+    "lim() { if has timeout; then timeout 10 \"$@\"; else \"$@\"; fi </dev/null 2>/dev/null; }\n"
+    "first() { head -n 1 | cut -c 1-180; }\n"
+    "q begin 1\n"
+    "read -r x; q pong 1; read -r x; q pong 2; read -r x; q clock \"$(date +%s.%N 2>/dev/null)\"\n"
+    /* runtimes: asking them takes long, so packages are looked up in their files */
+    "field() { while read -r k v x; do [ \"$k\" = \"$1\" ] && { printf '%s' \"$v\"; break; }; done <\"$2\"; "
+    "}\n"
+    "if has Rscript; then v=$(lim Rscript --version 2>&1 | first); v=${v#*version }; v=${v%% *}; m=-\n"
+    "b=$(lim R RHOME | first); for d in \"$HOME\"/R/*-library/\"${v%.*}\" \"$b/site-library\" "
+    "/usr/local/lib/R/site-library\\\n"
+    " /usr/lib/R/site-library \"$b/library\"; do [ -r \"$d/mirai/DESCRIPTION\" ] || continue\n"
+    "m=$(field Version: \"$d/mirai/DESCRIPTION\"); break; done; q r \"$v $m\"; fi\n"
+    "for p in python3 python; do b=$(command -v $p) || continue; v=$(lim $p --version | first); v=${v#Python "
+    "}; n=${v%.*}; m=-\n"
+    "b=${b%/bin/*}; for d in \"$HOME/.local/lib/python$n/site-packages\" "
+    "\"$b/lib/python$n/site-packages\"\\\n"
+    " \"$b/local/lib/python$n/dist-packages\" \"$b/lib/python3/dist-packages\"; do\n"
+    "for f in \"$d\"/distributed-*.dist-info/METADATA \"$d\"/distributed-*.egg-info/PKG-INFO "
+    "\"$d\"/distributed-*.egg-info; do\n"
+    "[ -f \"$f\" ] && m=$(field Version: \"$f\") && break 2; done; done; q python \"$v $m\"; break; done\n"
+    "q system \"$(uname -s)\"; q kernel \"$(uname -r)\"; q arch \"$(uname -m)\"\n"
+    "q bits \"$(getconf LONG_BIT 2>/dev/null)\"; q user \"$(id -un)\"; q shell \"$SHELL\"; q home \"$HOME\"\n"
+    "if [ -r /etc/os-release ]; then ( . /etc/os-release; q os \"$PRETTY_NAME\" )\n"
+    "elif has sw_vers; then q os \"$(sw_vers -productName) $(sw_vers -productVersion)\"; fi\n"
+    "n=$(nproc 2>/dev/null) || n=$(getconf _NPROCESSORS_ONLN 2>/dev/null) || n=$(sysctl -n hw.ncpu "
+    "2>/dev/null)\n"
+    "q cores \"$n\"\n"
+    "if [ -r /proc/meminfo ]; then while read -r k v u; do case $k in MemTotal:) q mem_total \"$v $u\";;\n"
+    "MemAvailable:) q mem_available \"$v $u\";; esac; done </proc/meminfo\n"
+    "else n=$(sysctl -n hw.memsize 2>/dev/null) || n=$(sysctl -n hw.physmem 2>/dev/null); q mem_total \"$n "
+    "B\"; fi\n"
+    "if [ -r /proc/loadavg ]; then read -r a b </proc/loadavg; q load \"$a\"\n"
+    "else q load \"$(sysctl -n vm.loadavg 2>/dev/null | cut -d ' ' -f 2)\"; fi\n"
+    "if [ -r /proc/uptime ]; then read -r a b </proc/uptime; q uptime \"${a%%.*}\"; fi\n"
+    /* where the program goes */
+    "c=$HOME/.cache/clowder; q cache_dir \"$c\"\n"
+    "if e=$( { mkdir -p \"$c\" && chmod 700 \"$c\" && echo x >\"$c/.probe.$$\" && rm -f \"$c/.probe.$$\"; } "
+    "2>&1 ); then\n"
+    "q cache ok; else q cache \"no $(printf '%s' \"$e\" | tail -n 1 | cut -c 1-180)\"; rm -f "
+    "\"$c/.probe.$$\" 2>/dev/null; fi\n"
+    "d=$c; while [ ! -d \"$d\" ] && [ -n \"$d\" ]; do d=${d%/*}; done\n"
+    "df -Pk \"${d:-/}\" 2>/dev/null | { read -r x; read -r dev total used avail x; q disk_free_kb "
+    "\"$avail\"; }\n"
+    "find \"$c\" -name '.up-*' -mtime +0 -exec rm -f {} + 2>/dev/null\n"
+    "if [ -n \"$P\" ] && [ -f \"$c/$P\" ]; then\n"
+    "s=$(sha256sum <\"$c/$P\" 2>/dev/null) || s=$(shasum -a 256 <\"$c/$P\" 2>/dev/null) ||\n"
+    "s=$(openssl dgst -sha256 -r <\"$c/$P\" 2>/dev/null); q program \"${s%% *}\"; fi\n"
+    /* our sshd process, and the one of a session that was cut */
+    "stamp() { k=; [ -r \"/proc/$1/stat\" ] || return 1; read -r n <\"/proc/$1/comm\" || return 1\n"
+    "case $n in sshd*|dropbear*) ;; *) return 1;; esac\n"
+    "read -r k <\"/proc/$1/stat\" || return 1; k=${k##*) }; k=$(set -- $k; shift 19; printf '%s' \"$1\"); }\n"
+    "if stamp \"$PPID\"; then q sshd \"$PPID $k\"; fi\n"
+    "if [ \"$S\" != 0 ] && [ \"$S\" != \"$PPID\" ] && stamp \"$S\" && [ \"$k\" = \"$K\" ] && kill \"$S\" "
+    "2>/dev/null; then\n"
+    "q old_session ended; fi\n"
+    /* GPUs */
+    "if has nvidia-smi; then lim nvidia-smi --query-gpu=index,name,memory.total,driver_version"
+    " --format=csv,noheader,nounits | while read -r l; do q nvidia \"$l\"; done; fi\n"
+    "if has rocm-smi; then q rocm \"$(lim rocm-smi --showproductname --showmeminfo vram --showdriverversion "
+    "--json |"
+    " tr -d '\\n' | cut -c 1-12000)\"; fi\n"
+    "for d in /sys/bus/pci/devices/*; do [ -r \"$d/class\" ] || continue; read -r k <\"$d/class\"; case $k "
+    "in\n"
+    "0x0300*|0x0302*|0x0380*|0x1200*) read -r v <\"$d/vendor\"; read -r n <\"$d/device\"; q pci \"$v $n "
+    "${d##*/}\";;\n"
+    "esac; done\n"
+    "q end 1; exit 0\n";
+
+void probe_token(char token[PROBE_TOKEN_SIZE])
+{
+    unsigned char bytes[16];
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        memset(bytes, 'x', sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(token + 2 * i, 3, "%02x", bytes[i]);
+}
+
+/* Only letters, digits, '.', '_' and '-' go into the script: everything we put there is of that kind. */
+static const char *safe(const char *text)
+{
+    return text[strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-")] ? ""
+                                                                                                   : text;
+}
+
+char *probe_script(const char *token, const char *program, int64_t old_pid, const char *old_start)
+{
+    return mem_printf("{ T=%s; P=%s; S=%lld; K=%s\n%s}\n", safe(token), safe(program), (long long)old_pid,
+        safe(old_start), body);
+}

@@ -1,0 +1,42 @@
+/* The supervisor on a host: starts daemon processes and tells how they fare. One supervisor serves all
+ * daemons of a link, so that one SSH session is enough; it is spoken to in lines, by `clowder-daemon --spawn`
+ * over stdin and stdout, or by `clowder-daemon --mux` over CONTROL frames. No SSH, one thread.
+ *
+ * Home says:
+ *     LENGTH\n BYTES          start the program; BYTES are its whole stdin (its configuration, with its
+ * token) LENGTH sh\n BYTES       start /bin/sh with BYTES as its script instead kill PID SIGNAL\n       send
+ * a signal to the process group of a process started here The supervisor says, each a line, after
+ * "clowder-spawn 1": pid PID | fail TEXT     one for each start, in order err PID TEXT            a line of
+ * its stderr or stdout, escaped exit PID STATUS | killed PID SIGNAL A process that was started is in a
+ * session of its own and lives on when the supervisor's link to home is cut; the supervisor then stays,
+ * saying nothing, until the last of them has ended. */
+#ifndef HOSTS_SPAWN_H
+#define HOSTS_SPAWN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SPAWN_GREETING "clowder-spawn 1\n"
+enum { SPAWN_BLOB_MAX = 1 << 20, SPAWN_LINE_MAX = 1000, SPAWN_PROCESSES = 4096 };
+
+struct spawner;
+
+/* program: what to start (borrowed for its life); NULL: the running program itself, even when its file is
+ * gone by now. say() takes one line with its newline. SIGCHLD is blocked from now on. NULL when descriptors
+ * are out. */
+struct spawner *spawner_new(
+    const char *program, void (*say)(void *arg, const char *line, size_t len), void *arg);
+void spawner_free(struct spawner *s);
+/* Bytes from home. False: they make no sense; nothing more is taken. */
+bool spawner_feed(struct spawner *s, const void *data, size_t len);
+/* Readable when spawner_work() has something to do: output of processes, processes that ended. */
+int spawner_fd(const struct spawner *s);
+void spawner_work(struct spawner *s);
+/* How many are alive. */
+unsigned spawner_count(const struct spawner *s);
+
+/* `clowder-daemon --spawn`: the supervisor over two descriptors, until in_fd ends and all processes have.
+ * Gives the program's exit status. */
+int spawn_serve(const char *program, int in_fd, int out_fd);
+
+#endif

@@ -1,0 +1,31 @@
+/* The step upload: the static program is on the host, whole and of this version, at a path made of its hash.
+ * The pure parts are here for the tests; link__upload() is in link_private.h. */
+#ifndef HOSTS_UPLOAD_H
+#define HOSTS_UPLOAD_H
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { UPLOAD_MAX = 256 << 20 };
+
+/* The SHA-256 of data as 64 hex digits. */
+void upload_sha256(const void *data, size_t len, char hex[65]);
+/* "clowder-daemon-<first 16 digits of its SHA-256>" of a program here into out; "" when it cannot be read. */
+void upload_name(const char *path, char *out, size_t size);
+/* What machine a program is for, as `uname -m` names it ("x86_64", "aarch64", …); NULL: not a Linux program.
+ */
+const char *upload_machine(const uint8_t *data, size_t len);
+/* Does a machine that calls itself arch run programs for machine? */
+bool upload_runs_on(const char *machine, const char *arch);
+/* The program for arch: path itself, or PATH-ARCH beside it; read whole into *out, its path into *used
+ * (owned). CLW_NOT_FOUND: there is none for that machine. */
+enum clw_err upload_pick(
+    const char *path, const char *arch, struct buf *out, char **used, struct clw_error *err);
+/* text in single quotes for any shell, owned. */
+char *upload_quote(const char *text);
+
+#endif

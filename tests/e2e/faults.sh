@@ -1,0 +1,157 @@
+#!/usr/bin/env bash
+# Killed daemons, a killed engine, interrupts: every result arrives once and right, or the end says so; nothing is left behind.
+. "$(dirname "$0")/lib.sh"
+tasks=${TASKS:-10000}
+
+daemon_pids() { status_of "$1" '.daemon_list[].pid'; }
+has_done() { [ "$(status_of "$1" .tasks.completed)" -ge "$2" ]; }
+
+# kill -9 of one of two daemons in the middle of a map, by worker and by command.
+clowder up -n 2 >/dev/null
+seq "$tasks" >in
+sed s/^/y/ in >want
+clowder map -w -- sh -c 'while read -r x; do echo y$x; done' <in >got &
+map=$!
+wait_until has_done default $((tasks / 10))
+kill -9 "$(daemon_pids default | head -1)"
+wait "$map" || fail "exit status $? after a daemon was killed"
+same got want
+head -600 in >in2
+head -600 want >want2
+before=$(status_of default .tasks.completed)
+clowder map -- sh -c 'echo y{}' <in2 >got &
+map=$!
+wait_until has_done default $((before + 60))
+kill -9 "$(daemon_pids default | tail -1)"
+wait "$map" || fail "exit status $? after a daemon was killed"
+same got want2
+two_up() { [ "$(status_of default .daemons.connected)" = 2 ]; }
+wait_until two_up # replaced
+[ "$(status_of default .tasks.retried)" -gt 0 ] || fail "nothing was retried: the kill came too late to test anything"
+
+# A task that kills its daemon fails alone, after retries+1 daemons; the others are done.
+expect 1 clowder map --retries 1 -- sh -c 'test {} != 5 || kill -9 $PPID; echo {}' ::: 1 2 3 4 5 6 7 8 9
+says 'task 5 \(5\): lost: its daemon died, 2 times'
+prints "$(seq 9 | grep -v 5)"
+grep -c 'lost daemon=' "$engine_log" >/dev/null || fail "no word of lost daemons in the log"
+wait_until two_up
+
+# What a killed daemon was running ends with it.
+clowder map --retries 0 -- sleep ::: 303.77123 >/dev/null 2>&1 &
+map=$!
+is_running() { [ "$(running "$1")" -gt 0 ]; }
+wait_until is_running '^sleep 303.77123'
+kill -9 "$(status_of default '.daemon_list[] | select(.state == "executing") | .pid')"
+wait_until none_running '^sleep 303.77123'
+wait "$map" && fail "a lost task counts as done"
+wait_until two_up
+
+# Scale while tasks run.
+clowder map -- sh -c 'sleep 0.01; echo y{}' <in2 >got &
+map=$!
+before=$(status_of default .tasks.completed)
+wait_until has_done default $((before + 50))
+clowder up -n 4 >/dev/null
+[ "$(status_of default .daemons.connected)" = 4 ] || fail "not scaled up"
+wait_until has_done default $((before + 150))
+clowder up -n 1 >/dev/null
+wait "$map" || fail "exit status $? while scaling"
+same got want2
+one_up() { [ "$(status_of default .daemons.connected)" = 1 ]; }
+wait_until one_up
+
+# All daemons taken away in the middle: said, and 3.
+expect_down() { clowder down --now; }
+clowder map -- sleep ::: 304.77123 304.77123 304.77123 >out 2>err &
+map=$!
+wait_until is_running '^sleep 304.77123'
+expect_down
+status=0
+wait "$map" || status=$?
+[ "$status" -eq 3 ] || fail "exit status $status after down --now"
+says 'no daemons left'
+wait_until none_running '^sleep 304.77123'
+
+# kill -9 of the engine in the middle: another one takes over; own daemons (-n) and the profile's come back.
+for how in '-n 2' ''; do
+  [ -n "$how" ] || clowder up -n 2 >/dev/null
+  # shellcheck disable=SC2086
+  clowder map $how -- sh -c 'echo y{}' <in2 >got 2>err &
+  map=$!
+  some_out() { [ "$(wc -l <got)" -ge 50 ] || ! kill -0 "$map" 2>/dev/null; }
+  any_done() { [ "$(clowder status --json | jq '[.profiles[].tasks.completed] | add // 0')" -ge 60 ]; }
+  wait_until any_done
+  kill -9 "$(engine_pid)"
+  wait "$map" || fail "exit status $? after the engine was killed: $(cat err)"
+  same got want2
+  says 'another engine runs; it was given the [0-9]+ tasks without a result again'
+done
+
+# Interrupts. The first stops submitting and says so; what runs is waited for.
+mkfifo inputs
+clowder map -n 2 -- sh -c 'touch started-{}; until test -e finish; do sleep 0.02; done; echo {}' <inputs >out 2>err &
+map=$!
+exec 9>inputs
+printf '1\n2\n' >&9
+wait_until test -e started-2
+kill -INT "$map"
+says_interrupted() { grep -q 'interrupted: no more inputs are taken; waiting for 2 tasks' err; }
+wait_until says_interrupted
+touch finish
+status=0
+wait "$map" || status=$?
+exec 9>&-
+[ "$status" -eq 130 ] || fail "exit status $status after ^C"
+[ "$(cat out)" = "1
+2" ] || fail "results of running tasks are lost after ^C: $(cat out)"
+# The second leaves at once, and nothing stays.
+clowder map -n 2 -- sleep ::: 305.77123 305.77123 305.77123 >out 2>err &
+map=$!
+wait_until is_running '^sleep 305.77123'
+own=$(clowder status --json | jq -r '.profiles[] | select(.name | startswith("map-")) | .daemon_list[].pid')
+kill -INT "$map"
+wait_until grep -q interrupted err
+kill -INT "$map"
+status=0
+wait "$map" || status=$?
+[ "$status" -eq 130 ] || fail "exit status $status after the second ^C"
+wait_until none_running '^sleep 305.77123'
+gone() { ! kill -0 "$1" 2>/dev/null; }
+for pid in $own; do wait_until gone "$pid"; done
+# The same when the client is killed outright.
+clowder map -n 1 -- sleep ::: 306.77123 >out 2>err &
+map=$!
+wait_until is_running '^sleep 306.77123'
+kill -9 "$map"
+wait_until none_running '^sleep 306.77123'
+# A reader that goes away ends the map quietly.
+(yes | clowder map -n 1 -w -- cat 2>err.pipe | head -5 >out.pipe) || true
+[ "$(wc -l <out.pipe)" -eq 5 ] || fail "head got $(wc -l <out.pipe) lines"
+[ ! -s err.pipe ] || fail "a closed pipe is not quiet: $(cat err.pipe)"
+
+# SIGTERM lets the engine finish what runs; the second ends it.
+clowder up -n 1 >/dev/null
+clowder map -- sh -c 'touch began; until test -e go; do sleep 0.02; done; echo done' ::: a >out 2>err &
+map=$!
+wait_until test -e began
+pid=$(engine_pid)
+kill -TERM "$pid"
+wait_until grep -q 'stopping now=0' "$engine_log"
+expect 5 clowder up late -n 1
+says 'stopping'
+touch go
+wait "$map" || fail "a job that ran when the engine was told to stop: exit status $?, $(cat err)"
+[ "$(cat out)" = done ] || fail "its result is lost"
+wait_until gone "$pid"
+clowder up -n 1 >/dev/null
+clowder map -- sleep ::: 307.77123 >out 2>err &
+map=$!
+wait_until is_running '^sleep 307.77123'
+pid=$(engine_pid)
+kill -TERM "$pid"
+wait_until grep -q "stopping now=0" "$engine_log"
+kill -TERM "$pid"
+wait_until gone "$pid"
+wait_until none_running '^sleep 307.77123'
+wait "$map" && fail "a killed job ended with 0"
+true

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# The house rule: who may include whom, which folder may see which library; and docs that name every command.
+. "$(dirname "$0")/lib.sh"
+cd "$CLOWDER_SOURCE"
+
+layers=(base store hosts engine tui)
+for i in "${!layers[@]}"; do
+  for ((j = i + 1; j < ${#layers[@]}; j++)); do
+    found=$(grep -rnE "^#[[:space:]]*include[[:space:]]*[\"<]${layers[j]}/" "${layers[i]}" --include='*.[ch]' || true)
+    [ -z "$found" ] || fail "${layers[i]} includes ${layers[j]}: $found"
+  done
+done
+
+only() { # HEADER-PATTERN FOLDER
+  local folder found
+  for folder in "${layers[@]}"; do
+    [ "$folder" != "$2" ] || continue
+    found=$(grep -rnE "^#[[:space:]]*include[[:space:]]*<$1" "$folder" --include='*.[ch]' || true)
+    [ -z "$found" ] || fail "$folder sees <$1>: $found"
+  done
+}
+only 'sqlite3.h' store
+only 'libssh/' hosts
+only 'nng/' engine
+only 'n?curses.h' tui
+
+for command in up down status map run everywhere with engine bench log completion help version; do
+  grep -qE "^\.SS .*\b$command\b" docs/man/clowder.1 || fail "the manual does not explain '$command'"
+done
+while read -r option; do
+  grep -q -- "$option" <(sed 's/\\-/-/g' docs/man/clowder.1) || fail "the manual does not explain $option"
+done < <(for c in up down status map run everywhere engine bench log; do clowder help $c; done | grep -oE -- '--[a-z-]+' | sort -u)
+grep -q "$(clowder version | awk '{ print $2 }')" CHANGELOG.md || fail "CHANGELOG does not know this version"

@@ -1,0 +1,237 @@
+/* Uses libclowder as its users do: maps, futures, callbacks, cancel, timeouts, an event loop, errors. The engine and the
+ * environment are the script's. */
+#include <clowder.h>
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHECK(what)                                                                                          \
+    do {                                                                                                     \
+        if (!(what)) {                                                                                       \
+            fprintf(stderr, "line %d: %s (%s)\n", __LINE__, #what, err.message);                             \
+            exit(1);                                                                                         \
+        }                                                                                                    \
+    } while (0)
+
+static struct clowder_error err;
+static struct clowder *c;
+
+static struct clowder_job *open_job(enum clowder_kind kind, const char *const *argv, bool unordered, uint64_t timeout_ms)
+{
+    struct clowder_function f;
+    struct clowder_job *job;
+    clowder_function_init(&f);
+    f.kind = kind;
+    f.argv = argv;
+    f.unordered = unordered;
+    f.timeout_ms = timeout_ms;
+    CHECK(clowder_job_open(c, &f, &job, &err) == CLOWDER_OK);
+    return job;
+}
+
+static const char *const cat[] = {"cat", NULL};
+static const char *const shell[] = {"sh", "-c", "eval \"$1\"", "sh", "{}", NULL};
+
+/* Before anything is up. */
+static void errors(void)
+{
+    struct clowder_function f;
+    struct clowder_job *job;
+    struct clowder_options no_start = {.no_start = true};
+    struct clowder *other;
+    char *json;
+    CHECK(clowder_open(&other, &no_start, &err) == CLOWDER_OK);
+    CHECK(clowder_status(other, NULL, &json, &err) == CLOWDER_UNREACHABLE && json == NULL);
+    CHECK(strstr(err.message, "no engine runs") && strstr(err.hint, "clowder engine start"));
+    clowder_close(other);
+    CHECK(clowder_status(c, NULL, &json, &err) == CLOWDER_OK && strstr(json, "\"profiles\":[]")); /* starts the engine */
+    free(json);
+    clowder_function_init(&f);
+    CHECK(clowder_job_open(c, &f, &job, &err) == CLOWDER_USAGE && job == NULL);
+    f.argv = cat;
+    CHECK(clowder_job_open(c, &f, &job, &err) == CLOWDER_UNREACHABLE && strstr(err.hint, "clowder up"));
+    f.profile = "nowhere";
+    CHECK(clowder_job_open(c, &f, &job, &err) == CLOWDER_NOT_FOUND);
+    f.profile = "bad name";
+    CHECK(clowder_job_open(c, &f, &job, &err) == CLOWDER_USAGE);
+}
+
+/* One thread puts and takes: put says AGAIN instead of blocking for ever. */
+static void map_in_one_thread(bool unordered)
+{
+    enum { N = 200000 };
+    struct clowder_job *job = open_job(CLOWDER_LINES, cat, unordered, 0);
+    struct clowder_result r;
+    static char seen[N];
+    int put = 0, got = 0, status;
+    memset(seen, 0, sizeof seen);
+    while (put < N) {
+        char text[16];
+        int n = snprintf(text, sizeof text, "%d", put);
+        status = clowder_job_put(job, text, (size_t)n, 0, &err);
+        CHECK(status == CLOWDER_OK || status == CLOWDER_AGAIN);
+        put += status == CLOWDER_OK;
+        while (status == CLOWDER_AGAIN && clowder_job_next(job, &r, 100, &err) == CLOWDER_OK) {
+            CHECK(unordered || r.index == (uint64_t)got);
+            CHECK((uint64_t)atoi(r.out) == r.index && !seen[r.index]++);
+            got++;
+        }
+    }
+    CHECK(clowder_job_finish(job, &err) == CLOWDER_OK);
+    while ((status = clowder_job_next(job, &r, -1, &err)) == CLOWDER_OK) {
+        CHECK((uint64_t)atoi(r.out) == r.index && !seen[r.index]++);
+        got++;
+    }
+    CHECK(status == CLOWDER_END && got == N);
+    CHECK(clowder_job_next(job, &r, -1, &err) == CLOWDER_END);
+    CHECK(clowder_job_put(job, "x", 1, -1, &err) == CLOWDER_USAGE);
+    clowder_job_close(job);
+}
+
+static void futures(void)
+{
+    struct clowder_job *job = open_job(CLOWDER_COMMAND, shell, false, 0);
+    struct clowder_future *a, *b, *slow;
+    struct clowder_result r;
+    CHECK(clowder_submit(job, "echo one", 8, &a, &err) == CLOWDER_OK);
+    CHECK(clowder_submit(job, "echo two >&2; exit 3", 20, &b, &err) == CLOWDER_OK);
+    CHECK(clowder_future_wait(b, -1, &r, &err) == CLOWDER_OK);
+    CHECK(r.outcome == CLOWDER_TASK_FAILED && r.exit_status == 3 && r.err_len == 4 && memcmp(r.err, "two\n", 4) == 0);
+    CHECK(clowder_future_wait(a, -1, &r, &err) == CLOWDER_OK && clowder_future_is_done(a));
+    CHECK(r.outcome == CLOWDER_DONE && r.out_len == 4 && memcmp(r.out, "one\n", 4) == 0 && r.run_us > 0);
+    CHECK(strcmp(r.host, "local") == 0 && strncmp(r.daemon, "default-", 8) == 0 && r.input_len == 8);
+    CHECK(clowder_future_wait(a, 0, NULL, &err) == CLOWDER_OK); /* again and again */
+    clowder_future_free(a);
+    clowder_future_free(b);
+
+    /* Running, then taken back. */
+    CHECK(clowder_submit(job, "sleep 309.77123", 15, &slow, &err) == CLOWDER_OK);
+    CHECK(clowder_future_wait(slow, 50, &r, &err) == CLOWDER_AGAIN && !clowder_future_is_done(slow));
+    CHECK(clowder_future_cancel(slow, &err) == CLOWDER_OK);
+    CHECK(clowder_future_wait(slow, -1, &r, &err) == CLOWDER_OK && r.outcome == CLOWDER_TASK_CANCELLED);
+    clowder_future_free(slow);
+    /* Freed before it is done; the job still closes. */
+    CHECK(clowder_submit(job, "echo nobody wants it", 20, &a, &err) == CLOWDER_OK);
+    clowder_future_free(a);
+    clowder_job_close(job);
+
+    job = open_job(CLOWDER_COMMAND, shell, false, 200);
+    CHECK(clowder_submit(job, "sleep 310.77123", 15, &slow, &err) == CLOWDER_OK);
+    CHECK(clowder_future_wait(slow, -1, &r, &err) == CLOWDER_OK && r.outcome == CLOWDER_TASK_TIMEOUT);
+    CHECK(strstr(r.why, "0.2 s"));
+    clowder_future_free(slow);
+    clowder_job_close(job);
+}
+
+struct seen {
+    int count;
+    bool one[100];
+};
+
+static void on_done(void *arg, struct clowder_future *future)
+{
+    struct seen *seen = arg;
+    struct clowder_result r;
+    CHECK(clowder_future_wait(future, 0, &r, &err) == CLOWDER_OK);
+    CHECK(r.index < 100 && !seen->one[r.index]);
+    seen->one[r.index] = true;
+    seen->count++;
+    clowder_future_free(future);
+}
+
+/* Somebody else's event loop: poll on clowder_fd, callbacks in this thread. */
+static void event_loop(void)
+{
+    struct clowder_job *job = open_job(CLOWDER_LINES, cat, false, 0);
+    struct seen seen = {0};
+    for (int i = 0; i < 100; i++) {
+        struct clowder_future *future;
+        CHECK(clowder_submit(job, "x", 1, &future, &err) == CLOWDER_OK);
+        clowder_future_on_done(future, on_done, &seen);
+    }
+    while (seen.count < 100) {
+        struct pollfd p = {clowder_fd(c), POLLIN, 0};
+        CHECK(poll(&p, 1, 20000) == 1);
+        CHECK(clowder_process(c, &err) >= 0);
+    }
+    CHECK(clowder_process(c, &err) == 0);
+    clowder_job_close(job);
+}
+
+static void cancel_all(void)
+{
+    struct clowder_job *job = open_job(CLOWDER_COMMAND, shell, false, 0);
+    struct clowder_result r;
+    int status, cancelled = 0, n = 0;
+    for (int i = 0; i < 500; i++)
+        CHECK(clowder_job_put(job, "sleep 311.77123", 15, -1, &err) == CLOWDER_OK);
+    CHECK(clowder_job_next(job, &r, 100, &err) == CLOWDER_AGAIN);
+    CHECK(clowder_job_cancel(job, &err) == CLOWDER_OK && clowder_job_finish(job, &err) == CLOWDER_OK);
+    while ((status = clowder_job_next(job, &r, -1, &err)) == CLOWDER_OK) {
+        CHECK(r.index == (uint64_t)n++);
+        cancelled += r.outcome == CLOWDER_TASK_CANCELLED;
+    }
+    CHECK(status == CLOWDER_END && n == 500 && cancelled == 500);
+    clowder_job_close(job);
+}
+
+static void *waiter(void *arg)
+{
+    struct clowder_result r;
+    CHECK(clowder_future_wait(arg, -1, &r, &err) == CLOWDER_OK && r.outcome == CLOWDER_DONE);
+    return NULL;
+}
+
+static void many_threads(void)
+{
+    enum { N = 8 };
+    struct clowder_job *job = open_job(CLOWDER_COMMAND, shell, false, 0);
+    struct clowder_future *future[N];
+    pthread_t thread[N];
+    for (int i = 0; i < N; i++) {
+        CHECK(clowder_submit(job, "sleep 0.05", 10, &future[i], &err) == CLOWDER_OK);
+        CHECK(pthread_create(&thread[i], NULL, waiter, future[i]) == 0);
+    }
+    for (int i = 0; i < N; i++) {
+        pthread_join(thread[i], NULL);
+        clowder_future_free(future[i]);
+    }
+    clowder_job_close(job);
+}
+
+static bool two_updates(void *arg, const char *json)
+{
+    int *n = arg;
+    CHECK(strstr(json, "\"profiles\""));
+    return ++*n < 2;
+}
+
+int main(void)
+{
+    struct clowder_profile p;
+    int updates = 0;
+    CHECK(clowder_open(&c, NULL, &err) == CLOWDER_OK);
+    clowder_profile_init(&p);
+    p.daemons = 2;
+    errors();
+    CHECK(clowder_up(c, NULL, &p, &err) == CLOWDER_OK);
+    map_in_one_thread(false);
+    map_in_one_thread(true);
+    futures();
+    event_loop();
+    cancel_all();
+    many_threads();
+    CHECK(clowder_watch(c, two_updates, &updates, &err) == CLOWDER_OK && updates == 2);
+    CHECK(clowder_down(c, NULL, false, &err) == CLOWDER_OK);
+    clowder_job_close(NULL);
+    clowder_close(c);
+    CHECK(clowder_open(&c, NULL, &err) == CLOWDER_OK);
+    CHECK(clowder_engine_stop(c, false, &err) == CLOWDER_OK);
+    clowder_close(c);
+    puts("libclowder keeps its promises");
+    return 0;
+}

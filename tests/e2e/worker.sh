@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Maps by workers: order, speed enough to be useful, memory, and every way in which a worker can go wrong.
+. "$(dirname "$0")/lib.sh"
+million=${MILLION:-1000000}
+
+clowder up -n 2 >/dev/null
+expect 0 sh -c "yes | head -$million | clowder map -n 2 -w -- cat | md5sum"
+[ "$(cat out)" = "$(yes | head -"$million" | md5sum)" ] || fail "lines lost or changed"
+expect 0 sh -c "seq $million | clowder map -w -- cat | md5sum"
+[ "$(cat out)" = "$(seq "$million" | md5sum)" ] || fail "lines out of order"
+expect 0 sh -c 'seq 20000 | clowder map -u -w -- cat | sort -n | md5sum'
+[ "$(cat out)" = "$(seq 20000 | md5sum)" ] || fail "unordered: lines lost"
+
+# A reader that is slow stops the map, and does not fill the engine.
+expect 0 sh -c "yes aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa | head -$million | clowder map -w -- cat |
+  (dd bs=1 count=1 status=none; while ! test -e go; do sleep 0.05; done; cat) | wc -c & 
+  while test \$(clowder status default --json | jq .profiles[0].tasks.awaiting) -gt 0 -a \$(clowder status default --json | jq .profiles[0].tasks.executing) -gt 0; do :; done
+  clowder engine status --json >memory; touch go; wait"
+[ "$(jq '.rss_peak_bytes < 256 * 1048576' memory)" = true ] || fail "engine memory: $(cat memory)"
+[ "$(cat out)" -eq $((million * 45)) ] || fail "slow reader got $(cat out) bytes"
+
+# Lines of every kind.
+{ echo; echo 'a b'; head -c 1000000 /dev/zero | tr '\0' y; echo; printf 'ünï\n"q"\n'; head -c 500 /dev/urandom | tr -d '\n'; echo; } >lines
+expect 0 sh -c 'clowder map -w -- cat <lines'
+same out lines
+expect 0 sh -c 'clowder map -w -- cat </dev/null'
+prints ''
+printf 'a\nb\0' >nul
+expect 2 sh -c 'clowder map -0 -w -- cat <nul'
+says 'newline, which a line worker would take for two'
+
+# Framed: binary data, and errors with a message.
+expect 0 sh -c 'printf "a\nb\0\0x\0" | clowder map -0 -W -- "$CLOWDER_TEST_WORKER" | od -An -c | tr -d " \n"'
+prints 'a\nbx'
+expect 1 clowder map -W -- "$CLOWDER_TEST_WORKER" ::: good fail3 good
+says 'task 2 \(fail3\): exit 3: told to fail'
+expect 0 sh -c "seq 100000 | clowder map -W --json -- \"$CLOWDER_TEST_WORKER\" | jq -r .stdout | md5sum"
+[ "$(cat out)" = "$(seq 100000 | md5sum)" ] || fail "framed answers lost or out of order"
+expect 0 sh -c 'seq 1000 | clowder map -w -- "$CLOWDER_TEST_WORKER" lines | md5sum'
+[ "$(cat out)" = "$(seq 1000 | md5sum)" ] || fail "lines of clowder_worker.h"
+
+# It cannot start.
+expect 1 sh -c 'seq 3 | clowder map -w -- nosuchworker'
+says 'task 1 \(1\): exit 127'
+says '3 of 3 tasks failed'
+
+# It dies: only the task that kills it fails, its neighbours are answered by a new one.
+expect 1 sh -c 'seq 1000 | clowder map -w -- sh -c "while read -r x; do test \$x != 500 || kill -9 \$\$; echo \$x; done"'
+says 'task 500 \(500\): killed by signal 9'
+says '1 of 1000 tasks failed'
+seq 1000 | grep -vx 500 >want
+same out want
+expect 1 sh -c 'seq 20 | clowder map -w -- sh -c "while read -r x; do echo trouble at \$x >&2; test \$x != 7 || exit 5; echo \$x; done"'
+says 'task 7 \(7\): exit 5: the worker ended with status 5 before it answered'
+says 'stderr: .*trouble at 7'
+# One that ends after each answer is started again.
+expect 0 sh -c 'seq 20 | clowder map -w -- head -1'
+prints "$(seq 20)"
+
+# It answers too much: said once, exit 1, nobody else is hurt.
+expect 1 sh -c 'seq 3 | clowder map -w -- sh -c "while read -r x; do echo \$x; echo \$x; done"'
+says 'answered more lines than it was given'
+# It answers too little, or never: only a time limit can tell.
+expect 1 sh -c 'seq 3 | clowder map -w --timeout 300ms -- sh -c "while read -r x; do test \$x = 2 || echo \$x; done"'
+says 'timed out: no answer after 0.3 s'
+expect 1 sh -c 'seq 2 | clowder map -w --timeout 300ms -- sleep 302.77123'
+says '2 of 2 tasks failed'
+wait_until none_running 'sleep 302.77123'
+# An answer without end is cut off.
+expect 1 sh -c 'echo a | clowder map -w --max-output 10000 -- sh -c "read x; yes | tr -d \"\\n\""'
+says 'longer than the limit'
+# Two jobs with different workers at once do not mix.
+(seq 2000 | clowder map -w -- sed -u s/^/a/ >a.out) &
+(seq 2000 | clowder map -w -- sed -u s/^/b/ >b.out)
+wait
+seq 2000 | sed s/^/a/ | cmp - a.out || fail "first of two jobs"
+seq 2000 | sed s/^/b/ | cmp - b.out || fail "second of two jobs"
+
+# All is well afterwards, and nothing is left.
+[ "$(status_of default .daemons.connected)" = 2 ] || fail "a daemon went away"
+expect 0 clowder map -w -- cat ::: still here
