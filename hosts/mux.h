@@ -2,10 +2,11 @@
  * Used where a host's sshd forbids forwarding: home on one end, `clowder-daemon --mux` on the other. Pure:
  * bytes in, frames out.
  *
- * Each side begins with MUX_GREETING, so that whatever login files print before it is passed over. Then
- * frames: u8 type, u32 stream (big-endian), u32 length (big-endian, at most MUX_PAYLOAD), bytes A stream is
- * opened by the host (streams are numbered from 1, never twice), has MUX_WINDOW bytes of credit each way to
- * begin with, and is over once both sides have sent CLOSE. Stream 0 carries CONTROL: the lines of
+ * Each side begins with MUX_GREETING, so that whatever login files print before it is passed over. Frames:
+ *     u8 type, u32 stream (big-endian), u32 length (big-endian, at most MUX_PAYLOAD), bytes
+ *
+ * A stream is opened by the host (streams are numbered from 1, never twice), has MUX_WINDOW bytes of credit
+ * each way to begin with, and is over once both sides have sent CLOSE. Stream 0 carries CONTROL: the lines of
  * hosts/spawn.h. */
 #ifndef HOSTS_MUX_H
 #define HOSTS_MUX_H

@@ -3,13 +3,16 @@
  * over stdin and stdout, or by `clowder-daemon --mux` over CONTROL frames. No SSH, one thread.
  *
  * Home says:
- *     LENGTH\n BYTES          start the program; BYTES are its whole stdin (its configuration, with its
- * token) LENGTH sh\n BYTES       start /bin/sh with BYTES as its script instead kill PID SIGNAL\n       send
- * a signal to the process group of a process started here The supervisor says, each a line, after
- * "clowder-spawn 1": pid PID | fail TEXT     one for each start, in order err PID TEXT            a line of
- * its stderr or stdout, escaped exit PID STATUS | killed PID SIGNAL A process that was started is in a
- * session of its own and lives on when the supervisor's link to home is cut; the supervisor then stays,
- * saying nothing, until the last of them has ended. */
+ *     LENGTH\n BYTES        start the program; BYTES are its whole stdin (its configuration, with its token)
+ *     LENGTH sh\n BYTES     start /bin/sh with BYTES as its script instead
+ *     kill PID SIGNAL\n     send a signal to the process group of a process started here
+ * The supervisor says, each a line, after "clowder-spawn 1":
+ *     pid PID | fail TEXT                one for each start, in order
+ *     err PID TEXT                       a line of its stderr or stdout, escaped
+ *     exit PID STATUS | killed PID SIGNAL
+ *
+ * A process that was started is in a session of its own and lives on when the supervisor's link to home is
+ * cut; the supervisor then stays, saying nothing, until the last of them has ended. */
 #ifndef HOSTS_SPAWN_H
 #define HOSTS_SPAWN_H
 

@@ -1,0 +1,89 @@
+/* Units, names, escapes, near misses. */
+#include "base/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+static void test_parse(void **state)
+{
+    (void)state;
+    uint64_t v;
+    int64_t i;
+    assert_true(!text_parse_duration("250ms", &v, NULL) && v == 250);
+    assert_true(!text_parse_duration("1.5h", &v, NULL) && v == 5400000);
+    assert_true(!text_parse_duration("10", &v, NULL) && v == 10000);
+    const char *bad[] = {"", "-1s", "1x", "1s ", " 1s", "nan", "inf", "1e9s", "0x10", "99999d", "s", NULL};
+    for (const char **b = bad; *b; b++)
+        assert_int_equal(text_parse_duration(*b, &v, NULL), CLW_USAGE);
+    assert_true(!text_parse_size("1.5G", &v, NULL) && v == 1610612736);
+    assert_true(!text_parse_size("64KiB", &v, NULL) && v == 65536);
+    assert_int_equal(text_parse_size("64 K", &v, NULL), CLW_USAGE);
+    assert_true(!text_parse_int("-5", -9, 9, &i, NULL) && i == -5);
+    assert_int_equal(text_parse_int("10", -9, 9, &i, NULL), CLW_USAGE);
+    assert_int_equal(text_parse_int("5x", -9, 9, &i, NULL), CLW_USAGE);
+    assert_int_equal(text_parse_int("99999999999999999999", -9, 9, &i, NULL), CLW_USAGE);
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    assert_true(text_is_name("gpu-1.lab_A"));
+    const char *bad[] = {"", "-x", ".x", "a b", "a/b", "a\n", "ü", "..", NULL};
+    for (const char **b = bad; *b; b++)
+        assert_false(text_is_name(*b));
+    char longest[65];
+    memset(longest, 'a', sizeof longest);
+    longest[63] = '\0';
+    assert_true(text_is_name(longest));
+    longest[63] = 'a';
+    longest[64] = '\0';
+    assert_false(text_is_name(longest));
+}
+
+static void escaped(const char *data, size_t len, const char *want)
+{
+    char out[64];
+    assert_int_equal(text_escape(out, sizeof out, data, len), strlen(want));
+    assert_string_equal(out, want);
+}
+
+static void test_escape(void **state)
+{
+    (void)state;
+    char small[5];
+    escaped("plain", 5, "plain");
+    escaped("a\nb\t\r", 5, "a\\nb\\t\\r");
+    escaped("\033[31m", 5, "\\x1b[31m");
+    escaped("\303\274\377", 3, "\303\274\\xff");
+    escaped("\302\233", 2, "\\xc2\\x9b"); /* CSI in eight bits */
+    escaped("\300\257\355\240\200", 5, "\\xc0\\xaf\\xed\\xa0\\x80"); /* overlong, surrogate */
+    escaped("\0", 1, "\\x00");
+    assert_int_equal(text_escape(small, sizeof small, "ab\001c", 4), 2); /* no half of an escape */
+    assert_string_equal(small, "ab");
+}
+
+static void test_print(void **state)
+{
+    (void)state;
+    char out[32];
+    assert_string_equal(text_count(out, sizeof out, 1234567), "1,234,567");
+    assert_string_equal(text_count(out, sizeof out, 0), "0");
+    assert_string_equal(text_bytes(out, sizeof out, 1536), "1.5K");
+    assert_string_equal(text_span(out, sizeof out, 185000), "3m05s");
+    assert_string_equal(text_rate(out, sizeof out, 3070000), "3.07M");
+    const char *list[] = {"unordered", "status", "map", NULL};
+    assert_string_equal(text_nearest("unorderd", list), "unordered");
+    assert_null(text_nearest("xyzzy", list));
+    assert_true(text_same_secret("abc", "abc", 3) && !text_same_secret("abc", "abd", 3));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parse), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_escape), cmocka_unit_test(test_print)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
