@@ -7,7 +7,6 @@
 #include "base/mono.h"
 
 #include <nng/nng.h>
-#include <nng/supplemental/util/platform.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +35,7 @@ struct link {
     nng_aio *recv_aio, *send_aio, *try_aio;
     uint32_t max_body;
     uint64_t heard_ms;
+    bool try_first; /* not over TLS: a record that was begun must be finished with the same bytes */
     bool receiving, sending, paused, closing, closed, close_when_sent;
     struct clw_error why;
 
@@ -75,6 +75,8 @@ struct link *link_new(nng_stream *stream, const struct link_owner *owner, void *
     nng_aio_set_timeout(l->recv_aio, NNG_DURATION_INFINITE);
     nng_aio_set_timeout(l->send_aio, NNG_DURATION_INFINITE);
     set_nodelay(stream);
+    bool verified;
+    l->try_first = nng_stream_get_bool(stream, NNG_OPT_TLS_VERIFIED, &verified) != 0;
     return l;
 }
 
@@ -215,16 +217,22 @@ static unsigned front(const struct link *l, nng_iov iov[IOV_MAX_NNG])
     return n;
 }
 
+/* 0: the kernel took some of it. ECANCELED: nothing, it is full. */
+static int try_send(struct link *l, unsigned n, nng_iov *iov)
+{
+    nng_aio_set_iov(l->try_aio, n, iov);
+    nng_stream_send(l->stream, l->try_aio);
+    nng_aio_cancel(l->try_aio);
+    nng_aio_wait(l->try_aio);
+    return nng_aio_result(l->try_aio);
+}
+
 void link_flush(struct link *l)
 {
     while (!l->sending && !l->closing && l->queue_count) {
         nng_iov iov[IOV_MAX_NNG];
         unsigned n = front(l, iov);
-        nng_aio_set_iov(l->try_aio, n, iov);
-        nng_stream_send(l->stream, l->try_aio);
-        nng_aio_cancel(l->try_aio);
-        nng_aio_wait(l->try_aio);
-        int rv = nng_aio_result(l->try_aio);
+        int rv = l->try_first ? try_send(l, n, iov) : NNG_ECANCELED;
         if (rv == 0) {
             advance(l, nng_aio_count(l->try_aio));
             continue;

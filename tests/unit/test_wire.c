@@ -94,7 +94,7 @@ static void test_report(void **state)
     assert_int_equal(back.exit_status, -1);
     assert_int_equal(back.signal, 9);
     assert_int_equal(back.out_total, 1 << 20);
-    assert_memory_equal(back.err, "ser", 3);
+    assert_memory_equal(back.err, "erw", 3);
     assert_memory_equal(back.files, "f", 1);
     for (f.len = 0; f.len < sizeof body; f.len++)
         assert_int_equal(wire_get_report(&f, &back, NULL), CLW_PROTOCOL);
