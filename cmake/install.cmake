@@ -6,6 +6,8 @@ install(TARGETS clowder_shared clowder_static
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES engine/client/clowder.h engine/client/clowder_worker.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
+# Relative, so that the tree may be installed anywhere.
+file(RELATIVE_PATH clowder_pc_up /p/${CMAKE_INSTALL_LIBDIR}/pkgconfig /p)
 configure_file(cmake/clowder.pc.in clowder.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/clowder.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
