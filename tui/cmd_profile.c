@@ -54,7 +54,7 @@ static void print_up(struct clowder *c, const char *name, bool json)
 
 int cmd_up(const struct opts *o, bool json)
 {
-    struct clowder_profile p;
+    struct clowder_profile p = {0};
     struct clowder_error err;
     const char *word;
     int status = one_word(o, &word);
@@ -69,8 +69,8 @@ int cmd_up(const struct opts *o, bool json)
         else
             print_up(c, name, json);
         clowder_close(c);
-        free((void *)(uintptr_t)p.env);
     }
+    free((void *)(uintptr_t)p.env);
     return status;
 }
 

@@ -304,8 +304,10 @@ static struct answer *next_answer(struct clowder_job *j)
         if (j->cursor_pos == k->slices.n)
             continue;
         a = k->answers[j->cursor_pos];
-        if (a)
+        if (a) {
+            k->answers[j->cursor_pos] = NULL;
             j->cursor_pos += a->n;
+        }
         return a;
     }
     return NULL;
@@ -379,11 +381,9 @@ static void free_answers(struct clowder_job *j)
     for (size_t i = 0; i < j->ring_count; i++) {
         struct chunk *k = job_chunk(j, i);
         for (uint32_t pos = 0; k->answers && pos < k->slices.n; pos++) {
-            struct answer *a = k->answers[pos];
-            bool handed_out = k == j->cursor_chunk ? pos < j->cursor_pos : j->cursor_chunk && k->first < j->cursor_chunk->first;
-            if (a && !handed_out) {
-                blk_rele(a->block);
-                free(a);
+            if (k->answers[pos]) { /* not handed out */
+                blk_rele(k->answers[pos]->block);
+                free(k->answers[pos]);
             }
         }
         for (uint32_t pos = 0; k->futures && pos < k->slices.n; pos++) {

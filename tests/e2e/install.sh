@@ -55,7 +55,9 @@ prints installed
 
 if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null && command -v file >/dev/null; then
   (cd "$CLOWDER_BUILD" && cpack -B "$work/packages" >/dev/null)
-  dpkg-deb -c "$work"/packages/*.deb | grep -q ./usr/bin/clowder-daemon || fail "the DEB lacks the daemon"
+  dpkg-deb -c "$work"/packages/*.deb >deb.list
+  grep -q ./usr/bin/clowder-daemon deb.list || fail "the DEB lacks the daemon"
   dpkg-deb -f "$work"/packages/*.deb Depends | grep -q libnng || fail "the DEB states no dependencies"
-  tar tzf "$work"/packages/*.tar.gz | grep -q bin/clowder || fail "the TGZ lacks the program"
+  tar tzf "$work"/packages/*.tar.gz >tgz.list
+  grep -q bin/clowder tgz.list || fail "the TGZ lacks the program"
 fi
