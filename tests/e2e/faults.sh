@@ -18,15 +18,16 @@ wait "$map" || fail "exit status $? after a daemon was killed"
 same got want
 head -600 in >in2
 head -600 want >want2
-before=$(status_of default .tasks.completed)
-clowder map -- sh -c 'echo y{}' <in2 >got &
-map=$!
-wait_until has_done default $((before + 60))
-kill -9 "$(daemon_pids default | tail -1)"
-wait "$map" || fail "exit status $? after a daemon was killed"
-same got want2
 two_up() { [ "$(status_of default .daemons.connected)" = 2 ]; }
 wait_until two_up # replaced
+before=$(status_of default .tasks.completed)
+clowder map -- sh -c 'sleep 0.02; echo y{}' <in2 >got &
+map=$!
+wait_until has_done default $((before + 60))
+kill -9 "$(status_of default '[.daemon_list[] | select(.state == "executing")][0].pid')"
+wait "$map" || fail "exit status $? after a daemon was killed"
+same got want2
+wait_until two_up
 [ "$(status_of default .tasks.retried)" -gt 0 ] || fail "nothing was retried: the kill came too late to test anything"
 
 # A task that kills its daemon fails alone, after retries+1 daemons; the others are done.
