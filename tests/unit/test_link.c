@@ -63,12 +63,12 @@ static void closed_cb(struct link *l, const struct clw_error *why)
 
 static const struct link_owner owner = {&lock, frame_cb, batch_cb, closed_cb};
 
-/* Waits, locked, until the condition holds; gives up after 30 s. */
+/* Waits, locked, until the condition holds; gives up after 120 s. */
 #define WAIT(condition)                                                                                      \
     do {                                                                                                     \
         struct timespec until;                                                                               \
         clock_gettime(CLOCK_REALTIME, &until);                                                               \
-        until.tv_sec += 30;                                                                                  \
+        until.tv_sec += 120;                                                                                  \
         while (!(condition))                                                                                 \
             assert_int_equal(pthread_cond_timedwait(&changed, &lock, &until), 0);                            \
     } while (0)
