@@ -1,0 +1,428 @@
+/* The engine's main thread: single instance, signals, timers, children. Everything else happens in nng's threads, under the
+ * engine's lock. */
+#include "engine/core.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+#include "base/paths.h"
+#include "engine/engine.h"
+#include "hosts/local.h"
+#include "store/store.h"
+
+#include <nng/nng.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PUBLISH_MS = 1000, PUBLISH_SOON_MS = 100 };
+
+void core_wake(struct engine *e)
+{
+    uint64_t one = 1;
+    if (write(e->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
+        abort();
+}
+
+void core_changed(struct engine *e)
+{
+    if (!e->changed && (e->waiters || control_has_listeners(e)))
+        core_wake(e);
+    e->changed = true;
+}
+
+static bool has_client_jobs(const struct engine *e)
+{
+    for (const struct peer *p = e->peers; p; p = p->after)
+        if (p->role == PEER_CLIENT && p->jobs)
+            return true;
+    return false;
+}
+
+void core_stop(struct engine *e, bool now)
+{
+    if (e->stopping)
+        now = true;
+    log_info("engine", "stopping now=%d", now);
+    e->stopping = true;
+    e->stop_now = now;
+    if (now)
+        for (struct pool *p = e->pools; p; p = p->next)
+            pool_down(e, p, true);
+    core_wake(e);
+}
+
+/* True when there is nothing left to wait for. */
+static bool is_stopped(struct engine *e)
+{
+    if (!e->stopping)
+        return false;
+    if (!e->stop_now && has_client_jobs(e))
+        return false;
+    bool gone = true;
+    for (struct pool *p = e->pools; p; p = p->next) {
+        if (!p->going)
+            pool_down(e, p, false);
+        gone &= p->member_count == 0;
+    }
+    return gone;
+}
+
+/* ---- children ---- */
+
+static void reap(struct engine *e)
+{
+    for (;;) {
+        siginfo_t info = {0};
+        int status;
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid == 0)
+            return;
+        local_end_session(info.si_pid); /* while its number cannot be anybody else's */
+        if (waitpid(info.si_pid, &status, 0) == info.si_pid) {
+            pthread_mutex_lock(&e->lock);
+            member_exited(e, info.si_pid, status);
+            pthread_mutex_unlock(&e->lock);
+        }
+    }
+}
+
+static void take_signals(struct engine *e, int fd)
+{
+    struct signalfd_siginfo info;
+    while (read(fd, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGCHLD)
+            continue;
+        pthread_mutex_lock(&e->lock);
+        log_info("engine", "signal number=%u", info.ssi_signo);
+        core_stop(e, false);
+        pthread_mutex_unlock(&e->lock);
+    }
+    reap(e);
+}
+
+/* ---- one round ---- */
+
+static void drop_finished_pools(struct engine *e)
+{
+    for (struct pool *p = e->pools, *next; p; p = next) {
+        struct disp_stats s;
+        next = p->next;
+        disp_stats(p->disp, &s);
+        if (p->ephemeral && p->going && !p->member_count && !s.jobs)
+            pool_free(e, p);
+    }
+}
+
+static bool is_idle(const struct engine *e)
+{
+    for (const struct pool *p = e->pools; p; p = p->next)
+        if (p->want || p->member_count)
+            return false;
+    return e->peer_count == 0 && !e->waiters && !control_has_listeners(e);
+}
+
+static void stop_when_idle(struct engine *e, uint64_t now_ms)
+{
+    if (!is_idle(e) || !e->idle_ms) {
+        e->idle_since_ms = now_ms;
+    } else if (now_ms - e->idle_since_ms >= e->idle_ms && !e->stopping) {
+        log_info("engine", "idle for=%llus", (unsigned long long)(e->idle_ms / 1000));
+        core_stop(e, false);
+    }
+}
+
+static void publish(struct engine *e, uint64_t now_ms, uint64_t *next_ms)
+{
+    if (!control_has_listeners(e)) {
+        *next_ms = 0;
+        return;
+    }
+    if (now_ms >= *next_ms || (e->changed && now_ms + PUBLISH_MS - PUBLISH_SOON_MS >= *next_ms)) {
+        control_publish(e, "status", status_json(e, NULL));
+        *next_ms = now_ms + PUBLISH_MS;
+    }
+}
+
+static bool any_stranger(const struct engine *e)
+{
+    for (const struct peer *p = e->peers; p; p = p->after)
+        if (p->role == PEER_NEW)
+            return true;
+    return false;
+}
+
+/* When to wake without being woken: ms from now, or -1. */
+static int next_timeout(const struct engine *e, uint64_t now_ms, uint64_t publish_ms)
+{
+    uint64_t next = control_next_ms(e);
+    for (const struct pool *p = e->pools; p; p = p->next) {
+        uint64_t at = pool_next_ms(p, now_ms);
+        next = at < next ? at : next;
+    }
+    if (publish_ms) {
+        uint64_t at = e->changed ? publish_ms - PUBLISH_MS + PUBLISH_SOON_MS : publish_ms;
+        next = at < next ? at : next;
+    }
+    if (any_stranger(e) && now_ms + CORE_HELLO_MS / 4 < next)
+        next = now_ms + CORE_HELLO_MS / 4;
+    if (is_idle(e) && e->idle_ms && e->idle_since_ms + e->idle_ms < next)
+        next = e->idle_since_ms + e->idle_ms;
+    if (next == UINT64_MAX)
+        return -1;
+    return next <= now_ms ? 0 : next - now_ms > 3600000 ? 3600000 : (int)(next - now_ms);
+}
+
+/* Timers and chores under the lock; true when it is time to end. */
+static bool round_of_work(struct engine *e, uint64_t *publish_ms, int *timeout_ms)
+{
+    pthread_mutex_lock(&e->lock);
+    uint64_t now_ms = mono_ms();
+    for (struct pool *p = e->pools; p; p = p->next)
+        pool_tick(e, p, now_ms);
+    accept_tick(e, now_ms);
+    control_tick(e, now_ms);
+    drop_finished_pools(e);
+    stop_when_idle(e, now_ms);
+    bool over = is_stopped(e);
+    publish(e, now_ms, publish_ms);
+    core_flush(e);
+    e->changed = false;
+    *timeout_ms = next_timeout(e, now_ms, *publish_ms);
+    pthread_mutex_unlock(&e->lock);
+    accept_reap(e);
+    return over;
+}
+
+static void loop(struct engine *e, int signal_fd)
+{
+    uint64_t publish_ms = 0, ignored;
+    int timeout_ms = 0;
+    while (!round_of_work(e, &publish_ms, &timeout_ms)) {
+        struct pollfd fds[] = {{signal_fd, POLLIN, 0}, {e->wake_fd, POLLIN, 0}};
+        poll(fds, 2, timeout_ms);
+        if (fds[1].revents && read(e->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
+            abort();
+        if (fds[0].revents)
+            take_signals(e, signal_fd);
+    }
+}
+
+/* ---- start and end ---- */
+
+/* One engine a user: who holds the lock owns the sockets. BUSY when another does. */
+static enum clw_err take_lock(struct engine *e, struct clw_error *err)
+{
+    char *path, text[32];
+    enum clw_err code = paths_runtime(ENGINE_LOCK_FILE, &path, err);
+    if (code)
+        return code;
+    e->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (e->lock_fd < 0)
+        code = clw_fail(err, CLW_IO, NULL, "cannot open %s: %s", path, strerror(errno));
+    else if (flock(e->lock_fd, LOCK_EX | LOCK_NB))
+        code = clw_fail(err, CLW_BUSY, NULL, "an engine runs already");
+    if (!code && ftruncate(e->lock_fd, 0) == 0) {
+        int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+        if (write(e->lock_fd, text, (size_t)n) != n)
+            code = clw_fail(err, CLW_IO, NULL, "cannot write %s: %s", path, strerror(errno));
+    }
+    free(path);
+    return code;
+}
+
+static int block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* before nng starts its threads */
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static enum clw_err open_logs(struct engine *e, bool foreground, struct clw_error *err)
+{
+    char *log = NULL, *daemons = NULL;
+    enum clw_err code = paths_state(ENGINE_LOG_FILE, &log, err);
+    if (!code)
+        code = paths_state("daemons.log", &daemons, err);
+    if (!code && !foreground && log_open(log))
+        code = clw_fail(err, CLW_IO, NULL, "cannot write the log %s: %s", log, strerror(errno));
+    if (!code && (e->daemon_log_fd = open(daemons, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) < 0)
+        code = clw_fail(err, CLW_IO, NULL, "cannot write the log %s: %s", daemons, strerror(errno));
+    free(log);
+    free(daemons);
+    return code;
+}
+
+static enum clw_err start(struct engine *e, struct clw_error *err)
+{
+    char *path;
+    struct sockaddr_un address;
+    enum clw_err code = paths_runtime(ENGINE_DATA_SOCKET, &path, err);
+    if (code)
+        return code;
+    if (strlen(path) >= sizeof address.sun_path)
+        code = clw_fail(err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "the path of a socket is too long: %s", path);
+    unlink(path);
+    e->data_url = mem_printf("ipc://%s", path);
+    free(path);
+    e->daemon_program = paths_program("clowder-daemon");
+    if (!code && !e->daemon_program)
+        code = clw_fail(err, CLW_UNREACHABLE, "reinstall Clowder, or set CLOWDER_LIBEXEC", "clowder-daemon is not installed");
+    if (!code)
+        code = accept_start(e, err);
+    if (!code)
+        code = control_start(e, err);
+    if (!code) {
+        pthread_mutex_lock(&e->lock);
+        restore_load(e);
+        pthread_mutex_unlock(&e->lock);
+    }
+    return code;
+}
+
+static void close_peers(struct engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    for (struct peer *p = e->peers; p; p = p->after) {
+        if (p->role == PEER_CLIENT) /* so that it does not start another engine */
+            link_send(p->link, &(struct frame){.type = WIRE_QUIT}, NULL);
+        link_flush(p->link);
+        link_close(p->link);
+    }
+    while (e->peers) { /* their callbacks take them off the list */
+        pthread_mutex_unlock(&e->lock);
+        struct pollfd fd = {e->wake_fd, POLLIN, 0};
+        uint64_t ignored;
+        poll(&fd, 1, 1000);
+        if (read(e->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
+            abort();
+        pthread_mutex_lock(&e->lock);
+    }
+    pthread_mutex_unlock(&e->lock);
+    accept_reap(e);
+}
+
+static void finish(struct engine *e)
+{
+    accept_stop(e);
+    control_stop(e);
+    store_close(e->store);
+    e->store = NULL;
+    close(e->lock_fd); /* the sockets are gone: from here on another engine may start … */
+    close_peers(e);    /* … and those who wait for our end see it */
+    while (e->pools)
+        pool_free(e, e->pools);
+    log_info("engine", "stopped");
+    free(e->data_url);
+    free(e->daemon_program);
+    close(e->daemon_log_fd);
+    close(e->wake_fd);
+    log_close();
+    nng_fini();
+}
+
+/* Runs in the process that stays. Tells ready_fd (or nobody: -1) how the start went: one byte and a text. */
+static int run(const struct engine_options *o, int ready_fd)
+{
+    struct engine *e = mem_zalloc(sizeof *e);
+    struct clw_error err;
+    int signal_fd = block_signals();
+    pthread_mutex_init(&e->lock, NULL);
+    e->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    e->started_ms = e->idle_since_ms = mono_ms();
+    e->idle_ms = o->idle_ms;
+    umask(077);
+    raise_descriptor_limit();
+    prctl(PR_SET_DUMPABLE, 0); /* tokens stay out of core files and debuggers */
+    enum clw_err code = take_lock(e, &err);
+    if (!code)
+        code = open_logs(e, o->foreground, &err);
+    if (!code)
+        code = start(e, &err);
+    if (ready_fd >= 0) {
+        char byte = (char)code;
+        if (write(ready_fd, &byte, 1) != 1 || (code && write(ready_fd, err.message, strlen(err.message)) < 0))
+            code = CLW_IO;
+        close(ready_fd);
+    } else if (code) {
+        fprintf(stderr, "clowder: %s%s%s\n", err.message, err.hint[0] ? "; " : "", err.hint);
+    }
+    if (code) {
+        log_error("engine", "start failed why=\"%s\"", err.message);
+        _exit(clw_err_exit_status(code));
+    }
+    log_info("engine", "started version=%s pid=%d url=%s", CLW_VERSION, (int)getpid(), e->data_url);
+    loop(e, signal_fd);
+    finish(e);
+    close(signal_fd);
+    pthread_mutex_destroy(&e->lock);
+    free(e);
+    return 0;
+}
+
+static void detach(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    setsid();
+    if (chdir("/") || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
+        _exit(1);
+}
+
+int engine_main(const struct engine_options *o)
+{
+    int ready[2];
+    char reply[400];
+    if (o->foreground)
+        return run(o, -1);
+    if (pipe2(ready, O_CLOEXEC))
+        return 1;
+    pid_t pid = fork();
+    if (pid < 0) {
+        fprintf(stderr, "clowder: cannot start the engine: %s\n", strerror(errno));
+        return 3;
+    }
+    if (pid == 0) {
+        close(ready[0]);
+        detach();
+        if (fork() != 0)
+            _exit(0); /* the engine is nobody's child */
+        exit(run(o, ready[1]));
+    }
+    close(ready[1]);
+    ssize_t n = 0, got;
+    while ((got = read(ready[0], reply + n, sizeof reply - 1 - (size_t)n)) > 0)
+        n += got;
+    close(ready[0]);
+    waitpid(pid, NULL, 0);
+    if (n > 0 && (reply[0] == CLW_OK || reply[0] == CLW_BUSY))
+        return 0;
+    reply[n > 0 ? n : 0] = '\0';
+    fprintf(stderr, "clowder: the engine did not start%s%s\n", n > 1 ? ": " : "", n > 1 ? reply + 1 : "");
+    return 3;
+}
