@@ -260,7 +260,9 @@ static json_t *stop(struct engine *e, const json_t *request)
         p->want = want;
     }
     core_stop(e, now);
-    return ok();
+    json_t *reply = ok();
+    json_object_set_new(reply, "pid", json_integer(getpid())); /* for those who wait for its end */
+    return reply;
 }
 
 static json_t *status(struct engine *e, const json_t *request)

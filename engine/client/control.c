@@ -10,8 +10,11 @@
 #include <nng/protocol/reqrep0/req.h>
 #include <nng/supplemental/util/platform.h>
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
 
 enum { DIAL_TRIES = 200, DIAL_PAUSE_MS = 10 };
 
@@ -265,12 +268,25 @@ int clowder_status(struct clowder *c, const char *name, char **json, struct clow
     return CLOWDER_OK;
 }
 
-/* The link closes when the engine has gone: that is what we wait for. */
+/* Waits until the process has ended; after its link closed that is a matter of milliseconds. */
+static enum clw_err await_end(int process, pid_t pid, struct clw_error *err)
+{
+    struct pollfd fd = {process, POLLIN, 0};
+    if (process < 0)
+        return CLW_OK; /* it was gone before we could look */
+    int ready = poll(&fd, 1, CLIENT_CONTROL_MS);
+    close(process);
+    return ready == 1 ? CLW_OK : clw_fail(err, CLW_TIMED_OUT, "see 'clowder log'", "the engine closed its links, but process %d does not end", (int)pid);
+}
+
+/* The link closes once the daemons are gone; the process ends right after it. */
 int clowder_engine_stop(struct clowder *c, bool now, struct clowder_error *out)
 {
     struct clw_error err = {0};
     json_t *request, *reply = NULL;
     bool no_start = c->no_start;
+    int process = -1;
+    pid_t pid = 0;
     c->no_start = true;
     enum clw_err code = client_connect(c, &err);
     if (code == CLW_UNREACHABLE) {
@@ -286,11 +302,14 @@ int clowder_engine_stop(struct clowder *c, bool now, struct clowder_error *out)
     if (code == CLW_UNREACHABLE)
         code = CLW_OK; /* it was gone before its answer came through */
     if (!code) {
+        pid = (pid_t)json_integer_value(json_object_get(reply, "pid"));
+        process = pid > 0 ? pidfd_open(pid, 0) : -1;
         json_decref(reply);
         pthread_mutex_lock(&c->lock);
         while (!c->lost)
             pthread_cond_wait(&c->changed, &c->lock);
         pthread_mutex_unlock(&c->lock);
+        code = await_end(process, pid, &err);
     }
     c->no_start = no_start;
     return code ? client_fail(out, &err) : CLOWDER_OK;
