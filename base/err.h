@@ -7,26 +7,26 @@
 #include <stddef.h>
 
 /* X(name, exit status, text) */
-#define CLW_ERR_TABLE(X)                                                                                     \
-    X(OK, 0, "ok")                                                                                           \
-    X(FAILED, 1, "some task failed")                                                                         \
-    X(USAGE, 2, "usage error")                                                                               \
-    X(UNREACHABLE, 3, "cannot reach")                                                                        \
-    X(NOT_FOUND, 4, "no such thing")                                                                         \
-    X(REFUSED, 5, "refused")                                                                                 \
-    X(TIMED_OUT, 6, "timed out")                                                                             \
-    X(INTERRUPTED, 130, "interrupted")                                                                       \
-    X(NO_MEMORY, 1, "out of memory")                                                                         \
-    X(IO, 1, "input/output error")                                                                           \
-    X(PROTOCOL, 3, "protocol broken by the peer")                                                            \
-    X(TOO_LARGE, 2, "too large")                                                                             \
-    X(EXISTS, 5, "exists already")                                                                           \
-    X(NEWER, 5, "written by a newer version")                                                                \
-    X(DAMAGED, 1, "damaged")                                                                                 \
-    X(BUSY, 3, "busy")                                                                                       \
-    X(CANCELLED, 130, "cancelled")                                                                           \
-    X(CLOSED, 3, "closed")                                                                                   \
-    X(AGAIN, 1, "not ready")                                                                                 \
+#define CLW_ERR_TABLE(X)                                                                                               \
+    X(OK, 0, "ok")                                                                                                     \
+    X(FAILED, 1, "some task failed")                                                                                   \
+    X(USAGE, 2, "usage error")                                                                                         \
+    X(UNREACHABLE, 3, "cannot reach")                                                                                  \
+    X(NOT_FOUND, 4, "no such thing")                                                                                   \
+    X(REFUSED, 5, "refused")                                                                                           \
+    X(TIMED_OUT, 6, "timed out")                                                                                       \
+    X(INTERRUPTED, 130, "interrupted")                                                                                 \
+    X(NO_MEMORY, 1, "out of memory")                                                                                   \
+    X(IO, 1, "input/output error")                                                                                     \
+    X(PROTOCOL, 3, "protocol broken by the peer")                                                                      \
+    X(TOO_LARGE, 2, "too large")                                                                                       \
+    X(EXISTS, 5, "exists already")                                                                                     \
+    X(NEWER, 5, "written by a newer version")                                                                          \
+    X(DAMAGED, 1, "damaged")                                                                                           \
+    X(BUSY, 3, "busy")                                                                                                 \
+    X(CANCELLED, 130, "cancelled")                                                                                     \
+    X(CLOSED, 3, "closed")                                                                                             \
+    X(AGAIN, 1, "not ready")                                                                                           \
     X(END, 0, "end")
 
 enum clw_err {

@@ -18,8 +18,7 @@ void log_set_level(enum log_level level);
 void log_set_tap(log_tap_cb tap, void *arg);
 void log_close(void);
 
-void log_line(enum log_level level, const char *module, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+void log_line(enum log_level level, const char *module, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #define log_debug(...) log_line(LOG_DEBUG, __VA_ARGS__)
 #define log_info(...) log_line(LOG_INFO, __VA_ARGS__)

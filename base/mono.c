@@ -36,6 +36,5 @@ void wall_clock_text(uint64_t at_us, char *text, size_t size)
     time_t seconds = (time_t)(at_us / 1000000u);
     struct tm tm;
     localtime_r(&seconds, &tm);
-    snprintf(text, size, "%02d:%02d:%02d.%03u", tm.tm_hour, tm.tm_min, tm.tm_sec,
-        (unsigned)(at_us / 1000u % 1000u));
+    snprintf(text, size, "%02d:%02d:%02d.%03u", tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(at_us / 1000u % 1000u));
 }

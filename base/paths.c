@@ -100,8 +100,8 @@ static enum clw_err check_private(const char *dir, struct clw_error *err)
 enum clw_err paths_runtime(const char *name, char **path, struct clw_error *err)
 {
     const char *value = getenv("XDG_RUNTIME_DIR");
-    char *dir = value && *value == '/' ? mem_printf("%s/clowder", value)
-                                       : mem_printf("/tmp/clowder-%u", (unsigned)geteuid());
+    char *dir =
+        value && *value == '/' ? mem_printf("%s/clowder", value) : mem_printf("/tmp/clowder-%u", (unsigned)geteuid());
     enum clw_err code = make_dirs(dir, err);
     if (!code)
         code = check_private(dir, err);

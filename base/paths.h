@@ -5,7 +5,8 @@
 #include "base/err.h"
 
 /* Each gives the owned path of a file or folder of ours below the XDG directory and makes the folders above it (0700).
- * name may be NULL for the folder itself. The run time folder must be a real directory of this user, closed to others. */
+ * name may be NULL for the folder itself. The run time folder must be a real directory of this user, closed to others.
+ */
 enum clw_err paths_runtime(const char *name, char **path, struct clw_error *err);
 enum clw_err paths_data(const char *name, char **path, struct clw_error *err);
 enum clw_err paths_state(const char *name, char **path, struct clw_error *err);

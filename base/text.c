@@ -37,17 +37,16 @@ enum clw_err text_parse_duration(const char *text, uint64_t *ms, struct clw_erro
         {"", 1e3}, {"ms", 1}, {"s", 1e3}, {"m", 6e4}, {"min", 6e4}, {"h", 3.6e6}, {"d", 8.64e7}, {NULL, 0}};
     double value;
     if (!parse_scaled(text, units, 3.2e11, &value))
-        return clw_fail(
-            err, CLW_USAGE, "write it like 500ms, 10s, 5m, 2h or 1d", "'%s' is not a duration", text);
+        return clw_fail(err, CLW_USAGE, "write it like 500ms, 10s, 5m, 2h or 1d", "'%s' is not a duration", text);
     *ms = (uint64_t)(value + 0.5);
     return CLW_OK;
 }
 
 enum clw_err text_parse_size(const char *text, uint64_t *bytes, struct clw_error *err)
 {
-    static const struct unit units[] = {{"", 1}, {"B", 1}, {"K", 1024}, {"k", 1024}, {"KiB", 1024},
-        {"KB", 1024}, {"M", 1048576}, {"MiB", 1048576}, {"MB", 1048576}, {"G", 1073741824},
-        {"GiB", 1073741824}, {"GB", 1073741824}, {"T", 1099511627776.0}, {"TiB", 1099511627776.0}, {NULL, 0}};
+    static const struct unit units[] = {{"", 1}, {"B", 1}, {"K", 1024}, {"k", 1024}, {"KiB", 1024}, {"KB", 1024},
+        {"M", 1048576}, {"MiB", 1048576}, {"MB", 1048576}, {"G", 1073741824}, {"GiB", 1073741824}, {"GB", 1073741824},
+        {"T", 1099511627776.0}, {"TiB", 1099511627776.0}, {NULL, 0}};
     double value;
     if (!parse_scaled(text, units, 9e15, &value))
         return clw_fail(err, CLW_USAGE, "write it like 4096, 64K, 256M or 1G", "'%s' is not a size", text);
@@ -63,8 +62,8 @@ enum clw_err text_parse_int(const char *text, int64_t min, int64_t max, int64_t 
     if (end == text || *end || errno || isspace((unsigned char)*text))
         return clw_fail(err, CLW_USAGE, NULL, "'%s' is not a whole number", text);
     if (number < min || number > max)
-        return clw_fail(err, CLW_USAGE, NULL, "%lld is not between %lld and %lld", number, (long long)min,
-            (long long)max);
+        return clw_fail(
+            err, CLW_USAGE, NULL, "%lld is not between %lld and %lld", number, (long long)min, (long long)max);
     *value = number;
     return CLW_OK;
 }
@@ -89,7 +88,10 @@ size_t text_utf8_len(const char *data, size_t len)
         return 0;
     if (s[0] < 0x80)
         return 1;
-    size_t n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : s[0] >= 0xe0 && s[0] <= 0xef ? 3 : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4 : 0;
+    size_t n = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
+               : s[0] >= 0xe0 && s[0] <= 0xef ? 3
+               : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
+                                              : 0;
     if (!n || n > len)
         return 0;
     for (size_t i = 1; i < n; i++)

@@ -1,5 +1,5 @@
-/* Connections: accepted, greeted, bounded, dropped. Who says hello properly becomes a client or a daemon; who does not is
- * dropped with one line in the log, and nobody else notices. */
+/* Connections: accepted, greeted, bounded, dropped. Who says hello properly becomes a client or a daemon; who does not
+ * is dropped with one line in the log, and nobody else notices. */
 #include "engine/core.h"
 
 #include "base/log.h"
@@ -274,7 +274,10 @@ static void closed_cb(struct link *l, const struct clw_error *why)
     struct engine *e = p->engine;
     if (why->code == CLW_PROTOCOL || (p->role == PEER_NEW && why->code == CLW_NO_MEMORY))
         log_warn("accept", "dropped peer=%s why=\"%s\"",
-            p->role == PEER_CLIENT ? "client" : p->role == PEER_DAEMON ? "daemon" : "stranger", why->message);
+            p->role == PEER_CLIENT   ? "client"
+            : p->role == PEER_DAEMON ? "daemon"
+                                     : "stranger",
+            why->message);
     p->dead = true;
     if (p->role == PEER_CLIENT)
         client_gone(p);

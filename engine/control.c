@@ -1,5 +1,5 @@
-/* The control plane: REQ/REP with one JSON object each way (try it with nngcat --req), and PUB/SUB for updates. A request that
- * waits (up, down) keeps its context until its answer is due; others are served meanwhile. */
+/* The control plane: REQ/REP with one JSON object each way (try it with nngcat --req), and PUB/SUB for updates. A
+ * request that waits (up, down) keeps its context until its answer is due; others are served meanwhile. */
 #include "engine/core.h"
 
 #include "base/log.h"

@@ -1,5 +1,5 @@
-/* The engine's main thread: single instance, signals, timers, children. Everything else happens in nng's threads, under the
- * engine's lock. */
+/* The engine's main thread: single instance, signals, timers, children. Everything else happens in nng's threads, under
+ * the engine's lock. */
 #include "engine/core.h"
 
 #include "base/log.h"
@@ -287,13 +287,15 @@ static enum clw_err start(struct engine *e, struct clw_error *err)
     if (code)
         return code;
     if (strlen(path) >= sizeof address.sun_path)
-        code = clw_fail(err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "the path of a socket is too long: %s", path);
+        code = clw_fail(
+            err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "the path of a socket is too long: %s", path);
     unlink(path);
     e->data_url = mem_printf("ipc://%s", path);
     free(path);
     e->daemon_program = paths_program("clowder-daemon");
     if (!code && !e->daemon_program)
-        code = clw_fail(err, CLW_UNREACHABLE, "reinstall Clowder, or set CLOWDER_LIBEXEC", "clowder-daemon is not installed");
+        code = clw_fail(
+            err, CLW_UNREACHABLE, "reinstall Clowder, or set CLOWDER_LIBEXEC", "clowder-daemon is not installed");
     if (!code)
         code = accept_start(e, err);
     if (!code)

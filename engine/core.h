@@ -1,5 +1,5 @@
-/* The engine's own structures: one lock over everything, nng's threads bring the events, the main thread does what takes
- * time (launch, reap, free). Only the engine's files include this. */
+/* The engine's own structures: one lock over everything, nng's threads bring the events, the main thread does what
+ * takes time (launch, reap, free). Only the engine's files include this. */
 #ifndef ENGINE_CORE_H
 #define ENGINE_CORE_H
 
@@ -17,20 +17,20 @@
 #include <sys/types.h>
 
 enum {
-    CORE_HELLO_MS = 5000,       /* a connection says hello in this time … */
-    CORE_LAUNCH_MS = 20000,     /* a started daemon dials home in this time … */
-    CORE_QUIT_MS = 2000,        /* a daemon told to stop at once is gone in this time, or is killed */
-    CORE_PING_MS = 5000,        /* silence after which a daemon on tcp is asked … */
-    CORE_DEAD_MS = 15000,       /* … and after which it counts as lost */
-    CORE_BACKOFF_MS = 100,      /* first pause before a daemon is replaced; doubles up to … */
+    CORE_HELLO_MS = 5000,   /* a connection says hello in this time … */
+    CORE_LAUNCH_MS = 20000, /* a started daemon dials home in this time … */
+    CORE_QUIT_MS = 2000,    /* a daemon told to stop at once is gone in this time, or is killed */
+    CORE_PING_MS = 5000,    /* silence after which a daemon on tcp is asked … */
+    CORE_DEAD_MS = 15000,   /* … and after which it counts as lost */
+    CORE_BACKOFF_MS = 100,  /* first pause before a daemon is replaced; doubles up to … */
     CORE_BACKOFF_MAX_MS = 30000,
-    CORE_STABLE_MS = 10000,     /* a daemon that lived this long ends the doubling */
-    CORE_GIVE_UP = 5,           /* launches in a row that never connected */
-    CORE_SLOW_READER = 8 << 20, /* bytes queued to a client: its jobs pause … */
+    CORE_STABLE_MS = 10000,       /* a daemon that lived this long ends the doubling */
+    CORE_GIVE_UP = 5,             /* launches in a row that never connected */
+    CORE_SLOW_READER = 8 << 20,   /* bytes queued to a client: its jobs pause … */
     CORE_STUCK_READER = 32 << 20, /* … and the daemons that answer it are not read */
     CORE_PEERS_MAX = 20000,
-    CORE_JOBS_MAX = 1000,       /* per client */
-    CORE_DAEMONS_MAX = 10000,   /* per profile */
+    CORE_JOBS_MAX = 1000,     /* per client */
+    CORE_DAEMONS_MAX = 10000, /* per profile */
 };
 
 enum member_state { MEMBER_LAUNCHING, MEMBER_UP, MEMBER_LEAVING, MEMBER_LOST, MEMBER_STATE_COUNT };
@@ -140,7 +140,7 @@ struct engine {
 };
 
 /* core.c */
-void core_wake(struct engine *e); /* the main thread has something to do */
+void core_wake(struct engine *e);    /* the main thread has something to do */
 void core_changed(struct engine *e); /* something that status shows has changed */
 void core_stop(struct engine *e, bool now);
 
@@ -159,10 +159,9 @@ void core_flush(struct engine *e);
 void client_frame(struct peer *p, const struct frame *f, struct blk *block);
 void client_gone(struct peer *p);
 void client_sent(struct peer *p); /* its queue may have become shorter */
-void client_fault(struct core_job *j, enum clw_err code, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-void client_forward(struct core_job *j, const struct member *m, const struct frame *f, const struct disp_verdict *v,
-    struct blk *block);
+void client_fault(struct core_job *j, enum clw_err code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void client_forward(
+    struct core_job *j, const struct member *m, const struct frame *f, const struct disp_verdict *v, struct blk *block);
 struct peer *client_find(struct engine *e, uint64_t id);
 
 /* serve_daemon.c */
@@ -195,7 +194,7 @@ enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_
 /* control.c */
 enum clw_err control_start(struct engine *e, struct clw_error *err);
 void control_stop(struct engine *e);
-void control_tick(struct engine *e, uint64_t now_ms); /* answers those who wait */
+void control_tick(struct engine *e, uint64_t now_ms);                        /* answers those who wait */
 void control_publish(struct engine *e, const char *topic, json_t *document); /* takes document */
 bool control_has_listeners(const struct engine *e);
 uint64_t control_next_ms(const struct engine *e);

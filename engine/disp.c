@@ -299,7 +299,7 @@ static bool unmark_open(struct disp_job *j, const struct disp_daemon *m)
 {
     if (!disp__is_open(j, m->slot))
         return false;
-    j->open[m->slot / 8] &= (uint8_t)~(1 << m->slot % 8);
+    j->open[m->slot / 8] &= (uint8_t) ~(1 << m->slot % 8);
     j->open_count--;
     return true;
 }
@@ -476,8 +476,8 @@ static void requeue_living(struct disp *d, struct disp_job *j, struct disp_range
     disp__settle(d, j, r.chunk, 1);
 }
 
-/* What a lost daemon still had of one batch. The suspects are what it was at: one task of a sequential job, else all of its
- * first batch; they count the loss, and go alone from now on. */
+/* What a lost daemon still had of one batch. The suspects are what it was at: one task of a sequential job, else all of
+ * its first batch; they count the loss, and go alone from now on. */
 static void batch_lost(struct disp *d, struct disp_batch *b, bool first)
 {
     struct disp_job *j = b->job;
@@ -573,7 +573,9 @@ enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t 
     struct disp_job *j = b->job;
     struct disp_range r = b->range;
     r.n = n;
-    *verdict = (struct disp_verdict){.deliver = !j->abandoned, .attempts = 1u + r.lost + r.tried, .job = j,
+    *verdict = (struct disp_verdict){.deliver = !j->abandoned,
+        .attempts = 1u + r.lost + r.tried,
+        .job = j,
         .queued_us = b->sent_us - r.chunk->arrived_us};
     uint32_t bytes = range_bytes(&r);
     double est = b->est_us * n / b->range.n;

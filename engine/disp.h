@@ -1,9 +1,9 @@
-/* The dispatcher of one profile: jobs, their chunks of tasks, the daemons, and who gets what next. Pure: no I/O, no clock, no
- * threads. The engine tells it what happened (disp_* with the time in µs) and then carries out the actions that it
- * left in disp_actions(). The promises it keeps, checked after every event in tests/unit/test_disp.c:
- *   every task ends exactly once · no task is with two daemons · the queue stays within the memory budget ·
- *   a lost daemon's tasks come back · FIFO within a job · jobs share fairly · what a daemon answers is what it was given.
- * Daemons answer in the order in which they were given tasks. */
+/* The dispatcher of one profile: jobs, their chunks of tasks, the daemons, and who gets what next. Pure: no I/O, no
+ * clock, no threads. The engine tells it what happened (disp_* with the time in µs) and then carries out the actions
+ * that it left in disp_actions(). The promises it keeps, checked after every event in tests/unit/test_disp.c: every
+ * task ends exactly once · no task is with two daemons · the queue stays within the memory budget · a lost daemon's
+ * tasks come back · FIFO within a job · jobs share fairly · what a daemon answers is what it was given. Daemons answer
+ * in the order in which they were given tasks. */
 #ifndef ENGINE_DISP_H
 #define ENGINE_DISP_H
 
@@ -92,7 +92,8 @@ void disp_actions_clear(struct disp *d);
 /* A new job: it gets a first GRANT. Returned handle lives until disp_job_free, which is due after DONE. */
 struct disp_job *disp_job_open(struct disp *d, const struct disp_job_options *o, uint64_t now_us);
 void *disp_job_arg(const struct disp_job *j);
-/* Tasks from the submitter: takes a reference on block. PROTOCOL when they do not follow the ones before, or pass the grant. */
+/* Tasks from the submitter: takes a reference on block. PROTOCOL when they do not follow the ones before, or pass the
+ * grant. */
 enum clw_err disp_job_tasks(struct disp *d, struct disp_job *j, const struct frame *f, struct blk *block,
     uint64_t now_us, struct clw_error *err);
 /* n tasks without input, each for the daemon of that place in list (everywhere). */

@@ -4,12 +4,12 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define CHECK(what)                                                                                          \
-    do {                                                                                                     \
-        if (!(what)) {                                                                                       \
-            fprintf(stderr, "dispatcher: broken at line %d: %s\n", __LINE__, #what);                         \
-            abort();                                                                                         \
-        }                                                                                                    \
+#define CHECK(what)                                                                                                    \
+    do {                                                                                                               \
+        if (!(what)) {                                                                                                 \
+            fprintf(stderr, "dispatcher: broken at line %d: %s\n", __LINE__, #what);                                   \
+            abort();                                                                                                   \
+        }                                                                                                              \
     } while (0)
 
 struct census {

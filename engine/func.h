@@ -33,9 +33,9 @@ struct func {
     enum func_kind kind;
     char **argv; /* argc strings and a NULL; owned */
     size_t argc;
-    char *name;    /* what people call the job; NULL: its command */
-    char *profile; /* NULL on the way to a daemon */
-    char *dir;     /* working directory on the submitter's own machine; NULL: the job's own folder */
+    char *name;      /* what people call the job; NULL: its command */
+    char *profile;   /* NULL on the way to a daemon */
+    char *dir;       /* working directory on the submitter's own machine; NULL: the job's own folder */
     bool use_stdin;  /* the input goes to the task's standard input */
     bool no_input;   /* the command as it stands: nothing is appended or replaced */
     bool everywhere; /* one task on each daemon that is connected now */

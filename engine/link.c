@@ -13,9 +13,9 @@
 #include <string.h>
 
 enum {
-    RECV_FIRST = 4 << 10,  /* a quiet connection costs little … */
-    RECV_FULL = 256 << 10, /* … a busy one reads much at once */
-    RECV_ROOM = 2 << 10,   /* read into a block only with this much room left */
+    RECV_FIRST = 4 << 10,    /* a quiet connection costs little … */
+    RECV_FULL = 256 << 10,   /* … a busy one reads much at once */
+    RECV_ROOM = 2 << 10,     /* read into a block only with this much room left */
     TRUST_AT_ONCE = 4 << 20, /* a larger frame gets memory only as its bytes arrive */
     ARENA = 16 << 10,
     COPY_BELOW = 512,
@@ -288,8 +288,7 @@ static void push(struct link *l, const uint8_t *data, size_t len, struct blk *bl
         l->queue_cap = cap;
         l->queue_head = 0;
     }
-    l->queue[(l->queue_head + l->queue_count++) & (l->queue_cap - 1)] =
-        (struct segment){data, len, blk_hold(block)};
+    l->queue[(l->queue_head + l->queue_count++) & (l->queue_cap - 1)] = (struct segment){data, len, blk_hold(block)};
 }
 
 /* A copy in the arena: what is small travels together. */

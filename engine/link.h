@@ -1,6 +1,7 @@
 /* A link: one framed connection over an nng stream (ipc, tcp or tls+tcp), the same for client, engine and daemon.
- * It belongs to an owner with a lock. Frames arrive in nng's threads with that lock held; every function below that says
- * "locked" wants it held. What is queued goes out when the owner calls link_flush (once an event, so frames coalesce). */
+ * It belongs to an owner with a lock. Frames arrive in nng's threads with that lock held; every function below that
+ * says "locked" wants it held. What is queued goes out when the owner calls link_flush (once an event, so frames
+ * coalesce). */
 #ifndef ENGINE_LINK_H
 #define ENGINE_LINK_H
 
@@ -37,8 +38,8 @@ void link_close_after_send(struct link *l);
 
 void *link_arg(const struct link *l);
 void link_set_max(struct link *l, uint32_t max_body);
-/* Queues a frame; f->len is the sum of the pieces. link_send copies the body; link_send_ref queues references to pieces of
- * blocks, which are held until sent (small pieces are copied). Locked. */
+/* Queues a frame; f->len is the sum of the pieces. link_send copies the body; link_send_ref queues references to pieces
+ * of blocks, which are held until sent (small pieces are copied). Locked. */
 void link_send(struct link *l, const struct frame *f, const void *body);
 struct link_piece {
     const uint8_t *data;

@@ -239,7 +239,9 @@ static void launch(struct engine *e, struct pool *p)
     struct buf config = {0};
     struct clw_error err;
     buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\n", e->data_url, m->number, m->token);
-    struct local_launch l = {.program = e->daemon_program, .config = (char *)config.data, .config_len = config.len,
+    struct local_launch l = {.program = e->daemon_program,
+        .config = (char *)config.data,
+        .config_len = config.len,
         .log_fd = e->daemon_log_fd};
     enum clw_err code = local_launch(&l, &m->pid, &err);
     mem_wipe(config.data, config.len);
@@ -371,7 +373,10 @@ static void act_send(const struct disp_action *a)
     struct member *m = disp_daemon_arg(a->daemon);
     const struct wire_slices *s = &a->tasks->slices;
     uint32_t from = wire_slice_start(s, a->pos), to = wire_slice_end(s, a->pos + a->n - 1);
-    struct frame f = {.type = WIRE_TASKS, .job = disp_job_number(a->job), .n = a->n, .first = a->tasks->first + a->pos,
+    struct frame f = {.type = WIRE_TASKS,
+        .job = disp_job_number(a->job),
+        .n = a->n,
+        .first = a->tasks->first + a->pos,
         .len = 4 * a->n + (to - from)};
     struct link_piece pieces[] = {
         {s->ends + 4 * (size_t)a->pos, 4 * a->n, a->tasks->block}, {s->bytes + from, to - from, a->tasks->block}};

@@ -29,7 +29,8 @@ void rates_history(struct rates *r, uint64_t now_ms, uint32_t *out, unsigned n)
     move_to(r, now_ms / 1000);
     for (unsigned i = 0; i < n; i++) {
         uint64_t back = n - i; /* whole seconds only: the newest bucket still fills */
-        out[i] = back < RATES_SECONDS && r->second >= r->since + back ? r->bucket[(r->second - back) % RATES_SECONDS] : 0;
+        out[i] =
+            back < RATES_SECONDS && r->second >= r->since + back ? r->bucket[(r->second - back) % RATES_SECONDS] : 0;
     }
 }
 

@@ -1,5 +1,5 @@
-/* What outlives the engine: the desired state of profiles, in the store. A profile that was up is brought up again by the
- * next engine. When the store cannot be used, the engine says so once and works on. */
+/* What outlives the engine: the desired state of profiles, in the store. A profile that was up is brought up again by
+ * the next engine. When the store cannot be used, the engine says so once and works on. */
 #include "engine/core.h"
 
 #include "base/log.h"

@@ -132,8 +132,10 @@ static void open_job(struct peer *p, const struct frame *f)
             spec.seed = pool->settings.seed;
         }
         set_func(j, &spec);
-        struct disp_job_options o = {.retries = spec.retries, .retry_failed = spec.retry_failed,
-            .sequential = spec.kind == FUNC_COMMAND, .arg = j};
+        struct disp_job_options o = {.retries = spec.retries,
+            .retry_failed = spec.retry_failed,
+            .sequential = spec.kind == FUNC_COMMAND,
+            .arg = j};
         j->job = disp_job_open(pool->disp, &o, mono_us());
         j->next = p->jobs;
         p->jobs = j;
@@ -269,8 +271,8 @@ static void tell_name(struct peer *p, const struct member *m)
     buf_fini(&b);
 }
 
-void client_forward(struct core_job *j, const struct member *m, const struct frame *f, const struct disp_verdict *v,
-    struct blk *block)
+void client_forward(
+    struct core_job *j, const struct member *m, const struct frame *f, const struct disp_verdict *v, struct blk *block)
 {
     struct peer *p = j->client;
     struct frame out = *f;

@@ -45,8 +45,7 @@ static json_t *daemon_json(const struct member *m, uint64_t now_ms)
     json_object_set_new(o, "reason", json_string(m->reason));
     json_object_set_new(o, "done", json_integer(m->daemon ? (json_int_t)disp_daemon_done(m->daemon) : 0));
     json_object_set_new(o, "failed", json_integer(m->daemon ? (json_int_t)disp_daemon_failed(m->daemon) : 0));
-    json_object_set_new(
-        o, "up_s", json_integer(m->connected_ms ? (json_int_t)((now_ms - m->connected_ms) / 1000) : 0));
+    json_object_set_new(o, "up_s", json_integer(m->connected_ms ? (json_int_t)((now_ms - m->connected_ms) / 1000) : 0));
     json_object_set_new(o, "rss_bytes", json_integer(m->pid ? (json_int_t)proc_memory(m->pid, "VmRSS:") : 0));
     json_object_set_new(o, "rss_peak_bytes", json_integer(m->pid ? (json_int_t)proc_memory(m->pid, "VmHWM:") : 0));
     return o;

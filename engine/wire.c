@@ -55,8 +55,7 @@ void wire_put_header(uint8_t out[WIRE_HEADER], const struct frame *f)
     wire_put_u32(out + 28, f->daemon);
 }
 
-enum clw_err wire_get_header(
-    const uint8_t in[WIRE_HEADER], uint32_t max_body, struct frame *f, struct clw_error *err)
+enum clw_err wire_get_header(const uint8_t in[WIRE_HEADER], uint32_t max_body, struct frame *f, struct clw_error *err)
 {
     *f = (struct frame){
         .len = wire_u32(in),

@@ -22,13 +22,13 @@
 enum {
     WIRE_VERSION = 1,
     WIRE_HEADER = 32,
-    WIRE_HELLO_MAX = 4096,               /* body of a frame before the hello was accepted */
-    WIRE_BODY_MAX = 256 << 20,           /* body of any other frame */
-    WIRE_INPUT_MAX = 128 << 20,          /* one task's input */
-    WIRE_OUTPUT_MAX = 64 << 20,          /* highest limit that a job may set for a task's stdout */
-    WIRE_CHUNK_BYTES = 64 << 10,         /* a client closes a chunk at this size … */
-    WIRE_CHUNK_TASKS = 4096,             /* … or at this many tasks */
-    WIRE_TOKEN = 64,                     /* hex digits of a token */
+    WIRE_HELLO_MAX = 4096,       /* body of a frame before the hello was accepted */
+    WIRE_BODY_MAX = 256 << 20,   /* body of any other frame */
+    WIRE_INPUT_MAX = 128 << 20,  /* one task's input */
+    WIRE_OUTPUT_MAX = 64 << 20,  /* highest limit that a job may set for a task's stdout */
+    WIRE_CHUNK_BYTES = 64 << 10, /* a client closes a chunk at this size … */
+    WIRE_CHUNK_TASKS = 4096,     /* … or at this many tasks */
+    WIRE_TOKEN = 64,             /* hex digits of a token */
 };
 
 enum wire_type {
@@ -49,8 +49,8 @@ enum wire_type {
     WIRE_NAME,      /* engine to client: daemon number's fields DAEMON_NAME HOST */
     WIRE_PING,
     WIRE_PONG,
-    WIRE_LEAVE,     /* daemon: I would stop (text: why) */
-    WIRE_QUIT,      /* engine to daemon: finish what you have and stop; WIRE_NOW: stop at once */
+    WIRE_LEAVE, /* daemon: I would stop (text: why) */
+    WIRE_QUIT,  /* engine to daemon: finish what you have and stop; WIRE_NOW: stop at once */
     WIRE_TYPE_COUNT
 };
 
@@ -78,8 +78,7 @@ struct frame {
 
 void wire_put_header(uint8_t out[WIRE_HEADER], const struct frame *f);
 /* Reads a header; body is left NULL. PROTOCOL when type or length cannot be right (max_body is the caller's bound). */
-enum clw_err wire_get_header(
-    const uint8_t in[WIRE_HEADER], uint32_t max_body, struct frame *f, struct clw_error *err);
+enum clw_err wire_get_header(const uint8_t in[WIRE_HEADER], uint32_t max_body, struct frame *f, struct clw_error *err);
 
 uint32_t wire_u32(const uint8_t *at);
 uint64_t wire_u64(const uint8_t *at);
@@ -134,7 +133,8 @@ struct wire_fields {
 void wire_fields_init(struct wire_fields *w, const uint8_t *data, size_t len);
 /* Moves to the next field; false at the end or when broken. */
 bool wire_fields_next(struct wire_fields *w);
-/* The current field as a number (0 when its size is not 8), or as an owned, NUL-terminated string (NULs inside: NULL). */
+/* The current field as a number (0 when its size is not 8), or as an owned, NUL-terminated string (NULs inside: NULL).
+ */
 uint64_t wire_field_number(const struct wire_fields *w);
 char *wire_field_text(const struct wire_fields *w);
 /* The same into a fixed array; false when it does not fit or holds a NUL. */

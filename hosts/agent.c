@@ -54,8 +54,7 @@ static uint32_t get_u32(const uint8_t *p)
 
 static void put_u32(struct buf *b, uint32_t value)
 {
-    uint8_t bytes[4] = {
-        (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value};
+    uint8_t bytes[4] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value};
     buf_add(b, bytes, sizeof bytes);
 }
 
@@ -79,9 +78,8 @@ static bool take_string(const uint8_t **at, const uint8_t *end, struct view *out
 /* The kinds of key that the library can read. */
 static bool is_readable(struct view blob)
 {
-    static const char *const types[] = {"ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256",
-        "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "sk-ssh-ed25519@openssh.com",
-        "sk-ecdsa-sha2-nistp256@openssh.com"};
+    static const char *const types[] = {"ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
+        "ecdsa-sha2-nistp521", "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com"};
     const uint8_t *at = blob.data;
     struct view type;
     if (!take_string(&at, blob.data + blob.len, &type))
@@ -101,8 +99,8 @@ static void offer(struct buf *out, struct agent_keys *offered, struct view blob,
     agent_keys_add(offered, blob.data, blob.len);
 }
 
-bool agent_filter(const uint8_t *answer, size_t len, const struct agent_keys *wanted, bool only,
-    struct buf *out, struct agent_keys *offered)
+bool agent_filter(const uint8_t *answer, size_t len, const struct agent_keys *wanted, bool only, struct buf *out,
+    struct agent_keys *offered)
 {
     const uint8_t *end = answer + len;
     struct view blob, comment;

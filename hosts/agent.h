@@ -36,7 +36,7 @@ void agent_keys_fini(struct agent_keys *keys);
 
 /* Picks what to offer out of an agent's answer (type 12 and what follows): pure, for tests. False: the answer
  * is broken. */
-bool agent_filter(const uint8_t *answer, size_t len, const struct agent_keys *wanted, bool only,
-    struct buf *out, struct agent_keys *offered);
+bool agent_filter(const uint8_t *answer, size_t len, const struct agent_keys *wanted, bool only, struct buf *out,
+    struct agent_keys *offered);
 
 #endif

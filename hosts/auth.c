@@ -20,11 +20,10 @@ enum clw_err auth__broken(struct auth *a, struct clw_error *err)
     char said[300];
     link__ssh_error(a->hop, said, sizeof said);
     if (strcasestr(said, "too many authentication failures"))
-        return clw_fail(err, CLW_REFUSED,
-            "set IdentitiesOnly yes and one IdentityFile for it in ~/.ssh/config",
+        return clw_fail(err, CLW_REFUSED, "set IdentitiesOnly yes and one IdentityFile for it in ~/.ssh/config",
             "%s ended the login: too many keys were offered (tried: %s)", a->hop->label, buf_text(&a->tried));
-    return clw_fail(err, CLW_UNREACHABLE, "look at the host's own log (journalctl -u ssh)",
-        "%s ended the login: %s", a->hop->label, said);
+    return clw_fail(err, CLW_UNREACHABLE, "look at the host's own log (journalctl -u ssh)", "%s ended the login: %s",
+        a->hop->label, said);
 }
 
 void auth__tried(struct auth *a, const char *format, ...)
@@ -169,14 +168,10 @@ enum auth_result auth__result(struct auth *a, int rc, const char *with, struct c
     case SSH_AUTH_SUCCESS:
         link__log(a->link, LOG_INFO, "step=auth user=%s with=\"%s\"", a->hop->host.user, with);
         return AUTH_DONE;
-    case SSH_AUTH_PARTIAL:
-        return AUTH_PARTLY;
+    case SSH_AUTH_PARTIAL: return AUTH_PARTLY;
     case SSH_AUTH_DENIED:
-    case SSH_AUTH_INFO:
-        return AUTH_NEXT;
-    default:
-        a->code = auth__broken(a, err);
-        return AUTH_FAILED;
+    case SSH_AUTH_INFO: return AUTH_NEXT;
+    default: a->code = auth__broken(a, err); return AUTH_FAILED;
     }
 }
 
@@ -210,11 +205,10 @@ static enum clw_err nothing_helped(struct auth *a, struct clw_error *err)
 {
     char methods[80], hint[300];
     list_methods(a->methods, methods, sizeof methods);
-    snprintf(hint, sizeof hint,
-        "is %.60s the right user? give the host a key: ssh-copy-id -p %u %.60s@%.100s", a->hop->host.user,
-        a->hop->host.port, a->hop->host.user, a->hop->host.hostname);
-    return clw_fail(err, CLW_REFUSED, hint, "%s does not let us in: it accepts%s; tried: %s", a->hop->label,
-        methods, a->tried.len ? buf_text(&a->tried) : "nothing, there is no key here");
+    snprintf(hint, sizeof hint, "is %.60s the right user? give the host a key: ssh-copy-id -p %u %.60s@%.100s",
+        a->hop->host.user, a->hop->host.port, a->hop->host.user, a->hop->host.hostname);
+    return clw_fail(err, CLW_REFUSED, hint, "%s does not let us in: it accepts%s; tried: %s", a->hop->label, methods,
+        a->tried.len ? buf_text(&a->tried) : "nothing, there is no key here");
 }
 
 enum clw_err link__auth(struct host_link *l, struct hop *h, struct clw_error *err)
@@ -224,8 +218,7 @@ enum clw_err link__auth(struct host_link *l, struct hop *h, struct clw_error *er
     link__step(l, HOST_AUTH, l->o.auth_ms);
     AUTH_UNTIL(&a, rc, ssh_userauth_none(h->session, NULL));
     enum auth_result result = auth__result(&a, rc, "nothing", err);
-    for (int round = 0; round < ROUNDS && (result == AUTH_PARTLY || (result == AUTH_NEXT && round == 0));
-         round++)
+    for (int round = 0; round < ROUNDS && (result == AUTH_PARTLY || (result == AUTH_NEXT && round == 0)); round++)
         result = one_round(&a, err);
     if (result == AUTH_NEXT || result == AUTH_PARTLY)
         a.code = nothing_helped(&a, err);

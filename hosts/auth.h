@@ -18,9 +18,9 @@ struct auth {
 enum auth_result { AUTH_DONE, AUTH_NEXT, AUTH_PARTLY, AUTH_FAILED };
 
 /* Repeats a call of the library until it has an answer, or a wait ends with a->code. */
-#define AUTH_UNTIL(a, rc, call)                                                                              \
-    do                                                                                                       \
-        (rc) = (call);                                                                                       \
+#define AUTH_UNTIL(a, rc, call)                                                                                        \
+    do                                                                                                                 \
+        (rc) = (call);                                                                                                 \
     while ((rc) == SSH_AUTH_AGAIN && !((a)->code = link__wait((a)->link)))
 
 /* What the library's answer means; AUTH_FAILED has filled *err (but for CLW_AGAIN in a->code: a secret is

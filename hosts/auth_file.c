@@ -107,8 +107,7 @@ static ssh_key certificate_of(struct auth *a, size_t i)
 }
 
 /* Offers the public half (or the certificate), then signs with the private key. */
-static enum auth_result with_key(
-    struct auth *a, const char *path, ssh_key pub, ssh_key cert, struct clw_error *err)
+static enum auth_result with_key(struct auth *a, const char *path, ssh_key pub, ssh_key cert, struct clw_error *err)
 {
     ssh_key priv = NULL;
     enum auth_result result = AUTH_NEXT;

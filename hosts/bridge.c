@@ -190,8 +190,7 @@ static size_t give_local(struct bridge *b, const uint8_t *data, size_t len)
 
 /* ---- from the host ---- */
 
-static int on_data(
-    ssh_session session, ssh_channel channel, void *data, uint32_t len, int is_stderr, void *arg)
+static int on_data(ssh_session session, ssh_channel channel, void *data, uint32_t len, int is_stderr, void *arg)
 {
     struct bridge *b = arg;
     (void)session;
@@ -355,8 +354,7 @@ static void on_local(struct source *source, uint32_t events)
         finish_dial(b);
     else if (b->blocked && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
         drain(b);
-    if (!b->dead && !b->dialling && !b->stalled && !b->local_eof &&
-        (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+    if (!b->dead && !b->dialling && !b->stalled && !b->local_eof && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
         read_local(b);
     if (!b->dead)
         arm(b);
@@ -380,8 +378,8 @@ static void dial_again(struct bridge *b)
     arm(b);
 }
 
-void bridge_open(struct pump *p, struct hop *h, ssh_channel channel, int fd, bool pending, const char *target,
-    bool counted)
+void bridge_open(
+    struct pump *p, struct hop *h, ssh_channel channel, int fd, bool pending, const char *target, bool counted)
 {
     struct bridge *b = mem_zalloc(sizeof *b);
     *b = (struct bridge){.source.ready = on_local,

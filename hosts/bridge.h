@@ -14,8 +14,8 @@ bool bridge_is_target(const char *target);
 
 /* Takes the open channel and fd; counted: its bytes go into the pump's counters. target: dialled again while
  * the listener's queue is full (borrowed for the call; NULL: never). */
-void bridge_open(struct pump *p, struct hop *h, ssh_channel channel, int fd, bool pending, const char *target,
-    bool counted);
+void bridge_open(
+    struct pump *p, struct hop *h, ssh_channel channel, int fd, bool pending, const char *target, bool counted);
 /* Once a round: resumes what can go on, frees what is over. */
 void bridge_settle(struct pump *p);
 void bridge_close_all(struct pump *p);

@@ -60,8 +60,8 @@ static struct lookup *lookup_new(const struct ssh_host *host)
     struct lookup *k = mem_zalloc(sizeof *k);
     atomic_init(&k->refs, 1);
     k->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    k->hints = (struct addrinfo){
-        .ai_family = host->address_family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    k->hints =
+        (struct addrinfo){.ai_family = host->address_family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
     k->host = mem_strdup(host->hostname);
     snprintf(k->port, sizeof k->port, "%u", host->port);
     return k;
@@ -113,9 +113,9 @@ static enum clw_err resolve(struct host_link *l, struct hop *h, struct lookup *k
         link__explain(l, code, "looking up the address", err);
     } else if (k->result) {
         bool passing = k->result == EAI_AGAIN;
-        code = clw_fail(err, passing ? CLW_UNREACHABLE : CLW_NOT_FOUND,
-            "check the address, or HostName in ~/.ssh/config", "cannot find the address of %s: %s",
-            h->host.hostname, gai_strerror(k->result));
+        code =
+            clw_fail(err, passing ? CLW_UNREACHABLE : CLW_NOT_FOUND, "check the address, or HostName in ~/.ssh/config",
+                "cannot find the address of %s: %s", h->host.hostname, gai_strerror(k->result));
     }
     return code;
 }
@@ -125,17 +125,14 @@ static enum clw_err resolve(struct host_link *l, struct hop *h, struct lookup *k
 static void address_text(const struct addrinfo *a, char *text, size_t size)
 {
     char host[64] = "?", port[8] = "?";
-    getnameinfo(
-        a->ai_addr, a->ai_addrlen, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    getnameinfo(a->ai_addr, a->ai_addrlen, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
     snprintf(text, size, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
 static enum clw_err bind_local(int fd, const struct ssh_host *host, int family, struct clw_error *err)
 {
-    struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST},
-                    *list = NULL;
-    bool bad =
-        getaddrinfo(host->bind_address, NULL, &hints, &list) || bind(fd, list->ai_addr, list->ai_addrlen);
+    struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *list = NULL;
+    bool bad = getaddrinfo(host->bind_address, NULL, &hints, &list) || bind(fd, list->ai_addr, list->ai_addrlen);
     if (list)
         freeaddrinfo(list);
     return bad ? clw_fail(err, CLW_UNREACHABLE, "look at BindAddress in the ssh configuration",
@@ -192,8 +189,8 @@ static enum clw_err connect_one(
     address_text(a, where, sizeof where);
     int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot make a socket: %s",
-            strerror(errno));
+        return clw_fail(
+            err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot make a socket: %s", strerror(errno));
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     if (*h->host.bind_address)
@@ -209,8 +206,7 @@ static enum clw_err connect_one(
     return hop_attach(h, fd, err);
 }
 
-static enum clw_err connect_any(
-    struct host_link *l, struct hop *h, const struct addrinfo *list, struct clw_error *err)
+static enum clw_err connect_any(struct host_link *l, struct hop *h, const struct addrinfo *list, struct clw_error *err)
 {
     enum clw_err code = clw_fail(err, CLW_UNREACHABLE, NULL, "%s has no address", h->host.hostname);
     unsigned left = 0;
@@ -288,13 +284,11 @@ static enum clw_err connect_jump(struct host_link *l, struct hop *via, struct ho
     int pair[2] = {-1, -1}, rc;
     char said[300];
     enum clw_err code = CLW_OK;
-    link__step(
-        l, HOST_CONNECT, h->host.connect_timeout_s ? h->host.connect_timeout_s * 1000 : l->o.connect_ms);
+    link__step(l, HOST_CONNECT, h->host.connect_timeout_s ? h->host.connect_timeout_s * 1000 : l->o.connect_ms);
     ssh_channel channel = ssh_channel_new(via->session);
     if (!channel)
         return clw_fail(err, CLW_NO_MEMORY, NULL, "no memory for a channel");
-    while ((rc = ssh_channel_open_forward(channel, h->host.hostname, (int)h->host.port, "127.0.0.1", 0)) ==
-               SSH_AGAIN &&
+    while ((rc = ssh_channel_open_forward(channel, h->host.hostname, (int)h->host.port, "127.0.0.1", 0)) == SSH_AGAIN &&
            !code)
         code = link__wait(l);
     if (code) {

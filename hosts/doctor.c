@@ -30,8 +30,8 @@ struct walk {
     bool launch_done, launch_ok;
 };
 
-static void find(struct doctor_report *r, const char *step, bool ok, uint32_t ms, const char *fix,
-    const char *format, ...) __attribute__((format(printf, 6, 7)));
+static void find(struct doctor_report *r, const char *step, bool ok, uint32_t ms, const char *fix, const char *format,
+    ...) __attribute__((format(printf, 6, 7)));
 static void find(
     struct doctor_report *r, const char *step, bool ok, uint32_t ms, const char *fix, const char *format, ...)
 {
@@ -104,8 +104,8 @@ static void look_around(struct doctor_report *r, const struct host_link_options 
     if (ssh_config_lookup(config, address, o->user, o->port, &h, &why)) {
         find(r, "config", false, 0, why.hint, "%s", why.message);
     } else {
-        find(r, "config", true, 0, "", "%.100s is %.60s@%.120s port %u%s%.100s", address, h.user, h.hostname,
-            h.port, *h.proxy_jump ? " through " : "", h.proxy_jump);
+        find(r, "config", true, 0, "", "%.100s is %.60s@%.120s port %u%s%.100s", address, h.user, h.hostname, h.port,
+            *h.proxy_jump ? " through " : "", h.proxy_jump);
         if (*h.notes)
             find(r, "config", true, 0, "", "not looked at: %.300s", h.notes);
         look_at_agent(r, &h);
@@ -216,21 +216,16 @@ static void seen_in_step(enum host_state step, const struct walk *w, char *text,
     char memory[16];
     switch (step) {
     case HOST_PROBE:
-        snprintf(text, size, "%.60s, %.20s, %d cores, %s of memory, %d GPUs, round trip %u us", f->os,
-            f->arch, f->cores, text_bytes(memory, sizeof memory, f->mem_total_bytes), f->gpu_count,
-            f->rtt_us);
+        snprintf(text, size, "%.60s, %.20s, %d cores, %s of memory, %d GPUs, round trip %u us", f->os, f->arch,
+            f->cores, text_bytes(memory, sizeof memory, f->mem_total_bytes), f->gpu_count, f->rtt_us);
         break;
-    case HOST_UPLOAD:
-        snprintf(text, size, "the daemon program is in %.200s", f->cache_dir);
-        break;
+    case HOST_UPLOAD: snprintf(text, size, "the daemon program is in %.200s", f->cache_dir); break;
     case HOST_TUNNEL:
         snprintf(text, size, "%s %s",
-            w->last.over_stdio ? "forwarding is refused, daemons use the launch channel:"
-                               : "a port leads home:",
+            w->last.over_stdio ? "forwarding is refused, daemons use the launch channel:" : "a port leads home:",
             *w->last.url ? w->last.url : "none was asked for");
         break;
-    default:
-        snprintf(text, size, "well");
+    default: snprintf(text, size, "well");
     }
 }
 
@@ -241,8 +236,8 @@ static void report_steps(struct doctor_report *r, const struct walk *w)
     char text[400];
     for (enum host_state step = HOST_RESOLVE; step < HOST_LAUNCH; step++) {
         if (failed && step == s->step) {
-            find(r, host_state_text(step), false, s->step_ms[step], *s->hint ? s->hint : "see the log", "%s",
-                s->reason);
+            find(
+                r, host_state_text(step), false, s->step_ms[step], *s->hint ? s->hint : "see the log", "%s", s->reason);
             return;
         }
         if (step > s->step)
@@ -267,8 +262,8 @@ static void report_facts(struct doctor_report *r, const struct host_facts *f)
     if (f->disk_free_bytes >= 0)
         find(r, "disk", f->cache_writable && f->disk_free_bytes > 64 << 20, 0,
             "free space in the home directory on the host", "%s free in %.200s%s%.150s",
-            text_bytes(have, sizeof have, (uint64_t)f->disk_free_bytes), f->cache_dir,
-            *f->cache_error ? ": " : "", f->cache_error);
+            text_bytes(have, sizeof have, (uint64_t)f->disk_free_bytes), f->cache_dir, *f->cache_error ? ": " : "",
+            f->cache_error);
     if (*f->unparsed)
         find(r, "probe", true, 0, "", "not understood: %.300s", f->unparsed);
 }
@@ -288,12 +283,8 @@ enum clw_err doctor_run(const struct host_link_options *options, unsigned limit_
     o.goal = HOST_GOAL_UP;
     o.retry = false;
     o.secret_ms = 1;
-    o.cb = (struct host_callbacks){.arg = w,
-        .state = on_state,
-        .facts = on_facts,
-        .daemon = on_daemon,
-        .secret = on_secret,
-        .log = on_log};
+    o.cb = (struct host_callbacks){
+        .arg = w, .state = on_state, .facts = on_facts, .daemon = on_daemon, .secret = on_secret, .log = on_log};
     look_around(out, options);
     enum clw_err code =
         w->event_fd < 0 ? clw_fail(err, CLW_IO, NULL, "out of descriptors") : host_link_open(&o, &link, err);

@@ -19,8 +19,7 @@ static void keep(struct exec *x, struct buf *b, size_t max, const void *data, si
     x->dropped += len - take;
 }
 
-static int on_data(
-    ssh_session session, ssh_channel channel, void *data, uint32_t len, int is_stderr, void *arg)
+static int on_data(ssh_session session, ssh_channel channel, void *data, uint32_t len, int is_stderr, void *arg)
 {
     struct exec *x = arg;
     (void)session;
@@ -59,8 +58,8 @@ static void on_status(ssh_session session, ssh_channel channel, int status, void
     x->status_ms = mono_ms();
 }
 
-static void on_signal(ssh_session session, ssh_channel channel, const char *signal, int core,
-    const char *message, const char *language, void *arg)
+static void on_signal(ssh_session session, ssh_channel channel, const char *signal, int core, const char *message,
+    const char *language, void *arg)
 {
     struct exec *x = arg;
     (void)session;
@@ -139,8 +138,7 @@ enum clw_err exec_write(struct exec *x, const void *data, size_t len, struct clw
     while (len && !code) {
         ssize_t n = exec_write_some(x, at, len);
         if (n < 0)
-            return clw_fail(
-                err, CLW_CLOSED, NULL, "the command on the host ended before it had read its input");
+            return clw_fail(err, CLW_CLOSED, NULL, "the command on the host ended before it had read its input");
         at += n;
         len -= (size_t)n;
         if (n == 0)

@@ -10,13 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const key_algorithms[] = {"ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256"};
+static const char *const key_algorithms[] = {
+    "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256"};
 
 static bool is_of_type(const char *algorithm, const char *type)
 {
-    return strcmp(algorithm, type) == 0 ||
-           (strcmp(type, "ssh-rsa") == 0 && strncmp(algorithm, "rsa-", 4) == 0);
+    return strcmp(algorithm, type) == 0 || (strcmp(type, "ssh-rsa") == 0 && strncmp(algorithm, "rsa-", 4) == 0);
 }
 
 /* The types on record first, so that a host which has several shows the one we can check. */
@@ -40,12 +39,10 @@ static char *record_name(const struct ssh_host *host)
                                  : known_hosts_name(host->hostname, host->port);
 }
 
-static void set_text(
-    struct host_link *l, struct hop *h, enum ssh_options_e option, const char *name, const char *value)
+static void set_text(struct host_link *l, struct hop *h, enum ssh_options_e option, const char *name, const char *value)
 {
     if (*value && ssh_options_set(h->session, option, value))
-        link__log(
-            l, LOG_WARN, "ssh_config=\"%s %s\" note=\"not supported, the default is used\"", name, value);
+        link__log(l, LOG_WARN, "ssh_config=\"%s %s\" note=\"not supported, the default is used\"", name, value);
 }
 
 static void set_options(struct host_link *l, struct hop *h)
@@ -56,8 +53,7 @@ static void set_options(struct host_link *l, struct hop *h)
     unsigned port = c->port;
     ssh_options_set(h->session, SSH_OPTIONS_PROCESS_CONFIG, &no);
     if (ssh_options_set(h->session, SSH_OPTIONS_HOST, c->hostname))
-        ssh_options_set(
-            h->session, SSH_OPTIONS_HOST, "host"); /* only a label: the connection is made already */
+        ssh_options_set(h->session, SSH_OPTIONS_HOST, "host"); /* only a label: the connection is made already */
     ssh_options_set(h->session, SSH_OPTIONS_PORT, &port);
     ssh_options_set(h->session, SSH_OPTIONS_USER, c->user);
     /* The library is kept from reading these files: hosts/known_hosts.c does, all of them. */
@@ -105,8 +101,7 @@ static enum clw_err shake_hands(struct host_link *l, struct hop *h, struct clw_e
         return hop_run(h, err);
     link__ssh_error(h, said, sizeof said);
     if (strstr(said, "kex error") || strstr(said, "no match for method"))
-        return clw_fail(err, CLW_REFUSED,
-            "set KexAlgorithms, Ciphers or HostKeyAlgorithms for it in ~/.ssh/config",
+        return clw_fail(err, CLW_REFUSED, "set KexAlgorithms, Ciphers or HostKeyAlgorithms for it in ~/.ssh/config",
             "%s and we have no algorithm in common: %s", h->label, said);
     return clw_fail(err, CLW_UNREACHABLE,
         h->proxy ? "run the ProxyCommand by hand to see what it says"
@@ -133,8 +128,7 @@ static bool read_key(struct hop *h, struct shown_key *out)
     size_t len = 0;
     char *text = NULL, *fingerprint = NULL;
     *out = (struct shown_key){0};
-    if (ssh_get_server_publickey(h->session, &key) == SSH_OK &&
-        ssh_pki_export_pubkey_base64(key, &text) == SSH_OK &&
+    if (ssh_get_server_publickey(h->session, &key) == SSH_OK && ssh_pki_export_pubkey_base64(key, &text) == SSH_OK &&
         ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &len) == SSH_OK &&
         (fingerprint = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, len)) != NULL)
         *out = (struct shown_key){
@@ -151,8 +145,7 @@ static void keep_pending(struct host_link *l, struct hop *h, const char *name, c
     enum known_verdict verdict, const struct known_place *place)
 {
     const struct ssh_words *files = &h->host.user_known_hosts;
-    struct host_key_info info = {
-        .changed = verdict == KNOWN_CHANGED || verdict == KNOWN_REVOKED, .line = place->line};
+    struct host_key_info info = {.changed = verdict == KNOWN_CHANGED || verdict == KNOWN_REVOKED, .line = place->line};
     snprintf(info.host, sizeof info.host, "%.255s", name);
     snprintf(info.type, sizeof info.type, "%s", key->type);
     snprintf(info.fingerprint, sizeof info.fingerprint, "%s", key->fingerprint);
@@ -169,36 +162,32 @@ static void keep_pending(struct host_link *l, struct hop *h, const char *name, c
     pthread_mutex_unlock(&l->lock);
 }
 
-static enum clw_err judge(
-    struct host_link *l, struct hop *h, const struct shown_key *key, struct clw_error *err)
+static enum clw_err judge(struct host_link *l, struct hop *h, const struct shown_key *key, struct clw_error *err)
 {
     struct known_place place;
     char *name = record_name(&h->host);
-    enum known_verdict verdict = known_hosts_check(
-        &h->host.user_known_hosts, &h->host.global_known_hosts, name, key->type, key->text, &place);
+    enum known_verdict verdict =
+        known_hosts_check(&h->host.user_known_hosts, &h->host.global_known_hosts, name, key->type, key->text, &place);
     enum clw_err code = CLW_OK;
     char hint[300];
     if (verdict != KNOWN_OK)
         keep_pending(l, h, name, key, verdict, &place);
     snprintf(hint, sizeof hint,
-        "compare it with the host (ssh-keygen -lf /etc/ssh/ssh_host_*.pub), then: clowder host trust %s",
-        l->o.name);
+        "compare it with the host (ssh-keygen -lf /etc/ssh/ssh_host_*.pub), then: clowder host trust %s", l->o.name);
     switch (verdict) {
-    case KNOWN_OK:
-        break;
+    case KNOWN_OK: break;
     case KNOWN_UNKNOWN:
-        code = clw_fail(err, CLW_REFUSED, hint, "the host key of %s is not known: %s %s", name, key->type,
-            key->fingerprint);
+        code = clw_fail(
+            err, CLW_REFUSED, hint, "the host key of %s is not known: %s %s", name, key->type, key->fingerprint);
         break;
     case KNOWN_OTHER_TYPE:
         code = clw_fail(err, CLW_REFUSED, hint,
-            "%s shows a key of another type than the one on record (%s line %u): %s %s", name, place.file,
-            place.line, key->type, key->fingerprint);
+            "%s shows a key of another type than the one on record (%s line %u): %s %s", name, place.file, place.line,
+            key->type, key->fingerprint);
         break;
     case KNOWN_CHANGED:
-        snprintf(hint, sizeof hint,
-            "if it was installed anew, remove the old key: ssh-keygen -f '%.150s' -R '%.80s'", place.file,
-            name);
+        snprintf(hint, sizeof hint, "if it was installed anew, remove the old key: ssh-keygen -f '%.150s' -R '%.80s'",
+            place.file, name);
         code = clw_fail(err, CLW_REFUSED, hint,
             "THE HOST KEY OF %s HAS CHANGED: it shows %s %s, %s line %u says otherwise", name, key->type,
             key->fingerprint, place.file, place.line);

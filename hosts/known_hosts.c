@@ -48,8 +48,7 @@ static bool hashed_matches(const char *field, const char *name)
         return false;
     const char *second = strchr(field + 3, '|');
     return second && decode(field + 3, (size_t)(second - field - 3), salt) &&
-           decode(second + 1, strlen(second + 1), want) && hmac(salt, name, got) &&
-           memcmp(want, got, SHA1_BYTES) == 0;
+           decode(second + 1, strlen(second + 1), want) && hmac(salt, name, got) && memcmp(want, got, SHA1_BYTES) == 0;
 }
 
 bool known_hosts_field_matches(const char *field, const char *name)
@@ -66,8 +65,7 @@ static bool cut(char *text, struct line *out)
 {
     char *fields[4] = {0}, *save = NULL;
     size_t n = 0;
-    for (char *word = strtok_r(text, " \t\r\n", &save); word && n < 4;
-         word = strtok_r(NULL, " \t\r\n", &save)) {
+    for (char *word = strtok_r(text, " \t\r\n", &save); word && n < 4; word = strtok_r(NULL, " \t\r\n", &save)) {
         if (n == 0 && *word == '#')
             return false;
         fields[n++] = word;
@@ -160,8 +158,8 @@ static void search_all(struct search *s, const struct ssh_words *user, const str
         search_file(s, global->items[i]);
 }
 
-enum known_verdict known_hosts_check(const struct ssh_words *user, const struct ssh_words *global,
-    const char *name, const char *type, const char *key, struct known_place *place)
+enum known_verdict known_hosts_check(const struct ssh_words *user, const struct ssh_words *global, const char *name,
+    const char *type, const char *key, struct known_place *place)
 {
     struct search s = {.name = name, .type = type, .key = key, .place = place, .verdict = KNOWN_UNKNOWN};
     if (place)

@@ -27,15 +27,15 @@ struct known_place {
 char *known_hosts_name(const char *host, unsigned port);
 /* Compares the key (type and base64 text) with every file of both lists. place (may be NULL) is where it was
  * found. */
-enum known_verdict known_hosts_check(const struct ssh_words *user, const struct ssh_words *global,
-    const char *name, const char *type, const char *key, struct known_place *place);
+enum known_verdict known_hosts_check(const struct ssh_words *user, const struct ssh_words *global, const char *name,
+    const char *type, const char *key, struct known_place *place);
 /* The key types on record for name, each once, in order: owned by out. */
 void known_hosts_types(
     const struct ssh_words *user, const struct ssh_words *global, const char *name, struct ssh_words *out);
 /* Appends a line to path, making the file (0600) and its folder (0700). hashed: the name is not readable in
  * it. */
-enum clw_err known_hosts_add(const char *path, const char *name, const char *type, const char *key,
-    bool hashed, struct clw_error *err);
+enum clw_err known_hosts_add(
+    const char *path, const char *name, const char *type, const char *key, bool hashed, struct clw_error *err);
 /* Does the first field of a known_hosts line mean this name? Pure; for tests. */
 bool known_hosts_field_matches(const char *field, const char *name);
 

@@ -46,8 +46,8 @@ static void tell(struct host_link *l, const struct host_daemon_event *event)
 
 void link__launch_failed(struct host_link *l, uint64_t id, const struct clw_error *why)
 {
-    link__log(l, LOG_WARN, "step=launch id=%llu reason=\"%s\" hint=\"%s\"", (unsigned long long)id,
-        why->message, why->hint);
+    link__log(
+        l, LOG_WARN, "step=launch id=%llu reason=\"%s\" hint=\"%s\"", (unsigned long long)id, why->message, why->hint);
     tell(l, &(struct host_daemon_event){
                 .id = id, .kind = HOST_DAEMON_FAILED, .status = -1, .text = why->message, .hint = why->hint});
 }
@@ -111,8 +111,8 @@ static void on_ended(struct host_link *l, struct supervisor *s, int64_t pid, int
     struct daemon *d = by_pid(s, pid);
     if (!d)
         return;
-    link__log(l, LOG_INFO, "daemon=%llu pid=%lld ended status=%d signal=%d", (unsigned long long)d->id,
-        (long long)pid, status, signal);
+    link__log(l, LOG_INFO, "daemon=%llu pid=%lld ended status=%d signal=%d", (unsigned long long)d->id, (long long)pid,
+        status, signal);
     tell(l, &(struct host_daemon_event){.id = d->id,
                 .kind = HOST_DAEMON_EXITED,
                 .pid = pid,
@@ -145,12 +145,8 @@ static void on_line(struct host_link *l, struct supervisor *s, const char *line)
         char text[1001];
         snprintf(text, sizeof text, "%s", line + at);
         if (d)
-            tell(l, &(struct host_daemon_event){.id = d->id,
-                        .kind = HOST_DAEMON_STDERR,
-                        .pid = pid,
-                        .status = -1,
-                        .text = text,
-                        .hint = ""});
+            tell(l, &(struct host_daemon_event){
+                        .id = d->id, .kind = HOST_DAEMON_STDERR, .pid = pid, .status = -1, .text = text, .hint = ""});
     }
 }
 
@@ -185,12 +181,11 @@ static enum clw_err say_why(struct host_link *l, struct supervisor *s, struct cl
     buf_add(&all, s->x.errors.data, s->x.errors.len);
     text_escape(said, sizeof said, (char *)all.data, all.len);
     buf_fini(&all);
-    const char *hint =
-        s->x.status == 126   ? "is ~/.cache on a file system mounted noexec? then mount it otherwise"
-        : s->x.status == 127 ? "the program is gone from ~/.cache/clowder, or is for another system"
-                             : "run it on the host by hand to see what is missing";
-    return clw_fail(err, CLW_REFUSED, hint, "%s does not start on the host (exit status %d): %s",
-        l->program_path, s->x.status, *said ? said : "it said nothing");
+    const char *hint = s->x.status == 126   ? "is ~/.cache on a file system mounted noexec? then mount it otherwise"
+                       : s->x.status == 127 ? "the program is gone from ~/.cache/clowder, or is for another system"
+                                            : "run it on the host by hand to see what is missing";
+    return clw_fail(err, CLW_REFUSED, hint, "%s does not start on the host (exit status %d): %s", l->program_path,
+        s->x.status, *said ? said : "it said nothing");
 }
 
 static void close_supervisor(struct host_link *l)
@@ -325,8 +320,7 @@ enum clw_err link__signal(struct host_link *l, struct command *c, struct clw_err
     while (d && d->id != c->id)
         d = d->next;
     if (!d || !d->pid)
-        return clw_fail(
-            err, CLW_NOT_FOUND, NULL, "no daemon %llu runs under this session", (unsigned long long)c->id);
+        return clw_fail(err, CLW_NOT_FOUND, NULL, "no daemon %llu runs under this session", (unsigned long long)c->id);
     int n = snprintf(line, sizeof line, "kill %lld %d\n", (long long)d->pid, c->signal);
     return say(l, line, (size_t)n, err);
 }
@@ -353,8 +347,7 @@ void link__launch_tick(struct host_link *l)
         forget(s, d);
     }
     if (ended) {
-        link__log(
-            l, LOG_WARN, "step=launch note=\"the supervisor on the host ended\" reason=\"%s\"", why.message);
+        link__log(l, LOG_WARN, "step=launch note=\"the supervisor on the host ended\" reason=\"%s\"", why.message);
         close_supervisor(l);
     }
 }

@@ -22,11 +22,10 @@ static void set_defaults(struct host_link_options *o)
 {
     struct {
         unsigned *field, value;
-    } defaults[] = {{&o->resolve_ms, 10000}, {&o->connect_ms, 10000}, {&o->hostkey_ms, 15000},
-        {&o->auth_ms, 20000}, {&o->probe_ms, 30000}, {&o->upload_ms, 120000}, {&o->tunnel_ms, 15000},
-        {&o->launch_ms, 20000}, {&o->secret_ms, 100000}, {&o->keepalive_ms, 10000}, {&o->keepalive_misses, 3},
-        {&o->backoff_ms, 1000}, {&o->backoff_max_ms, 30000}, {&o->quarantine_after, 8},
-        {&o->quarantine_ms, 300000}};
+    } defaults[] = {{&o->resolve_ms, 10000}, {&o->connect_ms, 10000}, {&o->hostkey_ms, 15000}, {&o->auth_ms, 20000},
+        {&o->probe_ms, 30000}, {&o->upload_ms, 120000}, {&o->tunnel_ms, 15000}, {&o->launch_ms, 20000},
+        {&o->secret_ms, 100000}, {&o->keepalive_ms, 10000}, {&o->keepalive_misses, 3}, {&o->backoff_ms, 1000},
+        {&o->backoff_max_ms, 30000}, {&o->quarantine_after, 8}, {&o->quarantine_ms, 300000}};
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         if (!*defaults[i].field)
             *defaults[i].field = defaults[i].value;
@@ -71,8 +70,7 @@ static bool start_thread(struct host_link *l)
     return !failed;
 }
 
-enum clw_err host_link_open(
-    const struct host_link_options *options, struct host_link **out, struct clw_error *err)
+enum clw_err host_link_open(const struct host_link_options *options, struct host_link **out, struct clw_error *err)
 {
     enum clw_err code = check(options, err);
     *out = NULL;
@@ -144,11 +142,11 @@ enum clw_err host_link_trust(struct host_link *l, const char *fingerprint, struc
         code = clw_fail(err, CLW_NOT_FOUND, NULL, "no host key of %s is waiting to be trusted", l->o.name);
     } else if (key->changed) {
         code = clw_fail(err, CLW_REFUSED, l->shot.hint,
-            "the host key of %s has changed (%s line %u): it cannot be trusted as if it were new", key->host,
-            key->file, key->line);
+            "the host key of %s has changed (%s line %u): it cannot be trusted as if it were new", key->host, key->file,
+            key->line);
     } else if (strcmp(fingerprint, key->fingerprint) != 0) {
-        code = clw_fail(err, CLW_REFUSED, "look again: somebody may be in between",
-            "%s shows the key %s, not %.80s", key->host, key->fingerprint, fingerprint);
+        code = clw_fail(err, CLW_REFUSED, "look again: somebody may be in between", "%s shows the key %s, not %.80s",
+            key->host, key->fingerprint, fingerprint);
     } else {
         type = mem_strdup(l->key_type);
         text = mem_strdup(l->key_text);
@@ -235,8 +233,7 @@ enum clw_err host_link_launch(
 {
     const char *target = launch->target ? launch->target : "";
     if (launch->config_len > LINK_CONFIG_MAX / 2)
-        return clw_fail(
-            err, CLW_TOO_LARGE, NULL, "a daemon's configuration has at most %d bytes", LINK_CONFIG_MAX / 2);
+        return clw_fail(err, CLW_TOO_LARGE, NULL, "a daemon's configuration has at most %d bytes", LINK_CONFIG_MAX / 2);
     if (*target && (!bridge_is_target(target) || strlen(target) >= LINK_TARGET_SIZE))
         return clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port",
             "'%.100s' is no place for a tunnel to end", target);

@@ -18,21 +18,21 @@
 #include <stdint.h>
 
 /* X(NAME, word). The first block is the steps in order, the second where a link rests. */
-#define HOST_STATE_TABLE(X)                                                                                  \
-    X(RESOLVE, "resolve")                                                                                    \
-    X(CONNECT, "connect")                                                                                    \
-    X(HOSTKEY, "hostkey")                                                                                    \
-    X(AUTH, "auth")                                                                                          \
-    X(PROBE, "probe")                                                                                        \
-    X(UPLOAD, "upload")                                                                                      \
-    X(TUNNEL, "tunnel")                                                                                      \
-    X(LAUNCH, "launch")                                                                                      \
-    X(UP, "up")                                                                                              \
-    X(IDLE, "idle")                 /* not begun */                                                          \
-    X(BACKOFF, "backoff")           /* lost or not reached: tries again at retry_at_ms */                    \
-    X(REFUSED, "refused")           /* waits for host_link_trust() or host_link_retry() */                   \
-    X(NEEDS_SECRET, "needs-secret") /* waits for host_link_answer() */                                       \
-    X(QUARANTINED, "quarantined")   /* failed too often: tries again, but rarely */                          \
+#define HOST_STATE_TABLE(X)                                                                                            \
+    X(RESOLVE, "resolve")                                                                                              \
+    X(CONNECT, "connect")                                                                                              \
+    X(HOSTKEY, "hostkey")                                                                                              \
+    X(AUTH, "auth")                                                                                                    \
+    X(PROBE, "probe")                                                                                                  \
+    X(UPLOAD, "upload")                                                                                                \
+    X(TUNNEL, "tunnel")                                                                                                \
+    X(LAUNCH, "launch")                                                                                                \
+    X(UP, "up")                                                                                                        \
+    X(IDLE, "idle")                 /* not begun */                                                                    \
+    X(BACKOFF, "backoff")           /* lost or not reached: tries again at retry_at_ms */                              \
+    X(REFUSED, "refused")           /* waits for host_link_trust() or host_link_retry() */                             \
+    X(NEEDS_SECRET, "needs-secret") /* waits for host_link_answer() */                                                 \
+    X(QUARANTINED, "quarantined")   /* failed too often: tries again, but rarely */                                    \
     X(DOWN, "down")                 /* over: the goal was reached, or it failed and was not to try again */
 
 enum host_state {
@@ -60,8 +60,8 @@ struct host_prompt {
 
 /* A host key that was met and is not accepted. */
 struct host_key_info {
-    char host[HOST_ADDRESS_SIZE]; /* as the known_hosts file names it; a jump host's when that is the one */
-    char type[32];                /* ssh-ed25519, … */
+    char host[HOST_ADDRESS_SIZE];            /* as the known_hosts file names it; a jump host's when that is the one */
+    char type[32];                           /* ssh-ed25519, … */
     char fingerprint[HOST_FINGERPRINT_SIZE]; /* SHA256:… */
     bool changed;                            /* another key is on record: file and line */
     char file[HOST_PATH_SIZE];
@@ -95,11 +95,10 @@ enum host_event_kind { HOST_DAEMON_STARTED, HOST_DAEMON_STDERR, HOST_DAEMON_EXIT
 struct host_daemon_event {
     uint64_t id; /* of host_link_launch() */
     enum host_event_kind kind;
-    int64_t pid; /* on the host; 0 before it is known */
-    int status;  /* EXITED: exit status, or -1 */
-    int signal;  /* EXITED: the signal that ended it, or 0 */
-    const char
-        *text; /* STDERR: one line, escaped, at most 1000 bytes; FAILED: why, and the remote's own words */
+    int64_t pid;      /* on the host; 0 before it is known */
+    int status;       /* EXITED: exit status, or -1 */
+    int signal;       /* EXITED: the signal that ended it, or 0 */
+    const char *text; /* STDERR: one line, escaped, at most 1000 bytes; FAILED: why, and the remote's own words */
     const char *hint; /* FAILED */
 };
 
@@ -131,7 +130,7 @@ struct host_link_options {
     const char *address; /* address or alias of ~/.ssh/config; "" : the name */
     const char *user;
     unsigned port;
-    const char *jump; /* "user@host:port,host2" instead of the configuration's ProxyJump; "none": no jump */
+    const char *jump;        /* "user@host:port,host2" instead of the configuration's ProxyJump; "none": no jump */
     const char *identity;    /* a key file, tried before the configuration's */
     const char *config_path; /* see ssh_config_load() */
     enum host_goal goal;
@@ -151,8 +150,7 @@ struct host_link_options {
 
 struct host_launch {
     const char *target; /* as in the options; "": the default one */
-    const void
-        *config; /* handed to the daemon's stdin; every @URL@ in it becomes the url to dial. At most 1 MiB */
+    const void *config; /* handed to the daemon's stdin; every @URL@ in it becomes the url to dial. At most 1 MiB */
     size_t config_len;
     bool script; /* config is a POSIX shell script to run instead of the daemon program (foreign runtimes) */
 };
@@ -160,8 +158,7 @@ struct host_launch {
 struct host_link;
 
 /* Starts the thread. CLW_USAGE when an option is no good. The link is owned: host_link_close(). */
-enum clw_err host_link_open(
-    const struct host_link_options *options, struct host_link **out, struct clw_error *err);
+enum clw_err host_link_open(const struct host_link_options *options, struct host_link **out, struct clw_error *err);
 /* Ends it at once, whatever it is doing, and frees it. Daemons on the host live on. NULL is fine. */
 void host_link_close(struct host_link *link);
 

@@ -78,8 +78,7 @@ struct host_link {
 /* Ends the step before (its time is kept and logged) and begins this one, which may take limit_ms. */
 void link__step(struct host_link *l, enum host_state step, unsigned limit_ms);
 /* The state outside the steps, with its reason (NULL: none). */
-void link__rest(
-    struct host_link *l, enum host_state state, const struct clw_error *why, uint64_t retry_at_ms);
+void link__rest(struct host_link *l, enum host_state state, const struct clw_error *why, uint64_t retry_at_ms);
 void link__up(struct host_link *l);
 /* Tells the state callback. */
 void link__publish(struct host_link *l);
@@ -109,8 +108,7 @@ enum clw_err link__probe(struct host_link *l, struct clw_error *err);
 /* upload.c: the program is on the host afterwards, at program_path. */
 enum clw_err link__upload(struct host_link *l, struct clw_error *err);
 /* tunnel.c: a way from the host to target, made when there is none. */
-enum clw_err link__forward(
-    struct host_link *l, const char *target, struct forward **out, struct clw_error *err);
+enum clw_err link__forward(struct host_link *l, const char *target, struct forward **out, struct clw_error *err);
 /* Makes those again that an earlier session had, as far as they are to be had. */
 enum clw_err link__forward_again(struct host_link *l, struct clw_error *err);
 void link__forward_drop(struct host_link *l, const char *target);

@@ -138,9 +138,9 @@ static void fail_waiting(struct host_link *l, const struct clw_error *how)
         if (c->kind == COMMAND_LAUNCH)
             link__launch_failed(l, c->id, why);
         else if (c->kind == COMMAND_RUN && l->o.cb.run)
-            l->o.cb.run(l->o.cb.arg,
-                &(struct host_run_result){
-                    .id = c->id, .code = why->code, .status = -1, .out = "", .errors = why->message});
+            l->o.cb.run(
+                l->o.cb.arg, &(struct host_run_result){
+                                 .id = c->id, .code = why->code, .status = -1, .out = "", .errors = why->message});
         command_free(c);
     }
 }

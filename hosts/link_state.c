@@ -82,8 +82,7 @@ void link__up(struct host_link *l)
     l->shot.failures = 0;
     pthread_mutex_unlock(&l->lock);
     if (news)
-        link__log(l, LOG_INFO, "state=up url=%s%s", l->shot.url[0] ? l->shot.url : "-",
-            l->mux ? " over=stdio" : "");
+        link__log(l, LOG_INFO, "state=up url=%s%s", l->shot.url[0] ? l->shot.url : "-", l->mux ? " over=stdio" : "");
     link__publish(l);
 }
 
@@ -110,8 +109,8 @@ void link__rest(struct host_link *l, enum host_state state, const struct clw_err
     if (good)
         link__log(l, LOG_INFO, "state=%s", host_state_text(state));
     else
-        link__log(l, LOG_WARN, "state=%s step=%s reason=\"%s\" hint=\"%s\" retry_ms=%llu",
-            host_state_text(state), host_state_text(l->shot.step), why->message, why->hint,
+        link__log(l, LOG_WARN, "state=%s step=%s reason=\"%s\" hint=\"%s\" retry_ms=%llu", host_state_text(state),
+            host_state_text(l->shot.step), why->message, why->hint,
             (unsigned long long)(retry_at_ms > now ? retry_at_ms - now : 0));
     link__publish(l);
 }
@@ -155,9 +154,7 @@ enum clw_err link__explain(struct host_link *l, enum clw_err code, const char *d
         return clw_fail(err, CLW_UNREACHABLE, "look at the host's own log (journalctl -u ssh)",
             "%s: %s ended the connection: %s", doing, dead ? dead->label : "the host",
             dead ? link__ssh_error(dead, said, sizeof said) : "");
-    case CLW_CANCELLED:
-        return clw_fail(err, code, NULL, "stopped");
-    default:
-        return code;
+    case CLW_CANCELLED: return clw_fail(err, code, NULL, "stopped");
+    default: return code;
     }
 }

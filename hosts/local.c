@@ -47,8 +47,9 @@ enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_e
     posix_spawnattr_destroy(&attr);
     close(fd);
     if (rv)
-        return clw_fail(err, CLW_UNREACHABLE, "reinstall Clowder, or set CLOWDER_LIBEXEC to the folder of clowder-daemon",
-            "cannot start %s: %s", l->program, strerror(rv));
+        return clw_fail(err, CLW_UNREACHABLE,
+            "reinstall Clowder, or set CLOWDER_LIBEXEC to the folder of clowder-daemon", "cannot start %s: %s",
+            l->program, strerror(rv));
     return CLW_OK;
 }
 

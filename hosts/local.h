@@ -1,4 +1,5 @@
-/* The local launcher: starts a daemon on this machine. The token travels on its standard input, never in argv or environment. */
+/* The local launcher: starts a daemon on this machine. The token travels on its standard input, never in argv or
+ * environment. */
 #ifndef HOSTS_LOCAL_H
 #define HOSTS_LOCAL_H
 
@@ -8,17 +9,17 @@
 #include <sys/types.h>
 
 struct local_launch {
-    const char *program;      /* path of clowder-daemon */
-    const char *config;       /* what it reads on standard input (a secret: wiped by the caller) */
+    const char *program; /* path of clowder-daemon */
+    const char *config;  /* what it reads on standard input (a secret: wiped by the caller) */
     size_t config_len;
-    int log_fd;               /* becomes its stdout and stderr */
+    int log_fd; /* becomes its stdout and stderr */
 };
 
 /* Starts it in a session of its own, with an empty environment. The caller reaps *pid. */
 enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_error *err);
 
-/* Kills what is left of the session that pid led (its tasks, when it died before them). Call it while pid is dead but not
- * yet reaped, so that its number is still its own. */
+/* Kills what is left of the session that pid led (its tasks, when it died before them). Call it while pid is dead but
+ * not yet reaped, so that its number is still its own. */
 void local_end_session(pid_t pid);
 
 #endif

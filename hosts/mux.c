@@ -82,20 +82,14 @@ static bool fits(const struct mux_frame *f)
     switch (f->type) {
     case MUX_LISTEN:
     case MUX_LISTENING:
-    case MUX_REFUSED:
-        return f->stream != 0 && f->len <= 1024;
+    case MUX_REFUSED: return f->stream != 0 && f->len <= 1024;
     case MUX_OPEN:
-    case MUX_WINDOW_ADD:
-        return f->stream != 0 && f->len == 4;
-    case MUX_DATA:
-        return f->stream != 0 && f->len > 0;
+    case MUX_WINDOW_ADD: return f->stream != 0 && f->len == 4;
+    case MUX_DATA: return f->stream != 0 && f->len > 0;
     case MUX_EOF:
-    case MUX_CLOSE:
-        return f->stream != 0 && f->len == 0;
-    case MUX_CONTROL:
-        return f->stream == 0 && f->len > 0;
-    default:
-        return false;
+    case MUX_CLOSE: return f->stream != 0 && f->len == 0;
+    case MUX_CONTROL: return f->stream == 0 && f->len > 0;
+    default: return false;
     }
 }
 
@@ -109,8 +103,8 @@ int mux_next(struct mux_reader *r, struct mux_frame *frame)
     size_t have = r->in.len - r->at;
     if (have < MUX_HEADER)
         return 0;
-    *frame = (struct mux_frame){
-        .type = p[0], .stream = get_number(p + 1), .data = p + MUX_HEADER, .len = get_number(p + 5)};
+    *frame =
+        (struct mux_frame){.type = p[0], .stream = get_number(p + 1), .data = p + MUX_HEADER, .len = get_number(p + 5)};
     if (frame->len > MUX_PAYLOAD || !fits(frame)) {
         r->broken = true;
         return -1;

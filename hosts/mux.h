@@ -18,20 +18,13 @@
 #include <stdint.h>
 
 #define MUX_GREETING "\n\001clowder-mux-1\002"
-enum {
-    MUX_PAYLOAD = 32768,
-    MUX_WINDOW = 256 * 1024,
-    MUX_STREAMS = 1024,
-    MUX_NOISE_MAX = 64 * 1024,
-    MUX_HEADER = 9
-};
+enum { MUX_PAYLOAD = 32768, MUX_WINDOW = 256 * 1024, MUX_STREAMS = 1024, MUX_NOISE_MAX = 64 * 1024, MUX_HEADER = 9 };
 
 enum mux_type {
-    MUX_LISTEN =
-        1, /* home: listen; stream = the listener's number, payload = a path to have again, or nothing */
-    MUX_LISTENING, /* host: payload = the path of the socket */
-    MUX_REFUSED,   /* host: stream = the listener's number, payload = why not */
-    MUX_OPEN,      /* host: somebody connected; payload = u32 number of the listener */
+    MUX_LISTEN = 1, /* home: listen; stream = the listener's number, payload = a path to have again, or nothing */
+    MUX_LISTENING,  /* host: payload = the path of the socket */
+    MUX_REFUSED,    /* host: stream = the listener's number, payload = why not */
+    MUX_OPEN,       /* host: somebody connected; payload = u32 number of the listener */
     MUX_DATA,
     MUX_WINDOW_ADD, /* payload = u32 bytes that may be sent in addition */
     MUX_EOF,        /* no more DATA from this side */

@@ -298,9 +298,7 @@ static bool on_stream(struct mux_end *e, const struct mux_frame *f)
     if (!s || s->closed_there)
         return false; /* streams are forgotten only when both sides have closed them */
     switch (f->type) {
-    case MUX_DATA:
-        good = on_data(s, f);
-        break;
+    case MUX_DATA: good = on_data(s, f); break;
     case MUX_WINDOW_ADD:
         good = mux_u32(f) <= MUX_WINDOW && s->credit <= MUX_WINDOW - mux_u32(f);
         s->credit += good ? mux_u32(f) : 0;

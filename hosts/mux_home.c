@@ -79,8 +79,7 @@ static void after_round(void *arg)
     const uint8_t *data;
     size_t len;
     ssize_t n = 0;
-    while (
-        !m->broken && (len = mux_end_out(m->end, &data)) > 0 && (n = exec_write_some(&m->x, data, len)) > 0)
+    while (!m->broken && (len = mux_end_out(m->end, &data)) > 0 && (n = exec_write_some(&m->x, data, len)) > 0)
         mux_end_sent(m->end, (size_t)n);
     if (n < 0 || m->x.closed || m->broken)
         m->link->hop->dead = true; /* without this channel the session is of no use: begin again */

@@ -63,8 +63,7 @@ static bool may_have_again(const char *path)
     char folder[108];
     struct stat st;
     const char *slash = strrchr(path, '/');
-    if (!slash || slash == path || strlen(path) >= sizeof folder || !strstr(path, "/clowder-") ||
-        strstr(path, ".."))
+    if (!slash || slash == path || strlen(path) >= sizeof folder || !strstr(path, "/clowder-") || strstr(path, ".."))
         return false;
     memcpy(folder, path, (size_t)(slash - path));
     folder[slash - path] = '\0';

@@ -16,9 +16,9 @@ static void feed(void *arg, const uint8_t *data, size_t len)
 }
 
 /* Waits for something that the probe's lines bring, or for the end of the command. */
-#define UNTIL(x, code, condition)                                                                            \
-    do                                                                                                       \
-        (code) = (condition) ? CLW_OK : link__wait((x)->link);                                               \
+#define UNTIL(x, code, condition)                                                                                      \
+    do                                                                                                                 \
+        (code) = (condition) ? CLW_OK : link__wait((x)->link);                                                         \
     while (!(code) && !(condition) && !(x)->closed)
 
 /* One newline there, one line back: microseconds, or 0. */
@@ -83,11 +83,9 @@ static enum clw_err talk(struct exec *x, struct probe *p, struct host_facts *f, 
     if (!code && !p->ended)
         return no_probe(x, p, err);
     if (code == CLW_TIMED_OUT && !p->began)
-        return clw_fail(err, code,
-            "look at its login files (~/.bashrc, /etc/profile): they run before any command",
+        return clw_fail(err, code, "look at its login files (~/.bashrc, /etc/profile): they run before any command",
             "the host took the command, but its shell did not begin within %u s", x->link->o.probe_ms / 1000);
-    return code && !(err && err->code == code) ? link__explain(x->link, code, "measuring the host", err)
-                                               : code;
+    return code && !(err && err->code == code) ? link__explain(x->link, code, "measuring the host", err) : code;
 }
 
 static void keep(struct host_link *l, struct host_facts *f)
@@ -99,9 +97,8 @@ static void keep(struct host_link *l, struct host_facts *f)
     l->has_facts = true;
     l->shot.rtt_us = f->rtt_us;
     pthread_mutex_unlock(&l->lock);
-    link__log(l, LOG_INFO,
-        "step=probe arch=%s cores=%d mem_mb=%llu gpus=%d load=%.2f rtt_us=%u clock_ms=%lld cache=%s", f->arch,
-        f->cores, (unsigned long long)(f->mem_total_bytes >> 20), f->gpu_count, f->load1, f->rtt_us,
+    link__log(l, LOG_INFO, "step=probe arch=%s cores=%d mem_mb=%llu gpus=%d load=%.2f rtt_us=%u clock_ms=%lld cache=%s",
+        f->arch, f->cores, (unsigned long long)(f->mem_total_bytes >> 20), f->gpu_count, f->load1, f->rtt_us,
         (long long)f->clock_offset_ms, f->cache_writable ? "ok" : f->cache_error);
     if (f->unparsed[0])
         link__log(l, LOG_WARN, "step=probe not_understood=\"%s\"", f->unparsed);
@@ -128,8 +125,7 @@ enum clw_err link__probe(struct host_link *l, struct clw_error *err)
     exec_close(&x);
     if (!code) {
         if (p.old_session_ended)
-            link__log(l, LOG_INFO,
-                "step=probe note=\"ended our sshd process of before, which still held the port\"");
+            link__log(l, LOG_INFO, "step=probe note=\"ended our sshd process of before, which still held the port\"");
         l->old_sshd_pid = f->sshd_pid;
         snprintf(l->old_sshd_start, sizeof l->old_sshd_start, "%s", f->sshd_start);
         keep(l, f);

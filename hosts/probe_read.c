@@ -191,8 +191,7 @@ static bool take_nvidia(struct host_facts *f, const char *value)
         fields[n++] = trim(p);
     }
     struct host_gpu *g = n == 4 ? new_gpu(f, "nvidia", "nvidia-smi") : NULL;
-    if (!g || !take_int(&index, fields[0], 0, 1023) || !take_text(g->name, sizeof g->name, fields[1]) ||
-        !*g->name)
+    if (!g || !take_int(&index, fields[0], 0, 1023) || !take_text(g->name, sizeof g->name, fields[1]) || !*g->name)
         return false;
     g->index = (int)index;
     if (take_int(&mib, fields[2], 1, 1 << 24))
@@ -217,8 +216,7 @@ static const char *member(const json_t *o, const char *const *names)
 static bool take_rocm(struct host_facts *f, const char *value)
 {
     static const char *const names[] = {"Card series", "Card Series", "Card model", "Card Model", NULL};
-    static const char *const sizes[] = {"VRAM Total Memory (B)", NULL}, *const drivers[] = {
-                                                                            "Driver version", NULL};
+    static const char *const sizes[] = {"VRAM Total Memory (B)", NULL}, *const drivers[] = {"Driver version", NULL};
     json_t *root = json_loads(value, JSON_REJECT_DUPLICATES, NULL);
     const char *key;
     json_t *card;
@@ -250,10 +248,7 @@ static bool take_pci(struct host_facts *f, const char *value)
     if (sscanf(value, "0x%4x 0x%4x %31s %c", &vendor, &device, place, &more) != 3 ||
         place[strspn(place, "0123456789abcdef:.")])
         return false;
-    const char *name = vendor == 0x10de   ? "nvidia"
-                       : vendor == 0x1002 ? "amd"
-                       : vendor == 0x8086 ? "intel"
-                                          : NULL;
+    const char *name = vendor == 0x10de ? "nvidia" : vendor == 0x1002 ? "amd" : vendor == 0x8086 ? "intel" : NULL;
     if (!name)
         return true; /* the display of a server's board, or of a virtual machine */
     for (int i = 0; i < f->gpu_count; i++)

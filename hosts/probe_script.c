@@ -90,12 +90,11 @@ void probe_token(char token[PROBE_TOKEN_SIZE])
 /* Only letters, digits, '.', '_' and '-' go into the script: everything we put there is of that kind. */
 static const char *safe(const char *text)
 {
-    return text[strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-")] ? ""
-                                                                                                   : text;
+    return text[strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-")] ? "" : text;
 }
 
 char *probe_script(const char *token, const char *program, int64_t old_pid, const char *old_start)
 {
-    return mem_printf("{ T=%s; P=%s; S=%lld; K=%s\n%s}\n", safe(token), safe(program), (long long)old_pid,
-        safe(old_start), body);
+    return mem_printf(
+        "{ T=%s; P=%s; S=%lld; K=%s\n%s}\n", safe(token), safe(program), (long long)old_pid, safe(old_start), body);
 }

@@ -35,8 +35,8 @@ enum clw_err pump_init(struct pump *p, struct clw_error *err)
     p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &p->wake};
     if (p->epoll_fd < 0 || p->wake_fd < 0 || epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, p->wake_fd, &event)) {
-        enum clw_err code = clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)",
-            "cannot watch descriptors: %s", strerror(errno));
+        enum clw_err code = clw_fail(
+            err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot watch descriptors: %s", strerror(errno));
         pump_fini(p);
         return code;
     }
@@ -151,8 +151,8 @@ enum clw_err hop_attach(struct hop *h, int fd, struct clw_error *err)
     h->session = ssh_new();
     if (h->fd < 0 || !h->session || ssh_options_set(h->session, SSH_OPTIONS_FD, &fd)) {
         close(fd);
-        return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot make a session: %s",
-            strerror(errno));
+        return clw_fail(
+            err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot make a session: %s", strerror(errno));
     }
     ssh_set_blocking(h->session, 0);
     ssh_set_counters(h->session, &h->counter, NULL);

@@ -17,16 +17,15 @@ void link__run(struct host_link *l, struct command *c)
         code = CLW_OK; /* it ended before it had read all of its text */
     text_escape(errors, sizeof errors, (char *)x.errors.data, x.errors.len);
     if (!code && x.status < 0)
-        code =
-            clw_fail(&why, CLW_FAILED, NULL, "the script on the host was ended by a signal: %.300s", errors);
+        code = clw_fail(&why, CLW_FAILED, NULL, "the script on the host was ended by a signal: %.300s", errors);
     struct host_run_result result = {.id = c->id,
         .code = code,
         .status = x.status,
         .out = buf_text(&x.out),
         .out_len = x.out.len,
         .errors = code ? why.message : errors};
-    link__log(l, code ? LOG_WARN : LOG_INFO, "run=%llu status=%d bytes=%zu%s%s", (unsigned long long)c->id,
-        x.status, x.out.len, code ? " reason=" : "", code ? why.message : "");
+    link__log(l, code ? LOG_WARN : LOG_INFO, "run=%llu status=%d bytes=%zu%s%s", (unsigned long long)c->id, x.status,
+        x.out.len, code ? " reason=" : "", code ? why.message : "");
     if (l->o.cb.run)
         l->o.cb.run(l->o.cb.arg, &result);
     exec_close(&x);

@@ -113,8 +113,7 @@ static bool next_packet(struct sftp *s, struct reply *r)
     }
     if (s->in.len < 4u + len)
         return false;
-    *r = (struct reply){
-        .type = s->in.data[4], .at = s->in.data + 5, .end = s->in.data + 4 + len, .size = 4u + len};
+    *r = (struct reply){.type = s->in.data[4], .at = s->in.data + 5, .end = s->in.data + 4 + len, .size = 4u + len};
     r->id = r->type == VERSION ? 0 : get_u32(r);
     return true;
 }
@@ -160,14 +159,10 @@ static enum clw_err read_status(struct sftp *s, struct reply *r, const char *doi
     text_escape(s->said, sizeof s->said, (const char *)text, len);
     switch (s->status) {
     case SFTP_OK:
-    case SFTP_EOF:
-        return CLW_OK;
-    case SFTP_NO_FILE:
-        return clw_fail(err, CLW_NOT_FOUND, NULL, "%s: no such file on the host", doing);
-    case SFTP_DENIED:
-        return clw_fail(err, CLW_REFUSED, NULL, "%s: the host says: %s", doing, s->said);
-    default:
-        return clw_fail(err, CLW_IO, NULL, "%s: the host says: %s", doing, s->said);
+    case SFTP_EOF: return CLW_OK;
+    case SFTP_NO_FILE: return clw_fail(err, CLW_NOT_FOUND, NULL, "%s: no such file on the host", doing);
+    case SFTP_DENIED: return clw_fail(err, CLW_REFUSED, NULL, "%s: the host says: %s", doing, s->said);
+    default: return clw_fail(err, CLW_IO, NULL, "%s: the host says: %s", doing, s->said);
     }
 }
 
@@ -272,8 +267,8 @@ struct handle {
     size_t len;
 };
 
-static enum clw_err open_file(struct sftp *s, const char *path, uint32_t flags, struct handle *h,
-    const char *doing, struct clw_error *err)
+static enum clw_err open_file(
+    struct sftp *s, const char *path, uint32_t flags, struct handle *h, const char *doing, struct clw_error *err)
 {
     struct buf f = {0};
     struct reply r;
@@ -294,8 +289,7 @@ static enum clw_err open_file(struct sftp *s, const char *path, uint32_t flags, 
     return h->len ? CLW_OK : clw_fail(err, CLW_PROTOCOL, NULL, "%s: the host gave no handle", doing);
 }
 
-static enum clw_err close_file(
-    struct sftp *s, const struct handle *h, const char *doing, struct clw_error *err)
+static enum clw_err close_file(struct sftp *s, const struct handle *h, const char *doing, struct clw_error *err)
 {
     struct buf f = {0};
     struct reply r;
@@ -303,8 +297,8 @@ static enum clw_err close_file(
     return ask(s, CLOSE, &f, STATUS, &r, doing, err);
 }
 
-static enum clw_err write_chunk(struct sftp *s, const struct handle *h, uint64_t at, const uint8_t *data,
-    size_t len, struct clw_error *err)
+static enum clw_err write_chunk(
+    struct sftp *s, const struct handle *h, uint64_t at, const uint8_t *data, size_t len, struct clw_error *err)
 {
     struct buf f = {0};
     put_u32(&f, s->next_id++);
@@ -317,8 +311,8 @@ static enum clw_err write_chunk(struct sftp *s, const struct handle *h, uint64_t
 }
 
 /* Keeps up to IN_FLIGHT chunks on the way; answers may come in any order. */
-static enum clw_err write_all(struct sftp *s, const struct handle *h, const uint8_t *data, size_t len,
-    size_t *done, struct clw_error *err)
+static enum clw_err write_all(
+    struct sftp *s, const struct handle *h, const uint8_t *data, size_t len, size_t *done, struct clw_error *err)
 {
     size_t sent = 0, flying = 0;
     enum clw_err code = CLW_OK;
@@ -387,8 +381,7 @@ static enum clw_err read_chunk(
     return CLW_OK;
 }
 
-enum clw_err hosts_sftp_read_file(
-    struct sftp *s, const char *path, size_t max, struct buf *out, struct clw_error *err)
+enum clw_err hosts_sftp_read_file(struct sftp *s, const char *path, size_t max, struct buf *out, struct clw_error *err)
 {
     struct handle h;
     struct clw_error closing;

@@ -29,8 +29,7 @@ enum clw_err hosts_sftp_size(struct sftp *s, const char *path, uint64_t *size, s
 enum clw_err hosts_sftp_write_file(
     struct sftp *s, const char *path, const uint8_t *data, size_t len, size_t *done, struct clw_error *err);
 /* Reads at most max bytes. */
-enum clw_err hosts_sftp_read_file(
-    struct sftp *s, const char *path, size_t max, struct buf *out, struct clw_error *err);
+enum clw_err hosts_sftp_read_file(struct sftp *s, const char *path, size_t max, struct buf *out, struct clw_error *err);
 /* Puts from in the place of to, as one act where the server can. */
 enum clw_err hosts_sftp_rename(struct sftp *s, const char *from, const char *to, struct clw_error *err);
 void hosts_sftp_remove(struct sftp *s, const char *path);

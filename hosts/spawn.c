@@ -69,8 +69,7 @@ static void tell(struct spawner *s, const char *format, ...)
     s->say(s->arg, line, len);
 }
 
-struct spawner *spawner_new(
-    const char *program, void (*say)(void *arg, const char *line, size_t len), void *arg)
+struct spawner *spawner_new(const char *program, void (*say)(void *arg, const char *line, size_t len), void *arg)
 {
     struct spawner *s = mem_zalloc(sizeof *s);
     sigset_t child;
@@ -198,11 +197,8 @@ static void start(struct spawner *s)
         return;
     }
     struct process *p = mem_zalloc(sizeof *p);
-    *p = (struct process){.next = s->processes,
-        .pid = pid,
-        .input = {p, in[1], true},
-        .output = {p, out[0], false},
-        .blob = s->blob};
+    *p = (struct process){
+        .next = s->processes, .pid = pid, .input = {p, in[1], true}, .output = {p, out[0], false}, .blob = s->blob};
     s->blob = (struct buf){0};
     s->processes = p;
     s->count++;

@@ -153,18 +153,11 @@ static bool set_option(struct lookup *l, size_t i, const struct ssh_directive *d
 {
     void *field = (char *)l->host + options[i].offset;
     switch (options[i].kind) {
-    case TEXT:
-        set_text(field, d->args.items[0]);
-        return true;
-    case YES_NO:
-        return set_yes_no(field, d->args.items[0]);
-    case NUMBER:
-        return set_number(field, d->args.items[0]);
-    case PATHS:
-        set_paths(field, &d->args, SSH_CONFIG_FILES);
-        return true;
-    case SPECIAL:
-        break;
+    case TEXT: set_text(field, d->args.items[0]); return true;
+    case YES_NO: return set_yes_no(field, d->args.items[0]);
+    case NUMBER: return set_number(field, d->args.items[0]);
+    case PATHS: set_paths(field, &d->args, SSH_CONFIG_FILES); return true;
+    case SPECIAL: break;
     }
     return set_special(l->host, d->keyword, &d->args);
 }
@@ -184,8 +177,7 @@ static void apply_option(struct lookup *l, const struct ssh_directive *d)
         /* The two spellings of one setting stand for each other. */
         for (size_t k = 0; k < OPTIONS; k++)
             l->seen[k] |= options[k].offset == options[i].offset;
-        if (strncmp(d->keyword, "proxy", 5) ==
-            0) /* a jump and a command exclude each other: the first one counts */
+        if (strncmp(d->keyword, "proxy", 5) == 0) /* a jump and a command exclude each other: the first one counts */
             for (size_t k = 0; k < OPTIONS; k++)
                 l->seen[k] |= strncmp(options[k].keyword, "proxy", 5) == 0;
         if (!set_option(l, i, d))
@@ -254,9 +246,7 @@ static void walk(const struct ssh_config *config, struct lookup *l)
         case SSH_DIRECTIVE_HOST:
             active = outer[depth] && pattern_match_words(l->host->alias, d->args.items, d->args.count);
             break;
-        case SSH_DIRECTIVE_MATCH:
-            active = outer[depth] && match_holds(l, d);
-            break;
+        case SSH_DIRECTIVE_MATCH: active = outer[depth] && match_holds(l, d); break;
         case SSH_DIRECTIVE_OPTION:
             if (active)
                 apply_option(l, d);
@@ -271,27 +261,13 @@ static void add_token(struct buf *out, char token, const struct ssh_host *h, con
 {
     char name[256] = "";
     switch (token) {
-    case '%':
-        buf_add_text(out, "%");
-        break;
-    case 'h':
-        buf_add_text(out, *h->hostname ? h->hostname : h->alias);
-        break;
-    case 'n':
-        buf_add_text(out, h->alias);
-        break;
-    case 'p':
-        buf_printf(out, "%u", h->port);
-        break;
-    case 'r':
-        buf_add_text(out, *h->user ? h->user : me);
-        break;
-    case 'u':
-        buf_add_text(out, me);
-        break;
-    case 'i':
-        buf_printf(out, "%u", (unsigned)getuid());
-        break;
+    case '%': buf_add_text(out, "%"); break;
+    case 'h': buf_add_text(out, *h->hostname ? h->hostname : h->alias); break;
+    case 'n': buf_add_text(out, h->alias); break;
+    case 'p': buf_printf(out, "%u", h->port); break;
+    case 'r': buf_add_text(out, *h->user ? h->user : me); break;
+    case 'u': buf_add_text(out, me); break;
+    case 'i': buf_printf(out, "%u", (unsigned)getuid()); break;
     case 'd': {
         char *home = ssh_config__home();
         buf_add_text(out, home);
@@ -304,8 +280,7 @@ static void add_token(struct buf *out, char token, const struct ssh_host *h, con
             name[strcspn(name, ".")] = '\0';
         buf_add_text(out, name);
         break;
-    default:
-        buf_printf(out, "%%%c", token);
+    default: buf_printf(out, "%%%c", token);
     }
 }
 
@@ -351,14 +326,10 @@ char *ssh_config__expand(const char *text, const struct ssh_host *host)
 
 static void defaults(struct ssh_host *h, const char *alias)
 {
-    *h = (struct ssh_host){.port = 22,
-        .address_family = AF_UNSPEC,
-        .pubkey_auth = true,
-        .password_auth = true,
-        .kbdint_auth = true};
-    char **texts[] = {&h->hostname, &h->user, &h->identity_agent, &h->proxy_jump, &h->proxy_command,
-        &h->host_key_alias, &h->bind_address, &h->ciphers, &h->macs, &h->kex, &h->host_key_algorithms,
-        &h->pubkey_algorithms, &h->notes};
+    *h = (struct ssh_host){
+        .port = 22, .address_family = AF_UNSPEC, .pubkey_auth = true, .password_auth = true, .kbdint_auth = true};
+    char **texts[] = {&h->hostname, &h->user, &h->identity_agent, &h->proxy_jump, &h->proxy_command, &h->host_key_alias,
+        &h->bind_address, &h->ciphers, &h->macs, &h->kex, &h->host_key_algorithms, &h->pubkey_algorithms, &h->notes};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         *texts[i] = mem_strdup("");
     h->alias = mem_strdup(alias);
@@ -379,8 +350,8 @@ static void expand_all(struct ssh_words *words, const struct ssh_host *h, const 
 
 static void fill_lists(struct ssh_host *h)
 {
-    static const char *const keys[] = {"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ecdsa_sk",
-        "~/.ssh/id_ed25519", "~/.ssh/id_ed25519_sk", "~/.ssh/id_xmss", "~/.ssh/id_dsa"};
+    static const char *const keys[] = {"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ecdsa_sk", "~/.ssh/id_ed25519",
+        "~/.ssh/id_ed25519_sk", "~/.ssh/id_xmss", "~/.ssh/id_dsa"};
     if (!h->has_identity)
         for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
             ssh_words_add(&h->identity, keys[i]);
@@ -400,8 +371,7 @@ static void finish(struct ssh_host *h, const char *me)
         set_text(&h->hostname, h->alias);
     else
         expand(&h->hostname,
-            &(struct ssh_host){.hostname = h->alias, .alias = h->alias, .user = h->user, .port = h->port},
-            me);
+            &(struct ssh_host){.hostname = h->alias, .alias = h->alias, .user = h->user, .port = h->port}, me);
     if (!*h->user)
         set_text(&h->user, me);
     fill_lists(h);
@@ -424,13 +394,12 @@ static void finish(struct ssh_host *h, const char *me)
     expand(&h->identity_agent, h, me);
 }
 
-enum clw_err ssh_config_lookup(const struct ssh_config *config, const char *alias, const char *user,
-    unsigned port, struct ssh_host *out, struct clw_error *err)
+enum clw_err ssh_config_lookup(const struct ssh_config *config, const char *alias, const char *user, unsigned port,
+    struct ssh_host *out, struct clw_error *err)
 {
     *out = (struct ssh_host){0};
     if (!alias || !ssh_config__host_is_sane(alias))
-        return clw_fail(
-            err, CLW_USAGE, NULL, "'%.60s' is not the name or address of a host", alias ? alias : "");
+        return clw_fail(err, CLW_USAGE, NULL, "'%.60s' is not the name or address of a host", alias ? alias : "");
     defaults(out, alias);
     struct lookup l = {.host = out, .local_user = local_user()};
     if (user && *user) {
@@ -442,16 +411,14 @@ enum clw_err ssh_config_lookup(const struct ssh_config *config, const char *alia
         out->has_port = true;
     }
     for (size_t i = 0; i < OPTIONS; i++)
-        l.seen[i] =
-            (out->has_user && options[i].offset == AT(user)) || (port && options[i].offset == AT(port));
+        l.seen[i] = (out->has_user && options[i].offset == AT(user)) || (port && options[i].offset == AT(port));
     walk(config, &l);
     finish(out, l.local_user);
     free(l.local_user);
     bool bad_host = !ssh_config__host_is_sane(out->hostname);
     if (bad_host || !ssh_config__user_is_sane(out->user)) {
         enum clw_err code = clw_fail(err, CLW_USAGE, "look at HostName and User in the ssh configuration",
-            "'%.60s' is not the name of a %s", bad_host ? out->hostname : out->user,
-            bad_host ? "host" : "user");
+            "'%.60s' is not the name of a %s", bad_host ? out->hostname : out->user, bad_host ? "host" : "user");
         ssh_host_fini(out);
         return code;
     }
@@ -461,8 +428,8 @@ enum clw_err ssh_config_lookup(const struct ssh_config *config, const char *alia
 void ssh_host_fini(struct ssh_host *h)
 {
     char *texts[] = {h->alias, h->hostname, h->user, h->identity_agent, h->proxy_jump, h->proxy_command,
-        h->host_key_alias, h->bind_address, h->ciphers, h->macs, h->kex, h->host_key_algorithms,
-        h->pubkey_algorithms, h->notes};
+        h->host_key_alias, h->bind_address, h->ciphers, h->macs, h->kex, h->host_key_algorithms, h->pubkey_algorithms,
+        h->notes};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     ssh_words_fini(&h->identity);

@@ -63,8 +63,8 @@ void ssh_config_free(struct ssh_config *config);
  */
 void ssh_config_names(const struct ssh_config *config, struct ssh_words *out);
 /* The settings of alias. user and port ("" and 0: not stated) go before what the configuration says. */
-enum clw_err ssh_config_lookup(const struct ssh_config *config, const char *alias, const char *user,
-    unsigned port, struct ssh_host *out, struct clw_error *err);
+enum clw_err ssh_config_lookup(const struct ssh_config *config, const char *alias, const char *user, unsigned port,
+    struct ssh_host *out, struct clw_error *err);
 
 void ssh_host_fini(struct ssh_host *host);
 void ssh_words_add(struct ssh_words *words, const char *text);
@@ -72,7 +72,6 @@ void ssh_words_fini(struct ssh_words *words);
 
 /* Splits "user@host:port", "host", "[::1]:22" or "ssh://user@host:port" into owned user ("" when absent),
  * host, and port (0 when absent). CLW_USAGE when it is none of them. */
-enum clw_err ssh_target_parse(
-    const char *text, char **user, char **host, unsigned *port, struct clw_error *err);
+enum clw_err ssh_target_parse(const char *text, char **user, char **host, unsigned *port, struct clw_error *err);
 
 #endif

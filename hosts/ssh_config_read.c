@@ -14,14 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum {
-    FILE_BYTES = 1 << 20,
-    DEPTH_MAX = 16,
-    LINES_MAX = 50000,
-    WORDS_MAX = 128,
-    WORD_BYTES = 4096,
-    GLOB_MAX = 256
-};
+enum { FILE_BYTES = 1 << 20, DEPTH_MAX = 16, LINES_MAX = 50000, WORDS_MAX = 128, WORD_BYTES = 4096, GLOB_MAX = 256 };
 
 struct reader {
     struct ssh_config *config;
@@ -194,8 +187,7 @@ static enum clw_err include_all(struct reader *r, const struct ssh_directive *d)
     return code;
 }
 
-static enum clw_err read_line(
-    struct reader *r, const char *p, const char *end, const char *file, unsigned line)
+static enum clw_err read_line(struct reader *r, const char *p, const char *end, const char *file, unsigned line)
 {
     while (p < end && isspace((unsigned char)*p))
         p++;
@@ -255,8 +247,8 @@ static char *slurp(const char *path, size_t *len, struct clw_error *err, enum cl
     char *text = NULL;
     *code = CLW_OK;
     if (fd < 0 || fstat(fd, &st)) {
-        *code = clw_fail(
-            err, errno == ENOENT ? CLW_NOT_FOUND : CLW_IO, NULL, "cannot read %s: %s", path, strerror(errno));
+        *code =
+            clw_fail(err, errno == ENOENT ? CLW_NOT_FOUND : CLW_IO, NULL, "cannot read %s: %s", path, strerror(errno));
     } else if (!S_ISREG(st.st_mode)) {
         *code = clw_fail(err, CLW_USAGE, NULL, "%s is not a file", path);
     } else if (st.st_size > FILE_BYTES) {

@@ -43,8 +43,7 @@ bool ssh_config__user_is_sane(const char *user)
     return true;
 }
 
-enum clw_err ssh_target_parse(
-    const char *text, char **user, char **host, unsigned *port, struct clw_error *err)
+enum clw_err ssh_target_parse(const char *text, char **user, char **host, unsigned *port, struct clw_error *err)
 {
     char *copy = mem_strdup(strncmp(text, "ssh://", 6) == 0 ? text + 6 : text), *name = copy;
     char *at = strrchr(copy, '@');
@@ -72,6 +71,5 @@ enum clw_err ssh_target_parse(
     return CLW_OK;
 bad:
     free(copy);
-    return clw_fail(
-        err, CLW_USAGE, "write it as [user@]host[:port]", "'%.100s' is not the address of a host", text);
+    return clw_fail(err, CLW_USAGE, "write it as [user@]host[:port]", "'%.100s' is not the address of a host", text);
 }

@@ -60,8 +60,7 @@ static enum clw_err ask(struct host_link *l, unsigned port, unsigned *bound, str
 {
     int rc = SSH_ERROR;
     enum clw_err code = link__keepalive_settle(l);
-    while (!code &&
-           (rc = ssh_channel_listen_forward(l->hop->session, "127.0.0.1", (int)port, NULL)) == SSH_AGAIN)
+    while (!code && (rc = ssh_channel_listen_forward(l->hop->session, "127.0.0.1", (int)port, NULL)) == SSH_AGAIN)
         code = link__wait(l);
     if (code)
         return link__explain(l, code, "asking for a forwarded port", err);
@@ -172,8 +171,7 @@ static enum clw_err make(struct host_link *l, struct forward *f, struct clw_erro
         if (has_port(l))
             return code;
         learn(l, 0);
-        link__log(l, LOG_INFO,
-            "step=tunnel note=\"sshd refuses to forward, using stdin and stdout of the launch\"");
+        link__log(l, LOG_INFO, "step=tunnel note=\"sshd refuses to forward, using stdin and stdout of the launch\"");
     }
     if (!*l->program_path)
         return clw_fail(err, CLW_REFUSED, "set AllowTcpForwarding yes in the host's sshd_config",
@@ -185,8 +183,7 @@ static enum clw_err make(struct host_link *l, struct forward *f, struct clw_erro
     return code ? code : link__mux_listen(l, f, err);
 }
 
-enum clw_err link__forward(
-    struct host_link *l, const char *target, struct forward **out, struct clw_error *err)
+enum clw_err link__forward(struct host_link *l, const char *target, struct forward **out, struct clw_error *err)
 {
     if (!bridge_is_target(target))
         return clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port",
@@ -227,8 +224,7 @@ void link__forward_drop(struct host_link *l, const char *target)
         if (strcmp(f->target, target) != 0)
             continue;
         enum clw_err code = f->port ? link__keepalive_settle(l) : CLW_OK;
-        while (f->port && !code &&
-               ssh_channel_cancel_forward(l->hop->session, "127.0.0.1", (int)f->port) == SSH_AGAIN)
+        while (f->port && !code && ssh_channel_cancel_forward(l->hop->session, "127.0.0.1", (int)f->port) == SSH_AGAIN)
             code = link__wait(l);
         link__log(l, LOG_INFO, "step=tunnel url=%s target=%s ended", f->url, f->target);
         *f = l->forwards[--l->forward_count];

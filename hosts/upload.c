@@ -26,8 +26,7 @@ static enum clw_err check_room(struct upload *u, struct clw_error *err)
     if (f->disk_free_bytes >= 0 && (uint64_t)f->disk_free_bytes < u->program.len + 65536)
         return clw_fail(err, CLW_REFUSED, "free space on the host",
             "the disk of %s on the host is full: %s are free, %s are needed", f->cache_dir,
-            text_bytes(have, sizeof have, (uint64_t)f->disk_free_bytes),
-            text_bytes(need, sizeof need, u->program.len));
+            text_bytes(have, sizeof have, (uint64_t)f->disk_free_bytes), text_bytes(need, sizeof need, u->program.len));
     if (!f->cache_writable)
         return clw_fail(err, CLW_REFUSED, "make ~/.cache writable on the host, or free space there",
             "cannot write to %s on the host: %s", f->cache_dir,
@@ -48,8 +47,7 @@ static bool same_bytes(struct sftp *s, struct upload *u, const char *path)
     return strcmp(sum, u->sha256) == 0;
 }
 
-static enum clw_err say_why(
-    struct sftp *s, struct upload *u, enum clw_err code, size_t done, struct clw_error *err)
+static enum clw_err say_why(struct sftp *s, struct upload *u, enum clw_err code, size_t done, struct clw_error *err)
 {
     char have[16], words[400];
     if (code != CLW_IO && code != CLW_REFUSED && code != CLW_NOT_FOUND)
@@ -100,9 +98,8 @@ static enum clw_err by_sftp(struct sftp *s, struct upload *u, struct clw_error *
 /* For hosts without SFTP: the bytes on the stdin of a shell. */
 static enum clw_err by_shell(struct upload *u, struct clw_error *err)
 {
-    static const char script[] =
-        "umask 077; cat >\"$1\" && chmod 700 \"$1\" && [ \"$(wc -c <\"$1\")\" -eq \"$3\" ] && "
-        "mv -f \"$1\" \"$2\" && echo uploaded";
+    static const char script[] = "umask 077; cat >\"$1\" && chmod 700 \"$1\" && [ \"$(wc -c <\"$1\")\" -eq \"$3\" ] && "
+                                 "mv -f \"$1\" \"$2\" && echo uploaded";
     char *temp = upload_quote(u->temp), *path = upload_quote(u->path), said[300];
     char *command = mem_printf("exec sh -c '%s' sh %s %s %zu", script, temp, path, u->program.len);
     struct exec x = {.out_max = 1000, .errors_max = 1000};
@@ -163,11 +160,10 @@ enum clw_err link__upload(struct host_link *l, struct clw_error *err)
     host_link_facts(l, f);
     if (strcmp(f->system, "Linux") != 0)
         code = clw_fail(err, CLW_REFUSED, "use a foreign runtime on it, or remove it",
-            "the host runs %s, the daemon program is for Linux",
-            *f->system ? f->system : "an unknown system");
+            "the host runs %s, the daemon program is for Linux", *f->system ? f->system : "an unknown system");
     else if (!*f->cache_dir)
-        code = clw_fail(err, CLW_REFUSED, "give the account a home directory",
-            "the host did not say where its home directory is");
+        code = clw_fail(
+            err, CLW_REFUSED, "give the account a home directory", "the host did not say where its home directory is");
     else
         code = upload_pick(l->o.program, f->arch, &u.program, &used, err);
     if (!code) {
@@ -179,8 +175,7 @@ enum clw_err link__upload(struct host_link *l, struct clw_error *err)
     }
     if (!code) {
         snprintf(l->program_path, sizeof l->program_path, "%s", u.path);
-        link__log(l, LOG_INFO, "step=upload path=%s bytes=%zu %s", u.path, u.program.len,
-            there ? "was there" : "sent");
+        link__log(l, LOG_INFO, "step=upload path=%s bytes=%zu %s", u.path, u.program.len, there ? "was there" : "sent");
     }
     buf_fini(&u.program);
     free(used);

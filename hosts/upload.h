@@ -23,8 +23,7 @@ const char *upload_machine(const uint8_t *data, size_t len);
 bool upload_runs_on(const char *machine, const char *arch);
 /* The program for arch: path itself, or PATH-ARCH beside it; read whole into *out, its path into *used
  * (owned). CLW_NOT_FOUND: there is none for that machine. */
-enum clw_err upload_pick(
-    const char *path, const char *arch, struct buf *out, char **used, struct clw_error *err);
+enum clw_err upload_pick(const char *path, const char *arch, struct buf *out, char **used, struct clw_error *err);
 /* text in single quotes for any shell, owned. */
 char *upload_quote(const char *text);
 

@@ -62,22 +62,14 @@ const char *upload_machine(const uint8_t *data, size_t len)
     bool little = data[EI_DATA] == ELFDATA2LSB;
     unsigned machine = little ? data[18] | (unsigned)data[19] << 8 : data[19] | (unsigned)data[18] << 8;
     switch (machine) {
-    case EM_X86_64:
-        return "x86_64";
-    case EM_386:
-        return "i686";
-    case EM_AARCH64:
-        return "aarch64";
-    case EM_ARM:
-        return "armv7l";
-    case EM_RISCV:
-        return data[EI_CLASS] == ELFCLASS64 ? "riscv64" : "riscv32";
-    case EM_PPC64:
-        return little ? "ppc64le" : "ppc64";
-    case EM_S390:
-        return "s390x";
-    default:
-        return NULL;
+    case EM_X86_64: return "x86_64";
+    case EM_386: return "i686";
+    case EM_AARCH64: return "aarch64";
+    case EM_ARM: return "armv7l";
+    case EM_RISCV: return data[EI_CLASS] == ELFCLASS64 ? "riscv64" : "riscv32";
+    case EM_PPC64: return little ? "ppc64le" : "ppc64";
+    case EM_S390: return "s390x";
+    default: return NULL;
     }
 }
 
@@ -101,8 +93,7 @@ bool upload_runs_on(const char *machine, const char *arch)
     return strcmp(a, b) == 0 || (strcmp(a, "i686") == 0 && strcmp(b, "x86_64") == 0);
 }
 
-enum clw_err upload_pick(
-    const char *path, const char *arch, struct buf *out, char **used, struct clw_error *err)
+enum clw_err upload_pick(const char *path, const char *arch, struct buf *out, char **used, struct clw_error *err)
 {
     struct clw_error ignored;
     const char *machine;
@@ -124,8 +115,8 @@ enum clw_err upload_pick(
     }
     snprintf(hint, sizeof hint, "build clowder-daemon on such a machine and put it here as %.200s", other);
     free(other);
-    return clw_fail(err, CLW_REFUSED, hint, "the host is a %.30s machine, the daemon program here is for %s",
-        arch, machine ? machine : "none that we know");
+    return clw_fail(err, CLW_REFUSED, hint, "the host is a %.30s machine, the daemon program here is for %s", arch,
+        machine ? machine : "none that we know");
 }
 
 char *upload_quote(const char *text)

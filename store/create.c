@@ -18,8 +18,8 @@
 static enum clw_err look(const char *path, const struct stat *st, struct clw_error *err)
 {
     if (!S_ISREG(st->st_mode))
-        return clw_fail(err, CLW_IO, "move it away, or set XDG_DATA_HOME to another folder",
-            "%s is not a regular file", path);
+        return clw_fail(
+            err, CLW_IO, "move it away, or set XDG_DATA_HOME to another folder", "%s is not a regular file", path);
     if (!st->st_size)
         return clw_fail(err, CLW_DAMAGED,
             "put a copy of the file back; or remove it to start afresh, then 'clowder import FILE' an "
@@ -37,8 +37,7 @@ static enum clw_err check_orphan(const char *path, struct clw_error *err)
     char *wal = mem_printf("%s-wal", path);
     enum clw_err code = CLW_OK;
     if (!stat(wal, &st) && st.st_size && stat(path, &st))
-        code = clw_fail(err, CLW_DAMAGED,
-            "put the database back from a copy; or move the journal away to start afresh",
+        code = clw_fail(err, CLW_DAMAGED, "put the database back from a copy; or move the journal away to start afresh",
             "the database %s is gone, and its journal %s-wal is still there", path, path);
     free(wal);
     return code;
@@ -84,9 +83,8 @@ enum clw_err store__create(const char *path, struct clw_error *err)
     char *temporary = mem_printf("%s.new-XXXXXX", path);
     int fd = mkstemp(temporary); /* 0600 */
     if (fd < 0) {
-        code =
-            clw_fail(err, CLW_IO, "make the folder writable for you, or set XDG_DATA_HOME to another folder",
-                "cannot make the database %s: %s", path, strerror(errno));
+        code = clw_fail(err, CLW_IO, "make the folder writable for you, or set XDG_DATA_HOME to another folder",
+            "cannot make the database %s: %s", path, strerror(errno));
         goto out;
     }
     close(fd);

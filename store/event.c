@@ -20,8 +20,7 @@ enum clw_err store_event_add(struct store *s, const struct store_event *event, s
         return code;
     char *text = store__clean(event->text, STORE_EVENT_TEXT_MAX, false);
     code = store__exec(s, "INSERT INTO event(at_us, level, host, profile, text) VALUES(?1, ?2, ?3, ?4, ?5)",
-        ARGS(INT(event->at_us), INT(event->level), TEXT(event->host), TEXT(event->profile), TEXT(text)), NULL,
-        err);
+        ARGS(INT(event->at_us), INT(event->level), TEXT(event->host), TEXT(event->profile), TEXT(text)), NULL, err);
     free(text);
     if (!code)
         code = store__exec(s, "DELETE FROM event WHERE id <= ?1",
@@ -40,8 +39,7 @@ enum clw_err store_event_list(struct store *s, const struct store_event_filter *
         "SELECT * FROM (SELECT id, at_us, level, host, profile, text FROM event WHERE id > ?1 AND level >= ?2"
         " AND (?3 IS NULL OR host = ?3) AND (?4 IS NULL OR profile = ?4) ORDER BY id DESC LIMIT ?5) ORDER BY "
         "id",
-        ARGS(INT(f->after_id), INT(f->level), TEXT_OR_NULL(f->host), TEXT_OR_NULL(f->profile), INT(limit)),
-        &stmt, err);
+        ARGS(INT(f->after_id), INT(f->level), TEXT_OR_NULL(f->host), TEXT_OR_NULL(f->profile), INT(limit)), &stmt, err);
     while (!code && store__next(s, stmt, &code, err)) {
         out->items = store__grow(out->items, out->count, sizeof *out->items);
         struct store_event *e = &out->items[out->count++];

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS                                                                                              \
-    "id, name, address, port, user, launcher, jump, identity, note, directives, mac, direct, enabled, "      \
-    "facts,"                                                                                                 \
+#define COLUMNS                                                                                                        \
+    "id, name, address, port, user, launcher, jump, identity, note, directives, mac, direct, enabled, "                \
+    "facts,"                                                                                                           \
     " probed_at_us, state, reason"
 
 enum clw_err store__host_id(struct store *s, const char *name, int64_t *id, struct clw_error *err)
@@ -37,9 +37,9 @@ static enum clw_err insert(struct store *s, const struct store_host *h, struct c
         "INSERT INTO host(name, address, port, user, launcher, jump, identity, note, directives, mac, "
         "direct, enabled)"
         " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        ARGS(TEXT(h->name), TEXT(address), INT(h->port), TEXT(h->user),
-            TEXT(store_launcher_text(h->launcher)), TEXT(h->jump), TEXT(h->identity), TEXT(h->note),
-            TEXT(h->directives), TEXT(mac), INT(h->direct), INT(h->enabled)),
+        ARGS(TEXT(h->name), TEXT(address), INT(h->port), TEXT(h->user), TEXT(store_launcher_text(h->launcher)),
+            TEXT(h->jump), TEXT(h->identity), TEXT(h->note), TEXT(h->directives), TEXT(mac), INT(h->direct),
+            INT(h->enabled)),
         NULL, err);
     return code == CLW_EXISTS ? exists(h->name, err) : code;
 }
@@ -54,9 +54,9 @@ static enum clw_err update(struct store *s, int64_t id, const struct store_host 
         "UPDATE host SET name = ?1, address = ?2, port = ?3, user = ?4, launcher = ?5, jump = ?6, identity = "
         "?7,"
         " note = ?8, directives = ?9, mac = ?10, direct = ?11, enabled = ?12 WHERE id = ?13",
-        ARGS(TEXT(h->name), TEXT(address), INT(h->port), TEXT(h->user),
-            TEXT(store_launcher_text(h->launcher)), TEXT(h->jump), TEXT(h->identity), TEXT(h->note),
-            TEXT(h->directives), TEXT(mac), INT(h->direct), INT(h->enabled), INT(id)),
+        ARGS(TEXT(h->name), TEXT(address), INT(h->port), TEXT(h->user), TEXT(store_launcher_text(h->launcher)),
+            TEXT(h->jump), TEXT(h->identity), TEXT(h->note), TEXT(h->directives), TEXT(mac), INT(h->direct),
+            INT(h->enabled), INT(id)),
         NULL, err);
     return code == CLW_EXISTS ? exists(h->name, err) : code;
 }
@@ -74,8 +74,7 @@ enum clw_err store_host_add(struct store *s, const struct store_host *h, struct 
     return store__end(s, code, err);
 }
 
-enum clw_err store_host_set(
-    struct store *s, const char *name, const struct store_host *h, struct clw_error *err)
+enum clw_err store_host_set(struct store *s, const char *name, const struct store_host *h, struct clw_error *err)
 {
     int64_t id = 0;
     enum clw_err code = store_host_check(h, err);
@@ -91,8 +90,7 @@ enum clw_err store_host_set(
     return store__end(s, code, err);
 }
 
-static enum clw_err read_host(
-    struct store *s, sqlite3_stmt *stmt, struct store_host *h, struct clw_error *err)
+static enum clw_err read_host(struct store *s, sqlite3_stmt *stmt, struct store_host *h, struct clw_error *err)
 {
     char launcher[32];
     store_host_init(h);

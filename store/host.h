@@ -15,13 +15,13 @@
 #define STORE_FACTS_MAX 262144 /* bytes */
 
 /* X(NAME, word) */
-#define STORE_LAUNCHER_TABLE(X)                                                                              \
-    X(SSH, "ssh")                                                                                            \
-    X(LOCAL, "local")                                                                                        \
-    X(SLURM, "slurm")                                                                                        \
-    X(PBS, "pbs")                                                                                            \
-    X(SGE, "sge")                                                                                            \
-    X(LSF, "lsf")                                                                                            \
+#define STORE_LAUNCHER_TABLE(X)                                                                                        \
+    X(SSH, "ssh")                                                                                                      \
+    X(LOCAL, "local")                                                                                                  \
+    X(SLURM, "slurm")                                                                                                  \
+    X(PBS, "pbs")                                                                                                      \
+    X(SGE, "sge")                                                                                                      \
+    X(LSF, "lsf")                                                                                                      \
     X(MANUAL, "manual")
 
 enum store_launcher {
@@ -86,8 +86,7 @@ enum clw_err store_host_check(const struct store_host *h, struct clw_error *err)
 enum clw_err store_host_add(struct store *s, const struct store_host *h, struct clw_error *err);
 /* Replaces the settings of the host called name by those of h (another h->name renames it; profiles follow).
  * CLW_NOT_FOUND, CLW_EXISTS, CLW_USAGE. */
-enum clw_err store_host_set(
-    struct store *s, const char *name, const struct store_host *h, struct clw_error *err);
+enum clw_err store_host_set(struct store *s, const char *name, const struct store_host *h, struct clw_error *err);
 /* Fills *out, which the caller finishes; on failure (CLW_NOT_FOUND) it is all zero. */
 enum clw_err store_host_get(struct store *s, const char *name, struct store_host *out, struct clw_error *err);
 /* Takes it out of every profile too; history keeps its name. CLW_NOT_FOUND. */

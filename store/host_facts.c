@@ -25,9 +25,9 @@ static enum clw_err put_gpu(struct store *s, int64_t id, const struct store_gpu 
 {
     char *name = store__clean(gpu->name, sizeof gpu->name - 1, false);
     char *driver = store__clean(gpu->driver, sizeof gpu->driver - 1, false);
-    enum clw_err code = store__exec(s,
-        "INSERT OR REPLACE INTO gpu(host, number, name, mem_bytes, driver) VALUES(?1, ?2, ?3, ?4, ?5)",
-        ARGS(INT(id), INT(gpu->index), TEXT(name), INT(gpu->mem_bytes), TEXT(driver)), NULL, err);
+    enum clw_err code =
+        store__exec(s, "INSERT OR REPLACE INTO gpu(host, number, name, mem_bytes, driver) VALUES(?1, ?2, ?3, ?4, ?5)",
+            ARGS(INT(id), INT(gpu->index), TEXT(name), INT(gpu->mem_bytes), TEXT(driver)), NULL, err);
     free(name);
     free(driver);
     return code;

@@ -10,8 +10,7 @@
 enum clw_err store__host_id(struct store *s, const char *name, int64_t *id, struct clw_error *err);
 /* Tags and GPUs of h->id. */
 enum clw_err store__host_load_parts(struct store *s, struct store_host *h, struct clw_error *err);
-enum clw_err store__host_tags_set(
-    struct store *s, int64_t id, const struct store_strings *tags, struct clw_error *err);
+enum clw_err store__host_tags_set(struct store *s, int64_t id, const struct store_strings *tags, struct clw_error *err);
 /* The address without brackets, into out of STORE_ADDRESS_SIZE bytes. */
 void store__plain_address(const char *address, char *out);
 

@@ -27,9 +27,8 @@ enum clw_err store_launcher_parse(const char *text, enum store_launcher *out, st
         return CLW_OK;
     }
     const char *near = text_nearest(text, launchers);
-    return clw_fail(err, CLW_USAGE, "one of: ssh local slurm pbs sge lsf manual",
-        "%s is not a launcher%s%s%s", store__show(&shown, text), near ? ", did you mean " : "",
-        near ? near : "", near ? "?" : "");
+    return clw_fail(err, CLW_USAGE, "one of: ssh local slurm pbs sge lsf manual", "%s is not a launcher%s%s%s",
+        store__show(&shown, text), near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 void store_host_init(struct store_host *h)
@@ -101,8 +100,8 @@ enum clw_err store_host_check(const struct store_host *h, struct clw_error *err)
     if (!code && h->jump && *h->jump)
         code = store_check_jump(h->jump, err);
     if (!code && h->jump && !strcmp(h->jump, h->name))
-        code = clw_fail(err, CLW_USAGE, "name the host in between",
-            "host %s cannot be reached by a jump over itself", h->name);
+        code = clw_fail(
+            err, CLW_USAGE, "name the host in between", "host %s cannot be reached by a jump over itself", h->name);
     if (!code && *h->mac)
         code = store_parse_mac(h->mac, mac, err);
     if (!code)
@@ -110,8 +109,7 @@ enum clw_err store_host_check(const struct store_host *h, struct clw_error *err)
     return code ? code : check_tags(&h->tags, err);
 }
 
-enum clw_err store__host_tags_set(
-    struct store *s, int64_t id, const struct store_strings *tags, struct clw_error *err)
+enum clw_err store__host_tags_set(struct store *s, int64_t id, const struct store_strings *tags, struct clw_error *err)
 {
     enum clw_err code = store__exec(s, "DELETE FROM host_tag WHERE host = ?1", ARGS(INT(id)), NULL, err);
     for (size_t i = 0; !code && i < tags->count; i++)
@@ -123,8 +121,8 @@ enum clw_err store__host_tags_set(
 static enum clw_err load_tags(struct store *s, struct store_host *h, struct clw_error *err)
 {
     sqlite3_stmt *stmt;
-    enum clw_err code = store__prepare(
-        s, "SELECT tag FROM host_tag WHERE host = ?1 ORDER BY tag", ARGS(INT(h->id)), &stmt, err);
+    enum clw_err code =
+        store__prepare(s, "SELECT tag FROM host_tag WHERE host = ?1 ORDER BY tag", ARGS(INT(h->id)), &stmt, err);
     while (!code && store__next(s, stmt, &code, err)) {
         char *tag = store__text(stmt, 0);
         store_strings_add(&h->tags, tag);
@@ -140,9 +138,8 @@ enum clw_err store__host_load_parts(struct store *s, struct store_host *h, struc
     enum clw_err code = load_tags(s, h, err);
     if (code)
         return code;
-    code =
-        store__prepare(s, "SELECT number, name, mem_bytes, driver FROM gpu WHERE host = ?1 ORDER BY number",
-            ARGS(INT(h->id)), &stmt, err);
+    code = store__prepare(s, "SELECT number, name, mem_bytes, driver FROM gpu WHERE host = ?1 ORDER BY number",
+        ARGS(INT(h->id)), &stmt, err);
     while (!code && store__next(s, stmt, &code, err)) {
         h->gpus = store__grow(h->gpus, h->gpu_count, sizeof *h->gpus);
         struct store_gpu *gpu = &h->gpus[h->gpu_count++];

@@ -4,8 +4,7 @@
 
 static enum clw_err exists(const char *kind, const char *name, struct clw_error *err)
 {
-    return clw_fail(err, CLW_EXISTS,
-        "import with --merge to replace what has the same name; nothing was changed",
+    return clw_fail(err, CLW_EXISTS, "import with --merge to replace what has the same name; nothing was changed",
         "there is a %s named %s already", kind, name);
 }
 
@@ -21,8 +20,8 @@ static enum clw_err look(struct store *s, const char *sql, const char *kind, con
     return mode == STORE_IMPORT_NEW ? exists(kind, name, err) : CLW_OK;
 }
 
-static enum clw_err put_host(struct store *s, const struct store_host *h, enum store_import_mode mode,
-    size_t *replaced, struct clw_error *err)
+static enum clw_err put_host(
+    struct store *s, const struct store_host *h, enum store_import_mode mode, size_t *replaced, struct clw_error *err)
 {
     bool there;
     enum clw_err code = look(s, "SELECT 1 FROM host WHERE name = ?1", "host", h->name, mode, &there, err);
@@ -36,8 +35,7 @@ static enum clw_err put_profile(struct store *s, const struct store_profile *p, 
     size_t *replaced, struct clw_error *err)
 {
     bool there;
-    enum clw_err code =
-        look(s, "SELECT 1 FROM profile WHERE name = ?1", "profile", p->name, mode, &there, err);
+    enum clw_err code = look(s, "SELECT 1 FROM profile WHERE name = ?1", "profile", p->name, mode, &there, err);
     if (code)
         return code;
     *replaced += there;
@@ -49,12 +47,11 @@ static enum clw_err put_profile(struct store *s, const struct store_profile *p, 
     return code;
 }
 
-static enum clw_err put_setting(struct store *s, const struct store_setting *setting,
-    enum store_import_mode mode, size_t *replaced, struct clw_error *err)
+static enum clw_err put_setting(struct store *s, const struct store_setting *setting, enum store_import_mode mode,
+    size_t *replaced, struct clw_error *err)
 {
     bool there;
-    enum clw_err code =
-        look(s, "SELECT 1 FROM setting WHERE key = ?1", "setting", setting->key, mode, &there, err);
+    enum clw_err code = look(s, "SELECT 1 FROM setting WHERE key = ?1", "setting", setting->key, mode, &there, err);
     if (code)
         return code;
     *replaced += there;

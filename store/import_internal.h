@@ -14,8 +14,7 @@ struct store__document {
 };
 
 /* Reads and checks; on failure *out is empty. */
-enum clw_err store__document_read(
-    const char *json, size_t len, struct store__document *out, struct clw_error *err);
+enum clw_err store__document_read(const char *json, size_t len, struct store__document *out, struct clw_error *err);
 void store__document_fini(struct store__document *d);
 
 #endif

@@ -95,15 +95,15 @@ static void checked(struct reader *r, enum clw_err code)
     r->code = code;
     if (r->err) {
         memcpy(message, r->err->message, sizeof message);
-        snprintf(r->err->message, sizeof r->err->message, "%s %s: %.300s", r->kind,
-            store__show(&name, r->name), message);
+        snprintf(
+            r->err->message, sizeof r->err->message, "%s %s: %.300s", r->kind, store__show(&name, r->name), message);
     }
 }
 
 static void read_host(struct reader *r, json_t *o, struct store_host *h)
 {
-    static const char *const known[] = {"address", "port", "user", "launcher", "jump", "identity", "note",
-        "directives", "mac", "direct", "enabled", "tags"};
+    static const char *const known[] = {"address", "port", "user", "launcher", "jump", "identity", "note", "directives",
+        "mac", "direct", "enabled", "tags"};
     char launcher[32] = "ssh";
     check_keys(r, o, known, sizeof known / sizeof *known);
     snprintf(h->name, sizeof h->name, "%s", r->name);
@@ -157,9 +157,8 @@ static void read_profile_hosts(struct reader *r, const json_t *o, struct store_p
 
 static void read_profile(struct reader *r, json_t *o, struct store_profile *p)
 {
-    static const char *const known[] = {"hosts", "runtime", "base_url", "command", "per_gpu", "env",
-        "idletime_ms", "walltime_ms", "maxtasks", "memory_bytes", "setup", "seed", "respawn", "local_daemons",
-        "wanted"};
+    static const char *const known[] = {"hosts", "runtime", "base_url", "command", "per_gpu", "env", "idletime_ms",
+        "walltime_ms", "maxtasks", "memory_bytes", "setup", "seed", "respawn", "local_daemons", "wanted"};
     char runtime[32] = "clowder";
     json_t *seed = json_object_get(o, "seed");
     check_keys(r, o, known, sizeof known / sizeof *known);
@@ -256,8 +255,8 @@ static enum clw_err check_format(const json_t *root, struct clw_error *err)
             "this is not an exported inventory: it has no \"clowder\" format number");
     if (json_integer_value(format) != STORE_FORMAT)
         return clw_fail(err, CLW_NEWER, "import it with the version of Clowder that wrote it, or a newer one",
-            "the inventory has format %lld, this version reads format %d",
-            (long long)json_integer_value(format), STORE_FORMAT);
+            "the inventory has format %lld, this version reads format %d", (long long)json_integer_value(format),
+            STORE_FORMAT);
     return CLW_OK;
 }
 
@@ -268,15 +267,13 @@ void store__document_fini(struct store__document *d)
     store_setting_list_fini(&d->settings);
 }
 
-enum clw_err store__document_read(
-    const char *json, size_t len, struct store__document *out, struct clw_error *err)
+enum clw_err store__document_read(const char *json, size_t len, struct store__document *out, struct clw_error *err)
 {
     static const char *const known[] = {"clowder", "hosts", "profiles", "settings"};
     json_t *root = NULL;
     *out = (struct store__document){0};
     if (len > STORE_IMPORT_BYTES)
-        return clw_fail(
-            err, CLW_TOO_LARGE, NULL, "the document is larger than %d MiB", STORE_IMPORT_BYTES >> 20);
+        return clw_fail(err, CLW_TOO_LARGE, NULL, "the document is larger than %d MiB", STORE_IMPORT_BYTES >> 20);
     enum clw_err code = store__json_parse("the document", json, len, &root, err);
     if (!code)
         code = check_format(root, err);

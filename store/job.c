@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS                                                                                              \
-    "id, name, profile, command, state, submitted_us, started_us, finished_us, total, done, failed, "        \
+#define COLUMNS                                                                                                        \
+    "id, name, profile, command, state, submitted_us, started_us, finished_us, total, done, failed, "                  \
     "cancelled"
 
 static const char *const states[] = {
@@ -37,8 +37,7 @@ void store_job_list_fini(struct store_job_list *list)
 
 static enum clw_err not_found(int64_t id, struct clw_error *err)
 {
-    return clw_fail(
-        err, CLW_NOT_FOUND, "'clowder job list' shows the jobs", "there is no job %lld", (long long)id);
+    return clw_fail(err, CLW_NOT_FOUND, "'clowder job list' shows the jobs", "there is no job %lld", (long long)id);
 }
 
 enum clw_err store_job_add(struct store *s, struct store_job *job, struct clw_error *err)
@@ -53,8 +52,8 @@ enum clw_err store_job_add(struct store *s, struct store_job *job, struct clw_er
         "failed,"
         " cancelled) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         ARGS(TEXT(name), TEXT(job->profile), TEXT(command), TEXT(store_job_state_text(job->state)),
-            INT(job->submitted_us), INT(job->started_us), INT(job->finished_us), INT(job->total),
-            INT(job->done), INT(job->failed), INT(job->cancelled)),
+            INT(job->submitted_us), INT(job->started_us), INT(job->finished_us), INT(job->total), INT(job->done),
+            INT(job->failed), INT(job->cancelled)),
         NULL, err);
     int64_t id = sqlite3_last_insert_rowid(s->db);
     free(name);
@@ -79,8 +78,7 @@ enum clw_err store_job_update(struct store *s, const struct store_job *job, stru
     return code || changes ? code : not_found(job->id, err);
 }
 
-static enum clw_err read_job(
-    struct store *s, sqlite3_stmt *stmt, struct store_job *job, struct clw_error *err)
+static enum clw_err read_job(struct store *s, sqlite3_stmt *stmt, struct store_job *job, struct clw_error *err)
 {
     char state[32];
     *job = (struct store_job){.id = sqlite3_column_int64(stmt, 0)};
@@ -106,8 +104,7 @@ enum clw_err store_job_get(struct store *s, int64_t id, struct store_job *out, s
 {
     sqlite3_stmt *stmt;
     *out = (struct store_job){0};
-    enum clw_err code =
-        store__prepare(s, "SELECT " COLUMNS " FROM job WHERE id = ?1", ARGS(INT(id)), &stmt, err);
+    enum clw_err code = store__prepare(s, "SELECT " COLUMNS " FROM job WHERE id = ?1", ARGS(INT(id)), &stmt, err);
     if (!code) {
         if (store__next(s, stmt, &code, err))
             code = read_job(s, stmt, out, err);
@@ -125,9 +122,9 @@ enum clw_err store_job_list(
 {
     sqlite3_stmt *stmt;
     *out = (struct store_job_list){0};
-    enum clw_err code = store__prepare(s,
-        "SELECT " COLUMNS " FROM job WHERE ?1 IS NULL OR profile = ?1 ORDER BY id DESC LIMIT ?2",
-        ARGS(TEXT_OR_NULL(profile), INT(limit)), &stmt, err);
+    enum clw_err code =
+        store__prepare(s, "SELECT " COLUMNS " FROM job WHERE ?1 IS NULL OR profile = ?1 ORDER BY id DESC LIMIT ?2",
+            ARGS(TEXT_OR_NULL(profile), INT(limit)), &stmt, err);
     while (!code && store__next(s, stmt, &code, err)) {
         out->items = store__grow(out->items, out->count, sizeof *out->items);
         code = read_job(s, stmt, &out->items[out->count++], err);

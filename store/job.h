@@ -13,12 +13,12 @@
 #define STORE_STATUS_MAX 200
 
 /* X(NAME, word); from DONE on a job is finished. LOST: the engine went away while it ran. */
-#define STORE_JOB_STATE_TABLE(X)                                                                             \
-    X(QUEUED, "queued")                                                                                      \
-    X(RUNNING, "running")                                                                                    \
-    X(DONE, "done")                                                                                          \
-    X(FAILED, "failed")                                                                                      \
-    X(CANCELLED, "cancelled")                                                                                \
+#define STORE_JOB_STATE_TABLE(X)                                                                                       \
+    X(QUEUED, "queued")                                                                                                \
+    X(RUNNING, "running")                                                                                              \
+    X(DONE, "done")                                                                                                    \
+    X(FAILED, "failed")                                                                                                \
+    X(CANCELLED, "cancelled")                                                                                          \
     X(LOST, "lost")
 
 enum store_job_state {
@@ -86,8 +86,8 @@ enum clw_err store_job_remove(struct store *s, int64_t id, struct clw_error *err
 enum clw_err store_job_failures_add(
     struct store *s, int64_t job, const struct store_failure *failures, size_t count, struct clw_error *err);
 /* At most limit failures with task >= from, by task. */
-enum clw_err store_job_failures(struct store *s, int64_t job, uint64_t from, size_t limit,
-    struct store_failure_list *out, struct clw_error *err);
+enum clw_err store_job_failures(
+    struct store *s, int64_t job, uint64_t from, size_t limit, struct store_failure_list *out, struct clw_error *err);
 void store_failure_list_fini(struct store_failure_list *list);
 
 #endif

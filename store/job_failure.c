@@ -41,8 +41,8 @@ enum clw_err store_job_failures_add(
     return store__end(s, code, err);
 }
 
-enum clw_err store_job_failures(struct store *s, int64_t job, uint64_t from, size_t limit,
-    struct store_failure_list *out, struct clw_error *err)
+enum clw_err store_job_failures(
+    struct store *s, int64_t job, uint64_t from, size_t limit, struct store_failure_list *out, struct clw_error *err)
 {
     sqlite3_stmt *stmt;
     *out = (struct store_failure_list){0};

@@ -25,8 +25,7 @@ static bool too_deep(const char *text, size_t len)
     return false;
 }
 
-enum clw_err store__json_parse(
-    const char *what, const char *text, size_t len, json_t **out, struct clw_error *err)
+enum clw_err store__json_parse(const char *what, const char *text, size_t len, json_t **out, struct clw_error *err)
 {
     json_error_t error;
     *out = NULL;

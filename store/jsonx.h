@@ -13,8 +13,7 @@
 
 /* Parses the len bytes: UTF-8, no key twice, at most STORE__JSON_DEPTH deep. *out is owned. CLW_USAGE says
  * where. */
-enum clw_err store__json_parse(
-    const char *what, const char *text, size_t len, json_t **out, struct clw_error *err);
+enum clw_err store__json_parse(const char *what, const char *text, size_t len, json_t **out, struct clw_error *err);
 /* An array of strings, owned; NULL when one is not UTF-8. */
 json_t *store__json_strings(const struct store_strings *list);
 /* Appends the strings of array to list; false when it is not an array of strings. */

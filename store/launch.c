@@ -34,8 +34,7 @@ enum clw_err store_launch_add(struct store *s, struct store_launch *launch, stru
     free(message);
     int64_t id = sqlite3_last_insert_rowid(s->db);
     if (!code)
-        code =
-            store__exec(s, "DELETE FROM launch WHERE id <= ?1", ARGS(INT(id - STORE_LAUNCH_ROWS)), NULL, err);
+        code = store__exec(s, "DELETE FROM launch WHERE id <= ?1", ARGS(INT(id - STORE_LAUNCH_ROWS)), NULL, err);
     code = store__end(s, code, err);
     if (!code)
         launch->id = id;
@@ -46,9 +45,8 @@ enum clw_err store_launch_update(struct store *s, const struct store_launch *lau
 {
     int changes = 0;
     char *message = store__clean(launch->message, STORE_LAUNCH_MESSAGE_MAX, true);
-    enum clw_err code =
-        store__exec(s, "UPDATE launch SET step = ?1, outcome = ?2, message = ?3 WHERE id = ?4",
-            ARGS(TEXT(launch->step), TEXT(launch->outcome), TEXT(message), INT(launch->id)), &changes, err);
+    enum clw_err code = store__exec(s, "UPDATE launch SET step = ?1, outcome = ?2, message = ?3 WHERE id = ?4",
+        ARGS(TEXT(launch->step), TEXT(launch->outcome), TEXT(message), INT(launch->id)), &changes, err);
     free(message);
     if (!code && !changes)
         code = clw_fail(err, CLW_NOT_FOUND, NULL, "there is no launch %lld", (long long)launch->id);

@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#define COLUMNS                                                                                              \
-    "id, name, runtime, base_url, command, per_gpu, env, idletime_ms, walltime_ms, maxtasks, memory_bytes,"  \
+#define COLUMNS                                                                                                        \
+    "id, name, runtime, base_url, command, per_gpu, env, idletime_ms, walltime_ms, maxtasks, memory_bytes,"            \
     " setup, seed, respawn, local_daemons, wanted"
 
 enum clw_err store__profile_id(struct store *s, const char *name, int64_t *id, struct clw_error *err)
@@ -33,9 +33,9 @@ enum clw_err store_profile_set(struct store *s, const struct store_profile *p, s
         " ON CONFLICT(name) DO UPDATE SET runtime = ?2, base_url = ?3, command = ?4, per_gpu = ?5, env = ?6,"
         " idletime_ms = ?7, walltime_ms = ?8, maxtasks = ?9, memory_bytes = ?10, setup = ?11, seed = ?12,"
         " respawn = ?13",
-        ARGS(TEXT(p->name), TEXT(store_runtime_text(p->runtime)), TEXT(p->base_url), TEXT(command),
-            INT(p->per_gpu), TEXT(env), INT(p->idletime_ms), INT(p->walltime_ms), INT(p->maxtasks),
-            INT(p->memory_bytes), TEXT(setup), INT_OR_NULL(p->has_seed, p->seed), INT(p->respawn)),
+        ARGS(TEXT(p->name), TEXT(store_runtime_text(p->runtime)), TEXT(p->base_url), TEXT(command), INT(p->per_gpu),
+            TEXT(env), INT(p->idletime_ms), INT(p->walltime_ms), INT(p->maxtasks), INT(p->memory_bytes), TEXT(setup),
+            INT_OR_NULL(p->has_seed, p->seed), INT(p->respawn)),
         NULL, err);
     free(command);
     free(env);
@@ -49,17 +49,15 @@ static bool read_texts(sqlite3_stmt *stmt, struct store_profile *p)
     char runtime[32];
     char *command = store__text(stmt, 4), *env = store__text(stmt, 6), *setup = store__text(stmt, 11);
     store__copy(stmt, 2, runtime, sizeof runtime);
-    bool good = !store_runtime_parse(runtime, &p->runtime, NULL) &&
-                store__unpack_strings(command, &p->command) && store__unpack_strings(env, &p->env) &&
-                store__unpack_setup(setup, p);
+    bool good = !store_runtime_parse(runtime, &p->runtime, NULL) && store__unpack_strings(command, &p->command) &&
+                store__unpack_strings(env, &p->env) && store__unpack_setup(setup, p);
     free(command);
     free(env);
     free(setup);
     return good;
 }
 
-static enum clw_err read_profile(
-    struct store *s, sqlite3_stmt *stmt, struct store_profile *p, struct clw_error *err)
+static enum clw_err read_profile(struct store *s, sqlite3_stmt *stmt, struct store_profile *p, struct clw_error *err)
 {
     store_profile_init(p);
     p->id = sqlite3_column_int64(stmt, 0);
@@ -78,8 +76,7 @@ static enum clw_err read_profile(
     return read_texts(stmt, p) ? CLW_OK : store__damaged(s, err, "a profile cannot be read");
 }
 
-enum clw_err store_profile_get(
-    struct store *s, const char *name, struct store_profile *out, struct clw_error *err)
+enum clw_err store_profile_get(struct store *s, const char *name, struct store_profile *out, struct clw_error *err)
 {
     int64_t id = 0;
     sqlite3_stmt *stmt = NULL;

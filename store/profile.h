@@ -19,10 +19,10 @@
 #define STORE_SPAN_MAX_MS 315360000000u /* ten years */
 
 /* X(NAME, word) */
-#define STORE_RUNTIME_TABLE(X)                                                                               \
-    X(CLOWDER, "clowder")                                                                                    \
-    X(MIRAI, "mirai")                                                                                        \
-    X(DASK, "dask")                                                                                          \
+#define STORE_RUNTIME_TABLE(X)                                                                                         \
+    X(CLOWDER, "clowder")                                                                                              \
+    X(MIRAI, "mirai")                                                                                                  \
+    X(DASK, "dask")                                                                                                    \
     X(COMMAND, "command")
 
 enum store_runtime {
@@ -87,8 +87,7 @@ enum clw_err store_profile_check(const struct store_profile *p, struct clw_error
  * wanted stays as it is. Borrows p. CLW_USAGE. */
 enum clw_err store_profile_set(struct store *s, const struct store_profile *p, struct clw_error *err);
 /* Fills *out, which the caller finishes; on failure (CLW_NOT_FOUND) it is all zero. */
-enum clw_err store_profile_get(
-    struct store *s, const char *name, struct store_profile *out, struct clw_error *err);
+enum clw_err store_profile_get(struct store *s, const char *name, struct store_profile *out, struct clw_error *err);
 /* All profiles. On failure *out is empty. */
 enum clw_err store_profile_list(struct store *s, struct store_profile_list *out, struct clw_error *err);
 void store_profile_list_fini(struct store_profile_list *list);
@@ -99,13 +98,12 @@ enum clw_err store_profile_remove(struct store *s, const char *name, struct clw_
 enum clw_err store_profile_want(
     struct store *s, const char *name, unsigned local_daemons, bool wanted, struct clw_error *err);
 /* Replaces the hosts of a profile. CLW_NOT_FOUND (profile or host), CLW_EXISTS (a host twice), CLW_USAGE. */
-enum clw_err store_profile_hosts_set(struct store *s, const char *name,
-    const struct store_profile_host *hosts, size_t count, struct clw_error *err);
+enum clw_err store_profile_hosts_set(
+    struct store *s, const char *name, const struct store_profile_host *hosts, size_t count, struct clw_error *err);
 /* Adds one host, or changes its number of daemons, and leaves the others alone. Same failures. */
 enum clw_err store_profile_host_set(
     struct store *s, const char *name, const struct store_profile_host *host, struct clw_error *err);
 /* Takes one host out of a profile. CLW_NOT_FOUND when it is not in it. */
-enum clw_err store_profile_host_remove(
-    struct store *s, const char *name, const char *host, struct clw_error *err);
+enum clw_err store_profile_host_remove(struct store *s, const char *name, const char *host, struct clw_error *err);
 
 #endif

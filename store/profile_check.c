@@ -75,8 +75,7 @@ enum clw_err store_check_env(const char *entry, struct clw_error *err)
     for (size_t i = 0; good && i < len; i++)
         good = entry[i] == '_' || (isalnum((unsigned char)entry[i]) && (unsigned char)entry[i] < 0x80);
     if (!good)
-        return clw_fail(err, CLW_USAGE,
-            "write NAME=VALUE; a name has letters, digits and '_' and starts with no digit",
+        return clw_fail(err, CLW_USAGE, "write NAME=VALUE; a name has letters, digits and '_' and starts with no digit",
             "%s does not set a variable", store__show(&shown, entry));
     return store__check_text("a variable", entry, STORE_TEXT_MAX, STORE__BYTES, err);
 }
@@ -103,8 +102,7 @@ static enum clw_err check_argv(const char *what, const struct store_strings *arg
 {
     enum clw_err code = CLW_OK;
     if (argv->count > STORE_ARGV_MAX)
-        return clw_fail(
-            err, CLW_USAGE, "put them in a script", "%s has more than %d words", what, STORE_ARGV_MAX);
+        return clw_fail(err, CLW_USAGE, "put them in a script", "%s has more than %d words", what, STORE_ARGV_MAX);
     if (argv->count && !*argv->items[0])
         return clw_fail(err, CLW_USAGE, NULL, "%s begins with an empty word", what);
     for (size_t i = 0; !code && i < argv->count; i++)
@@ -116,8 +114,8 @@ static enum clw_err check_setup(const struct store_profile *p, struct clw_error 
 {
     enum clw_err code = CLW_OK;
     if (p->setup_count > STORE_SETUP_MAX)
-        return clw_fail(err, CLW_USAGE, "put them in a script", "a profile has at most %d set-up commands",
-            STORE_SETUP_MAX);
+        return clw_fail(
+            err, CLW_USAGE, "put them in a script", "a profile has at most %d set-up commands", STORE_SETUP_MAX);
     for (size_t i = 0; !code && i < p->setup_count; i++) {
         if (!p->setup[i].count)
             return clw_fail(err, CLW_USAGE, NULL, "a set-up command is empty");

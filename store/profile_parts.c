@@ -71,8 +71,8 @@ enum clw_err store__profile_load_hosts(struct store *s, struct store_profile *p,
 }
 
 /* replace: a host that is there already gets the new number; else it is an error. */
-static enum clw_err put_host(struct store *s, int64_t profile, const struct store_profile_host *host,
-    bool replace, struct clw_error *err)
+static enum clw_err put_host(
+    struct store *s, int64_t profile, const struct store_profile_host *host, bool replace, struct clw_error *err)
 {
     int64_t id = 0;
     const char *sql = replace ? "INSERT INTO profile_host(profile, host, daemons) VALUES(?1, ?2, ?3)"
@@ -88,8 +88,8 @@ static enum clw_err put_host(struct store *s, int64_t profile, const struct stor
     return code;
 }
 
-enum clw_err store_profile_hosts_set(struct store *s, const char *name,
-    const struct store_profile_host *hosts, size_t count, struct clw_error *err)
+enum clw_err store_profile_hosts_set(
+    struct store *s, const char *name, const struct store_profile_host *hosts, size_t count, struct clw_error *err)
 {
     int64_t id = 0;
     enum clw_err code = store__write(s, err);
@@ -116,8 +116,7 @@ enum clw_err store_profile_host_set(
     return store__end(s, code, err);
 }
 
-enum clw_err store_profile_host_remove(
-    struct store *s, const char *name, const char *host, struct clw_error *err)
+enum clw_err store_profile_host_remove(struct store *s, const char *name, const char *host, struct clw_error *err)
 {
     int64_t id = 0, host_id = 0;
     int changes = 0;
@@ -128,10 +127,10 @@ enum clw_err store_profile_host_remove(
     if (!code)
         code = store__host_id(s, host, &host_id, err);
     if (!code)
-        code = store__exec(s, "DELETE FROM profile_host WHERE profile = ?1 AND host = ?2",
-            ARGS(INT(id), INT(host_id)), &changes, err);
+        code = store__exec(
+            s, "DELETE FROM profile_host WHERE profile = ?1 AND host = ?2", ARGS(INT(id), INT(host_id)), &changes, err);
     if (!code && !changes)
-        code = clw_fail(err, CLW_NOT_FOUND, "'clowder profile show' lists its hosts",
-            "host %s is not in profile %s", host, name);
+        code = clw_fail(
+            err, CLW_NOT_FOUND, "'clowder profile show' lists its hosts", "host %s is not in profile %s", host, name);
     return store__end(s, code, err);
 }

@@ -15,8 +15,7 @@ void store_sample_list_fini(struct store_sample_list *list)
     *list = (struct store_sample_list){0};
 }
 
-enum clw_err store_sample_add(
-    struct store *s, const struct store_sample *samples, size_t count, struct clw_error *err)
+enum clw_err store_sample_add(struct store *s, const struct store_sample *samples, size_t count, struct clw_error *err)
 {
     enum clw_err code = store__write(s, err);
     if (code)
@@ -40,15 +39,14 @@ static enum clw_err merge(struct store *s, int64_t from, int64_t to, int64_t lim
         " GROUP BY at_s - at_s % ?2, profile ON CONFLICT DO UPDATE SET tasks = tasks + excluded.tasks",
         ARGS(INT(from), INT(to), INT(limit_s)), NULL, err);
     if (!code)
-        code = store__exec(s, "DELETE FROM sample WHERE span_s = ?1 AND at_s < ?2",
-            ARGS(INT(from), INT(limit_s)), NULL, err);
+        code = store__exec(
+            s, "DELETE FROM sample WHERE span_s = ?1 AND at_s < ?2", ARGS(INT(from), INT(limit_s)), NULL, err);
     return code;
 }
 
 enum clw_err store_sample_downsample(struct store *s, int64_t now_s, struct clw_error *err)
 {
-    int64_t seconds_from = now_s - HOUR_S, minutes_from = now_s - DAY_S,
-            hours_from = now_s - INT64_C(30) * DAY_S;
+    int64_t seconds_from = now_s - HOUR_S, minutes_from = now_s - DAY_S, hours_from = now_s - INT64_C(30) * DAY_S;
     enum clw_err code = store__write(s, err);
     if (code)
         return code;
@@ -66,11 +64,10 @@ enum clw_err store_sample_list(struct store *s, const char *profile, int64_t fro
 {
     sqlite3_stmt *stmt;
     *out = (struct store_sample_list){0};
-    const char *sql =
-        profile ? "SELECT profile, at_s, span_s, tasks FROM sample"
-                  " WHERE profile = ?3 AND at_s < ?2 AND at_s + span_s > ?1 ORDER BY at_s, span_s"
-                : "SELECT '', at_s, span_s, sum(tasks) FROM sample"
-                  " WHERE at_s < ?2 AND at_s + span_s > ?1 GROUP BY at_s, span_s ORDER BY at_s, span_s";
+    const char *sql = profile ? "SELECT profile, at_s, span_s, tasks FROM sample"
+                                " WHERE profile = ?3 AND at_s < ?2 AND at_s + span_s > ?1 ORDER BY at_s, span_s"
+                              : "SELECT '', at_s, span_s, sum(tasks) FROM sample"
+                                " WHERE at_s < ?2 AND at_s + span_s > ?1 GROUP BY at_s, span_s ORDER BY at_s, span_s";
     const struct store__arg *one = ARGS(INT(from_s), INT(to_s), TEXT(profile));
     enum clw_err code = store__prepare(s, sql, profile ? one : ARGS(INT(from_s), INT(to_s)), &stmt, err);
     while (!code && store__next(s, stmt, &code, err)) {

@@ -21,8 +21,7 @@ struct store_sample_list {
 
 /* Adds the tasks of whole seconds (span_s is ignored and taken as 1) to what is known of those seconds. All
  * or none. */
-enum clw_err store_sample_add(
-    struct store *s, const struct store_sample *samples, size_t count, struct clw_error *err);
+enum clw_err store_sample_add(struct store *s, const struct store_sample *samples, size_t count, struct clw_error *err);
 /* Ages the history: seconds are kept for the hour before now_s, then merged into minutes; minutes for a day,
  * then into hours; hours for 30 days, then dropped. Merging keeps the sums. Cheap; meant for once a minute or
  * so. */

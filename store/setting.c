@@ -23,8 +23,7 @@ enum clw_err store_setting_get(struct store *s, const char *key, char **value, s
 {
     sqlite3_stmt *stmt;
     *value = NULL;
-    enum clw_err code =
-        store__prepare(s, "SELECT value FROM setting WHERE key = ?1", ARGS(TEXT(key)), &stmt, err);
+    enum clw_err code = store__prepare(s, "SELECT value FROM setting WHERE key = ?1", ARGS(TEXT(key)), &stmt, err);
     if (!code) {
         if (store__next(s, stmt, &code, err))
             *value = store__text(stmt, 0);

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#define RESTORE_HINT                                                                                         \
-    "nothing was changed; move the file away, then put a copy of it back, or start afresh and run "          \
+#define RESTORE_HINT                                                                                                   \
+    "nothing was changed; move the file away, then put a copy of it back, or start afresh and run "                    \
     "'clowder import FILE' with an earlier export; 'sqlite3 FILE .recover' reads what is left"
 
 enum clw_err store__damaged(const struct store *s, struct clw_error *err, const char *why)
@@ -33,10 +33,8 @@ enum clw_err store__sql_fail(struct store *s, int rc, struct clw_error *err)
         return clw_fail(err, CLW_BUSY, "try again; 'fuser' on the file shows who holds it",
             "another process keeps the database %s locked (%s)", s->path, text);
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return store__damaged(s, err, text);
-    case SQLITE_CONSTRAINT:
-        return constraint(s, sqlite3_extended_errcode(s->db), err);
+    case SQLITE_NOTADB: return store__damaged(s, err, text);
+    case SQLITE_CONSTRAINT: return constraint(s, sqlite3_extended_errcode(s->db), err);
     case SQLITE_FULL:
         return clw_fail(err, CLW_IO, "make room on that disk and try again; nothing was changed",
             "cannot write the database %s: the disk is full (%s)", s->path, text);
@@ -46,13 +44,10 @@ enum clw_err store__sql_fail(struct store *s, int rc, struct clw_error *err)
         return clw_fail(err, CLW_IO,
             "make the file and its folder writable for you, or set XDG_DATA_HOME to another folder",
             "cannot open or write the database %s: %s", s->path, text);
-    case SQLITE_NOMEM:
-        return clw_fail(err, CLW_NO_MEMORY, NULL, "out of memory while using the database %s", s->path);
-    case SQLITE_TOOBIG:
-        return clw_fail(err, CLW_TOO_LARGE, NULL, "the value is too large for the database (%s)", text);
+    case SQLITE_NOMEM: return clw_fail(err, CLW_NO_MEMORY, NULL, "out of memory while using the database %s", s->path);
+    case SQLITE_TOOBIG: return clw_fail(err, CLW_TOO_LARGE, NULL, "the value is too large for the database (%s)", text);
     default:
-        return clw_fail(
-            err, CLW_IO, "look at the disk with 'df' and 'dmesg'", "the database %s: %s", s->path, text);
+        return clw_fail(err, CLW_IO, "look at the disk with 'df' and 'dmesg'", "the database %s: %s", s->path, text);
     }
 }
 
@@ -81,8 +76,8 @@ static sqlite3_stmt *cached(struct store *s, const char *sql)
     return NULL;
 }
 
-enum clw_err store__prepare(struct store *s, const char *sql, const struct store__arg *args,
-    sqlite3_stmt **out, struct clw_error *err)
+enum clw_err store__prepare(
+    struct store *s, const char *sql, const struct store__arg *args, sqlite3_stmt **out, struct clw_error *err)
 {
     int rc = SQLITE_OK;
     *out = NULL;

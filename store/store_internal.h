@@ -34,21 +34,21 @@ struct store__arg {
     int64_t number;
 };
 #define ARGS(...) ((const struct store__arg[]){__VA_ARGS__, {.type = STORE__END}})
-#define INT(value)                                                                                           \
-    {                                                                                                        \
-        .type = STORE__INT, .number = (int64_t)(value)                                                       \
+#define INT(value)                                                                                                     \
+    {                                                                                                                  \
+        .type = STORE__INT, .number = (int64_t)(value)                                                                 \
     }
-#define TEXT(value)                                                                                          \
-    {                                                                                                        \
-        .type = STORE__TEXT, .text = (value)                                                                 \
+#define TEXT(value)                                                                                                    \
+    {                                                                                                                  \
+        .type = STORE__TEXT, .text = (value)                                                                           \
     } /* NULL counts as "" */
-#define INT_OR_NULL(has, value)                                                                              \
-    {                                                                                                        \
-        .type = (has) ? STORE__INT : STORE__NULL, .number = (int64_t)(value)                                 \
+#define INT_OR_NULL(has, value)                                                                                        \
+    {                                                                                                                  \
+        .type = (has) ? STORE__INT : STORE__NULL, .number = (int64_t)(value)                                           \
     }
-#define TEXT_OR_NULL(value)                                                                                  \
-    {                                                                                                        \
-        .type = (value) ? STORE__TEXT : STORE__NULL, .text = (value)                                         \
+#define TEXT_OR_NULL(value)                                                                                            \
+    {                                                                                                                  \
+        .type = (value) ? STORE__TEXT : STORE__NULL, .text = (value)                                                   \
     }
 
 /* db.c: opens s->path and checks it; fresh says that it is known to be a new, empty file. Leaves s for
@@ -64,8 +64,8 @@ enum clw_err store__newer(const struct store *s, int64_t version, struct clw_err
 
 /* sql.c: sql is a string literal (its address is the key of the cache). A statement goes back with
  * store__release(). */
-enum clw_err store__prepare(struct store *s, const char *sql, const struct store__arg *args,
-    sqlite3_stmt **out, struct clw_error *err);
+enum clw_err store__prepare(
+    struct store *s, const char *sql, const struct store__arg *args, sqlite3_stmt **out, struct clw_error *err);
 void store__release(struct store *s, sqlite3_stmt *stmt);
 /* True with a row; false at the end (*code CLW_OK) or on failure (*code says which). */
 bool store__next(struct store *s, sqlite3_stmt *stmt, enum clw_err *code, struct clw_error *err);

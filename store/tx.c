@@ -7,8 +7,8 @@
 
 enum clw_err store__lost(const struct store *s, struct clw_error *err)
 {
-    return clw_fail(err, CLW_IO, "roll back and begin again",
-        "the transaction on %s was undone by an earlier failure", s->path);
+    return clw_fail(
+        err, CLW_IO, "roll back and begin again", "the transaction on %s was undone by an earlier failure", s->path);
 }
 
 static enum clw_err nested(struct store *s, const char *verb, unsigned level, struct clw_error *err)

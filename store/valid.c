@@ -45,8 +45,7 @@ enum clw_err store__check_text(
     for (size_t i = 0; i < len; i += n) {
         n = text_utf8_len(text + i, len - i);
         if (!n)
-            return clw_fail(
-                err, CLW_USAGE, "save it as UTF-8", "%s has a byte that is not UTF-8 (at %zu)", what, i);
+            return clw_fail(err, CLW_USAGE, "save it as UTF-8", "%s has a byte that is not UTF-8 (at %zu)", what, i);
         if (rule == STORE__BYTES || (rule == STORE__BLOCK && (text[i] == '\n' || text[i] == '\t')))
             continue;
         if (is_control(text + i, n))
@@ -129,13 +128,12 @@ enum clw_err store_check_user(const char *user, struct clw_error *err)
                       : user[len - 1] == '\\'  ? "it ends with '\\'"
                       : user[strcspn(user, " @:/,'`\";&<>|(){}[]")]
                           ? "it has a space or one of @ : / , ' ` \" ; & < > | ( ) { } [ ]"
-                      : store__check_text("it", user, len, STORE__LINE, NULL)
-                          ? "it has a control byte or is not UTF-8"
-                          : NULL;
+                      : store__check_text("it", user, len, STORE__LINE, NULL) ? "it has a control byte or is not UTF-8"
+                                                                              : NULL;
     if (!why)
         return CLW_OK;
-    return clw_fail(err, CLW_USAGE, "give the login name on that host, as in user@address",
-        "%s is not a user name: %s", store__show(&shown, user), why);
+    return clw_fail(err, CLW_USAGE, "give the login name on that host, as in user@address", "%s is not a user name: %s",
+        store__show(&shown, user), why);
 }
 
 enum clw_err store_parse_port(const char *text, uint16_t *port, struct clw_error *err)
@@ -143,8 +141,8 @@ enum clw_err store_parse_port(const char *text, uint16_t *port, struct clw_error
     struct store__shown shown;
     int64_t number;
     if (!isdigit((unsigned char)*text) || text_parse_int(text, 1, 65535, &number, NULL))
-        return clw_fail(err, CLW_USAGE, "a port is a number from 1 to 65535", "%s is not a port",
-            store__show(&shown, text));
+        return clw_fail(
+            err, CLW_USAGE, "a port is a number from 1 to 65535", "%s is not a port", store__show(&shown, text));
     *port = (uint16_t)number;
     return CLW_OK;
 }

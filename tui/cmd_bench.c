@@ -100,8 +100,8 @@ static void read_memory(struct bench *b, const char *profile)
         return;
     json_t *doc = json_loads(text, 0, NULL), *engine = json_object_get(doc, "engine");
     b->engine_rss = (uint64_t)json_integer_value(json_object_get(engine, "rss_peak_bytes"));
-    json_array_foreach(json_object_get(json_array_get(json_object_get(doc, "profiles"), 0), "daemon_list"), i, daemon)
-    {
+    json_array_foreach (
+        json_object_get(json_array_get(json_object_get(doc, "profiles"), 0), "daemon_list"), i, daemon) {
         uint64_t rss = (uint64_t)json_integer_value(json_object_get(daemon, "rss_peak_bytes"));
         b->daemon_rss = rss > b->daemon_rss ? rss : b->daemon_rss;
     }
@@ -120,9 +120,11 @@ static void report(const struct bench *b, bool json)
             (unsigned long long)b->daemon_rss);
         return;
     }
-    printf("throughput  %s tasks/s   (%s tasks of %lld bytes through 'cat' in %.2f s)\n", text_rate(rate, sizeof rate, per_s),
-        text_count(tasks, sizeof tasks, (uint64_t)b->tasks), (long long)b->size, b->seconds);
-    printf("latency     p50 %.0f µs, p99 %.0f µs   (%lld single tasks)\n", b->p50_us, b->p99_us, (long long)b->round_trips);
+    printf("throughput  %s tasks/s   (%s tasks of %lld bytes through 'cat' in %.2f s)\n",
+        text_rate(rate, sizeof rate, per_s), text_count(tasks, sizeof tasks, (uint64_t)b->tasks), (long long)b->size,
+        b->seconds);
+    printf("latency     p50 %.0f µs, p99 %.0f µs   (%lld single tasks)\n", b->p50_us, b->p99_us,
+        (long long)b->round_trips);
     printf("memory      engine peak %s, largest daemon peak %s\n", text_bytes(engine, sizeof engine, b->engine_rss),
         text_bytes(daemon, sizeof daemon, b->daemon_rss));
 }

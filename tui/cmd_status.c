@@ -69,10 +69,10 @@ static void print_daemons(const json_t *p)
     size_t i;
     char done[32], rss[24], up[24];
     printf("\n%-20s %-14s %8s %-10s %12s %6s %8s %8s\n", "DAEMON", "HOST", "PID", "STATE", "DONE", "FAIL", "RSS", "UP");
-    json_array_foreach(json_object_get(p, "daemon_list"), i, d)
-        printf("%-20s %-14s %8lld %-10s %12s %6lld %8s %8s\n", text(d, "name"), text(d, "host"), (long long)number(d, "pid"),
-            text(d, "state"), text_count(done, sizeof done, (uint64_t)number(d, "done")), (long long)number(d, "failed"),
-            text_bytes(rss, sizeof rss, (uint64_t)number(d, "rss_bytes")),
+    json_array_foreach (json_object_get(p, "daemon_list"), i, d)
+        printf("%-20s %-14s %8lld %-10s %12s %6lld %8s %8s\n", text(d, "name"), text(d, "host"),
+            (long long)number(d, "pid"), text(d, "state"), text_count(done, sizeof done, (uint64_t)number(d, "done")),
+            (long long)number(d, "failed"), text_bytes(rss, sizeof rss, (uint64_t)number(d, "rss_bytes")),
             text_span(up, sizeof up, (uint64_t)number(d, "up_s") * 1000));
 }
 
@@ -90,7 +90,7 @@ static void print_table(const json_t *doc, bool daemons)
     }
     printf("%-14s %-9s %8s %11s %6s %13s %6s %8s  LAST %d s\n", "PROFILE", "STATE", "DAEMONS", "AWAIT", "EXEC", "DONE",
         "FAIL", "RATE/s", SPARK);
-    json_array_foreach(profiles, i, p)
+    json_array_foreach (profiles, i, p)
         print_profile(p);
     if (daemons)
         print_daemons(json_array_get(profiles, 0));

@@ -7,11 +7,11 @@
 
 struct command {
     const char *name;
-    const char *args;     /* after the options, for help */
+    const char *args; /* after the options, for help */
     const char *summary;
     const char *examples; /* lines, for the top of --help */
     const struct opt *options;
-    bool stop_at_word;    /* a command of the user's follows */
+    bool stop_at_word; /* a command of the user's follows */
     int (*run)(const struct opts *o, bool json);
 };
 

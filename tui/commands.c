@@ -3,10 +3,22 @@
 
 #include <string.h>
 
-#define PROFILE_OPTION {"profile", 'p', "PROFILE", "the profile to use (default: $CLOWDER_PROFILE, or \"default\")"}
-#define JSON_OPTION {"json", 0, NULL, "machine-readable output on stdout"}
-#define LOCAL_OPTION {"daemons", 'n', "N", "use N daemons on this machine, for this command only"}
-#define END_OPTION {NULL, 0, NULL, NULL}
+#define PROFILE_OPTION                                                                                                 \
+    {                                                                                                                  \
+        "profile", 'p', "PROFILE", "the profile to use (default: $CLOWDER_PROFILE, or \"default\")"                    \
+    }
+#define JSON_OPTION                                                                                                    \
+    {                                                                                                                  \
+        "json", 0, NULL, "machine-readable output on stdout"                                                           \
+    }
+#define LOCAL_OPTION                                                                                                   \
+    {                                                                                                                  \
+        "daemons", 'n', "N", "use N daemons on this machine, for this command only"                                    \
+    }
+#define END_OPTION                                                                                                     \
+    {                                                                                                                  \
+        NULL, 0, NULL, NULL                                                                                            \
+    }
 
 static const struct opt up_options[] = {
     {"daemons", 'n', "N", "how many daemons on this machine: the number is yours to choose"},
@@ -37,9 +49,11 @@ static const struct opt status_options[] = {
     END_OPTION,
 };
 
-#define TASK_OPTIONS                                                                                         \
-    {"timeout", 0, "D", "end a task that takes longer"},                                                     \
-        {"max-output", 0, "SIZE", "most bytes of a task's stdout; one that writes more fails (default 16M)"}
+#define TASK_OPTIONS                                                                                                   \
+    {"timeout", 0, "D", "end a task that takes longer"},                                                               \
+    {                                                                                                                  \
+        "max-output", 0, "SIZE", "most bytes of a task's stdout; one that writes more fails (default 16M)"             \
+    }
 
 static const struct opt map_options[] = {
     PROFILE_OPTION,
@@ -110,15 +124,15 @@ const struct command commands[] = {
     {"down", "[PROFILE]", "stop a profile's daemons, after the tasks that they have",
         "clowder down\nclowder down nightly --now\nclowder down --all", down_options, false, cmd_down},
     {"status", "[PROFILE]", "show profiles, daemons, tasks and rates",
-        "clowder status\nclowder status --watch\nclowder status --json | jq '.profiles[].rate.now'", status_options, false,
-        cmd_status},
+        "clowder status\nclowder status --watch\nclowder status --json | jq '.profiles[].rate.now'", status_options,
+        false, cmd_status},
     {"map", "COMMAND [ARG]... [::: INPUT...]", "run a command once for every input, spread over the daemons",
         "ls *.png | clowder map -n 4 -- convert {} {.}.jpg\n"
         "clowder map -n 2 -- sh -c 'sleep 1; echo {}' ::: a b c\n"
         "seq 1000000 | clowder map -w -- ./model        a worker: one line in, one line out",
         map_options, true, cmd_map},
-    {"run", "COMMAND [ARG]...", "run one task", "clowder run hostname\nclowder run -n 1 -- make test", run_options, true,
-        cmd_run},
+    {"run", "COMMAND [ARG]...", "run one task", "clowder run hostname\nclowder run -n 1 -- make test", run_options,
+        true, cmd_run},
     {"everywhere", "COMMAND [ARG]...", "run a command once on every daemon",
         "clowder everywhere -- sh -c 'echo $CLOWDER_DAEMON; nproc'\nclowder everywhere --setup -- mkdir -p /tmp/work",
         everywhere_options, true, cmd_everywhere},
@@ -130,7 +144,8 @@ const struct command commands[] = {
         bench_options, false, cmd_bench},
     {"log", "", "show what happened", "clowder log\nclowder log --follow", log_options, false, cmd_log},
     {"completion", "bash|zsh|fish", "print a completion script for a shell",
-        "clowder completion bash > ~/.local/share/bash-completion/completions/clowder", no_options, false, cmd_completion},
+        "clowder completion bash > ~/.local/share/bash-completion/completions/clowder", no_options, false,
+        cmd_completion},
     {"help", "[COMMAND]", "explain a command", "clowder help map", no_options, false, cmd_help},
     {"version", "", "print the version", "clowder version", json_options, false, cmd_version},
     {NULL, NULL, NULL, NULL, NULL, false, NULL},

@@ -29,7 +29,8 @@ void help_command(const struct command *c)
         printf("  %.*s\n", (int)len, line);
         line += len + (line[len] == '\n');
     }
-    printf("\nUsage: clowder %s%s%s%s\n\n", c->name, c->options->name ? " [OPTION]..." : "", *c->args ? " " : "", c->args);
+    printf(
+        "\nUsage: clowder %s%s%s%s\n\n", c->name, c->options->name ? " [OPTION]..." : "", *c->args ? " " : "", c->args);
     for (const struct opt *o = c->options; o->name; o++) {
         char left[48], letter[8] = "    ";
         if (o->letter)

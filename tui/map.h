@@ -1,4 +1,5 @@
-/* A map from the command line: inputs read by one thread, results written by another, signals and progress beside them. */
+/* A map from the command line: inputs read by one thread, results written by another, signals and progress beside them.
+ */
 #ifndef TUI_MAP_H
 #define TUI_MAP_H
 
@@ -25,8 +26,8 @@ struct map {
     size_t skip_count;
     uint64_t read_count; /* inputs read, skipped ones too */
     _Atomic bool input_done;
-    _Atomic int stopping;    /* signals seen */
-    int stop_fd;             /* readable once it is stopping */
+    _Atomic int stopping; /* signals seen */
+    int stop_fd;          /* readable once it is stopping */
     pthread_t reader;
     struct clowder_error input_error;
 

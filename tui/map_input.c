@@ -1,4 +1,5 @@
-/* Inputs: words after :::, lines of stdin or a file, or NUL-terminated pieces. Each goes to the job as soon as it is read. */
+/* Inputs: words after :::, lines of stdin or a file, or NUL-terminated pieces. Each goes to the job as soon as it is
+ * read. */
 #include "tui/map.h"
 
 #include <errno.h>

@@ -138,8 +138,8 @@ static void tell_failure(struct map *m, const struct clowder_result *r)
         say(0, "%s%s%s%s", r->daemon[0] && m->tag_daemon ? r->daemon : "task", m->tag_daemon ? ": " : ": ", how,
             r->why[0] ? "" : "");
     else
-        say(0, "task %llu (%s%s): %s%s%s", (unsigned long long)r->index + 1, input, shown < r->input_len ? "…" : "", how,
-            r->why[0] ? ": " : "", r->why);
+        say(0, "task %llu (%s%s): %s%s%s", (unsigned long long)r->index + 1, input, shown < r->input_len ? "…" : "",
+            how, r->why[0] ? ": " : "", r->why);
     if (m->f.no_input && r->why[0])
         say(0, "%s", r->why);
     if (r->err_len && m->f.kind != CLOWDER_COMMAND) {
@@ -174,8 +174,8 @@ static void write_joblog(const struct map *m, const struct clowder_result *r)
         return;
     int exit_status = r->exit_status >= 0 ? r->exit_status : r->outcome == CLOWDER_DONE ? 0 : r->signal ? 0 : -1;
     fprintf(m->joblog, "%llu\t%s\t%.3f\t%10.3f\t%zu\t%llu\t%d\t%d\t", (unsigned long long)r->index + 1,
-        strcmp(r->host, "local") == 0 ? ":" : r->host, end_s - run_s, run_s, r->input_len, (unsigned long long)r->out_total,
-        exit_status, r->signal);
+        strcmp(r->host, "local") == 0 ? ":" : r->host, end_s - run_s, run_s, r->input_len,
+        (unsigned long long)r->out_total, exit_status, r->signal);
     log_command(m, r);
     fflush(m->joblog); /* it is what a resume goes by */
 }
@@ -218,7 +218,8 @@ void map_write_result(struct map *m, const struct clowder_result *r)
 /* As a shell would need it typed. */
 static void print_quoted(const char *arg)
 {
-    if (*arg && strspn(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-") == strlen(arg)) {
+    if (*arg &&
+        strspn(arg, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-") == strlen(arg)) {
         fputs(arg, stdout);
         return;
     }

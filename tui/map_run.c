@@ -1,4 +1,5 @@
-/* A map's life: daemons of its own if wanted, the job, the reader of inputs, the loop over results, signals, the end. */
+/* A map's life: daemons of its own if wanted, the job, the reader of inputs, the loop over results, signals, the end.
+ */
 #include "tui/map.h"
 
 #include "base/mono.h"

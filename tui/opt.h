@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 struct opt {
-    const char *name;   /* long name, without dashes */
-    char letter;        /* or 0 */
-    const char *value;  /* what it takes, for help ("N", "FILE"); NULL: a switch */
+    const char *name;  /* long name, without dashes */
+    char letter;       /* or 0 */
+    const char *value; /* what it takes, for help ("N", "FILE"); NULL: a switch */
     const char *help;
 };
 
@@ -27,8 +27,8 @@ struct opts {
     bool help;
 };
 
-/* Parses argv[0..argc). With stop_at_word options end at the first word (the rest is somebody else's command); "--" always
- * ends them. 0, or exit status 2 after one line on stderr. */
+/* Parses argv[0..argc). With stop_at_word options end at the first word (the rest is somebody else's command); "--"
+ * always ends them. 0, or exit status 2 after one line on stderr. */
 int opts_parse(struct opts *o, const char *command, const struct opt *table, int argc, char **argv, bool stop_at_word);
 void opts_fini(struct opts *o);
 

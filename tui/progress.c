@@ -64,10 +64,11 @@ void progress_draw(struct progress *p, uint64_t done, uint64_t failed, uint64_t 
         bar[BAR] = '\0';
         if (rate > 0)
             text_span(eta, sizeof eta, (uint64_t)((double)(total - done) * 1000 / rate));
-        snprintf(line, sizeof line, "[%s] %3llu%%  %s of %s  %s/s%s%s%s", bar, (unsigned long long)(done * 100 / total), count,
-            text_count(all, sizeof all, total), speed, *eta ? "  ETA " : "", eta, fails);
+        snprintf(line, sizeof line, "[%s] %3llu%%  %s of %s  %s/s%s%s%s", bar, (unsigned long long)(done * 100 / total),
+            count, text_count(all, sizeof all, total), speed, *eta ? "  ETA " : "", eta, fails);
     } else {
-        snprintf(line, sizeof line, "%s done, %s given  %s/s%s", count, text_count(all, sizeof all, total), speed, fails);
+        snprintf(
+            line, sizeof line, "%s done, %s given  %s/s%s", count, text_count(all, sizeof all, total), speed, fails);
     }
     fprintf(stderr, "\r%.*s\033[K", (int)columns() - 1, line);
     fflush(stderr);

@@ -67,6 +67,7 @@ int one_word(const struct opts *o, const char **word)
 {
     *word = o->word_count ? o->words[0] : NULL;
     if (o->word_count > 1)
-        return say(2, "%s: one profile at a time, not also '%s'; see clowder %s --help", o->command, o->words[1], o->command);
+        return say(
+            2, "%s: one profile at a time, not also '%s'; see clowder %s --help", o->command, o->words[1], o->command);
     return 0;
 }

@@ -16,12 +16,14 @@
  *   clowder_job_close(job);
  *   clowder_close(c);
  *
- * Every function that can fail returns an int of enum clowder_status and, where err is not NULL, fills it: what happened, why,
- * and what to do next. Times are in milliseconds; a timeout of -1 waits as long as it takes, 0 does not wait. Waiting is by
- * event, never by polling. A struct clowder and what is opened from it may be used by several threads, but each of
- * clowder_job_put and clowder_job_next by one thread at a time for one job. Nothing here prints or ends the program.
+ * Every function that can fail returns an int of enum clowder_status and, where err is not NULL, fills it: what
+ * happened, why, and what to do next. Times are in milliseconds; a timeout of -1 waits as long as it takes, 0 does not
+ * wait. Waiting is by event, never by polling. A struct clowder and what is opened from it may be used by several
+ * threads, but each of clowder_job_put and clowder_job_next by one thread at a time for one job. Nothing here prints or
+ * ends the program.
  *
- * When the engine dies, a new one is started and gets the tasks that have no result yet: the caller sees each result once. */
+ * When the engine dies, a new one is started and gets the tasks that have no result yet: the caller sees each result
+ * once. */
 #ifndef CLOWDER_H
 #define CLOWDER_H
 
@@ -68,7 +70,8 @@ struct clowder_future;
 struct clowder_options {
     const char *program; /* path of the clowder program, to start an engine with; NULL: found by itself */
     bool no_start;       /* do not start an engine: UNREACHABLE when none runs */
-    /* Told what a person may want to know (the engine died and was replaced), from the thread that waits. May be NULL. */
+    /* Told what a person may want to know (the engine died and was replaced), from the thread that waits. May be NULL.
+     */
     void (*notice)(void *arg, const char *text);
     void *notice_arg;
 };
@@ -85,24 +88,25 @@ CLOWDER_API const char *clowder_version(void);
 /* ---- profiles ---- */
 
 struct clowder_profile {
-    unsigned daemons;             /* how many on this machine; 0: as many as it had */
-    bool ephemeral;               /* it lives as long as this handle, and nobody else sees it in the store */
-    const char *const *env;       /* "K=V", NULL-terminated, or NULL; added to PATH, HOME, USER, LANG, … of the caller */
+    unsigned daemons;       /* how many on this machine; 0: as many as it had */
+    bool ephemeral;         /* it lives as long as this handle, and nobody else sees it in the store */
+    const char *const *env; /* "K=V", NULL-terminated, or NULL; added to PATH, HOME, USER, LANG, … of the caller */
     uint64_t idletime_ms, walltime_ms, maxtasks; /* 0: no limit */
-    uint64_t memory_bytes;        /* budget of the queue; 0: 64 MiB */
-    bool no_respawn;              /* a daemon that dies is not replaced */
-    bool no_cleanup;              /* what a task leaves running is left alone */
-    bool output;                  /* what tasks write to stderr also goes to daemons.log */
+    uint64_t memory_bytes;                       /* budget of the queue; 0: 64 MiB */
+    bool no_respawn;                             /* a daemon that dies is not replaced */
+    bool no_cleanup;                             /* what a task leaves running is left alone */
+    bool output;                                 /* what tasks write to stderr also goes to daemons.log */
     bool has_seed;
     uint64_t seed;
-    int64_t timeout_ms;           /* how long to wait until they are connected; -1: no limit; 0: do not wait */
+    int64_t timeout_ms; /* how long to wait until they are connected; -1: no limit; 0: do not wait */
 };
 /* Everything 0, timeout_ms 30 s. */
 CLOWDER_API void clowder_profile_init(struct clowder_profile *p);
 /* Brings daemons up, or scales to that number, and waits until they are connected. name NULL: "default". */
 CLOWDER_API int clowder_up(
     struct clowder *c, const char *name, const struct clowder_profile *p, struct clowder_error *err);
-/* Stops a profile's daemons (NULL: of all profiles) after the tasks that they have, or now, and waits until they are gone. */
+/* Stops a profile's daemons (NULL: of all profiles) after the tasks that they have, or now, and waits until they are
+ * gone. */
 CLOWDER_API int clowder_down(struct clowder *c, const char *name, bool now, struct clowder_error *err);
 /* The state as JSON text (see the manual, status --json), of one profile or of all (NULL). *json is owned: free(). */
 CLOWDER_API int clowder_status(struct clowder *c, const char *name, char **json, struct clowder_error *err);
@@ -115,7 +119,8 @@ CLOWDER_API int clowder_watch(struct clowder *c, clowder_status_cb cb, void *arg
 /* ---- functions and jobs ---- */
 
 enum clowder_kind {
-    CLOWDER_COMMAND, /* one process a task; {} {.} {/} {//} {/.} {#} in argv stand for the input, which is else appended */
+    CLOWDER_COMMAND, /* one process a task; {} {.} {/} {//} {/.} {#} in argv stand for the input, which is else appended
+                      */
     CLOWDER_LINES,   /* argv is a worker, started once a daemon: one line in, one line out, flushed */
     CLOWDER_FRAMED   /* the same with length-framed bytes: clowder_worker.h */
 };
@@ -139,8 +144,9 @@ struct clowder_function {
     size_t max_output;       /* bytes of a task's stdout; one that writes more fails */
     bool has_seed;           /* each task gets CLOWDER_SEED, made from seed and its index */
     uint64_t seed;
-    const char *const *ship; /* files to copy into the job's own folder, where its tasks then run; NULL-terminated or NULL */
-    const char *fetch;       /* pattern of files to bring back from there; placeholders allowed; or NULL */
+    const char *const
+        *ship;         /* files to copy into the job's own folder, where its tasks then run; NULL-terminated or NULL */
+    const char *fetch; /* pattern of files to bring back from there; placeholders allowed; or NULL */
 };
 /* A command with the defaults. */
 CLOWDER_API void clowder_function_init(struct clowder_function *f);
@@ -150,10 +156,10 @@ CLOWDER_API char **clowder_expand(const struct clowder_function *f, const char *
 
 enum clowder_outcome {
     CLOWDER_DONE,
-    CLOWDER_TASK_FAILED,    /* exit status not 0, a signal, or an error told by the worker */
+    CLOWDER_TASK_FAILED, /* exit status not 0, a signal, or an error told by the worker */
     CLOWDER_TASK_TIMEOUT,
     CLOWDER_TASK_CANCELLED,
-    CLOWDER_TASK_LOST       /* its daemons died, retries+1 times */
+    CLOWDER_TASK_LOST /* its daemons died, retries+1 times */
 };
 
 /* One result. What it points to is borrowed: until the next clowder_job_next, or clowder_future_free. */
@@ -177,17 +183,19 @@ CLOWDER_API bool clowder_result_file(
 /* Opens a job: NOT_FOUND (no such profile), UNREACHABLE (no daemons are up). *job is owned: clowder_job_close(). */
 CLOWDER_API int clowder_job_open(
     struct clowder *c, const struct clowder_function *f, struct clowder_job **job, struct clowder_error *err);
-/* Adds a task; copies the input. It waits for room: AGAIN when there is none in time (a slow reader of results takes room). */
+/* Adds a task; copies the input. It waits for room: AGAIN when there is none in time (a slow reader of results takes
+ * room). */
 CLOWDER_API int clowder_job_put(
     struct clowder_job *job, const void *input, size_t len, int64_t timeout_ms, struct clowder_error *err);
-/* Leaves out n indices, as if so many tasks had been put and their results taken: to go on where an earlier run stopped. */
+/* Leaves out n indices, as if so many tasks had been put and their results taken: to go on where an earlier run
+ * stopped. */
 CLOWDER_API int clowder_job_skip(struct clowder_job *job, uint64_t n, struct clowder_error *err);
 /* Sends what clowder_job_put has gathered. Call it when the next input may take a while. */
 CLOWDER_API int clowder_job_flush(struct clowder_job *job, struct clowder_error *err);
 /* No more tasks will come. */
 CLOWDER_API int clowder_job_finish(struct clowder_job *job, struct clowder_error *err);
-/* The next result: in the order of the inputs, or as they come. END after the last one of a finished job, and then a last check:
- * FAILED when a worker broke its contract, so that results may belong to other inputs. */
+/* The next result: in the order of the inputs, or as they come. END after the last one of a finished job, and then a
+ * last check: FAILED when a worker broke its contract, so that results may belong to other inputs. */
 CLOWDER_API int clowder_job_next(
     struct clowder_job *job, struct clowder_result *result, int64_t timeout_ms, struct clowder_error *err);
 /* Takes back all tasks that have no result; they end as CANCELLED. */
@@ -202,8 +210,8 @@ CLOWDER_API void clowder_job_close(struct clowder_job *job);
 typedef void (*clowder_done_cb)(void *arg, struct clowder_future *future);
 
 /* Adds a task whose result comes through a future instead of clowder_job_next; sent at once. *future is owned. */
-CLOWDER_API int clowder_submit(struct clowder_job *job, const void *input, size_t len, struct clowder_future **future,
-    struct clowder_error *err);
+CLOWDER_API int clowder_submit(
+    struct clowder_job *job, const void *input, size_t len, struct clowder_future **future, struct clowder_error *err);
 /* Waits for it: OK and *result (may be NULL), or AGAIN. */
 CLOWDER_API int clowder_future_wait(
     struct clowder_future *future, int64_t timeout_ms, struct clowder_result *result, struct clowder_error *err);
@@ -220,7 +228,8 @@ CLOWDER_API void clowder_future_free(struct clowder_future *future);
 
 /* A descriptor that is readable when clowder_process() has something to do. Owned by c. */
 CLOWDER_API int clowder_fd(struct clowder *c);
-/* Runs the callbacks of futures that are done; never waits. Returns how many it ran, or -1 with err: the engine is gone. */
+/* Runs the callbacks of futures that are done; never waits. Returns how many it ran, or -1 with err: the engine is
+ * gone. */
 CLOWDER_API int clowder_process(struct clowder *c, struct clowder_error *err);
 
 #ifdef __cplusplus

@@ -9,10 +9,10 @@
  *
  *   clowder map -W -- ./square ::: 1 2 3              (clowder_worker_lines goes with -w)
  *
- * Framed protocol, both ways: u32 length, u32 code, both little-endian, then length bytes. Toward the worker the code is 0; in
- * an answer 0 means done and anything else is the task's exit status, with the bytes as its error message. Answers come in
- * the order of the tasks, and are flushed when no task is waiting to be read. A program that answers must not use stdout for
- * anything else. */
+ * Framed protocol, both ways: u32 length, u32 code, both little-endian, then length bytes. Toward the worker the code
+ * is 0; in an answer 0 means done and anything else is the task's exit status, with the bytes as its error message.
+ * Answers come in the order of the tasks, and are flushed when no task is waiting to be read. A program that answers
+ * must not use stdout for anything else. */
 #ifndef CLOWDER_WORKER_H
 #define CLOWDER_WORKER_H
 
@@ -122,7 +122,8 @@ static inline size_t clowder__next(const char *data, size_t have, int framed, si
     return newline ? *len + 1 : 0;
 }
 
-static inline int clowder__answer(clowder_task_fn fn, void *arg, char *in, size_t len, int framed, struct clowder_out *out)
+static inline int clowder__answer(
+    clowder_task_fn fn, void *arg, char *in, size_t len, int framed, struct clowder_out *out)
 {
     size_t head = out->len;
     char kept = in[len];

@@ -18,7 +18,9 @@ enum { HELLO_MS = 10000, DIAL_TRIES = 200, DIAL_PAUSE_MS = 10 };
 
 int client_fail(struct clowder_error *to, const struct clw_error *from)
 {
-    int status = from->code == CLW_AGAIN ? CLOWDER_AGAIN : from->code == CLW_END ? CLOWDER_END : clw_err_exit_status(from->code);
+    int status = from->code == CLW_AGAIN ? CLOWDER_AGAIN
+                 : from->code == CLW_END ? CLOWDER_END
+                                         : clw_err_exit_status(from->code);
     if (to) {
         to->status = status;
         snprintf(to->message, sizeof to->message, "%s", from->message);
@@ -135,8 +137,8 @@ static nng_stream *dial_once(const char *url, int *rv)
     return stream;
 }
 
-/* Dials; when nobody answers, starts the engine. Another process may be starting it at the same time: then its socket comes
- * within moments. */
+/* Dials; when nobody answers, starts the engine. Another process may be starting it at the same time: then its socket
+ * comes within moments. */
 static enum clw_err dial(struct clowder *c, nng_stream **stream, struct clw_error *err)
 {
     char *url;
@@ -196,9 +198,11 @@ static enum clw_err greet(struct clowder *c, struct clw_error *err)
     while (!c->welcome && !c->lost && wait_changed(c, deadline_ms))
         ;
     if (!c->welcome && c->refused[0])
-        code = clw_fail(err, CLW_REFUSED, "stop the old engine: clowder engine stop", "the engine refused: %s", c->refused);
+        code = clw_fail(
+            err, CLW_REFUSED, "stop the old engine: clowder engine stop", "the engine refused: %s", c->refused);
     else if (!c->welcome)
-        code = clw_fail(err, c->lost ? CLW_AGAIN : CLW_UNREACHABLE, "see 'clowder log'", "the engine does not say hello");
+        code =
+            clw_fail(err, c->lost ? CLW_AGAIN : CLW_UNREACHABLE, "see 'clowder log'", "the engine does not say hello");
     pthread_mutex_unlock(&c->lock);
     if (code) {
         link_free(c->link);
@@ -207,8 +211,8 @@ static enum clw_err greet(struct clowder *c, struct clw_error *err)
     return code;
 }
 
-/* A new link, greeted. An engine that dies takes connections until its last moment: then the next one is dialled. Not locked;
- * nobody else touches c->link meanwhile. */
+/* A new link, greeted. An engine that dies takes connections until its last moment: then the next one is dialled. Not
+ * locked; nobody else touches c->link meanwhile. */
 static enum clw_err connect_link(struct clowder *c, struct clw_error *err)
 {
     enum clw_err code = CLW_AGAIN;
@@ -271,7 +275,9 @@ static void recover(struct clowder *c)
     c->recovering = true;
     if (c->stopped || c->no_start || c->recoveries >= CLIENT_RECOVERIES) {
         clw_fail(&err, CLW_UNREACHABLE, c->stopped ? "run the command again to start it" : "see 'clowder log'",
-            c->stopped ? "the engine was stopped" : c->no_start ? "the engine is gone" : "the engine dies again and again");
+            c->stopped    ? "the engine was stopped"
+            : c->no_start ? "the engine is gone"
+                          : "the engine dies again and again");
     } else {
         c->recoveries++;
         pthread_mutex_unlock(&c->lock);
@@ -324,7 +330,8 @@ int clowder_open(struct clowder **out, const struct clowder_options *o, struct c
     pthread_cond_init(&c->changed, &attr);
     pthread_condattr_destroy(&attr);
     c->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    c->owner = (struct link_owner){.lock = &c->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
+    c->owner =
+        (struct link_owner){.lock = &c->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     if (o) {
         c->program = o->program ? mem_strdup(o->program) : NULL;
         c->no_start = o->no_start;

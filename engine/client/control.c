@@ -1,5 +1,5 @@
-/* Requests to the engine: profiles up and down, status, stop, updates. One REQ socket a request; the answer, or word that the
- * engine is gone, ends the wait. */
+/* Requests to the engine: profiles up and down, status, stop, updates. One REQ socket a request; the answer, or word
+ * that the engine is gone, ends the wait. */
 #include "engine/client/internal.h"
 
 #include "base/mono.h"
@@ -92,7 +92,8 @@ static enum clw_err read_reply(nng_msg *msg, json_t **reply, struct clw_error *e
     return CLW_OK;
 }
 
-enum clw_err control_request(struct clowder *c, json_t *request, int64_t timeout_ms, json_t **reply, struct clw_error *err)
+enum clw_err control_request(
+    struct clowder *c, json_t *request, int64_t timeout_ms, json_t **reply, struct clw_error *err)
 {
     nng_socket s;
     nng_aio *aio = NULL;
@@ -103,7 +104,8 @@ enum clw_err control_request(struct clowder *c, json_t *request, int64_t timeout
     *reply = NULL;
     if (rv || !text || nng_aio_alloc(&aio, NULL, NULL)) {
         free(text);
-        return clw_fail(err, CLW_USAGE, NULL, "cannot make the request: %s", rv ? nng_strerror(rv) : "text that is not UTF-8");
+        return clw_fail(
+            err, CLW_USAGE, NULL, "cannot make the request: %s", rv ? nng_strerror(rv) : "text that is not UTF-8");
     }
     nng_socket_set_ms(s, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
     nng_socket_set_size(s, NNG_OPT_RECVMAXSZ, 64 << 20);
@@ -276,7 +278,9 @@ static enum clw_err await_end(int process, pid_t pid, struct clw_error *err)
         return CLW_OK; /* it was gone before we could look */
     int ready = poll(&fd, 1, CLIENT_CONTROL_MS);
     close(process);
-    return ready == 1 ? CLW_OK : clw_fail(err, CLW_TIMED_OUT, "see 'clowder log'", "the engine closed its links, but process %d does not end", (int)pid);
+    return ready == 1 ? CLW_OK
+                      : clw_fail(err, CLW_TIMED_OUT, "see 'clowder log'",
+                            "the engine closed its links, but process %d does not end", (int)pid);
 }
 
 /* The link closes once the daemons are gone; the process ends right after it. */
@@ -361,5 +365,6 @@ int clowder_watch(struct clowder *c, clowder_status_cb cb, void *arg, struct clo
     }
     nng_close(s);
     nng_aio_free(aio);
-    return rv ? client_error(out, CLW_UNREACHABLE, "run the command again to start it", "the engine is gone") : CLOWDER_OK;
+    return rv ? client_error(out, CLW_UNREACHABLE, "run the command again to start it", "the engine is gone")
+              : CLOWDER_OK;
 }

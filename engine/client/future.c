@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-int clowder_submit(struct clowder_job *j, const void *input, size_t len, struct clowder_future **out_future,
-    struct clowder_error *out)
+int clowder_submit(
+    struct clowder_job *j, const void *input, size_t len, struct clowder_future **out_future, struct clowder_error *out)
 {
     struct clowder_future *future = mem_zalloc(sizeof *future);
     struct clowder *c = j->c;

@@ -1,4 +1,5 @@
-/* libclowder's own structures. One lock and one condition a handle; nng's threads bring results, the caller's threads wait. */
+/* libclowder's own structures. One lock and one condition a handle; nng's threads bring results, the caller's threads
+ * wait. */
 #ifndef ENGINE_CLIENT_INTERNAL_H
 #define ENGINE_CLIENT_INTERNAL_H
 
@@ -30,8 +31,8 @@ struct chunk {
     struct wire_slices slices;
     uint64_t first;
     uint32_t received, taken;
-    uint8_t *have;                  /* per task: 1 when its result is in */
-    struct answer **answers;        /* at the first task of each answer: the answer (ordered jobs) */
+    uint8_t *have;                   /* per task: 1 when its result is in */
+    struct answer **answers;         /* at the first task of each answer: the answer (ordered jobs) */
     struct clowder_future **futures; /* NULL, or per task */
     bool sent;
 };
@@ -68,21 +69,21 @@ struct clowder_job {
     uint64_t next_index, received, sent;
     uint64_t backlog_bytes, received_bytes;
 
-    struct buf open_bytes;   /* the chunk that is being filled */
+    struct buf open_bytes; /* the chunk that is being filled */
     struct buf open_ends;
     uint32_t open_count;
     struct clowder_future *open_future;
 
-    struct chunk **ring;     /* chunks not yet done with, by first */
+    struct chunk **ring; /* chunks not yet done with, by first */
     size_t ring_cap, ring_head, ring_count;
-    size_t unsent;           /* how many at the end of the ring are not sent */
+    size_t unsent; /* how many at the end of the ring are not sent */
 
     struct answer *ready, *ready_last; /* unordered */
     struct chunk *cursor_chunk;        /* ordered: the next result */
     uint32_t cursor_pos;
-    struct answer *current;  /* being taken, and how far */
+    struct answer *current; /* being taken, and how far */
     uint32_t current_at;
-    char *why;               /* text for the result being looked at */
+    char *why; /* text for the result being looked at */
     struct clowder_job *next;
 };
 
@@ -121,7 +122,8 @@ int client_error(struct clowder_error *to, enum clw_err code, const char *hint, 
 
 /* connect.c */
 enum clw_err client_connect(struct clowder *c, struct clw_error *err); /* makes sure that the link is up; not locked */
-/* Waits for a change until deadline_ms (UINT64_MAX: none); brings the engine back when it died. OK, AGAIN, or the end. Locked. */
+/* Waits for a change until deadline_ms (UINT64_MAX: none); brings the engine back when it died. OK, AGAIN, or the end.
+ * Locked. */
 enum clw_err client_wait(struct clowder *c, uint64_t deadline_ms, struct clw_error *err);
 void client_disconnect(struct clowder *c);
 void client_signal(struct clowder *c); /* the event descriptor becomes readable; locked */
@@ -132,13 +134,14 @@ enum clw_err start_engine(struct clowder *c, struct clw_error *err);
 enum clw_err client_url(const char *socket_name, char **url, struct clw_error *err);
 
 /* control.c */
-enum clw_err control_request(struct clowder *c, json_t *request, int64_t timeout_ms, json_t **reply, struct clw_error *err);
+enum clw_err control_request(
+    struct clowder *c, json_t *request, int64_t timeout_ms, json_t **reply, struct clw_error *err);
 enum clw_err control_again(struct clowder *c, struct clw_error *err); /* ephemeral profiles on a new engine */
 
 /* job.c */
-void job_send_open(struct clowder_job *j); /* the OPEN frame; locked */
-void job_send_ready(struct clowder_job *j); /* chunks that the grant allows; locked */
-void job_resend(struct clowder_job *j); /* on a new engine: everything without a result; locked */
+void job_send_open(struct clowder_job *j);   /* the OPEN frame; locked */
+void job_send_ready(struct clowder_job *j);  /* chunks that the grant allows; locked */
+void job_resend(struct clowder_job *j);      /* on a new engine: everything without a result; locked */
 void job_close_chunk(struct clowder_job *j); /* what is gathered becomes a chunk; locked */
 
 /* result.c */

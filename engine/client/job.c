@@ -1,4 +1,5 @@
-/* A job from its caller's side: the function, the inputs gathered into chunks, what the engine grants, what is sent again. */
+/* A job from its caller's side: the function, the inputs gathered into chunks, what the engine grants, what is sent
+ * again. */
 #include "engine/client/internal.h"
 
 #include "base/text.h"
@@ -29,7 +30,8 @@ static enum clw_err ship_file(struct func *f, const char *path, struct clw_error
     }
     if (st.st_size > WIRE_INPUT_MAX || !*name || *name == '.') {
         close(fd);
-        return clw_fail(err, CLW_USAGE, NULL, "cannot ship %s: larger than %d MiB, or a hidden name", path, WIRE_INPUT_MAX >> 20);
+        return clw_fail(
+            err, CLW_USAGE, NULL, "cannot ship %s: larger than %d MiB, or a hidden name", path, WIRE_INPUT_MAX >> 20);
     }
     size_t len = (size_t)st.st_size, done = 0;
     uint8_t *data = mem_alloc(len);
@@ -73,7 +75,8 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     if (!text_is_name(to->profile))
         code = clw_fail(err, CLW_USAGE, NULL, "'%s' is not a name for a profile", to->profile);
     if (to->kind >= FUNC_KIND_COUNT || (to->kind != FUNC_COMMAND && (to->use_stdin || to->everywhere || to->fetch)))
-        code = clw_fail(err, CLW_USAGE, NULL, "a worker reads its tasks on stdin: it takes no --stdin, --fetch or everywhere");
+        code = clw_fail(
+            err, CLW_USAGE, NULL, "a worker reads its tasks on stdin: it takes no --stdin, --fetch or everywhere");
     for (const char *const *path = f->ship; path && *path && !code; path++)
         code = ship_file(to, *path, err);
     return code;
@@ -267,10 +270,11 @@ static enum clw_err check_input(const struct clowder_job *j, const void *input, 
     if (j->finished || j->func.everywhere)
         return clw_fail(err, CLW_USAGE, NULL, "the job takes no more tasks");
     if (len > WIRE_INPUT_MAX)
-        return clw_fail(err, CLW_USAGE, "put it into a file and pass the name", "an input of %zu bytes; the limit is %d", len,
-            WIRE_INPUT_MAX);
+        return clw_fail(err, CLW_USAGE, "put it into a file and pass the name",
+            "an input of %zu bytes; the limit is %d", len, WIRE_INPUT_MAX);
     if (j->func.kind == FUNC_LINES && memchr(input, '\n', len))
-        return clw_fail(err, CLW_USAGE, "use a framed worker (-W)", "an input holds a newline, which a line worker would take for two");
+        return clw_fail(err, CLW_USAGE, "use a framed worker (-W)",
+            "an input holds a newline, which a line worker would take for two");
     return CLW_OK;
 }
 

@@ -1,4 +1,5 @@
-/* Results: taken from the engine in any order, handed to the caller in the order of the inputs (or as they come), each once. */
+/* Results: taken from the engine in any order, handed to the caller in the order of the inputs (or as they come), each
+ * once. */
 #include "engine/client/internal.h"
 
 #include <stdlib.h>
@@ -261,7 +262,8 @@ void answer_fill(struct clowder_job *j, const struct answer *a, uint32_t i, stru
     }
 }
 
-bool clowder_result_file(const struct clowder_result *r, size_t *at, const char **name, const uint8_t **data, size_t *len)
+bool clowder_result_file(
+    const struct clowder_result *r, size_t *at, const char **name, const uint8_t **data, size_t *len)
 {
     const uint8_t *p = r->files + *at;
     size_t left = r->files_len - *at;

@@ -21,8 +21,9 @@ enum clw_err client_url(const char *socket_name, char **url, struct clw_error *e
     *url = NULL;
     if (code)
         return code;
-    if (strlen(path) >= sizeof ((struct sockaddr_un *)NULL)->sun_path)
-        code = clw_fail(err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "the path of a socket is too long: %s", path);
+    if (strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+        code = clw_fail(
+            err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "the path of a socket is too long: %s", path);
     else
         *url = mem_printf("ipc://%s", path);
     free(path);
@@ -76,7 +77,9 @@ enum clw_err start_engine(struct clowder *c, struct clw_error *err)
             ;
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
             code = clw_fail(err, CLW_UNREACHABLE, "try 'clowder engine start' and 'clowder log'", "%s",
-                strncmp(text, "clowder: ", 9) == 0 ? text + 9 : text[0] ? text : "the engine did not start");
+                strncmp(text, "clowder: ", 9) == 0 ? text + 9
+                : text[0]                          ? text
+                                                   : "the engine did not start");
     }
     close(fds[0]);
     free(program);

@@ -82,8 +82,7 @@ void answer_report(struct daemon *d, enum wire_outcome outcome, const struct wir
 
 void answer_why(struct daemon *d, enum wire_outcome outcome, int exit_status, const char *why)
 {
-    struct wire_report r = {
-        .exit_status = exit_status, .why = (const uint8_t *)why, .why_len = (uint32_t)strlen(why)};
+    struct wire_report r = {.exit_status = exit_status, .why = (const uint8_t *)why, .why_len = (uint32_t)strlen(why)};
     answer_report(d, outcome, &r);
 }
 

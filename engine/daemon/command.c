@@ -169,8 +169,12 @@ static void report(struct daemon *d, struct run *r, int status)
     char why[160] = "";
     struct buf files = {0};
     struct wire_report w = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0, .run_us = mono_us() - r->started_us,
-        .out_total = r->out_total, .out = r->out.data, .out_len = (uint32_t)r->out.len, .err = r->err.data,
+        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+        .run_us = mono_us() - r->started_us,
+        .out_total = r->out_total,
+        .out = r->out.data,
+        .out_len = (uint32_t)r->out.len,
+        .err = r->err.data,
         .err_len = (uint32_t)r->err.len};
     if (outcome == WIRE_TIMEOUT)
         snprintf(why, sizeof why, "no result after %g s, the limit set by --timeout",

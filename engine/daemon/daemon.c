@@ -1,5 +1,5 @@
-/* The daemon: dials home, says hello, runs what it is given, and leaves when it is told to, when its time has come or when
- * nobody is at home any more. Its children never outlive it by more than its own kill. */
+/* The daemon: dials home, says hello, runs what it is given, and leaves when it is told to, when its time has come or
+ * when nobody is at home any more. Its children never outlive it by more than its own kill. */
 #include "engine/daemon/daemon.h"
 
 #include "base/log.h"
@@ -355,7 +355,8 @@ static void work(struct daemon *d, int signal_fd)
         worker_watch(d, &w);
         pthread_mutex_unlock(&d->lock);
         int n = poll(w.fds, w.count, timeout_ms(&w));
-        if (n > 0 && watch_is_ready(&w, wake_place) && read(d->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
+        if (n > 0 && watch_is_ready(&w, wake_place) && read(d->wake_fd, &ignored, sizeof ignored) < 0 &&
+            errno != EAGAIN)
             abort();
         pthread_mutex_lock(&d->lock);
         if (n > 0 && watch_is_ready(&w, signal_place))
@@ -434,7 +435,8 @@ int main(int argc, char **argv)
     struct daemon *d;
     if (argc > 1) {
         bool version = strcmp(argv[1], "--version") == 0;
-        printf("clowder-daemon " CLW_VERSION "\n%s", version ? "" : "Started by clowder; it reads its settings on standard input.\n");
+        printf("clowder-daemon " CLW_VERSION "\n%s",
+            version ? "" : "Started by clowder; it reads its settings on standard input.\n");
         return version || strcmp(argv[1], "--help") == 0 ? 0 : 2;
     }
     prctl(PR_SET_DUMPABLE, 0); /* the token stays out of core files and debuggers */
@@ -447,7 +449,8 @@ int main(int argc, char **argv)
         dup2(null, 0);
     pthread_mutex_init(&d->lock, NULL);
     d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    d->owner = (struct link_owner){.lock = &d->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
+    d->owner =
+        (struct link_owner){.lock = &d->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     d->started_ms = d->active_ms = mono_ms();
     int status = run(d, signal_fd);
     mem_wipe(d->config.token, sizeof d->config.token);

@@ -1,5 +1,5 @@
-/* The daemon's own structures. It dials home, says hello, and then runs tasks one at a time, in the order in which they came.
- * nng's threads bring frames; the main thread runs processes; one lock between them. */
+/* The daemon's own structures. It dials home, says hello, and then runs tasks one at a time, in the order in which they
+ * came. nng's threads bring frames; the main thread runs processes; one lock between them. */
 #ifndef ENGINE_DAEMON_DAEMON_H
 #define ENGINE_DAEMON_DAEMON_H
 
@@ -31,7 +31,7 @@ struct batch {
     uint64_t first;
     uint32_t done;    /* answered */
     uint32_t written; /* given to the worker */
-    uint8_t *marks; /* per task: enum mark; NULL: none */
+    uint8_t *marks;   /* per task: enum mark; NULL: none */
     struct batch *next;
 };
 
@@ -63,8 +63,8 @@ struct daemon {
 
     struct job *jobs;
     struct batch *head, *tail;
-    struct run *run;          /* the command that runs now */
-    struct worker *closing;   /* workers of closed jobs on their way out */
+    struct run *run;        /* the command that runs now */
+    struct worker *closing; /* workers of closed jobs on their way out */
     uint64_t started_ms, active_ms, done;
 };
 
@@ -146,7 +146,7 @@ void worker_feed(struct daemon *d); /* writes what the worker of the head batch 
 void worker_step(struct daemon *d, const struct watch *w);
 void worker_watch(struct daemon *d, struct watch *w);
 void worker_close(struct daemon *d, struct job *j); /* takes the job; CLOSED is answered when its worker is gone */
-void worker_drop_all(struct daemon *d); /* ends and forgets them, without a word */
+void worker_drop_all(struct daemon *d);             /* ends and forgets them, without a word */
 
 /* config.c */
 /* Reads "key value" lines from fd up to its end. 0, or -1 with a line on stderr. */

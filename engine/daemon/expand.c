@@ -11,8 +11,8 @@ static enum part placeholder(const char *text, size_t *len)
     static const struct {
         const char *text;
         enum part part;
-    } table[] = {{"{}", PART_ALL}, {"{.}", PART_STEM}, {"{/}", PART_LAST}, {"{//}", PART_DIR},
-        {"{/.}", PART_LAST_STEM}, {"{#}", PART_NUMBER}};
+    } table[] = {{"{}", PART_ALL}, {"{.}", PART_STEM}, {"{/}", PART_LAST}, {"{//}", PART_DIR}, {"{/.}", PART_LAST_STEM},
+        {"{#}", PART_NUMBER}};
     if (*text == '{') {
         for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
             *len = strlen(table[i].text);

@@ -8,13 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* {} the input · {.} without its extension · {/} its last part · {//} the folder above · {/.} the last part without extension ·
+/* {} the input · {.} without its extension · {/} its last part · {//} the folder above · {/.} the last part without
+ * extension ·
  * {#} the task's number from 1. Appends the expansion of text, NUL-terminated, to out. */
 void expand_text(struct buf *out, const char *text, const char *input, size_t len, uint64_t index);
 bool expand_has_placeholder(const char *text);
 
-/* The argv for one input: expanded, with the input appended when no argument names it and append is set. The strings and the
- * array lie in out, which is cleared first; returned borrowed from it. The input must hold no NUL byte. */
+/* The argv for one input: expanded, with the input appended when no argument names it and append is set. The strings
+ * and the array lie in out, which is cleared first; returned borrowed from it. The input must hold no NUL byte. */
 char **expand_argv(
     struct buf *out, char *const *argv, size_t argc, bool append, const char *input, size_t len, uint64_t index);
 

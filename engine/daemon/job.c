@@ -147,7 +147,8 @@ static void fetch_one(const struct job *j, const char *path, struct buf *out)
     uint8_t size[8];
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size + out->len <= j->func.max_output) {
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+        (uint64_t)st.st_size + out->len <= j->func.max_output) {
         size_t want = (size_t)st.st_size, start = out->len;
         buf_add(out, name, strlen(name) + 1);
         wire_put_u64(size, want);

@@ -1,7 +1,9 @@
-/* Workers: one process a job that stays, fed through a pipe ahead of its answers, so that neither side waits for the other.
+/* Workers: one process a job that stays, fed through a pipe ahead of its answers, so that neither side waits for the
+ * other.
  *
  * Answers come in the order of the inputs. When the process ends with tasks unanswered, it cannot be known which one
- * it was at (its output may have been buffered), so those go to a new one, one at a time, and the one that kills it is found. */
+ * it was at (its output may have been buffered), so those go to a new one, one at a time, and the one that kills it is
+ * found. */
 #include "engine/daemon/daemon.h"
 
 #include "base/mono.h"
@@ -20,10 +22,10 @@ enum {
     READ_BLOCK = 256 << 10,
     READ_ROOM = 16 << 10,
     ERR_TAIL = 8 << 10,
-    FRAME_HEAD = 8,        /* u32 length, u32 code (0: ok), little-endian */
-    PARTIAL_US = 1000,     /* answers of an unfinished batch wait this long for more */
-    END_MS = 100,          /* from the end of its output to its own */
-    CLOSE_US = 2000000,    /* a worker whose input has ended may take this long to go */
+    FRAME_HEAD = 8,     /* u32 length, u32 code (0: ok), little-endian */
+    PARTIAL_US = 1000,  /* answers of an unfinished batch wait this long for more */
+    END_MS = 100,       /* from the end of its output to its own */
+    CLOSE_US = 2000000, /* a worker whose input has ended may take this long to go */
 };
 
 struct worker {
@@ -40,7 +42,7 @@ struct worker {
     struct buf framed;
 
     uint32_t outstanding, solo_left;
-    bool answered; /* anything, since it was started */
+    bool answered;                /* anything, since it was started */
     enum wire_outcome killed_for; /* DONE: we did not; FAILED: without blame for the task it was at */
 
     struct blk *in; /* answers as they came: [start, end), looked at up to scan */
@@ -157,8 +159,8 @@ static int spawn_worker(struct daemon *d, struct worker *w)
     int in[2];
     if (pipe2(in, O_CLOEXEC))
         return errno;
-    struct spawn s = {.argv = w->job->func.argv, .env = job_env(d, w->job, UINT64_MAX, &env), .dir = w->job->dir,
-        .in_fd = in[0]};
+    struct spawn s = {
+        .argv = w->job->func.argv, .env = job_env(d, w->job, UINT64_MAX, &env), .dir = w->job->dir, .in_fd = in[0]};
     int rv = process_spawn(&w->process, &s);
     close(in[0]);
     buf_fini(&env);
@@ -332,8 +334,10 @@ static void take_frames(struct daemon *d, struct worker *w)
             add_answer(d, w, before + len);
         } else {
             send_answers(d, w);
-            struct wire_report r = {.exit_status = code < 256 ? (int32_t)code : 255, .why = head + FRAME_HEAD,
-                .why_len = len, .run_us = mono_us() - w->begun_us};
+            struct wire_report r = {.exit_status = code < 256 ? (int32_t)code : 255,
+                .why = head + FRAME_HEAD,
+                .why_len = len,
+                .run_us = mono_us() - w->begun_us};
             solo_step(w);
             w->scan += FRAME_HEAD + len;
             w->start = w->scan;
@@ -404,7 +408,9 @@ static void report_death(struct daemon *d, struct worker *w, int status)
 {
     char why[160];
     struct wire_report r = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0, .run_us = mono_us() - w->begun_us, .err = w->err.data,
+        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+        .run_us = mono_us() - w->begun_us,
+        .err = w->err.data,
         .err_len = (uint32_t)w->err.len};
     enum wire_outcome outcome = WIRE_FAILED;
     if (w->killed_for == WIRE_TIMEOUT) {

@@ -1,5 +1,5 @@
-/* Uses libclowder as its users do: maps, futures, callbacks, cancel, timeouts, an event loop, errors. The engine and the
- * environment are the script's. */
+/* Uses libclowder as its users do: maps, futures, callbacks, cancel, timeouts, an event loop, errors. The engine and
+ * the environment are the script's. */
 #include <clowder.h>
 
 #include <poll.h>
@@ -9,18 +9,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHECK(what)                                                                                          \
-    do {                                                                                                     \
-        if (!(what)) {                                                                                       \
-            fprintf(stderr, "line %d: %s (%s)\n", __LINE__, #what, err.message);                             \
-            exit(1);                                                                                         \
-        }                                                                                                    \
+#define CHECK(what)                                                                                                    \
+    do {                                                                                                               \
+        if (!(what)) {                                                                                                 \
+            fprintf(stderr, "line %d: %s (%s)\n", __LINE__, #what, err.message);                                       \
+            exit(1);                                                                                                   \
+        }                                                                                                              \
     } while (0)
 
 static struct clowder_error err;
 static struct clowder *c;
 
-static struct clowder_job *open_job(enum clowder_kind kind, const char *const *argv, bool unordered, uint64_t timeout_ms)
+static struct clowder_job *open_job(
+    enum clowder_kind kind, const char *const *argv, bool unordered, uint64_t timeout_ms)
 {
     struct clowder_function f;
     struct clowder_job *job;
@@ -48,7 +49,8 @@ static void errors(void)
     CHECK(clowder_status(other, NULL, &json, &err) == CLOWDER_UNREACHABLE && json == NULL);
     CHECK(strstr(err.message, "no engine runs") && strstr(err.hint, "clowder engine start"));
     clowder_close(other);
-    CHECK(clowder_status(c, NULL, &json, &err) == CLOWDER_OK && strstr(json, "\"profiles\":[]")); /* starts the engine */
+    CHECK(
+        clowder_status(c, NULL, &json, &err) == CLOWDER_OK && strstr(json, "\"profiles\":[]")); /* starts the engine */
     free(json);
     clowder_function_init(&f);
     CHECK(clowder_job_open(c, &f, &job, &err) == CLOWDER_USAGE && job == NULL);

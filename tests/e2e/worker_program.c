@@ -13,5 +13,6 @@ static int echo(void *arg, const char *in, size_t len, struct clowder_out *out)
 
 int main(int argc, char **argv)
 {
-    return argc > 1 && strcmp(argv[1], "lines") == 0 ? clowder_worker_lines(echo, NULL) : clowder_worker_frames(echo, NULL);
+    return argc > 1 && strcmp(argv[1], "lines") == 0 ? clowder_worker_lines(echo, NULL)
+                                                     : clowder_worker_frames(echo, NULL);
 }

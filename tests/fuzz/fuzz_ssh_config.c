@@ -25,8 +25,7 @@ static void look(const struct ssh_config *config, const char *name)
         must(*err.message);
         return;
     }
-    must(h.port >= 1 && h.port <= 65535 && *h.hostname && *h.user &&
-         h.identity.count <= SSH_CONFIG_IDENTITIES);
+    must(h.port >= 1 && h.port <= 65535 && *h.hostname && *h.user && h.identity.count <= SSH_CONFIG_IDENTITIES);
     must(h.user_known_hosts.count > 0 && h.proxy_jump && h.proxy_command && h.notes);
     ssh_host_fini(&h);
 }

@@ -96,8 +96,8 @@ static void on_state(void *arg, const struct host_snapshot *s)
            "changed=%d line=%u prompt=\"%s\" again=%d reason=\"%s\" hint=\"%s\"\n",
         ms(), s->name, host_state_text(s->state), host_state_text(s->step), (int)s->code, s->failures,
         *s->url ? s->url : "-", s->same_url, s->over_stdio, *s->key.type ? s->key.type : "-",
-        *s->key.fingerprint ? s->key.fingerprint : "-", s->key.changed, s->key.line, s->prompt.text,
-        s->prompt.again, s->reason, s->hint);
+        *s->key.fingerprint ? s->key.fingerprint : "-", s->key.changed, s->key.line, s->prompt.text, s->prompt.again,
+        s->reason, s->hint);
     fflush(stdout);
     pthread_mutex_unlock(&d.lock);
 }
@@ -156,8 +156,7 @@ static int listen_tcp(char *target, size_t size)
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof a;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (bind(fd, (struct sockaddr *)&a, sizeof a) || listen(fd, 512) ||
-        getsockname(fd, (struct sockaddr *)&a, &len))
+    if (bind(fd, (struct sockaddr *)&a, sizeof a) || listen(fd, 512) || getsockname(fd, (struct sockaddr *)&a, &len))
         exit(3);
     snprintf(target, size, "tcp:127.0.0.1:%u", ntohs(a.sin_port));
     return fd;
@@ -294,8 +293,7 @@ static void act(size_t i)
         if ((d.trust || d.trust_as) && *s.key.fingerprint && !d.trusted[i]) {
             /* A jump host and the host behind it are trusted one after the other. */
             enum clw_err code = host_link_trust(d.links[i], as, &err);
-            printf("t=%u host=%s trust=%s code=%d message=\"%s\"\n", ms(), d.names[i], as, (int)code,
-                err.message);
+            printf("t=%u host=%s trust=%s code=%d message=\"%s\"\n", ms(), d.names[i], as, (int)code, err.message);
             fflush(stdout);
             d.trusted[i] = code != CLW_OK;
             usleep(20000);
@@ -331,10 +329,8 @@ static void launch_all(size_t i)
             } else {
                 text[n++] = *p;
             }
-        const struct host_launch launch = {.config = text,
-            .config_len = n,
-            .script = d.scripts[k],
-            .target = d.seconds[k] ? d.targets[1] : ""};
+        const struct host_launch launch = {
+            .config = text, .config_len = n, .script = d.scripts[k], .target = d.seconds[k] ? d.targets[1] : ""};
         uint64_t id;
         if (host_link_launch(d.links[i], &launch, &id, NULL))
             printf("launch failed\n");
@@ -351,8 +347,7 @@ static bool is_done(void)
         exits = d.exits;
         runs = d.runs;
         pthread_mutex_unlock(&d.lock);
-        bool here =
-            d.until ? strcmp(host_state_text(state), d.until) == 0 : state == HOST_UP || state == HOST_DOWN;
+        bool here = d.until ? strcmp(host_state_text(state), d.until) == 0 : state == HOST_UP || state == HOST_DOWN;
         all &= here;
     }
     return all && d.hellos >= d.want_hellos && exits >= d.want_exits && d.bytes >= d.want_bytes &&
@@ -367,22 +362,20 @@ static int doctor(const struct host_link_options *o)
     struct clw_error err = {0};
     enum clw_err code = doctor_run(o, 0, -1, &r, &err);
     for (size_t i = 0; i < r.count; i++)
-        printf("%s %-9s %5u ms  %s%s%s\n", r.findings[i].ok ? "ok " : "BAD", r.findings[i].step,
-            r.findings[i].ms, r.findings[i].seen, *r.findings[i].fix ? "\n                        fix: " : "",
-            r.findings[i].fix);
+        printf("%s %-9s %5u ms  %s%s%s\n", r.findings[i].ok ? "ok " : "BAD", r.findings[i].step, r.findings[i].ms,
+            r.findings[i].seen, *r.findings[i].fix ? "\n                        fix: " : "", r.findings[i].fix);
     if (code)
         printf("doctor: %s\n", err.message);
     return code || !r.ok;
 }
 
 static const struct option options[] = {{"config", 1, 0, 'c'}, {"address", 1, 0, 'a'}, {"user", 1, 0, 'u'},
-    {"port", 1, 0, 'p'}, {"jump", 1, 0, 'j'}, {"identity", 1, 0, 'i'}, {"program", 1, 0, 'P'},
-    {"goal", 1, 0, 'g'}, {"retry", 0, 0, 'r'}, {"stdio-only", 0, 0, 'm'}, {"keepalive", 1, 0, 'k'},
-    {"connect", 1, 0, 'C'}, {"secret-ms", 1, 0, 'M'}, {"backoff", 1, 0, 'B'}, {"quarantine", 1, 0, 'q'},
-    {"quarantine-ms", 1, 0, 'Q'}, {"secret", 1, 0, 's'}, {"answer", 1, 0, 'A'}, {"trust", 0, 0, 't'},
-    {"trust-as", 1, 0, 'T'}, {"launch", 1, 0, 'l'}, {"launch2", 1, 0, '2'}, {"script", 1, 0, 'S'},
-    {"run", 1, 0, 'R'}, {"until", 1, 0, 'U'}, {"hellos", 1, 0, 'H'}, {"bytes", 1, 0, 'b'},
-    {"tasks", 1, 0, 'n'}, {"exits", 1, 0, 'E'}, {"after", 1, 0, 'f'}, {"limit", 1, 0, 'L'},
+    {"port", 1, 0, 'p'}, {"jump", 1, 0, 'j'}, {"identity", 1, 0, 'i'}, {"program", 1, 0, 'P'}, {"goal", 1, 0, 'g'},
+    {"retry", 0, 0, 'r'}, {"stdio-only", 0, 0, 'm'}, {"keepalive", 1, 0, 'k'}, {"connect", 1, 0, 'C'},
+    {"secret-ms", 1, 0, 'M'}, {"backoff", 1, 0, 'B'}, {"quarantine", 1, 0, 'q'}, {"quarantine-ms", 1, 0, 'Q'},
+    {"secret", 1, 0, 's'}, {"answer", 1, 0, 'A'}, {"trust", 0, 0, 't'}, {"trust-as", 1, 0, 'T'}, {"launch", 1, 0, 'l'},
+    {"launch2", 1, 0, '2'}, {"script", 1, 0, 'S'}, {"run", 1, 0, 'R'}, {"until", 1, 0, 'U'}, {"hellos", 1, 0, 'H'},
+    {"bytes", 1, 0, 'b'}, {"tasks", 1, 0, 'n'}, {"exits", 1, 0, 'E'}, {"after", 1, 0, 'f'}, {"limit", 1, 0, 'L'},
     {"close-after", 1, 0, 'X'}, {"listen", 1, 0, 'N'}, {"port-file", 1, 0, 'F'}, {"facts", 0, 0, 'J'},
     {"doctor", 0, 0, 'D'}, {0, 0, 0, 0}};
 
@@ -396,68 +389,30 @@ static void take_option(struct settings *s, int c)
 {
     unsigned n = optarg ? (unsigned)strtoul(optarg, NULL, 10) : 0;
     switch (c) {
-    case 'c':
-        s->o.config_path = optarg;
-        break;
-    case 'a':
-        s->o.address = optarg;
-        break;
-    case 'u':
-        s->o.user = optarg;
-        break;
-    case 'p':
-        s->o.port = n;
-        break;
-    case 'j':
-        s->o.jump = optarg;
-        break;
-    case 'i':
-        s->o.identity = optarg;
-        break;
-    case 'P':
-        s->o.program = optarg;
-        break;
+    case 'c': s->o.config_path = optarg; break;
+    case 'a': s->o.address = optarg; break;
+    case 'u': s->o.user = optarg; break;
+    case 'p': s->o.port = n; break;
+    case 'j': s->o.jump = optarg; break;
+    case 'i': s->o.identity = optarg; break;
+    case 'P': s->o.program = optarg; break;
     case 'g':
         s->o.goal = strcmp(optarg, "login") == 0   ? HOST_GOAL_LOGIN
                     : strcmp(optarg, "facts") == 0 ? HOST_GOAL_FACTS
                                                    : HOST_GOAL_UP;
         break;
-    case 'r':
-        s->o.retry = true;
-        break;
-    case 'm':
-        s->o.stdio_only = true;
-        break;
-    case 'k':
-        s->o.keepalive_ms = n;
-        break;
-    case 'C':
-        s->o.connect_ms = n;
-        break;
-    case 'M':
-        s->o.secret_ms = n;
-        break;
-    case 'B':
-        s->o.backoff_ms = n;
-        break;
-    case 'q':
-        s->o.quarantine_after = n;
-        break;
-    case 'Q':
-        s->o.quarantine_ms = n;
-        break;
-    case 's':
-        d.secret = optarg;
-        break;
-    case 'A':
-        d.answer = optarg;
-        break;
-    case 't':
-        d.trust = true;
-        break;
-    case 'T':
-        d.trust_as = optarg;
-        break;
+    case 'r': s->o.retry = true; break;
+    case 'm': s->o.stdio_only = true; break;
+    case 'k': s->o.keepalive_ms = n; break;
+    case 'C': s->o.connect_ms = n; break;
+    case 'M': s->o.secret_ms = n; break;
+    case 'B': s->o.backoff_ms = n; break;
+    case 'q': s->o.quarantine_after = n; break;
+    case 'Q': s->o.quarantine_ms = n; break;
+    case 's': d.secret = optarg; break;
+    case 'A': d.answer = optarg; break;
+    case 't': d.trust = true; break;
+    case 'T': d.trust_as = optarg; break;
     case 'S':
         d.scripts[d.launch_count] = true;
         d.launches[d.launch_count++] = optarg;
@@ -466,50 +421,21 @@ static void take_option(struct settings *s, int c)
         d.seconds[d.launch_count] = true;
         d.launches[d.launch_count++] = optarg;
         break;
-    case 'l':
-        d.launches[d.launch_count++] = optarg;
-        break;
-    case 'R':
-        d.run = optarg;
-        break;
-    case 'U':
-        d.until = optarg;
-        break;
-    case 'H':
-        d.want_hellos = n;
-        break;
-    case 'b':
-        d.want_bytes = strtoull(optarg, NULL, 10);
-        break;
-    case 'n':
-        d.want_tasks = strtoull(optarg, NULL, 10);
-        break;
-    case 'E':
-        d.want_exits = n;
-        break;
-    case 'f':
-        s->after_ms = n;
-        break;
-    case 'L':
-        s->limit_s = n;
-        break;
-    case 'X':
-        s->close_after_ms = n;
-        break;
-    case 'N':
-        s->tcp = strcmp(optarg, "tcp") == 0;
-        break;
-    case 'F':
-        d.port_file = optarg;
-        break;
-    case 'J':
-        d.facts = true;
-        break;
-    case 'D':
-        s->doctor = true;
-        break;
-    default:
-        exit(2);
+    case 'l': d.launches[d.launch_count++] = optarg; break;
+    case 'R': d.run = optarg; break;
+    case 'U': d.until = optarg; break;
+    case 'H': d.want_hellos = n; break;
+    case 'b': d.want_bytes = strtoull(optarg, NULL, 10); break;
+    case 'n': d.want_tasks = strtoull(optarg, NULL, 10); break;
+    case 'E': d.want_exits = n; break;
+    case 'f': s->after_ms = n; break;
+    case 'L': s->limit_s = n; break;
+    case 'X': s->close_after_ms = n; break;
+    case 'N': s->tcp = strcmp(optarg, "tcp") == 0; break;
+    case 'F': d.port_file = optarg; break;
+    case 'J': d.facts = true; break;
+    case 'D': s->doctor = true; break;
+    default: exit(2);
     }
 }
 
@@ -540,9 +466,9 @@ static void close_links(void)
     for (size_t i = 0; i < d.count; i++) {
         struct host_snapshot s;
         host_link_snapshot(d.links[i], &s);
-        printf("final host=%s state=%s bytes_up=%llu bytes_down=%llu streams=%u attempts=%u step_ms=",
-            d.names[i], host_state_text(s.state), (unsigned long long)s.bytes_up,
-            (unsigned long long)s.bytes_down, s.streams, s.attempts);
+        printf("final host=%s state=%s bytes_up=%llu bytes_down=%llu streams=%u attempts=%u step_ms=", d.names[i],
+            host_state_text(s.state), (unsigned long long)s.bytes_up, (unsigned long long)s.bytes_down, s.streams,
+            s.attempts);
         for (size_t k = 0; k < HOST_STEPS; k++)
             printf("%s%u", k ? "," : "", s.step_ms[k]);
         printf("\n");

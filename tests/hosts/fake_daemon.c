@@ -108,8 +108,7 @@ static int run(void)
         }
         int n = snprintf(hello, sizeof hello, "%s %s %d\n", mode, id, i);
         if (write_all(fd, hello, (size_t)n) == 0)
-            status =
-                strcmp(mode, "blast") == 0 ? blast(fd, strtoull(setting("bytes", "0"), NULL, 10)) : echo(fd);
+            status = strcmp(mode, "blast") == 0 ? blast(fd, strtoull(setting("bytes", "0"), NULL, 10)) : echo(fd);
         close(fd);
         usleep(20000);
     }

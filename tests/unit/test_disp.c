@@ -1,5 +1,6 @@
-/* The dispatcher in virtual time: a model of submitters and daemons drives it from a seed and checks, after every event and
- * independently of its own books, that every task ends exactly once and is never with two daemons. CLW_SEED=N runs one seed. */
+/* The dispatcher in virtual time: a model of submitters and daemons drives it from a seed and checks, after every event
+ * and independently of its own books, that every task ends exactly once and is never with two daemons. CLW_SEED=N runs
+ * one seed. */
 #include "engine/disp.h"
 
 #include <setjmp.h>
@@ -439,7 +440,8 @@ static void test_fair(void **state)
         m->now_us += 100;
         for (uint64_t t = q.first; t < q.first + q.n; t++)
             q.job->given[t] = 0;
-        disp_daemon_answer(m->d, w->daemon, q.job->number, q.first, q.n, WIRE_DONE, (uint64_t)each * q.n, m->now_us, &v, NULL);
+        disp_daemon_answer(
+            m->d, w->daemon, q.job->number, q.first, q.n, WIRE_DONE, (uint64_t)each * q.n, m->now_us, &v, NULL);
         for (uint64_t t = q.first; t < q.first + q.n; t++)
             task_ended(q.job, t);
         drain(m);
@@ -507,7 +509,12 @@ static void test_large(void **state)
     struct disp *d = disp_new(0);
     struct disp_job_options o = {.retries = 100};
     struct disp_job *j = disp_job_open(d, &o, 0);
-    static struct { struct disp_daemon *m; uint64_t first[64]; uint32_t n[64]; unsigned head, count; } w[MANY];
+    static struct {
+        struct disp_daemon *m;
+        uint64_t first[64];
+        uint32_t n[64];
+        unsigned head, count;
+    } w[MANY];
     static uint8_t ended[TOTAL];
     uint64_t now = 0, put_count = 0, done = 0, random = 5, deaths = 0, grant = DISP_GRANT_MAX;
     struct blk *b = blk_new(CHUNK * 12);
@@ -543,7 +550,8 @@ static void test_large(void **state)
                     assert_int_equal(ended[t]++, 0);
                 done += w[i].n[h];
                 assert_int_equal(disp_daemon_answer(d, w[i].m, disp_job_number(j), w[i].first[h], w[i].n[h], WIRE_DONE,
-                                     50 * w[i].n[h], ++now, &v, NULL), CLW_OK);
+                                     50 * w[i].n[h], ++now, &v, NULL),
+                    CLW_OK);
             }
         }
         const struct disp_action *a = disp_actions(d, &count);

@@ -64,13 +64,13 @@ static void closed_cb(struct link *l, const struct clw_error *why)
 static const struct link_owner owner = {&lock, frame_cb, batch_cb, closed_cb};
 
 /* Waits, locked, until the condition holds; gives up after 120 s. */
-#define WAIT(condition)                                                                                      \
-    do {                                                                                                     \
-        struct timespec until;                                                                               \
-        clock_gettime(CLOCK_REALTIME, &until);                                                               \
-        until.tv_sec += 120;                                                                                  \
-        while (!(condition))                                                                                 \
-            assert_int_equal(pthread_cond_timedwait(&changed, &lock, &until), 0);                            \
+#define WAIT(condition)                                                                                                \
+    do {                                                                                                               \
+        struct timespec until;                                                                                         \
+        clock_gettime(CLOCK_REALTIME, &until);                                                                         \
+        until.tv_sec += 120;                                                                                           \
+        while (!(condition))                                                                                           \
+            assert_int_equal(pthread_cond_timedwait(&changed, &lock, &until), 0);                                      \
     } while (0)
 
 static int make_key(mbedtls_pk_context *pk, mbedtls_ctr_drbg_context *rng)
@@ -138,7 +138,8 @@ static void connect_pair(const char *scheme, nng_stream **a, nng_stream **b)
     nng_aio *accepting, *dialing;
     int port = 0;
     bool ipc = strcmp(scheme, "ipc") == 0, secure = strcmp(scheme, "tls+tcp") == 0;
-    snprintf(url, sizeof url, ipc ? "%s:///tmp/clowder-link-%d.sock" : "%s://127.0.0.1:%d", scheme, ipc ? (int)getpid() : 0);
+    snprintf(
+        url, sizeof url, ipc ? "%s:///tmp/clowder-link-%d.sock" : "%s://127.0.0.1:%d", scheme, ipc ? (int)getpid() : 0);
     assert_int_equal(nng_stream_listener_alloc(&listener, url), 0);
     nng_tls_config *server = secure ? tls(true) : NULL, *client = secure ? tls(false) : NULL;
     if (secure)
@@ -197,7 +198,8 @@ static void send_frame(struct side *s, uint64_t first, uint32_t len, bool by_ref
         b->data[i] = (uint8_t)(first + i);
     struct frame f = {.type = WIRE_TASKS, .first = first, .len = len};
     if (by_reference)
-        link_send_ref(s->link, &f, (struct link_piece[]){{b->data, len / 2, b}, {b->data + len / 2, len - len / 2, b}}, 2);
+        link_send_ref(
+            s->link, &f, (struct link_piece[]){{b->data, len / 2, b}, {b->data + len / 2, len - len / 2, b}}, 2);
     else
         link_send(s->link, &f, b->data);
     blk_rele(b);
@@ -347,9 +349,9 @@ static void test_freed(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ipc), cmocka_unit_test(test_tcp), cmocka_unit_test(test_tls),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_backpressure), cmocka_unit_test(test_closing),
-        cmocka_unit_test(test_freed)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ipc), cmocka_unit_test(test_tcp),
+        cmocka_unit_test(test_tls), cmocka_unit_test(test_limits), cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_closing), cmocka_unit_test(test_freed)};
     int rv = cmocka_run_group_tests(tests, make_cert, NULL);
     nng_fini();
     return rv;

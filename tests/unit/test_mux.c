@@ -119,8 +119,7 @@ static int dial(void *arg, uint32_t listener, bool *pending)
 static void on_frame(void *arg, const struct mux_frame *f)
 {
     struct pair *p = arg;
-    snprintf(
-        p->control, sizeof p->control, "%d:%u:%.*s", f->type, f->stream, (int)f->len, (const char *)f->data);
+    snprintf(p->control, sizeof p->control, "%d:%u:%.*s", f->type, f->stream, (int)f->len, (const char *)f->data);
 }
 
 static void carry(struct pair *p, struct mux_end *from, struct mux_end *to)
@@ -343,8 +342,7 @@ static void supervisor(void **state)
     assert_int_equal(spawner_count(s), 0);
     /* Control bytes and overlong lines of a process are made harmless. */
     buf_clear(&said);
-    assert_true(
-        feed_script(s, "printf '\\033[31mred\\n'; head -c 100000 /dev/zero | tr '\\0' y; echo; echo ok\n"));
+    assert_true(feed_script(s, "printf '\\033[31mred\\n'; head -c 100000 /dev/zero | tr '\\0' y; echo; echo ok\n"));
     work_until(s, " ok\n");
     assert_non_null(strstr(buf_text(&said), "\\x1b[31mred"));
     assert_non_null(strstr(buf_text(&said), "yyy [cut]"));
@@ -400,8 +398,7 @@ static void pump(struct server *v, bool (*done)(struct server *), uint64_t limit
             if (n > 0)
                 mux_end_sent(v->p.home, (size_t)n);
         }
-        struct pollfd fds[2] = {
-            {.fd = v->from, .events = POLLIN}, {.fd = mux_end_fd(v->p.home), .events = POLLIN}};
+        struct pollfd fds[2] = {{.fd = v->from, .events = POLLIN}, {.fd = mux_end_fd(v->p.home), .events = POLLIN}};
         poll(fds, 2, 20);
         ssize_t n = fds[0].revents ? read(v->from, block, sizeof block) : 0;
         if (n > 0)

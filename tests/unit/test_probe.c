@@ -68,11 +68,10 @@ static void odd(void **state)
 {
     (void)state;
     static const char *const lines[] = {"cores=four", "cores=-1", "cores=99999999", "cores=", "mem_total=12",
-        "mem_total=1 MB", "load=nan", "load=1e9", "load=-1", "uptime=1.5", "cache_dir=relative/path",
-        "cache=maybe", "disk_free_kb=1K", "r=Error in library", "python=Python 3", "sshd=12 x", "arch=x86 64",
+        "mem_total=1 MB", "load=nan", "load=1e9", "load=-1", "uptime=1.5", "cache_dir=relative/path", "cache=maybe",
+        "disk_free_kb=1K", "r=Error in library", "python=Python 3", "sshd=12 x", "arch=x86 64",
         "home=", "nvidia=NVIDIA-SMI has failed", "nvidia=0, A, 1", "pci=10de 20b0", "rocm=not json",
-        "rocm={\"card0\":1}", "clock=now", "clock=1700000000", "something=else", "no equals sign",
-        "program=abc"};
+        "rocm={\"card0\":1}", "clock=now", "clock=1700000000", "something=else", "no equals sign", "program=abc"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         char text[200];
         snprintf(text, sizeof text, "TOK %s\n", lines[i]);
@@ -82,10 +81,8 @@ static void odd(void **state)
         memset(facts.unparsed, 0, sizeof facts.unparsed);
         assert_int_equal(facts.cores, 0);
         assert_int_equal(facts.gpu_count, 0);
-        assert_true(
-            facts.mem_total_bytes == 0 && facts.load1 < 0 && facts.disk_free_bytes < 0 && facts.uptime_s < 0);
-        assert_true(
-            p.clock_us < 0 && !facts.cache_writable && !*facts.home && !*facts.arch && !*facts.r_version);
+        assert_true(facts.mem_total_bytes == 0 && facts.load1 < 0 && facts.disk_free_bytes < 0 && facts.uptime_s < 0);
+        assert_true(p.clock_us < 0 && !facts.cache_writable && !*facts.home && !*facts.arch && !*facts.r_version);
         probe_fini(&p);
     }
 }
@@ -117,13 +114,13 @@ static void hostile(void **state)
 static void gpus(void **state)
 {
     (void)state;
-    struct probe p = feed(
-        "TOK nvidia=0, NVIDIA A100-SXM4-40GB, 40960, 525.85.12\nTOK nvidia=1, NVIDIA GB10, [N/A], 580.1\n"
-        "TOK rocm={\"card0\": {\"Card series\": \"Instinct MI250\", \"VRAM Total Memory (B)\": "
-        "\"68702699520\"}, "
-        "\"system\": {\"Driver version\": \"5.16\"}}\n"
-        "TOK pci=0x10de 0x20b0 0000:01:00.0\nTOK pci=0x8086 0x56c0 0000:02:00.0\nTOK pci=0x1a03 0x2000 "
-        "0000:03:00.0\n");
+    struct probe p =
+        feed("TOK nvidia=0, NVIDIA A100-SXM4-40GB, 40960, 525.85.12\nTOK nvidia=1, NVIDIA GB10, [N/A], 580.1\n"
+             "TOK rocm={\"card0\": {\"Card series\": \"Instinct MI250\", \"VRAM Total Memory (B)\": "
+             "\"68702699520\"}, "
+             "\"system\": {\"Driver version\": \"5.16\"}}\n"
+             "TOK pci=0x10de 0x20b0 0000:01:00.0\nTOK pci=0x8086 0x56c0 0000:02:00.0\nTOK pci=0x1a03 0x2000 "
+             "0000:03:00.0\n");
     assert_int_equal(facts.gpu_count, 4);
     assert_string_equal(facts.gpus[0].name, "NVIDIA A100-SXM4-40GB");
     assert_true(facts.gpus[0].mem_bytes == 40960ull << 20);
@@ -169,8 +166,7 @@ static void run_in(const char *shell, const char *which)
     assert_int_equal(p.pongs, 2);
     assert_string_equal(facts.unparsed, "");
     assert_string_equal(facts.home, home);
-    assert_true(
-        facts.cores > 0 && facts.mem_total_bytes > 0 && facts.cache_writable && facts.disk_free_bytes >= 0);
+    assert_true(facts.cores > 0 && facts.mem_total_bytes > 0 && facts.cache_writable && facts.disk_free_bytes >= 0);
     probe_fini(&p);
     char *clean = mem_printf("rm -rf %s", home);
     assert_int_equal(system(clean), 0);
@@ -213,11 +209,11 @@ static void machines(void **state)
     assert_string_equal(upload_machine(elf, sizeof elf), "aarch64");
     assert_null(upload_machine(elf, 10));
     assert_null(upload_machine((const uint8_t *)"#!/bin/sh\n echo hello", 21));
-    assert_true(upload_runs_on("x86_64", "amd64") && upload_runs_on("aarch64", "arm64") &&
-                upload_runs_on("i686", "x86_64"));
+    assert_true(
+        upload_runs_on("x86_64", "amd64") && upload_runs_on("aarch64", "arm64") && upload_runs_on("i686", "x86_64"));
     assert_true(upload_runs_on("i686", "i586") && upload_runs_on("armv7l", "armv7l"));
-    assert_false(upload_runs_on("x86_64", "aarch64") || upload_runs_on("x86_64", "i686") ||
-                 upload_runs_on("armv7l", "armv6l"));
+    assert_false(
+        upload_runs_on("x86_64", "aarch64") || upload_runs_on("x86_64", "i686") || upload_runs_on("armv7l", "armv6l"));
     assert_int_equal(upload_pick("/nowhere/daemon", "x86_64", &out, &used, &error), CLW_NOT_FOUND);
     assert_int_equal(upload_pick("/proc/self/exe", "sparc64", &out, &used, &error), CLW_REFUSED);
     assert_non_null(strstr(error.message, "sparc64 machine"));
@@ -313,8 +309,8 @@ static void wakes(void **state)
     (void)state;
     uint8_t mac[6], packet[WAKE_PACKET];
     static const char *const well[] = {"00:1a:2B:3c:4D:5e", "00-1a-2b-3c-4d-5e", "001a2b3c4d5e"};
-    static const char *const bad[] = {"", "00:1a:2b:3c:4d", "00:1a:2b:3c:4d:5e:6f", "00:1a-2b:3c:4d:5e",
-        "zz:1a:2b:3c:4d:5e", "001a2b3c4d5"};
+    static const char *const bad[] = {
+        "", "00:1a:2b:3c:4d", "00:1a:2b:3c:4d:5e:6f", "00:1a-2b:3c:4d:5e", "zz:1a:2b:3c:4d:5e", "001a2b3c4d5"};
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(wake_parse(well[i], mac, &error), CLW_OK);
         assert_int_equal(mac[2], 0x2b);

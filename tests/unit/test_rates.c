@@ -14,7 +14,7 @@ static void test_rates(void **state)
     assert_true(rates_now(&r, 100500) == 0 && rates_mean_60s(&r, 100500) == 0);
     rates_add(&r, 101000, 10);
     rates_add(&r, 101900, 5);
-    assert_true(rates_now(&r, 101999) == 0);  /* the second is not over */
+    assert_true(rates_now(&r, 101999) == 0); /* the second is not over */
     assert_true(rates_now(&r, 102000) == 15);
     assert_true(rates_now(&r, 103000) == 0);
     rates_add(&r, 104500, 7);

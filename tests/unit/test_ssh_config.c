@@ -77,13 +77,12 @@ static void patterns(void **state)
 static void first_value_wins(void **state)
 {
     (void)state;
-    struct ssh_host h =
-        look("Port 2201\n"
-             "Host gpu1\n  HostName 10.0.0.7\n  User=ada\n  Port 2202\n  IdentityFile \"~/my key\"\n"
-             "  IdentityFile ~/second\n  IdentitiesOnly yes\n"
-             "Host gpu*  !gpu9\n  User bob\n  ConnectTimeout 7\n  ServerAliveInterval 5\n"
-             "Host *\n  ProxyJump jump.example\n  HashKnownHosts yes # a remark\n",
-            "gpu1");
+    struct ssh_host h = look("Port 2201\n"
+                             "Host gpu1\n  HostName 10.0.0.7\n  User=ada\n  Port 2202\n  IdentityFile \"~/my key\"\n"
+                             "  IdentityFile ~/second\n  IdentitiesOnly yes\n"
+                             "Host gpu*  !gpu9\n  User bob\n  ConnectTimeout 7\n  ServerAliveInterval 5\n"
+                             "Host *\n  ProxyJump jump.example\n  HashKnownHosts yes # a remark\n",
+        "gpu1");
     char *key = mem_printf("%s/my key", dir);
     assert_string_equal(h.hostname, "10.0.0.7");
     assert_string_equal(h.user, "ada");
@@ -249,9 +248,9 @@ static void targets(void **state)
     static const struct {
         const char *text, *user, *host;
         unsigned port;
-    } good[] = {{"h", "", "h", 0}, {"u@h", "u", "h", 0}, {"u@h:22", "u", "h", 22},
-        {"[::1]:2222", "", "::1", 2222}, {"::1", "", "::1", 0}, {"fe80::1%eth0", "", "fe80::1%eth0", 0},
-        {"ssh://a@b:1", "a", "b", 1}, {"me@corp@host", "me@corp", "host", 0}};
+    } good[] = {{"h", "", "h", 0}, {"u@h", "u", "h", 0}, {"u@h:22", "u", "h", 22}, {"[::1]:2222", "", "::1", 2222},
+        {"::1", "", "::1", 0}, {"fe80::1%eth0", "", "fe80::1%eth0", 0}, {"ssh://a@b:1", "a", "b", 1},
+        {"me@corp@host", "me@corp", "host", 0}};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_int_equal(ssh_target_parse(good[i].text, &user, &host, &port, &error), CLW_OK);
         assert_string_equal(user, good[i].user);
@@ -280,22 +279,16 @@ static void known(void **state)
               "@revoked h3 ssh-ed25519 AAAAstolen\n"
               "@cert-authority * ssh-ed25519 AAAAca\n"
               "broken line\n");
-    assert_int_equal(
-        known_hosts_check(&mine, &none, "h1.example", "ssh-ed25519", "AAAAone", &place), KNOWN_OK);
+    assert_int_equal(known_hosts_check(&mine, &none, "h1.example", "ssh-ed25519", "AAAAone", &place), KNOWN_OK);
     assert_int_equal(place.line, 2);
-    assert_int_equal(
-        known_hosts_check(&mine, &none, "h1.example", "ssh-ed25519", "AAAAother", &place), KNOWN_CHANGED);
+    assert_int_equal(known_hosts_check(&mine, &none, "h1.example", "ssh-ed25519", "AAAAother", &place), KNOWN_CHANGED);
     assert_int_equal(place.line, 2);
-    assert_int_equal(
-        known_hosts_check(&mine, &none, "h1.example", "ssh-rsa", "AAAAx", &place), KNOWN_OTHER_TYPE);
-    assert_int_equal(
-        known_hosts_check(&mine, &none, "h2.example", "ssh-ed25519", "AAAAtwo", &place), KNOWN_UNKNOWN);
-    assert_int_equal(
-        known_hosts_check(&mine, &none, "[h2.example]:2222", "ssh-ed25519", "AAAAtwo", &place), KNOWN_OK);
+    assert_int_equal(known_hosts_check(&mine, &none, "h1.example", "ssh-rsa", "AAAAx", &place), KNOWN_OTHER_TYPE);
+    assert_int_equal(known_hosts_check(&mine, &none, "h2.example", "ssh-ed25519", "AAAAtwo", &place), KNOWN_UNKNOWN);
+    assert_int_equal(known_hosts_check(&mine, &none, "[h2.example]:2222", "ssh-ed25519", "AAAAtwo", &place), KNOWN_OK);
     assert_int_equal(known_hosts_check(&mine, &none, "a.lab", "ssh-rsa", "AAAArsa", &place), KNOWN_OK);
     assert_int_equal(known_hosts_check(&mine, &none, "bad.lab", "ssh-rsa", "AAAArsa", &place), KNOWN_UNKNOWN);
-    assert_int_equal(
-        known_hosts_check(&mine, &none, "h3", "ssh-ed25519", "AAAAstolen", &place), KNOWN_REVOKED);
+    assert_int_equal(known_hosts_check(&mine, &none, "h3", "ssh-ed25519", "AAAAstolen", &place), KNOWN_REVOKED);
     assert_int_equal(known_hosts_check(&mine, &none, "h3", "ssh-ed25519", "AAAAnew", &place), KNOWN_UNKNOWN);
     known_hosts_types(&mine, &none, "a.lab", &types);
     assert_int_equal(types.count, 1);
@@ -315,8 +308,7 @@ static void known_added(void **state)
     assert_int_equal(known_hosts_add(path, "plain", "ssh-ed25519", "AAAAtwo", true, &error), CLW_OK);
     assert_int_equal(known_hosts_check(&mine, &none, name, "ssh-ed25519", "AAAAone", NULL), KNOWN_OK);
     assert_int_equal(known_hosts_check(&mine, &none, "plain", "ssh-ed25519", "AAAAtwo", NULL), KNOWN_OK);
-    assert_int_equal(
-        known_hosts_check(&mine, &none, "plain2", "ssh-ed25519", "AAAAtwo", NULL), KNOWN_UNKNOWN);
+    assert_int_equal(known_hosts_check(&mine, &none, "plain2", "ssh-ed25519", "AAAAtwo", NULL), KNOWN_UNKNOWN);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     /* A file whose last line has no end. */
@@ -334,8 +326,7 @@ static void known_hashed(void **state)
 {
     (void)state;
     char *path = mem_printf("%s/kh", dir), *command;
-    put("kh",
-        "gpu.example ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJgR7jDvGc1Nq7xHLb1kNLcN4uw9sDaj9J5mfGT5TQwO\n");
+    put("kh", "gpu.example ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJgR7jDvGc1Nq7xHLb1kNLcN4uw9sDaj9J5mfGT5TQwO\n");
     command = mem_printf("ssh-keygen -H -f %s >/dev/null 2>&1", path);
     if (system(command) == 0) {
         struct ssh_words mine = {&path, 1}, none = {0};

@@ -69,8 +69,7 @@ static void assert_ok(enum clw_err code, const char *what, int line)
 static void assert_fails(enum clw_err want, enum clw_err code, const char *what, int line)
 {
     if (code != want || !*error.message)
-        fail_msg(
-            "line %d: %s: %s, not %s: %s", line, what, clw_err_text(code), clw_err_text(want), error.message);
+        fail_msg("line %d: %s: %s, not %s: %s", line, what, clw_err_text(code), clw_err_text(want), error.message);
     clw_error_clear(&error);
 }
 
@@ -240,8 +239,7 @@ static void test_newer_journal_is_untouched(void **state)
     pid_t pid = fork();
     if (!pid) {
         _exit(sqlite3_open(file, &db) != SQLITE_OK ||
-              sqlite3_exec(db, "PRAGMA user_version = 99; CREATE TABLE future(x)", NULL, NULL, NULL) !=
-                  SQLITE_OK);
+              sqlite3_exec(db, "PRAGMA user_version = 99; CREATE TABLE future(x)", NULL, NULL, NULL) != SQLITE_OK);
     }
     int status;
     waitpid(pid, &status, 0);
@@ -344,8 +342,8 @@ static void test_damaged_values(void **state)
     fails(CLW_DAMAGED, store_job_list(s, NULL, 10, &jobs, &error));
     ok(store__script(s, "UPDATE host SET launcher = 'ssh', note = CAST(x'ff' AS TEXT)", &error));
     fails(CLW_DAMAGED, store_export(s, &json, &len, &error));
-    static const char *const spoil[] = {"runtime = 'x'", "env = '{'", "env = '{}'", "env = '[1]'",
-        "setup = '5'", "setup = '[5]'", "setup = '['", "command = 'x'"};
+    static const char *const spoil[] = {"runtime = 'x'", "env = '{'", "env = '{}'", "env = '[1]'", "setup = '5'",
+        "setup = '[5]'", "setup = '['", "command = 'x'"};
     for (size_t i = 0; i < COUNT(spoil); i++) {
         char sql[128];
         ok(store_profile_remove(s, "p", &error));
@@ -516,8 +514,7 @@ static void write_much(int writer)
         snprintf(h.name, sizeof h.name, "h%d-%d", writer, i);
         must(store_host_add(s, &h, &error));
         must(store_event_add(s, &(struct store_event){.text = (char *)"hello"}, &error));
-        must(
-            store_sample_add(s, &(struct store_sample){.profile = "p", .at_s = 1000, .tasks = 1}, 1, &error));
+        must(store_sample_add(s, &(struct store_sample){.profile = "p", .at_s = 1000, .tasks = 1}, 1, &error));
         must(store_host_list(s, &hosts, &error));
         store_host_list_fini(&hosts);
     }
@@ -632,12 +629,12 @@ static void test_statements(void **state)
 static void test_addresses(void **state)
 {
     (void)state;
-    static const char *const good[] = {"gpu1", "gpu-1.lab.example.org", "under_score", "10.0.0.1", "::1",
-        "fd00::7", "fe80::1%eth0", "a.b.c.", "1and1.de", "::ffff:10.0.0.1"};
-    static const char *const bad[] = {"", "-oProxyCommand=x", "a b", "a\nb", "a..b", ".a", "a-", "-", "a;b",
-        "$(x)", "10.0.0", "10.0.0.256", "1.2.3.4.5", ":::", "fe80::1%", "fe80::1%et h",
-        "fe80::1%0123456789abcdef", "a/b", "user@x", "\xc3\xbc" /* u umlaut */, "\x1b[31m", "x.-y.z",
-        "12345:12345", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.b"};
+    static const char *const good[] = {"gpu1", "gpu-1.lab.example.org", "under_score", "10.0.0.1", "::1", "fd00::7",
+        "fe80::1%eth0", "a.b.c.", "1and1.de", "::ffff:10.0.0.1"};
+    static const char *const bad[] = {"", "-oProxyCommand=x", "a b", "a\nb", "a..b", ".a", "a-", "-", "a;b", "$(x)",
+        "10.0.0", "10.0.0.256", "1.2.3.4.5", ":::", "fe80::1%", "fe80::1%et h", "fe80::1%0123456789abcdef", "a/b",
+        "user@x", "\xc3\xbc" /* u umlaut */, "\x1b[31m", "x.-y.z", "12345:12345",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.b"};
     char longest[300];
     for (size_t i = 0; i < COUNT(good); i++)
         ok(store_check_address(good[i], &error));
@@ -662,12 +659,11 @@ static void test_users_macs_ports(void **state)
 {
     (void)state;
     static const char *const users[] = {"root", "a.b-c_d", "DOM\\anna", "j\xc3\xb6rg", "svc$"};
-    static const char *const bad_users[] = {"", "-l", "a b", "a@b", "a:b", "a\tb", "a;b", "`x`", "a\\",
-        "\xff", "$(x)", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    static const char *const bad_users[] = {"", "-l", "a b", "a@b", "a:b", "a\tb", "a;b", "`x`", "a\\", "\xff", "$(x)",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     static const char *const bad_macs[] = {"", "52:54:00:12:34", "52:54:00:12:34:5g", "52:54-00:12:34:56",
         "525400123456", "52:54:00:12:34:56:", "52 54 00 12 34 56"};
-    static const char *const bad_ports[] = {
-        "", "0", "65536", "-1", "+22", " 22", "22x", "99999999999999999999"};
+    static const char *const bad_ports[] = {"", "0", "65536", "-1", "+22", " 22", "22x", "99999999999999999999"};
     char mac[STORE_MAC_SIZE];
     uint16_t port;
     for (size_t i = 0; i < COUNT(users); i++)
@@ -704,8 +700,8 @@ static void test_targets(void **state)
         {"10.0.0.1:1", "", "10.0.0.1", 1},
         {"[fe80::1%eth0]:65535", "", "fe80::1%eth0", 65535},
     };
-    static const char *const bad[] = {"", "@", "a@", "@b", "a@b@c", "a:b", "a:", "a:0", "a:65536", "fd00::7",
-        "[::1", "[::1]x", "[::1]:", "[a]", "[10.0.0.1]", "-a", "u@-a", "a b", "-u@a", "a:1:2", "[]"};
+    static const char *const bad[] = {"", "@", "a@", "@b", "a@b@c", "a:b", "a:", "a:0", "a:65536", "fd00::7", "[::1",
+        "[::1]x", "[::1]:", "[a]", "[10.0.0.1]", "-a", "u@-a", "a b", "-u@a", "a:1:2", "[]"};
     char text[STORE_TARGET_SIZE], longest[700];
     struct store_target t;
     for (size_t i = 0; i < COUNT(good); i++) {
@@ -736,12 +732,12 @@ static void test_host_checks(void **state)
     char big[20000];
     memset(big, 'x', sizeof big - 1);
     big[sizeof big - 1] = '\0';
-#define BAD(...)                                                                                             \
-    do {                                                                                                     \
-        struct store_host h = make_host("ok");                                                               \
-        __VA_ARGS__;                                                                                         \
-        fails(CLW_USAGE, store_host_add(s, &h, &error));                                                     \
-        store_strings_fini(&h.tags);                                                                         \
+#define BAD(...)                                                                                                       \
+    do {                                                                                                               \
+        struct store_host h = make_host("ok");                                                                         \
+        __VA_ARGS__;                                                                                                   \
+        fails(CLW_USAGE, store_host_add(s, &h, &error));                                                               \
+        store_strings_fini(&h.tags);                                                                                   \
     } while (0)
     BAD(SET(h.name, ""));
     BAD(SET(h.name, ".hidden"));
@@ -855,8 +851,7 @@ static void test_facts(void **state)
     (void)state;
     struct store *s = open_memory();
     struct store_host h;
-    static const struct store_gpu gpus[] = {
-        {1, "RTX 4090", 24ull << 30, "550.1"}, {0, "bad \xff name", 5, ""}};
+    static const struct store_gpu gpus[] = {{1, "RTX 4090", 24ull << 30, "550.1"}, {0, "bad \xff name", 5, ""}};
     static struct store_gpu many[STORE_GPUS_MAX + 1];
     add_host(s, "a");
     ok(store_host_facts_set(s, "a", "{\"cores\": 8}", 77, gpus, 2, &error));
@@ -885,8 +880,7 @@ static void test_facts(void **state)
     fails(CLW_NOT_FOUND, store_host_facts_set(s, "b", "{}", 1, NULL, 0, &error));
     fails(CLW_NOT_FOUND, store_host_state_set(s, "b", "up", "", &error));
     assert_int_equal(store_host_state_set(s, "a", "two words", "", &error), CLW_USAGE);
-    assert_int_equal(
-        store_host_state_set(s, "a", "a.word.that.is.longer.than.it.may.be", "", &error), CLW_USAGE);
+    assert_int_equal(store_host_state_set(s, "a", "a.word.that.is.longer.than.it.may.be", "", &error), CLW_USAGE);
     char *big = mem_alloc(STORE_FACTS_MAX + 2);
     memset(big, ' ', STORE_FACTS_MAX + 1);
     big[STORE_FACTS_MAX + 1] = '\0';
@@ -899,8 +893,7 @@ static void test_facts(void **state)
 
 static void fill_profile(struct store_profile *p, const char *name)
 {
-    static const char *const one[] = {"mkdir", "-p", "/tmp/x y"}, *const two[] = {
-                                                                      "sh", "-c", "echo \"hi\"\n"};
+    static const char *const one[] = {"mkdir", "-p", "/tmp/x y"}, *const two[] = {"sh", "-c", "echo \"hi\"\n"};
     store_profile_init(p);
     SET(p->name, name);
     p->runtime = STORE_RUNTIME_COMMAND;
@@ -928,8 +921,7 @@ static void test_profiles(void **state)
     struct store_profile p, got;
     struct store_profile_list list;
     static const struct store_profile_host hosts[] = {{"b", 4}, {"a", 2}}, twice[] = {{"a", 1}, {"a", 2}},
-                                           missing[] = {{"a", 1}, {"x", 2}},
-                                           many[] = {{"a", STORE_DAEMONS_MAX + 1}};
+                                           missing[] = {{"a", 1}, {"x", 2}}, many[] = {{"a", STORE_DAEMONS_MAX + 1}};
     add_host(s, "a");
     add_host(s, "b");
     fill_profile(&p, "gpu");
@@ -1000,14 +992,14 @@ static void test_profile_checks(void **state)
     memset(big, 'x', sizeof big - 1);
     big[1] = '=';
     big[sizeof big - 1] = '\0';
-#define BAD_PROFILE(...)                                                                                     \
-    do {                                                                                                     \
-        struct store_profile p;                                                                              \
-        store_profile_init(&p);                                                                              \
-        SET(p.name, "ok");                                                                                   \
-        __VA_ARGS__;                                                                                         \
-        fails(CLW_USAGE, store_profile_set(s, &p, &error));                                                  \
-        store_profile_fini(&p);                                                                              \
+#define BAD_PROFILE(...)                                                                                               \
+    do {                                                                                                               \
+        struct store_profile p;                                                                                        \
+        store_profile_init(&p);                                                                                        \
+        SET(p.name, "ok");                                                                                             \
+        __VA_ARGS__;                                                                                                   \
+        fails(CLW_USAGE, store_profile_set(s, &p, &error));                                                            \
+        store_profile_fini(&p);                                                                                        \
     } while (0)
     BAD_PROFILE(SET(p.name, "a b"));
     BAD_PROFILE(p.runtime = STORE_RUNTIME_COUNT);
@@ -1085,8 +1077,7 @@ static void test_jobs(void **state)
     memset(noise, 'n', STORE_STDERR_MAX + 49);
     noise[49] = (char)0xff;
     memcpy(noise + STORE_STDERR_MAX + 45, "end", 4);
-    struct store_failure f[] = {
-        {3, "gpu1", 2, (char *)"exit 1", noise}, {1, "", 1, (char *)"timed out", NULL}};
+    struct store_failure f[] = {{3, "gpu1", 2, (char *)"exit 1", noise}, {1, "", 1, (char *)"timed out", NULL}};
     ok(store_job_failures_add(s, j.id, f, 2, &error));
     f[1].status = (char *)"signal 9 \xff";
     ok(store_job_failures_add(s, j.id, f + 1, 1, &error));
@@ -1195,8 +1186,8 @@ static void test_events(void **state)
     ok(store_event_list(s, &(struct store_event_filter){.after_id = last - 2}, 100, &list, &error));
     assert_int_equal(list.count, 2);
     store_event_list_fini(&list);
-    ok(store_event_list(s, &(struct store_event_filter){.level = LOG_ERROR, .host = "a", .profile = "p"}, 100,
-        &list, &error));
+    ok(store_event_list(
+        s, &(struct store_event_filter){.level = LOG_ERROR, .host = "a", .profile = "p"}, 100, &list, &error));
     assert_int_equal(list.count, 100);
     for (size_t i = 0; i < list.count; i++) {
         assert_int_equal(list.items[i].level, LOG_ERROR);
@@ -1358,12 +1349,11 @@ static void test_merge(void **state)
     fill_store(s);
     ok(store_host_facts_set(s, "gpu1", "{}", 5, NULL, 0, &error));
     /* any of the three kinds may be in the way, and then nothing at all is changed */
-    fails(
-        CLW_EXISTS, import_text(s, "{\"clowder\":1,\"hosts\":{\"new\":{},\"plain\":{}}}", STORE_IMPORT_NEW));
+    fails(CLW_EXISTS, import_text(s, "{\"clowder\":1,\"hosts\":{\"new\":{},\"plain\":{}}}", STORE_IMPORT_NEW));
     fails(CLW_EXISTS,
         import_text(s, "{\"clowder\":1,\"hosts\":{\"new\":{}},\"profiles\":{\"gpu\":{}}}", STORE_IMPORT_NEW));
-    fails(CLW_EXISTS, import_text(s, "{\"clowder\":1,\"hosts\":{\"new\":{}},\"settings\":{\"theme\":\"\"}}",
-                          STORE_IMPORT_NEW));
+    fails(CLW_EXISTS,
+        import_text(s, "{\"clowder\":1,\"hosts\":{\"new\":{}},\"settings\":{\"theme\":\"\"}}", STORE_IMPORT_NEW));
     fails(CLW_NOT_FOUND,
         import_text(s, "{\"clowder\":1,\"hosts\":{\"new\":{}},\"profiles\":{\"p\":{\"hosts\":{\"x\":1}}}}",
             STORE_IMPORT_MERGE));
@@ -1393,18 +1383,14 @@ static void test_hostile(void **state)
         "{\"clowder\":1,\"hosts\":[]}", "{\"clowder\":1,\"hosts\":{\"a\":[]}}",
         "{\"clowder\":1,\"hosts\":{\"a b\":{}}}", "{\"clowder\":1,\"hosts\":{\"a\":{},\"a\":{}}}",
         "{\"clowder\":1,\"hosts\":{\"\":{}}}", "{\"clowder\":1,\"hosts\":{\"a\":{\"password\":\"x\"}}}",
-        "{\"clowder\":1,\"hosts\":{\"a\":{\"port\":0.5}}}",
-        "{\"clowder\":1,\"hosts\":{\"a\":{\"port\":65536}}}",
+        "{\"clowder\":1,\"hosts\":{\"a\":{\"port\":0.5}}}", "{\"clowder\":1,\"hosts\":{\"a\":{\"port\":65536}}}",
         "{\"clowder\":1,\"hosts\":{\"a\":{\"port\":-1}}}",
         "{\"clowder\":1,\"hosts\":{\"a\":{\"port\":99999999999999999999}}}",
-        "{\"clowder\":1,\"hosts\":{\"a\":{\"address\":5}}}",
-        "{\"clowder\":1,\"hosts\":{\"a\":{\"address\":\"-x\"}}}",
+        "{\"clowder\":1,\"hosts\":{\"a\":{\"address\":5}}}", "{\"clowder\":1,\"hosts\":{\"a\":{\"address\":\"-x\"}}}",
         "{\"clowder\":1,\"hosts\":{\"a\":{\"user\":\"a\\u0000b\"}}}",
         "{\"clowder\":1,\"hosts\":{\"a\":{\"note\":\"\\u001b\"}}}",
-        "{\"clowder\":1,\"hosts\":{\"a\":{\"note\":\"\xff\"}}}",
-        "{\"clowder\":1,\"hosts\":{\"a\":{\"direct\":1}}}",
-        "{\"clowder\":1,\"hosts\":{\"a\":{\"tags\":\"t\"}}}",
-        "{\"clowder\":1,\"hosts\":{\"a\":{\"tags\":[1]}}}",
+        "{\"clowder\":1,\"hosts\":{\"a\":{\"note\":\"\xff\"}}}", "{\"clowder\":1,\"hosts\":{\"a\":{\"direct\":1}}}",
+        "{\"clowder\":1,\"hosts\":{\"a\":{\"tags\":\"t\"}}}", "{\"clowder\":1,\"hosts\":{\"a\":{\"tags\":[1]}}}",
         "{\"clowder\":1,\"hosts\":{\"a\":{\"launcher\":\"bird\"}}}",
         "{\"clowder\":1,\"hosts\":{\"a\":{\"launcher\":\"a launcher that is longer than all\"}}}",
         "{\"clowder\":1,\"profiles\":[]}", "{\"clowder\":1,\"profiles\":{\"p\":5}}",
@@ -1413,10 +1399,8 @@ static void test_hostile(void **state)
         "{\"clowder\":1,\"profiles\":{\"p\":{\"hosts\":{\"a b\":1,\"c\":1}}}}",
         "{\"clowder\":1,\"profiles\":{\"p\":{\"hosts\":{\"a\":\"1\"}}}}",
         "{\"clowder\":1,\"profiles\":{\"p\":{\"runtime\":\"x\"}}}",
-        "{\"clowder\":1,\"profiles\":{\"p\":{\"setup\":{}}}}",
-        "{\"clowder\":1,\"profiles\":{\"p\":{\"setup\":[5]}}}",
-        "{\"clowder\":1,\"profiles\":{\"p\":{\"setup\":[[]]}}}",
-        "{\"clowder\":1,\"profiles\":{\"p\":{\"seed\":-1}}}",
+        "{\"clowder\":1,\"profiles\":{\"p\":{\"setup\":{}}}}", "{\"clowder\":1,\"profiles\":{\"p\":{\"setup\":[5]}}}",
+        "{\"clowder\":1,\"profiles\":{\"p\":{\"setup\":[[]]}}}", "{\"clowder\":1,\"profiles\":{\"p\":{\"seed\":-1}}}",
         "{\"clowder\":1,\"profiles\":{\"p\":{\"seed\":\"x\"}}}",
         "{\"clowder\":1,\"profiles\":{\"p\":{\"env\":[\"A\"]}}}",
         "{\"clowder\":1,\"profiles\":{\"p\":{\"wanted\":null}}}",
@@ -1431,11 +1415,10 @@ static void test_hostile(void **state)
                 fail_msg("%s: %s: %s", bad[i], clw_err_text(code), error.message);
         }
     assert_int_equal(
-        import_text(s, "{\"clowder\":1,\"hosts\":{\"h1\":{\"address\":\"a b\"}}}", STORE_IMPORT_NEW),
-        CLW_USAGE);
+        import_text(s, "{\"clowder\":1,\"hosts\":{\"h1\":{\"address\":\"a b\"}}}", STORE_IMPORT_NEW), CLW_USAGE);
     assert_non_null(strstr(error.message, "hosts 'h1': 'a b' is not an address"));
-    assert_int_equal(store_import(s, "{\"clowder\":1,\"hosts\":{\"h1\":{\"address\":\"a b\"}}}", 46,
-                         STORE_IMPORT_NEW, NULL, NULL),
+    assert_int_equal(
+        store_import(s, "{\"clowder\":1,\"hosts\":{\"h1\":{\"address\":\"a b\"}}}", 46, STORE_IMPORT_NEW, NULL, NULL),
         CLW_USAGE);
     fails(CLW_NEWER, import_text(s, "{\"clowder\":2,\"planets\":{}}", STORE_IMPORT_NEW));
     char *deep = mem_alloc(100001);
@@ -1444,8 +1427,7 @@ static void test_hostile(void **state)
     fails(CLW_USAGE, import_text(s, deep, STORE_IMPORT_NEW));
     free(deep);
     fails(CLW_USAGE,
-        import_text(s,
-            "{\"clowder\":1,\"settings\":{\"a\":\"[[[[[[\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\",\"b\":[]}}",
+        import_text(s, "{\"clowder\":1,\"settings\":{\"a\":\"[[[[[[\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\",\"b\":[]}}",
             STORE_IMPORT_NEW)); /* brackets in a text are no depth: it is the list that is wrong */
     deep = mem_zalloc((size_t)STORE_IMPORT_BYTES + 1);
     fails(CLW_TOO_LARGE, store_import(s, deep, STORE_IMPORT_BYTES + 1, STORE_IMPORT_NEW, NULL, &error));

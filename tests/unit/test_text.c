@@ -59,7 +59,7 @@ static void test_escape(void **state)
     escaped("a\nb\t\r", 5, "a\\nb\\t\\r");
     escaped("\033[31m", 5, "\\x1b[31m");
     escaped("\303\274\377", 3, "\303\274\\xff");
-    escaped("\302\233", 2, "\\xc2\\x9b"); /* CSI in eight bits */
+    escaped("\302\233", 2, "\\xc2\\x9b");                            /* CSI in eight bits */
     escaped("\300\257\355\240\200", 5, "\\xc0\\xaf\\xed\\xa0\\x80"); /* overlong, surrogate */
     escaped("\0", 1, "\\x00");
     assert_int_equal(text_escape(small, sizeof small, "ab\001c", 4), 2); /* no half of an escape */

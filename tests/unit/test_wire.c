@@ -1,4 +1,5 @@
-/* The codec: every frame and field survives the way there and back, and nothing that is cut, huge or contradictory does. */
+/* The codec: every frame and field survives the way there and back, and nothing that is cut, huge or contradictory
+ * does. */
 #include "engine/func.h"
 #include "engine/wire.h"
 
@@ -15,8 +16,15 @@ static void test_header(void **state)
     (void)state;
     uint8_t bytes[WIRE_HEADER];
     struct clw_error err;
-    struct frame g, f = {.type = WIRE_REPORT, .flags = 1, .code = 0x1234, .job = 7, .n = 9, .run_us = 11,
-        .daemon = 0x05000003, .len = 100, .first = 0x1122334455667788u};
+    struct frame g, f = {.type = WIRE_REPORT,
+                        .flags = 1,
+                        .code = 0x1234,
+                        .job = 7,
+                        .n = 9,
+                        .run_us = 11,
+                        .daemon = 0x05000003,
+                        .len = 100,
+                        .first = 0x1122334455667788u};
     wire_put_header(bytes, &f);
     assert_int_equal(wire_get_header(bytes, 100, &g, &err), CLW_OK);
     assert_memory_equal(&f, &g, offsetof(struct frame, body));
@@ -85,8 +93,15 @@ static void test_report(void **state)
 {
     (void)state;
     uint8_t body[WIRE_REPORT_HEAD + 10] = {0};
-    struct wire_report back, r = {.exit_status = -1, .signal = 9, .run_us = 5, .queued_us = 6, .out_total = 1 << 20, .out_len = 4,
-        .err_len = 3, .why_len = 2, .files_len = 1};
+    struct wire_report back, r = {.exit_status = -1,
+                                 .signal = 9,
+                                 .run_us = 5,
+                                 .queued_us = 6,
+                                 .out_total = 1 << 20,
+                                 .out_len = 4,
+                                 .err_len = 3,
+                                 .why_len = 2,
+                                 .files_len = 1};
     struct frame f = {.n = 1, .len = sizeof body, .body = body};
     wire_put_report(body, &r);
     memcpy(body + WIRE_REPORT_HEAD, "outserwhyf", 10);
