@@ -111,6 +111,11 @@ CLOWDER_API int clowder_down(struct clowder *c, const char *name, bool now, stru
 /* The state as JSON text (see the manual, status --json), of one profile or of all (NULL). *json is owned: free(). */
 CLOWDER_API int clowder_status(struct clowder *c, const char *name, char **json, struct clowder_error *err);
 
+/* Any request to the engine, as JSON text: docs/protocol.md lists them. *reply is what it answered, owned: free(); NULL
+ * after a failure, which has the engine's own message and hint. timeout_ms -1: no limit. */
+CLOWDER_API int clowder_request(
+    struct clowder *c, const char *request, int64_t timeout_ms, char **reply, struct clowder_error *err);
+
 /* Called with the state as JSON whenever it changes, and every second. Return false to end. */
 typedef bool (*clowder_status_cb)(void *arg, const char *json);
 /* Feeds cb until it returns false (OK) or the engine goes away (UNREACHABLE). */

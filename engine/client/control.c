@@ -270,6 +270,27 @@ int clowder_status(struct clowder *c, const char *name, char **json, struct clow
     return CLOWDER_OK;
 }
 
+int clowder_request(
+    struct clowder *c, const char *text, int64_t timeout_ms, char **out_text, struct clowder_error *out)
+{
+    struct clw_error err = {0};
+    json_error_t why;
+    json_t *request = json_loads(text, JSON_REJECT_DUPLICATES, &why), *reply = NULL;
+    enum clw_err code = CLW_OK;
+    *out_text = NULL;
+    if (!json_is_object(request))
+        code = clw_fail(&err, CLW_USAGE, NULL, "the request is not a JSON object");
+    if (!code)
+        code = control_request(c, request, timeout_ms, &reply, &err);
+    if (!code) {
+        json_object_del(reply, "ok");
+        *out_text = json_dumps(reply, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    }
+    json_decref(request);
+    json_decref(reply);
+    return code ? client_fail(out, &err) : CLOWDER_OK;
+}
+
 /* Waits until the process has ended; after its link closed that is a matter of milliseconds. */
 static enum clw_err await_end(int process, pid_t pid, struct clw_error *err)
 {
