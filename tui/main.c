@@ -1,11 +1,13 @@
-/* clowder: the command line. Finds the command, parses its options, runs it. */
+/* clowder: the command line. Finds the command, parses its options, runs it; without a command it opens the screens. */
 #include "tui/command.h"
+#include "tui/screen/open.h"
 
 #include "base/text.h"
 
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int unknown_command(const char *name)
 {
@@ -39,6 +41,27 @@ static int flush_stdout(int status)
     return say(status ? status : 1, "cannot write to stdout");
 }
 
+/* The bare call: the screens, or without a terminal a short help. */
+static int open_screens(int argc, char **argv)
+{
+    static const struct opt options[] = {{"screen", 0, "NAME", "begin with overview, hosts, profiles, jobs or log"},
+        {"frames", 0, "N", "draw N frames and leave"}, {NULL, 0, NULL, NULL}};
+    struct opts o;
+    int64_t frames = 0;
+    int status = opts_parse(&o, "clowder", options, argc, argv, true);
+    if (status == 0)
+        status = opts_int(&o, "frames", 1, 1000000, &frames);
+    if (status == 0 && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))) {
+        if (argc == 0)
+            help_all();
+        status = say(2, "the screens need a terminal; the commands do not: clowder --help");
+    } else if (status == 0) {
+        status = screen_main(opts_text(&o, "screen", NULL), (long)frames);
+    }
+    opts_fini(&o);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     bool json = false;
@@ -52,14 +75,14 @@ int main(int argc, char **argv)
             return flush_stdout(0);
         } else if (strcmp(argv[i], "--version") == 0) {
             return flush_stdout(cmd_version(NULL, json));
+        } else if (strncmp(argv[i], "--screen", 8) == 0 || strncmp(argv[i], "--frames", 8) == 0) {
+            return flush_stdout(open_screens(argc - i, argv + i));
         } else {
             return say(2, "unknown option %s; see clowder --help", argv[i]);
         }
     }
-    if (i == argc) {
-        help_all();
-        return flush_stdout(0);
-    }
+    if (i == argc)
+        return flush_stdout(open_screens(0, argv + i));
     const struct command *c = command_find(argv[i]);
     if (!c)
         return unknown_command(argv[i]);

@@ -1,0 +1,18 @@
+/* Dialogs without fields: a question by damage, and a page to read. */
+#ifndef SCREEN_DIALOG_H
+#define SCREEN_DIALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ui;
+
+/* Asks. lines are separated by newlines. word NULL: y or N; else the word must be typed, for what cannot be undone.
+ * yes gets arg when the answer is yes; release (may be NULL) frees arg in any case. */
+void dialog_confirm(struct ui *ui, const char *title, const char *lines, const char *word,
+    void (*yes)(struct ui *ui, void *arg), void *arg, void (*release)(void *arg));
+
+/* Shows text (len bytes, copied) to read, search and scroll in. */
+void dialog_page(struct ui *ui, const char *title, const char *text, size_t len);
+
+#endif

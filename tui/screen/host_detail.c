@@ -1,0 +1,186 @@
+/* The detail pane of a host: what is known of it, what runs there, and how its link is. */
+#include "tui/screen/hosts.h"
+
+#include "base/mono.h"
+#include "base/text.h"
+#include "tui/screen/graph.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { LABEL = 10 };
+
+struct pane {
+    const struct rect *r;
+    int row;
+};
+
+/* A labelled line, when there is room. */
+static void line(struct pane *p, enum role role, const char *label, const char *text)
+{
+    if (p->row >= p->r->rows)
+        return;
+    draw_text(p->r->y + p->row, p->r->x + 1, LABEL, ROLE_HEADER, label);
+    draw_text(p->r->y + p->row, p->r->x + 1 + LABEL, p->r->cols - LABEL - 2, role, text);
+    p->row++;
+}
+
+static void add(char *out, size_t size, const char *text)
+{
+    size_t used = strlen(out);
+    if (*text && used < size)
+        snprintf(out + used, size - used, "%s%s", used ? ", " : "", text);
+}
+
+static void clock_text(uint64_t at_us, char *out, size_t size)
+{
+    time_t at = (time_t)(at_us / 1000000);
+    struct tm local;
+    localtime_r(&at, &local);
+    strftime(out, size, time(NULL) - at < 86400 ? "%H:%M:%S" : "%Y-%m-%d %H:%M", &local);
+}
+
+static void draw_address(struct pane *p, const struct host_row *row)
+{
+    const struct store_host *h = row->host;
+    char text[900];
+    snprintf(text, sizeof text, "%s%s%s", h->user, *h->user ? "@" : "", *h->address ? h->address : h->name);
+    if (h->port)
+        snprintf(text + strlen(text), sizeof text - strlen(text), ":%u", h->port);
+    if (*h->jump)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "   via %s", h->jump);
+    if (*h->identity)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "   key %s", h->identity);
+    snprintf(text + strlen(text), sizeof text - strlen(text), "   %s%s%s", store_launcher_text(h->launcher),
+        h->direct ? "   direct" : "", h->enabled ? "" : "   switched off");
+    line(p, ROLE_NORMAL, "Address", text);
+}
+
+static void draw_facts(struct pane *p, const struct host_row *row)
+{
+    const struct view_facts *f = row->facts;
+    const struct store_host *h = row->host;
+    char text[700] = "", mem[24], free_mem[24], when[32];
+    if (!h->facts) {
+        line(p, ROLE_DIM, "System", "not measured yet; p probes it");
+        return;
+    }
+    add(text, sizeof text, f->os);
+    add(text, sizeof text, f->kernel);
+    add(text, sizeof text, f->arch);
+    add(text, sizeof text, f->runtimes);
+    clock_text(h->probed_at_us, when, sizeof when);
+    snprintf(text + strlen(text), sizeof text - strlen(text), "   probed %s", when);
+    line(p, ROLE_NORMAL, "System", text);
+    snprintf(text, sizeof text, "%u cores   %s memory, %s free", f->cores, text_bytes(mem, sizeof mem, f->mem_total),
+        text_bytes(free_mem, sizeof free_mem, f->mem_available));
+    if (f->disk_free)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "   %s disk free",
+            text_bytes(mem, sizeof mem, f->disk_free));
+    line(p, ROLE_NORMAL, "Has", text);
+}
+
+static void draw_gpus(struct pane *p, const struct host_row *row)
+{
+    for (size_t i = 0; row->host && i < row->host->gpu_count && i < 4; i++) {
+        const struct store_gpu *g = &row->host->gpus[i];
+        char text[400], mem[24], used[24];
+        snprintf(text, sizeof text, "%u  %s  %s  driver %s", g->index, g->name, text_bytes(mem, sizeof mem, g->mem_bytes),
+            *g->driver ? g->driver : "unknown");
+        for (unsigned k = 0; row->live && k < row->live->gpu_count; k++)
+            if (row->live->gpus[k].index == (int)g->index && row->live->gpus[k].busy >= 0)
+                snprintf(text + strlen(text), sizeof text - strlen(text), "  %.0f%% busy, %s used",
+                    row->live->gpus[k].busy, text_bytes(used, sizeof used, row->live->gpus[k].mem_used));
+        line(p, ROLE_NORMAL, i ? "" : "GPU", text);
+    }
+}
+
+static void draw_load(struct pane *p, const struct host_row *row, const double *trend, size_t count)
+{
+    double values[80];
+    char spark[GRAPH_ROW_SIZE], text[GRAPH_ROW_SIZE + 80];
+    if (row->load < 0)
+        return;
+    size_t n = count < 60 ? count : 60;
+    graph_squeeze(trend, count, values, n);
+    double max = graph_spark(history_style(), values, n, 30, spark);
+    if (row->facts && row->facts->cores)
+        snprintf(text, sizeof text, "%.1f of %u  %s  up to %.1f in the last %zu min", row->load, row->facts->cores, spark,
+            max, count / 12 + 1);
+    else
+        snprintf(text, sizeof text, "%.1f  %s  up to %.1f in the last %zu min", row->load, spark, max, count / 12 + 1);
+    line(p, ROLE_NORMAL, "Load", text);
+}
+
+static void draw_runs(struct pane *p, const struct ui *ui, const struct host_row *row)
+{
+    char text[600] = "", one[120], rate[16];
+    for (size_t i = 0; ui->engine && i < ui->engine->profile_count; i++) {
+        const struct view_profile *v = &ui->engine->profiles[i];
+        for (size_t h = 0; h < v->host_count; h++) {
+            if (strcmp(v->hosts[h].host, row->name) != 0)
+                continue;
+            snprintf(one, sizeof one, "profile %s: %u daemons, %s tasks/s", v->name, v->hosts[h].daemons,
+                text_rate(rate, sizeof rate, v->hosts[h].rate < 0 ? 0 : v->hosts[h].rate));
+            add(text, sizeof text, one);
+        }
+    }
+    line(p, *text ? ROLE_NORMAL : ROLE_DIM, "Runs", *text ? text : "nothing");
+}
+
+static void draw_link(struct pane *p, const struct view_link *l)
+{
+    char text[700], up[24], down[24], since[24];
+    snprintf(text, sizeof text, "%s for %s   sent %s, received %s%s", l->state,
+        text_span(since, sizeof since, l->since_s * 1000), text_bytes(up, sizeof up, l->bytes_up),
+        text_bytes(down, sizeof down, l->bytes_down), l->over_stdio ? "   through the shell's own channel" : "");
+    if (l->retry_in_s)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "   tries again in %llu s",
+            (unsigned long long)l->retry_in_s);
+    if (l->failures)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "   failed %llu times", (unsigned long long)l->failures);
+    line(p, ROLE_NORMAL, "Link", text);
+    text[0] = '\0';
+    for (int i = 0; i < VIEW_STEPS; i++)
+        if (l->steps_ms[i] >= 0)
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s %lldms", *text ? "  " : "", view_steps[i],
+                (long long)l->steps_ms[i]);
+    if (*text)
+        line(p, ROLE_DIM, "Steps", text);
+}
+
+static void draw_reason(struct pane *p, const struct host_row *row)
+{
+    const struct view_link *l = row->link;
+    const char *reason = l ? l->reason : row->host ? row->host->reason : "";
+    if (*reason)
+        line(p, ROLE_WARN, "Reason", reason);
+    if (l && *l->hint)
+        line(p, ROLE_NORMAL, "Next", l->hint);
+}
+
+void hosts_draw_detail(
+    const struct ui *ui, const struct host_row *row, const double *trend, size_t count, const struct rect *r)
+{
+    struct pane p = {r, 0};
+    char text[600] = "";
+    if (row->host) {
+        draw_reason(&p, row);
+        draw_address(&p, row);
+        draw_facts(&p, row);
+        draw_gpus(&p, row);
+    } else {
+        line(&p, ROLE_NORMAL, "Address", "this machine; daemons on it need no login");
+    }
+    draw_load(&p, row, trend, count);
+    draw_runs(&p, ui, row);
+    if (row->link)
+        draw_link(&p, row->link);
+    for (size_t i = 0; row->host && i < row->host->tags.count; i++)
+        add(text, sizeof text, row->host->tags.items[i]);
+    if (*text)
+        line(&p, ROLE_NORMAL, "Tags", text);
+    if (row->host && *row->host->note)
+        line(&p, ROLE_NORMAL, "Note", row->host->note);
+}

@@ -1,0 +1,51 @@
+/* The Hosts screen: the inventory with its live state. */
+#ifndef SCREEN_HOSTS_H
+#define SCREEN_HOSTS_H
+
+#include "tui/screen/ui.h"
+
+enum { HOSTS_TREND = 720 };
+
+/* A host as the screen shows it: pointers into the views of this moment. */
+struct host_row {
+    const struct store_host *host;   /* NULL: this machine */
+    const struct view_facts *facts;  /* NULL: this machine */
+    const struct view_link *link;    /* NULL: nothing uses it now */
+    const struct view_at_host *live; /* what a profile told of it last; NULL: nothing */
+    const char *name;
+    unsigned daemons, busy;
+    double load; /* below 0: unknown */
+};
+
+/* The rows of the screen and of the overview's map; owned array. Pure but for memory. */
+struct host_row *hosts_rows(const struct ui *ui, size_t *count);
+/* "+ up", "! key" and how it looks. */
+enum role hosts_state(const struct host_row *row, char *out, size_t size);
+/* "4xA100" */
+void hosts_gpu_text(const struct store_host *h, char *out, size_t size);
+/* The detail pane of a row. trend: its load over the last hour, count values. */
+void hosts_draw_detail(
+    const struct ui *ui, const struct host_row *row, const double *trend, size_t count, const struct rect *r);
+
+/* The names of the rows that an action is for, without this machine; owned: free() frees all. */
+char **hosts_chosen(struct ui *ui, size_t *count);
+/* The host under the cursor; NULL: none, or this machine. Borrowed until views change. */
+const struct host_row *hosts_here(struct ui *ui);
+
+/* Actions. */
+void hosts_add(struct ui *ui);
+void hosts_edit(struct ui *ui);
+void hosts_import(struct ui *ui);
+void hosts_probe(struct ui *ui);
+void hosts_trust(struct ui *ui);
+void hosts_unlock(struct ui *ui);
+void hosts_retry(struct ui *ui);
+void hosts_launch(struct ui *ui);
+void hosts_wake(struct ui *ui);
+void hosts_shell(struct ui *ui);
+void hosts_doctor(struct ui *ui);
+void hosts_forget(struct ui *ui);
+void hosts_remove(struct ui *ui);
+const char *hosts_no_host(struct ui *ui);
+
+#endif

@@ -1,0 +1,39 @@
+/* The Jobs screen: maps, running and done, with the tasks that failed. */
+#ifndef SCREEN_JOBS_H
+#define SCREEN_JOBS_H
+
+#include "tui/screen/ui.h"
+
+/* A job, live or from the ledger, as values. */
+struct job_row {
+    int64_t id;
+    const char *name, *profile, *state, *command;
+    uint64_t total, done, failed, cancelled, executing, awaiting, submitted_us, finished_us;
+    bool total_known, live;
+    double rate;
+    const struct view_job *job; /* live */
+};
+
+/* A failed task as the list shows it; the whole stderr is read when it is looked at. */
+struct job_failure {
+    uint64_t task;
+    unsigned attempts;
+    char host[STORE_NAME_SIZE], status[48], message[120];
+};
+
+const struct job_row *jobs_here(struct ui *ui);
+/* The ids of the jobs that an action is for. Owned. */
+int64_t *jobs_chosen(struct ui *ui, size_t *count);
+/* Reads the failed tasks of a job page by page; give is called in the thread of the screens with each page, which it
+ * takes. */
+void jobs_read_failures(struct ui *ui, int64_t job, void (*give)(struct ui *ui, int64_t job, struct job_failure *page, size_t count));
+/* Shows a failed task with its stderr. */
+void jobs_show_failure(struct ui *ui, int64_t job, uint64_t task);
+
+void jobs_submit(struct ui *ui);
+void jobs_cancel(struct ui *ui);
+void jobs_retry(struct ui *ui);
+void jobs_save(struct ui *ui);
+const char *jobs_none(struct ui *ui);
+
+#endif

@@ -1,0 +1,18 @@
+/* A line to type in at the message row: search, filter, command. */
+#ifndef SCREEN_PROMPT_H
+#define SCREEN_PROMPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ui;
+
+/* What Enter does with the text. False: it stays open and shows why. */
+typedef bool (*prompt_cb)(struct ui *ui, const char *text, char *why, size_t size);
+/* Adds to text what Tab can add; the candidates go into shown. May be NULL. */
+typedef void (*prompt_complete_cb)(struct ui *ui, char *text, size_t size, char *shown, size_t shown_size);
+
+/* Opens it with sign before the text. Lines typed are remembered per sign, and Up and Down bring them back. */
+void prompt_open(struct ui *ui, const char *sign, const char *text, prompt_cb done, prompt_complete_cb complete);
+
+#endif

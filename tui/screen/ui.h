@@ -1,0 +1,116 @@
+/* The front end's own state, and what screens and dialogs ask of it. One thread owns all of it. */
+#ifndef SCREEN_UI_H
+#define SCREEN_UI_H
+
+#include "tui/screen/draw.h"
+#include "tui/screen/feed.h"
+#include "tui/screen/history.h"
+#include "tui/screen/layout.h"
+#include "tui/screen/table.h"
+
+#include <stdbool.h>
+
+enum screen_id { SCREEN_OVERVIEW, SCREEN_HOSTS, SCREEN_PROFILES, SCREEN_JOBS, SCREEN_LOG, SCREEN_COUNT };
+
+struct ui;
+
+/* A screen. state is its own; update is called when views have changed, before anything else looks at them. */
+struct screen {
+    const char *name, *title;
+    void *(*open)(struct ui *ui);
+    void (*close)(void *state);
+    void (*update)(void *state, struct ui *ui);
+    void (*draw)(void *state, struct ui *ui);
+    struct table *(*table)(void *state); /* the list that has the keyboard */
+    void (*pane)(void *state, int step); /* Tab; may be NULL */
+    void (*enter)(void *state, struct ui *ui);
+    char *(*json)(void *state, struct ui *ui); /* the row as JSON, owned; may be NULL */
+    bool (*click)(void *state, struct ui *ui, int y, int x); /* beside the table; may be NULL */
+};
+extern const struct screen screen_overview, screen_hosts, screen_profiles, screen_jobs, screen_log;
+extern const struct screen *const screens[SCREEN_COUNT];
+
+/* Something over the screen: a dialog, a pager, a line to type in. */
+struct overlay_type {
+    void (*draw)(struct ui *ui, void *state);
+    /* All keys go to the topmost overlay. */
+    void (*key)(struct ui *ui, void *state, int key);
+    void (*free)(void *state);
+    bool (*click)(struct ui *ui, void *state, int y, int x, bool twice); /* may be NULL */
+    const char *footer;
+};
+struct overlay {
+    const struct overlay_type *type;
+    void *state;
+    struct overlay *below;
+};
+
+enum hit_kind { HIT_TAB, HIT_KEY };
+struct hit {
+    int y, x, cols;
+    enum hit_kind kind;
+    int value; /* a screen, or a key */
+};
+
+struct alert {
+    enum role role;
+    char text[400];
+    enum screen_id screen;
+    char name[STORE_NAME_SIZE]; /* of the host, profile or job to go to */
+};
+enum { ALERTS_MAX = 64, HITS_MAX = 64 };
+
+struct ui {
+    struct feed *feed;
+    struct view_engine *engine; /* the last that an engine told; NULL: none yet */
+    bool engine_alive;
+    struct view_links *links;
+    struct view_store *store;
+    enum screen_id screen;
+    void *state[SCREEN_COUNT];
+    struct layout layout;
+    struct overlay *overlay;
+    struct hit hits[HITS_MAX];
+    int hit_count;
+    struct alert alerts[ALERTS_MAX];
+    size_t alert_count;
+    enum span span;
+    char message[700];
+    enum role message_role;
+    uint64_t message_ms;
+    bool message_seen;
+    bool dirty, quit, paused, follow_log;
+    bool data_changed; /* views came since the last frame */
+    int status;        /* to leave with */
+    long frames_left;  /* below 0: no limit */
+    struct {
+        int y, x;
+        uint64_t ms;
+    } last_click;
+};
+
+/* ---- ui.c ---- */
+void ui_dirty(struct ui *ui);
+void ui_go(struct ui *ui, enum screen_id screen);
+/* Shows the screen with its cursor on that host, profile or job. */
+void ui_go_to(struct ui *ui, enum screen_id screen, const char *name);
+struct table *ui_table(struct ui *ui);
+void ui_push(struct ui *ui, const struct overlay_type *type, void *state); /* takes state */
+void ui_pop(struct ui *ui);
+/* Takes away the overlay with that state, wherever it is. */
+void ui_close(struct ui *ui, const void *state);
+/* What happened, to what, what to do next. Errors and warnings stay until a key has been pressed with them in view. */
+void ui_say(struct ui *ui, enum role role, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void ui_say_error(struct ui *ui, const char *what, const struct clowder_error *err);
+/* The age of the engine's data in seconds, when it is gone; else 0. */
+unsigned ui_engine_age_s(const struct ui *ui);
+
+/* ---- frame.c ---- */
+void frame_draw(struct ui *ui);
+void ui_hit(struct ui *ui, int y, int x, int cols, enum hit_kind kind, int value);
+
+/* ---- alerts.c ---- */
+void alerts_update(struct ui *ui);
+void alerts_open(struct ui *ui);
+
+#endif
