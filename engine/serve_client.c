@@ -101,8 +101,8 @@ static struct pool *pool_for(struct peer *p, const struct frame *f, const struct
         return NULL;
     }
     if (!pool || pool_is_hopeless(pool)) {
-        snprintf(text, sizeof text, "profile '%s' has no daemons up%s%s", name, pool && pool->reason[0] ? ": " : "",
-            pool ? pool->reason : "");
+        snprintf(text, sizeof text, "profile '%s' has no daemons up%s%s", name, pool && *pool_reason(pool) ? ": " : "",
+            pool ? pool_reason(pool) : "");
         bool is_default = strcmp(name, "default") == 0;
         snprintf(hint, sizeof hint, "start some: clowder up%s%s -n 2", is_default ? "" : " ", is_default ? "" : name);
         open_refused(p, f->job, CLW_UNREACHABLE, hint, text);
@@ -266,7 +266,7 @@ static void tell_name(struct peer *p, const struct member *m)
     p->named[at] |= (uint8_t)(1 << m->number % 8);
     struct buf b = {0};
     wire_add_text(&b, WIRE_K_DAEMON_NAME, m->name);
-    wire_add_text(&b, WIRE_K_HOST, m->host);
+    wire_add_text(&b, WIRE_K_HOST, m->place->host);
     peer_send(p, &(struct frame){.type = WIRE_NAME, .daemon = m->number, .len = (uint32_t)b.len}, b.data);
     buf_fini(&b);
 }
