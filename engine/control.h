@@ -18,7 +18,8 @@ void control_answer(struct slot *s, json_t *o);
 struct waiter {
     struct slot *slot;
     json_t *(*check)(struct engine *e, struct waiter *w);
-    char name[64];        /* of the profile or host that it is about */
+    char name[64];        /* of the profile or host that it is about; "": of all */
+    char host[64];        /* down: only there; "": everywhere */
     unsigned before[2];   /* what check compares with */
     uint64_t deadline_ms; /* 0: none */
     const char *what;     /* "profile 'x' is not up yet": "is not up yet" */

@@ -212,55 +212,62 @@ static json_t *up(struct engine *e, struct slot *s, const json_t *request)
 
 /* ---- down ---- */
 
+static bool is_meant(const struct pool *p, const char *name)
+{
+    return *name ? strcmp(p->name, name) == 0 : !p->ephemeral;
+}
+
 static json_t *down_answer(struct engine *e, struct waiter *w)
 {
     for (const struct pool *p = e->pools; p; p = p->next)
-        if (p->member_count && (w->name[0] ? strcmp(p->name, w->name) == 0 : !p->ephemeral))
-            return NULL;
+        for (const struct member *m = is_meant(p, w->name) ? p->members : NULL; m; m = m->after)
+            if (!w->host[0] || strcmp(m->place->host, w->host) == 0)
+                return NULL;
     return reply_ok();
 }
 
-/* One host out of a profile; the others go on. */
-static json_t *down_on(struct engine *e, const char *name, const char *host, bool now)
+/* One machine out of a profile; the others go on. False: it has none there. */
+static bool down_on(struct engine *e, struct pool *p, const char *host, bool now)
 {
-    struct pool *p = pool_find(e, name);
-    struct place *l = p ? place_find(p, host) : NULL;
-    if (!l || !l->on)
-        return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "profile '%s' has no daemons on '%s'", name, host);
+    struct place *l = place_find(p, host);
+    if (!l || !(l->on || place_active(l)))
+        return false;
     l->on = false;
-    log_info("pool", "down profile=%s host=%s now=%d", name, host, now);
+    log_info("pool", "down profile=%s host=%s now=%d", p->name, host, now);
     for (struct member *m = p->members; m; m = m->after)
         if (m->place == l)
             member_quit(m, now, true);
     restore_save(e, p, true);
-    core_changed(e);
-    core_wake(e);
-    return reply_ok();
+    return true;
 }
 
 static json_t *down(struct engine *e, struct slot *s, const json_t *request)
 {
-    const char *name = request_text(request, "profile", NULL), *host = request_text(request, "on", NULL);
-    bool now = false, wait = true;
+    const char *name = request_text(request, "profile", ""), *host = request_text(request, "on", "");
+    bool now = false, wait = true, any = false;
     if (!request_bool(request, "now", &now) || !request_bool(request, "wait", &wait))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
-    if (host)
-        return down_on(e, name ? name : "default", host, now);
-    if (name && !pool_find(e, name)) {
-        if (strcmp(name, "default") == 0 || restore_is_known(e, name))
-            return reply_ok();
+    if (*name && !pool_find(e, name) && strcmp(name, "default") != 0 && !restore_is_known(e, name))
         return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "there is no profile '%s'", name);
-    }
     for (struct pool *p = e->pools; p; p = p->next) {
-        if (name ? strcmp(p->name, name) != 0 : p->ephemeral)
+        if (!is_meant(p, name))
             continue;
-        pool_down(e, p, now);
-        restore_save(e, p, false);
+        if (*host) {
+            any |= down_on(e, p, host, now);
+        } else {
+            pool_down(e, p, now);
+            restore_save(e, p, false);
+        }
     }
+    if (*host && !any)
+        return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "no daemons are up on '%s'", host);
+    core_changed(e);
+    core_wake(e);
     if (!wait)
         return reply_ok();
     struct waiter w = {.check = down_answer, .what = "is not down yet"};
-    snprintf(w.name, sizeof w.name, "%s", name ? name : "");
+    snprintf(w.name, sizeof w.name, "%s", name);
+    snprintf(w.host, sizeof w.host, "%s", host);
     control_wait(e, s, w, request);
     return NULL;
 }
