@@ -45,7 +45,6 @@ static void state_cb(void *arg, const struct host_snapshot *shot)
     bool was_up = h->shot.state == HOST_UP, is_up = shot->state == HOST_UP;
     h->shot = *shot;
     if (is_up && !was_up) {
-        log_info("host", "up host=%s url=%s ms=%u", h->name, shot->url, (unsigned)(mono_ms() - shot->since_ms));
         await_return(e, h, shot->same_url);
         h->refresh_ms = mono_ms() + CORE_REFRESH_MS;
     }
@@ -57,12 +56,6 @@ static void state_cb(void *arg, const struct host_snapshot *shot)
     core_changed(e);
     core_wake(e);
     pthread_mutex_unlock(&e->lock);
-}
-
-static void log_cb(void *arg, enum log_level level, const char *line)
-{
-    (void)arg;
-    log_line(level, "host", "%s", line);
 }
 
 static void facts_cb(void *arg, const struct host_facts *facts)
@@ -232,7 +225,7 @@ static enum clw_err open_link(struct host *h, enum host_goal goal, bool retry, s
     struct host_link_options o = host_options(h->engine, &s);
     o.goal = goal;
     o.retry = retry;
-    o.cb = (struct host_callbacks){.arg = h, .state = state_cb, .log = log_cb, .facts = facts_cb, .daemon = daemon_cb};
+    o.cb = (struct host_callbacks){.arg = h, .state = state_cb, .facts = facts_cb, .daemon = daemon_cb};
     code = host_link_open(&o, &h->link, err);
     store_host_fini(&s);
     return code;
