@@ -300,6 +300,23 @@ static json_t *status(struct engine *e, const json_t *request)
     return document;
 }
 
+/* ---- jobs ---- */
+
+static json_t *jobs(struct engine *e, const json_t *request)
+{
+    json_t *o = reply_ok();
+    json_object_set_new(o, "jobs", ledger_json(e, request_text(request, "profile", NULL)));
+    return o;
+}
+
+static json_t *cancel(struct engine *e, const json_t *request)
+{
+    json_int_t id = json_integer_value(json_object_get(request, "job"));
+    return ledger_cancel(e, id)
+               ? reply_ok()
+               : reply_refusal(CLW_NOT_FOUND, "see 'clowder job list'", "no job %lld runs", (long long)id);
+}
+
 json_t *control_profiles(struct engine *e, struct slot *s, const char *op, json_t *request, bool *known)
 {
     if (strcmp(op, "status") == 0)
@@ -310,6 +327,10 @@ json_t *control_profiles(struct engine *e, struct slot *s, const char *op, json_
         return down(e, s, request);
     if (strcmp(op, "stop") == 0)
         return stop(e, request);
+    if (strcmp(op, "jobs") == 0)
+        return jobs(e, request);
+    if (strcmp(op, "cancel") == 0)
+        return cancel(e, request);
     *known = false;
     return NULL;
 }

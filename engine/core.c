@@ -172,8 +172,9 @@ static int next_timeout(const struct engine *e, uint64_t now_ms, uint64_t publis
         uint64_t at = pool_next_ms(p, now_ms);
         next = at < next ? at : next;
     }
-    uint64_t refresh = host_next_ms(e);
+    uint64_t refresh = host_next_ms(e), save = ledger_next_ms(e);
     next = refresh < next ? refresh : next;
+    next = save < next ? save : next;
     if (publish_ms) {
         uint64_t at = e->changed ? publish_ms - PUBLISH_MS + PUBLISH_SOON_MS : publish_ms;
         next = at < next ? at : next;
@@ -195,6 +196,7 @@ static bool round_of_work(struct engine *e, uint64_t *publish_ms, int *timeout_m
     for (struct pool *p = e->pools; p; p = p->next)
         pool_tick(e, p, now_ms);
     host_tick(e, now_ms);
+    ledger_tick(e, now_ms);
     accept_tick(e, now_ms);
     control_tick(e, now_ms);
     drop_finished_pools(e);

@@ -139,6 +139,7 @@ struct core_job {
     size_t func_len;
     struct func spec; /* without files */
     struct member *setup_of;
+    struct ledger *ledger; /* NULL: a setup */
     bool faulted;
     struct core_job *next; /* of the client or of the pool's setups */
 };
@@ -185,6 +186,7 @@ struct engine {
     struct waiter *waiters;
     uint32_t last_daemon;
     uint64_t last_client;
+    int64_t last_job; /* id in the ledger */
     uint64_t started_ms, idle_since_ms, idle_ms;
     bool stopping, stop_now, changed;
     struct link_owner link_owner;
@@ -304,6 +306,18 @@ void host_reap(struct engine *e, bool all);
 struct store_host;
 /* What a link to it needs. Texts are borrowed from both. */
 struct host_link_options host_options(const struct engine *e, const struct store_host *s);
+
+/* ledger.c: what jobs came to */
+void ledger_open(struct core_job *j, size_t files); /* files: how many are shipped with it */
+/* A daemon's answer to n tasks of the job; input is that of the first, NULL: none. r counts only when f has a body. */
+void ledger_answer(struct core_job *j, const struct member *m, const struct frame *f, enum wire_outcome outcome,
+    const struct wire_report *r, unsigned attempts, const uint8_t *input, uint32_t input_len);
+void ledger_end(struct core_job *j, const struct disp_action *a); /* tasks that ended without a daemon's word */
+void ledger_close(struct core_job *j);                            /* the job is over; before its dispatcher's part is */
+void ledger_tick(struct engine *e, uint64_t now_ms);
+uint64_t ledger_next_ms(const struct engine *e);
+json_t *ledger_json(struct engine *e, const char *profile); /* NULL: of all */
+bool ledger_cancel(struct engine *e, int64_t id);           /* false: there is no such job now */
 
 /* tls.c: direct connections */
 /* Starts to listen, once a profile; the port, and the certificate to trust. */

@@ -334,10 +334,14 @@ void pool_act(struct engine *e, struct pool *p)
         case DISP_OPEN:
         case DISP_ABORT:
         case DISP_CLOSE: act_on_daemon(a); break;
-        case DISP_GRANT:
-        case DISP_END: act_on_client(a); break;
+        case DISP_GRANT: act_on_client(a); break;
+        case DISP_END:
+            ledger_end(disp_job_arg(a->job), a);
+            act_on_client(a);
+            break;
         case DISP_DONE: {
             struct core_job *j = disp_job_arg(a->job);
+            ledger_close(j);
             act_on_client(a);
             disp_job_free(p->disp, a->job);
             core_job_free(j);

@@ -8,6 +8,7 @@
 #include "base/mono.h"
 #include "store/event.h"
 #include "store/host.h"
+#include "store/job.h"
 #include "store/sample.h"
 
 #include <pthread.h>
@@ -15,9 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_MAX = 20000, TIDY_MS = 60000 };
+enum { QUEUE_MAX = 20000, FAILURES_MAX = 50000, JOBS_KEPT = 1000, TIDY_MS = 60000 };
 
-enum kind { STATE, FACTS, EVENT, SAMPLE, RESET };
+enum kind { STATE, FACTS, EVENT, SAMPLE, RESET, JOB_NEW, JOB, FAILURES };
 
 struct record {
     struct record *next;
@@ -29,6 +30,10 @@ struct record {
     uint64_t at_us, number;
     struct store_gpu *gpus;
     size_t gpu_count;
+    struct store_job *job;
+    int64_t job_id;
+    struct store_failure *failures;
+    size_t failure_count;
 };
 
 struct recorder {
@@ -37,6 +42,7 @@ struct recorder {
     pthread_t thread;
     struct record *first, **last;
     unsigned count, dropped;
+    size_t failure_count; /* in the queue */
     bool stopping, complained;
 };
 
@@ -66,7 +72,13 @@ static enum clw_err write_record(struct store *s, const struct record *c, struct
     switch (c->kind) {
     case STATE: return store_host_state_set(s, c->name, c->other, c->text, err);
     case FACTS: return store_host_facts_set(s, c->name, c->text, c->at_us, c->gpus, c->gpu_count, err);
-    case RESET: return reset_states(s, err);
+    case RESET: {
+        enum clw_err code = reset_states(s, err);
+        return code ? code : store_job_mark_lost(s, c->at_us, NULL, err);
+    }
+    case JOB_NEW: return store_job_add(s, c->job, err);
+    case JOB: return store_job_update(s, c->job, err);
+    case FAILURES: return store_job_failures_add(s, c->job_id, c->failures, c->failure_count, err);
     case EVENT: {
         struct store_event e = {.at_us = c->at_us, .level = c->level, .text = c->text};
         memcpy(e.host, c->name, sizeof e.host);
@@ -84,6 +96,15 @@ static enum clw_err write_record(struct store *s, const struct record *c, struct
 
 static void record_free(struct record *c)
 {
+    for (size_t i = 0; i < c->failure_count; i++) {
+        free(c->failures[i].status);
+        free(c->failures[i].stderr_tail);
+        free(c->failures[i].input);
+    }
+    free(c->failures);
+    if (c->job)
+        store_job_fini(c->job);
+    free(c->job);
     free(c->text);
     free(c->gpus);
     free(c);
@@ -116,6 +137,7 @@ static struct record *take_all(struct recorder *r, bool *stopping)
     r->first = NULL;
     r->last = &r->first;
     r->count = r->dropped = 0;
+    r->failure_count = 0;
     pthread_mutex_unlock(&r->lock);
     if (dropped)
         log_debug("store", "dropped records=%u why=\"the disk is too slow\"", dropped);
@@ -135,7 +157,7 @@ static void *work(void *arg)
         write_all(r, s, take_all(r, &stopping));
         if (s && (!tidied_ms || mono_ms() - tidied_ms > TIDY_MS)) {
             tidied_ms = mono_ms();
-            if (store_sample_downsample(s, (int64_t)(wall_us() / 1000000), &err))
+            if (store_sample_downsample(s, (int64_t)(wall_us() / 1000000), &err) || store_job_prune(s, JOBS_KEPT, &err))
                 complain(r, &err);
         }
     }
@@ -148,7 +170,8 @@ static void *work(void *arg)
 static void push(struct recorder *r, struct record *c)
 {
     pthread_mutex_lock(&r->lock);
-    if (r->count >= QUEUE_MAX || r->stopping) {
+    bool is_full = r->count >= QUEUE_MAX && c->kind != JOB && c->kind != JOB_NEW;
+    if (is_full || r->failure_count + c->failure_count > FAILURES_MAX || r->stopping) {
         r->dropped++;
         pthread_mutex_unlock(&r->lock);
         record_free(c);
@@ -157,6 +180,7 @@ static void push(struct recorder *r, struct record *c)
     *r->last = c;
     r->last = &c->next;
     r->count++;
+    r->failure_count += c->failure_count;
     pthread_cond_signal(&r->more);
     pthread_mutex_unlock(&r->lock);
 }
@@ -267,5 +291,21 @@ void recorder_sample(struct recorder *r, const char *profile, uint64_t second, u
     struct record *c = record_new(SAMPLE, profile, "", "");
     c->at_us = second * 1000000;
     c->number = tasks;
+    push(r, c);
+}
+
+void recorder_job(struct recorder *r, struct store_job *job, bool is_new)
+{
+    struct record *c = record_new(is_new ? JOB_NEW : JOB, "", "", "");
+    c->job = job;
+    push(r, c);
+}
+
+void recorder_failures(struct recorder *r, int64_t job, struct store_failure *failures, size_t count)
+{
+    struct record *c = record_new(FAILURES, "", "", "");
+    c->job_id = job;
+    c->failures = failures;
+    c->failure_count = count;
     push(r, c);
 }

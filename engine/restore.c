@@ -3,6 +3,7 @@
 #include "engine/core.h"
 
 #include "base/log.h"
+#include "store/job.h"
 #include "store/profile.h"
 #include "store/store.h"
 
@@ -79,6 +80,17 @@ bool restore_profile(struct engine *e, struct pool *p, bool places)
     return true;
 }
 
+static void restore_last_job(struct engine *e)
+{
+    struct store_job_list jobs;
+    struct clw_error err;
+    if (store_job_list(e->store, NULL, 1, &jobs, &err))
+        complain(&err);
+    else if (jobs.count)
+        e->last_job = jobs.items[0].id;
+    store_job_list_fini(&jobs);
+}
+
 void restore_load(struct engine *e)
 {
     struct clw_error err;
@@ -87,6 +99,7 @@ void restore_load(struct engine *e)
         complain(&err);
         return;
     }
+    restore_last_job(e);
     if (store_profile_list(e->store, &list, &err)) {
         complain(&err);
         return;

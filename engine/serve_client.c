@@ -131,6 +131,7 @@ static void open_job(struct peer *p, const struct frame *f)
             spec.has_seed = true;
             spec.seed = pool->settings.seed;
         }
+        size_t files = spec.file_count;
         set_func(j, &spec);
         struct disp_job_options o = {.retries = spec.retries,
             .retry_failed = spec.retry_failed,
@@ -140,7 +141,7 @@ static void open_job(struct peer *p, const struct frame *f)
         j->next = p->jobs;
         p->jobs = j;
         p->job_count++;
-        log_info("job", "open profile=%s job=%u command=\"%s\"", pool->name, disp_job_number(j->job), spec.argv[0]);
+        ledger_open(j, files);
         if (spec.everywhere)
             open_everywhere(j);
         else

@@ -143,9 +143,15 @@ static void take_answer(struct peer *p, const struct frame *f, struct blk *block
         if (!code && (f->code >= WIRE_OUTCOME_COUNT || f->n == 0 || (f->n != 1 && f->len)))
             code = clw_fail(&err, CLW_PROTOCOL, NULL, "a report that makes no sense");
     }
+    const uint8_t *input = NULL;
+    uint32_t input_len = 0;
+    struct blk *kept = NULL;
+    if (!code && outcome != WIRE_DONE && disp_daemon_input(m->daemon, &kept, &input, &input_len))
+        blk_hold(kept);
     if (!code)
         code = disp_daemon_answer(pool->disp, m->daemon, f->job, f->first, f->n, outcome, run_us, mono_us(), &v, &err);
     if (code) {
+        blk_rele(kept);
         peer_drop(p, err.message);
         return;
     }
@@ -155,11 +161,13 @@ static void take_answer(struct peer *p, const struct frame *f, struct blk *block
     } else {
         count(m, outcome, f->n);
         if (v.deliver) {
+            ledger_answer(j, m, f, outcome, &report, v.attempts, input, input_len);
             if (f->type == WIRE_REPORT && f->len)
                 wire_put_u64((uint8_t *)(uintptr_t)f->body + 16, v.queued_us);
             client_forward(j, m, f, &v, block);
         }
     }
+    blk_rele(kept);
     pool_act(p->engine, pool);
 }
 
