@@ -139,9 +139,9 @@ void ledger_open(struct core_job *j, size_t files)
     snprintf(r->profile, sizeof r->profile, "%s", j->pool->name);
     r->command = command_text(&j->spec);
     r->function = function_text(&j->spec, files);
-    recorder_job(e->recorder, r, true);
     log_info("job", "open job=%lld profile=%s name=\"%s\" command=\"%.200s\"", (long long)l->id, j->pool->name, r->name,
         r->command);
+    recorder_job(e->recorder, r, true); /* takes it */
 }
 
 /* ---- as tasks end ---- */
