@@ -64,10 +64,11 @@ enum clw_err store_job_add(struct store *s, struct store_job *job, struct clw_er
     code = store__exec(s,
         "INSERT INTO job(name, profile, command, state, submitted_us, started_us, finished_us, total, done, "
         "failed,"
-        " cancelled, function) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        " cancelled, function, id) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         ARGS(TEXT(name), TEXT(job->profile), TEXT(command), TEXT(store_job_state_text(job->state)),
             INT(job->submitted_us), INT(job->started_us), INT(job->finished_us), INT(job->total), INT(job->done),
-            INT(job->failed), INT(job->cancelled), TEXT(function_text(job->function))),
+            INT(job->failed), INT(job->cancelled), TEXT(function_text(job->function)),
+            INT_OR_NULL(job->id > 0, job->id)),
         NULL, err);
     int64_t id = sqlite3_last_insert_rowid(s->db);
     free(name);

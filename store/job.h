@@ -37,7 +37,7 @@ enum store_job_state {
  *   everywhere, timeout_ms, retries, retry_failed, max_output, seed, fetch, files (how many were shipped).
  * Anything else is stored as "": the job then cannot be run again. */
 struct store_job {
-    int64_t id; /* given by store_job_add(), never given twice */
+    int64_t id; /* given by store_job_add() when it is 0, never given twice */
     char name[STORE_JOB_NAME_SIZE];
     char profile[STORE_NAME_SIZE];
     char *command; /* for people to read */
@@ -72,8 +72,8 @@ struct store_failure_list {
 
 const char *store_job_state_text(enum store_job_state state);
 
-/* Writes all of *job but its id into a new row and puts the new id into job->id. Texts that are too long are
- * cut, and bytes that are not UTF-8 escaped, here and below. */
+/* Writes *job into a new row. id 0: the store gives one and puts it into job->id. Texts that are too long are cut, and
+ * bytes that are not UTF-8 escaped, here and below. */
 enum clw_err store_job_add(struct store *s, struct store_job *job, struct clw_error *err);
 /* Writes state, times and counts, and no text, to the row of job->id. CLW_NOT_FOUND. */
 enum clw_err store_job_update(struct store *s, const struct store_job *job, struct clw_error *err);

@@ -136,22 +136,27 @@ static void set_text(json_t *o, const char *key, const char *value)
     json_object_set_new(o, key, text ? text : json_string("?"));
 }
 
-/* What tasks see of the environment is stated: these of the caller's, and what the profile adds. */
-static json_t *stated_env(const char *const *added)
+/* Texts that are not UTF-8 are left out. */
+static json_t *text_list(const char *const *texts)
 {
-    static const char *const names[] = {
-        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", NULL};
     json_t *list = json_array();
-    for (const char *const *name = names; *name; name++) {
-        const char *value = getenv(*name);
-        char *text = value ? mem_printf("%s=%s", *name, value) : NULL;
+    for (; texts && *texts; texts++) {
+        json_t *text = json_string(*texts);
         if (text)
-            json_array_append_new(list, json_string(text)); /* not UTF-8: left out */
-        free(text);
+            json_array_append_new(list, text);
     }
-    for (; added && *added; added++)
-        json_array_append_new(list, json_string(*added));
     return list;
+}
+
+/* What tasks on this machine see of the environment is stated: these of the caller's, and what the profile adds. */
+static void set_env(json_t *o, const struct clowder_profile *p)
+{
+    char **own = func_env_own();
+    json_object_set_new(o, "local_env", text_list((const char *const *)own));
+    json_object_set_new(o, "env", text_list(p->env));
+    for (char **at = own; *at; at++)
+        free(*at);
+    free(own);
 }
 
 static void set_true(json_t *o, const char *key, bool value)
@@ -173,7 +178,7 @@ static json_t *up_request(const char *name, const struct clowder_profile *p)
     json_t *o = json_object();
     set_text(o, "op", "up");
     set_text(o, "profile", name);
-    json_object_set_new(o, "env", stated_env(p->env));
+    set_env(o, p);
     if (p->daemons || p->has_daemons)
         json_object_set_new(o, "n", json_integer(p->daemons));
     if (p->on_count)

@@ -474,6 +474,7 @@ static void test_ledger_inputs(void **state)
     store_failure_list_fini(&failures);
     for (const char *const *bad = (const char *const[]){"[]", "{", "{\"a\":\"\xff\"}", NULL}; *bad; bad++) {
         j.function = (char *)(uintptr_t)*bad;
+    j.id = 0;
         ok(store_job_add(s, &j, &error));
         ok(store_job_get(s, j.id, &got, &error));
         assert_string_equal(got.function, "");
