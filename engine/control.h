@@ -20,6 +20,7 @@ struct waiter {
     json_t *(*check)(struct engine *e, struct waiter *w);
     char name[64];        /* of the profile or host that it is about; "": of all */
     char host[64];        /* down: only there; "": everywhere */
+    uint64_t since_ms;    /* of the link's state at the request */
     unsigned before[2];   /* what check compares with */
     uint64_t deadline_ms; /* 0: none */
     const char *what;     /* "profile 'x' is not up yet": "is not up yet" */

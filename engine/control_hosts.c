@@ -40,15 +40,29 @@ static json_t *rest_refusal(const struct host *h)
 static struct waiter waiter_for(
     const struct host *h, json_t *(*check)(struct engine *, struct waiter *), const char *what)
 {
-    struct waiter w = {.check = check, .before = {h->shot.attempts, h->measured}, .what = what};
+    struct waiter w = {
+        .check = check, .since_ms = h->shot.since_ms, .before = {h->shot.attempts, h->measured}, .what = what};
     snprintf(w.name, sizeof w.name, "%s", h->name);
     return w;
 }
 
-/* The link has come to rest in an attempt that began after the request. */
+/* Something happened since the request. */
+static bool has_moved(const struct host *h, const struct waiter *w)
+{
+    return h->shot.attempts > w->before[0] || h->shot.since_ms != w->since_ms;
+}
+
 static bool has_come_to_rest(const struct host *h, const struct waiter *w)
 {
-    return h->shot.attempts > w->before[0] && host_is_resting(h);
+    return has_moved(h, w) && host_is_resting(h);
+}
+
+/* The link is past this step, in what it has done since the request or since it is up. */
+static bool is_past(const struct host *h, const struct waiter *w, enum host_state step)
+{
+    const struct host_snapshot *s = &h->shot;
+    return s->state == HOST_UP ||
+           (has_moved(h, w) && ((s->step > step && s->step <= HOST_UP) || (s->state == HOST_DOWN && !s->code)));
 }
 
 static json_t *probe_answer(struct engine *e, struct waiter *w)
@@ -85,7 +99,7 @@ static json_t *key_answer(struct engine *e, struct waiter *w)
     if (!h)
         return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was taken away meanwhile", w->name);
     const struct host_snapshot *s = &h->shot;
-    bool met = s->state == HOST_UP || (s->attempts > w->before[0] && s->step > HOST_HOSTKEY && s->step <= HOST_UP);
+    bool met = is_past(h, w, HOST_HOSTKEY);
     if (!met && !has_come_to_rest(h, w))
         return NULL;
     if (!met && !s->key.fingerprint[0])
@@ -122,9 +136,7 @@ static json_t *unlock_answer(struct engine *e, struct waiter *w)
     const struct host *h = host_find(e, w->name);
     if (!h)
         return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was taken away meanwhile", w->name);
-    const struct host_snapshot *s = &h->shot;
-    bool in = s->state == HOST_UP || (s->attempts > w->before[0] && s->step > HOST_AUTH && s->step <= HOST_UP);
-    if (in || (s->attempts > w->before[0] && s->state == HOST_DOWN && !s->code))
+    if (is_past(h, w, HOST_AUTH))
         return reply_ok();
     return has_come_to_rest(h, w) ? rest_refusal(h) : NULL;
 }
@@ -148,7 +160,8 @@ static json_t *unlock(struct engine *e, struct slot *s, struct host *h, json_t *
     wipe(secret);
     if (code)
         return reply_error(&err);
-    host_reach(h, HOST_GOAL_LOGIN, true, NULL);
+    if (h->shot.state != HOST_NEEDS_SECRET) /* that one waits for nothing else */
+        host_reach(h, HOST_GOAL_LOGIN, true, NULL);
     control_wait(e, s, w, request);
     return NULL;
 }

@@ -100,7 +100,11 @@ void place_explain(const struct place *l, struct clw_error *err)
 {
     const struct host_snapshot *s = l->via ? &l->via->shot : NULL;
     if (s && !l->broken && s->reason[0])
-        clw_fail(err, s->code ? s->code : CLW_UNREACHABLE, s->hint, "host '%s': %.340s", l->host, s->reason);
+        clw_fail(err,
+            s->state == HOST_NEEDS_SECRET ? CLW_REFUSED
+            : s->code                     ? s->code
+                                          : CLW_UNREACHABLE,
+            s->hint, "host '%s': %.340s", l->host, s->reason);
     else
         clw_fail(err, l->code ? l->code : CLW_UNREACHABLE, l->hint[0] ? l->hint : "see 'clowder log'", "%s%s%s%.340s",
             l->via ? "host '" : "", l->via ? l->host : "", l->via ? "': " : "", l->reason);

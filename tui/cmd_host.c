@@ -187,7 +187,7 @@ static void clear(const struct opts *o, struct store_host *h)
 static int edit(const struct opts *o, struct store *s, struct store_host *h, bool json)
 {
     struct clw_error err;
-    const char *name = opts_text(o, "name", h->name);
+    const char *name = opts_text(o, "name", NULL);
     int status = o->word_count > 1 ? set_target(h, o->words[1]) : 0;
     if (status == 0)
         status = take_tags(o, h);
@@ -196,9 +196,10 @@ static int edit(const struct opts *o, struct store *s, struct store_host *h, boo
     if (status)
         return status;
     clear(o, h);
-    if (store_check_name("host", name, &err))
+    if (name && store_check_name("host", name, &err))
         return say_failure(&err);
-    snprintf(h->name, sizeof h->name, "%s", name);
+    if (name)
+        snprintf(h->name, sizeof h->name, "%s", name);
     if (store_host_set(s, o->words[0], h, &err))
         return say_failure(&err);
     return tell(s, h->name, "changed", json);

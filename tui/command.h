@@ -44,7 +44,7 @@ int say(int status, const char *format, ...) __attribute__((format(printf, 2, 3)
 /* A handle with our way to tell notices; NULL after a line on stderr. */
 struct clowder *open_client(bool no_start);
 bool stderr_is_terminal(void);
-/* The profile named as a word (or NULL); usage when there are more words. */
+/* The profile named as a word or by -p (or NULL); usage when there are more words. */
 int one_word(const struct opts *o, const char **word);
 
 int cmd_up(const struct opts *o, bool json);

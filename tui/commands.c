@@ -8,6 +8,10 @@
     {                                                                                                                  \
         "profile", 'p', "PROFILE", "the profile to use (default: $CLOWDER_PROFILE, or \"default\")"                    \
     }
+#define PROFILE_WORD_OPTION                                                                                            \
+    {                                                                                                                  \
+        "profile", 'p', "PROFILE", "the same as PROFILE as a word"                                                     \
+    }
 #define JSON_OPTION                                                                                                    \
     {                                                                                                                  \
         "json", 0, NULL, "machine-readable output on stdout"                                                           \
@@ -22,6 +26,7 @@
     }
 
 static const struct opt up_options[] = {
+    PROFILE_WORD_OPTION,
     {"daemons", 'n', "N", "how many daemons on this machine: the number is yours to choose"},
     {"on", 0, "HOST:N", "how many daemons on that host (repeatable; 0: none; \"local\" is this machine)"},
     {"per-gpu", 0, NULL, "one daemon for each GPU of those hosts: --on HOST"},
@@ -41,6 +46,7 @@ static const struct opt up_options[] = {
 };
 
 static const struct opt scale_options[] = {
+    PROFILE_WORD_OPTION,
     {"daemons", 'n', "N", "how many daemons on this machine; 0: none"},
     {"on", 0, "HOST:N", "how many daemons on that host (repeatable; 0: none); others keep their number"},
     {"timeout", 0, "D", "how long to wait until they are connected (default 30s)"},
@@ -50,6 +56,7 @@ static const struct opt scale_options[] = {
 };
 
 static const struct opt down_options[] = {
+    PROFILE_WORD_OPTION,
     {"on", 0, "HOST", "only those on that host, which leaves the profile"},
     {"all", 0, NULL, "all profiles"},
     {"now", 0, NULL, "end running tasks too, instead of waiting for them"},
@@ -57,6 +64,7 @@ static const struct opt down_options[] = {
 };
 
 static const struct opt status_options[] = {
+    PROFILE_WORD_OPTION,
     {"watch", 0, NULL, "keep it on the screen, until ^C"},
     JSON_OPTION,
     END_OPTION,
