@@ -6,6 +6,8 @@ add_library(clw_nng INTERFACE)
 target_include_directories(clw_nng INTERFACE ${NNG_INCLUDE_DIR})
 target_link_libraries(clw_nng INTERFACE ${NNG_SHARED} Threads::Threads)
 
+find_library(MBEDX509_SHARED NAMES mbedx509 REQUIRED)
+find_library(MBEDCRYPTO_SHARED NAMES mbedcrypto REQUIRED)
 find_library(NNG_STATIC NAMES libnng.a REQUIRED)
 find_library(MBEDTLS_STATIC NAMES libmbedtls.a REQUIRED)
 find_library(MBEDX509_STATIC NAMES libmbedx509.a REQUIRED)

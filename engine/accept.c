@@ -26,47 +26,77 @@ static void frame_cb(struct link *l, const struct frame *f, struct blk *block);
 static void batch_cb(struct link *l);
 static void closed_cb(struct link *l, const struct clw_error *why);
 
-static enum clw_err listen_on(struct engine *e, const char *url, bool remote, struct clw_error *err)
+struct listener *accept_from(struct engine *e, nng_stream_listener *listener, bool remote)
 {
     struct listener *l = mem_zalloc(sizeof *l);
     l->engine = e;
     l->remote = remote;
-    int rv = nng_stream_listener_alloc(&l->listener, url);
-    if (!rv && !remote)
-        rv = nng_stream_listener_set_int(l->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
-    if (!rv)
-        rv = nng_stream_listener_listen(l->listener);
-    if (!rv)
-        rv = nng_aio_alloc(&l->aio, accept_cb, l);
-    if (rv) {
-        if (l->listener)
-            nng_stream_listener_free(l->listener);
-        free(l);
-        return clw_fail(err, CLW_UNREACHABLE, NULL, "cannot listen on %s: %s", url, nng_strerror(rv));
-    }
+    l->listener = listener;
+    if (nng_aio_alloc(&l->aio, accept_cb, l))
+        abort();
     nng_aio_set_timeout(l->aio, NNG_DURATION_INFINITE);
     l->next = e->listener;
     e->listener = l;
     nng_stream_listener_accept(l->listener, l->aio);
-    return CLW_OK;
+    return l;
+}
+
+/* On a socket of this machine. remote: what arrives there comes out of tunnels. */
+static enum clw_err listen_on(struct engine *e, const char *url, bool remote, struct clw_error *err)
+{
+    nng_stream_listener *listener = NULL;
+    int rv = nng_stream_listener_alloc(&listener, url);
+    if (!rv)
+        rv = nng_stream_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+    if (!rv)
+        rv = nng_stream_listener_listen(listener);
+    if (!rv) {
+        accept_from(e, listener, remote);
+        return CLW_OK;
+    }
+    if (listener)
+        nng_stream_listener_free(listener);
+    return clw_fail(err, CLW_UNREACHABLE, NULL, "cannot listen on %s: %s", url, nng_strerror(rv));
 }
 
 enum clw_err accept_start(struct engine *e, struct clw_error *err)
 {
     e->link_owner =
         (struct link_owner){.lock = &e->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
-    return listen_on(e, e->data_url, false, err);
+    char *url = mem_printf("ipc://%s", e->tunnel_path + strlen("unix:"));
+    enum clw_err code = listen_on(e, e->data_url, false, err);
+    if (!code)
+        code = listen_on(e, url, true, err);
+    free(url);
+    return code;
+}
+
+static void listener_free(struct listener *l)
+{
+    nng_stream_listener_close(l->listener);
+    nng_aio_stop(l->aio);
+    nng_aio_free(l->aio);
+    nng_stream_listener_free(l->listener);
+    free(l);
+}
+
+void accept_end(struct engine *e, struct listener *l)
+{
+    struct listener **at = &e->listener;
+    pthread_mutex_lock(&e->lock);
+    while (*at && *at != l)
+        at = &(*at)->next;
+    if (*at)
+        *at = l->next;
+    pthread_mutex_unlock(&e->lock);
+    listener_free(l);
 }
 
 void accept_stop(struct engine *e)
 {
     for (struct listener *l = e->listener, *next; l; l = next) {
         next = l->next;
-        nng_stream_listener_close(l->listener);
-        nng_aio_stop(l->aio);
-        nng_aio_free(l->aio);
-        nng_stream_listener_free(l->listener);
-        free(l);
+        listener_free(l);
     }
     e->listener = NULL;
 }
@@ -177,11 +207,6 @@ void peer_refuse(struct peer *p, enum clw_err code, const char *text)
     link_close_after_send(p->link);
 }
 
-struct hello {
-    uint64_t version, role, daemon, pid;
-    char magic[16], token[WIRE_TOKEN + 1];
-};
-
 static bool read_hello(const struct frame *f, struct hello *h)
 {
     struct wire_fields w;
@@ -193,6 +218,7 @@ static bool read_hello(const struct frame *f, struct hello *h)
         case WIRE_K_VERSION: h->version = wire_field_number(&w); break;
         case WIRE_K_ROLE: h->role = wire_field_number(&w); break;
         case WIRE_K_TOKEN: wire_field_copy(&w, h->token, sizeof h->token); break;
+        case WIRE_K_INSTANCE: wire_field_copy(&w, h->instance, sizeof h->instance); break;
         case WIRE_K_DAEMON: h->daemon = wire_field_number(&w); break;
         case WIRE_K_PID: h->pid = wire_field_number(&w); break;
         default: break;
@@ -227,12 +253,17 @@ static void take_hello(struct peer *p, const struct frame *f)
     } else if (h.role == WIRE_ROLE_DAEMON) {
         struct member *m = member_by_number(p->engine, (uint32_t)h.daemon);
         bool known = m && strlen(h.token) == WIRE_TOKEN && text_same_secret(m->token, h.token, WIRE_TOKEN);
-        if (!known)
+        bool bound = m && m->instance[0];
+        if (!known || strlen(h.instance) != WIRE_TOKEN)
             peer_refuse(p, CLW_REFUSED, "this token is not known here");
+        else if (bound && !text_same_secret(m->instance, h.instance, WIRE_TOKEN))
+            peer_refuse(p, CLW_REFUSED, "this token belongs to another daemon");
         else if (m->peer)
-            peer_refuse(p, CLW_REFUSED, "this token is in use by another connection");
+            peer_refuse(p, CLW_BUSY, "the connection of before is not over yet");
+        else if (!bound && m->state == MEMBER_LOST)
+            peer_refuse(p, CLW_REFUSED, "this daemon is not expected any more");
         else
-            daemon_hello(p, m, (pid_t)h.pid);
+            daemon_hello(p, m, &h);
     } else {
         peer_refuse(p, CLW_REFUSED, "no such role here");
     }

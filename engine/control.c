@@ -1,6 +1,6 @@
 /* The control plane: REQ/REP with one JSON object each way (try it with nngcat --req), and PUB/SUB for updates. A
  * request that waits (up, down) keeps its context until its answer is due; others are served meanwhile. */
-#include "engine/core.h"
+#include "engine/control.h"
 
 #include "base/log.h"
 #include "base/mono.h"
@@ -28,16 +28,6 @@ struct slot {
     enum slot_state state;
 };
 
-enum wait_kind { WAIT_UP, WAIT_DOWN };
-
-struct waiter {
-    struct slot *slot;
-    enum wait_kind kind;
-    char profile[64];
-    uint64_t deadline_ms; /* 0: none */
-    struct waiter *next;
-};
-
 struct control {
     nng_socket rep, pub;
     struct slot slots[CONTEXTS];
@@ -46,16 +36,14 @@ struct control {
 
 /* ---- answers ---- */
 
-static json_t *ok(void)
+json_t *reply_ok(void)
 {
     json_t *o = json_object();
     json_object_set_new(o, "ok", json_true());
     return o;
 }
 
-static json_t *refusal(enum clw_err code, const char *hint, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static json_t *refusal(enum clw_err code, const char *hint, const char *format, ...)
+json_t *reply_refusal(enum clw_err code, const char *hint, const char *format, ...)
 {
     char text[500];
     va_list ap;
@@ -70,8 +58,12 @@ static json_t *refusal(enum clw_err code, const char *hint, const char *format, 
     return o;
 }
 
-/* Takes answer. */
-static void answer(struct slot *s, json_t *o)
+json_t *reply_error(const struct clw_error *err)
+{
+    return reply_refusal(err->code, err->hint, "%s", err->message);
+}
+
+void control_answer(struct slot *s, json_t *o)
 {
     nng_msg *msg;
     char *text = json_dumps(o, JSON_COMPACT);
@@ -86,13 +78,13 @@ static void answer(struct slot *s, json_t *o)
 
 /* ---- requests ---- */
 
-static const char *text_of(const json_t *request, const char *key, const char *otherwise)
+const char *request_text(const json_t *request, const char *key, const char *otherwise)
 {
     const char *text = json_string_value(json_object_get(request, key));
     return text ? text : otherwise;
 }
 
-static bool read_ms(const json_t *request, const char *key, uint64_t *value)
+bool request_ms(const json_t *request, const char *key, uint64_t *value)
 {
     const json_t *v = json_object_get(request, key);
     if (!v)
@@ -103,7 +95,7 @@ static bool read_ms(const json_t *request, const char *key, uint64_t *value)
     return true;
 }
 
-static bool read_bool(const json_t *request, const char *key, bool *value)
+bool request_bool(const json_t *request, const char *key, bool *value)
 {
     const json_t *v = json_object_get(request, key);
     if (v && !json_is_boolean(v))
@@ -113,60 +105,14 @@ static bool read_bool(const json_t *request, const char *key, bool *value)
     return true;
 }
 
-/* Sets one variable in a list that has room for it. */
-static void set_variable(char **env, const char *text)
+void control_wait(struct engine *e, struct slot *s, struct waiter from, const json_t *request)
 {
-    size_t name = (size_t)(strchr(text, '=') - text) + 1;
-    while (*env && strncmp(*env, text, name) != 0)
-        env++;
-    free(*env);
-    *env = mem_strdup(text);
-}
-
-/* The profile's variables, with those of the request set or replaced. */
-static bool read_env(const json_t *list, struct pool_settings *s)
-{
-    size_t n = json_array_size(list), old = 0;
-    if (!list)
-        return true;
-    if (!json_is_array(list) || n > 1000)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        const char *text = json_string_value(json_array_get(list, i));
-        if (!text || !strchr(text, '='))
-            return false;
-    }
-    while (s->env && s->env[old])
-        old++;
-    s->env = mem_realloc(s->env, (old + n + 1) * sizeof *s->env);
-    memset(s->env + old, 0, (n + 1) * sizeof *s->env);
-    for (size_t i = 0; i < n; i++)
-        set_variable(s->env, json_string_value(json_array_get(list, i)));
-    return true;
-}
-
-static bool read_settings(const json_t *request, struct pool_settings *s)
-{
-    const json_t *seed = json_object_get(request, "seed");
-    if (seed) {
-        s->has_seed = json_is_integer(seed);
-        s->seed = (uint64_t)json_integer_value(seed);
-    }
-    return read_env(json_object_get(request, "env"), s) && read_ms(request, "idletime_ms", &s->idletime_ms) &&
-           read_ms(request, "walltime_ms", &s->walltime_ms) && read_ms(request, "maxtasks", &s->maxtasks) &&
-           read_ms(request, "memory_bytes", &s->memory_bytes) && read_bool(request, "respawn", &s->respawn) &&
-           read_bool(request, "cleanup", &s->cleanup) && read_bool(request, "output", &s->output);
-}
-
-static void wait_for(struct engine *e, struct slot *s, enum wait_kind kind, const char *profile, const json_t *request)
-{
-    struct waiter *w = mem_zalloc(sizeof *w);
+    struct waiter *w = mem_alloc(sizeof *w);
     uint64_t timeout_ms = 0;
-    read_ms(request, "timeout_ms", &timeout_ms);
+    request_ms(request, "timeout_ms", &timeout_ms);
+    *w = from;
     w->slot = s;
-    w->kind = kind;
     w->deadline_ms = timeout_ms ? mono_ms() + timeout_ms : 0;
-    snprintf(w->profile, sizeof w->profile, "%s", profile);
     w->next = e->waiters;
     e->waiters = w;
     s->state = SLOT_WAITING;
@@ -174,125 +120,20 @@ static void wait_for(struct engine *e, struct slot *s, enum wait_kind kind, cons
     core_wake(e);
 }
 
-static json_t *make_ephemeral(struct engine *e, struct pool *p, const json_t *request)
+static json_t *serve(struct engine *e, struct slot *s, json_t *request)
 {
-    uint64_t owner = strtoull(text_of(request, "owner", "0"), NULL, 16);
-    if (!client_find(e, owner))
-        return refusal(CLW_REFUSED, NULL, "no client with that number is connected");
-    p->ephemeral = true;
-    p->owner = owner;
-    return NULL;
-}
-
-static json_t *up(struct engine *e, struct slot *s, const json_t *request)
-{
-    const char *name = text_of(request, "profile", "default");
-    const json_t *n = json_object_get(request, "n");
-    bool ephemeral = false, wait = true;
-    struct pool *p = pool_find(e, name);
-    bool is_new = !p;
-    if (!text_is_name(name))
-        return refusal(CLW_USAGE, "use letters, digits, '.', '_' and '-'", "that is not a name for a profile");
-    if (n && (!json_is_integer(n) || json_integer_value(n) < 1 || json_integer_value(n) > CORE_DAEMONS_MAX))
-        return refusal(CLW_USAGE, NULL, "the number of daemons is from 1 to %d", CORE_DAEMONS_MAX);
-    if (e->stopping)
-        return refusal(CLW_REFUSED, "try again in a moment", "the engine is stopping");
-    if (!n && !p && !restore_is_known(e, name) && strcmp(name, "default") != 0)
-        return refusal(CLW_NOT_FOUND, "say how many daemons to make it: -n N", "there is no profile '%s'", name);
-    if (!p)
-        p = pool_new(e, name);
-    unsigned want = n ? (unsigned)json_integer_value(n) : p->want ? p->want : restore_daemons(e, name, p);
-    json_t *problem = NULL;
-    if (!read_settings(request, &p->settings) || !read_bool(request, "ephemeral", &ephemeral) ||
-        !read_bool(request, "wait", &wait))
-        problem = refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
-    else if (!want)
-        problem = refusal(CLW_USAGE, "say it with -n N: the number is yours to choose", "how many daemons?");
-    else if (ephemeral && is_new)
-        problem = make_ephemeral(e, p, request);
-    if (problem) {
-        if (is_new)
-            pool_free(e, p);
-        return problem;
-    }
-    if (p->settings.memory_bytes)
-        disp_set_budget(p->disp, p->settings.memory_bytes);
-    log_info("pool", "up profile=%s daemons=%u", p->name, want);
-    pool_scale(e, p, want);
-    restore_save(e, p);
-    if (!wait)
-        return ok();
-    wait_for(e, s, WAIT_UP, p->name, request);
-    return NULL;
-}
-
-static json_t *down(struct engine *e, struct slot *s, const json_t *request)
-{
-    const char *name = text_of(request, "profile", NULL);
-    bool now = false, wait = true;
-    if (!read_bool(request, "now", &now) || !read_bool(request, "wait", &wait))
-        return refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
-    if (name && !pool_find(e, name)) {
-        if (strcmp(name, "default") == 0 || restore_is_known(e, name))
-            return ok();
-        return refusal(CLW_NOT_FOUND, "see 'clowder status'", "there is no profile '%s'", name);
-    }
-    for (struct pool *p = e->pools; p; p = p->next) {
-        if (name ? strcmp(p->name, name) != 0 : p->ephemeral)
-            continue;
-        pool_down(e, p, now);
-        restore_save(e, p);
-    }
-    if (!wait)
-        return ok();
-    wait_for(e, s, WAIT_DOWN, name ? name : "", request);
-    return NULL;
-}
-
-static json_t *stop(struct engine *e, const json_t *request)
-{
-    bool now = false;
-    read_bool(request, "now", &now);
-    for (struct pool *p = e->pools; p; p = p->next) {
-        unsigned want = p->want;
-        p->want = 0; /* the user's word: the next engine starts without them */
-        restore_save(e, p);
-        p->want = want;
-    }
-    core_stop(e, now);
-    json_t *reply = ok();
-    json_object_set_new(reply, "pid", json_integer(getpid())); /* for those who wait for its end */
-    return reply;
-}
-
-static json_t *status(struct engine *e, const json_t *request)
-{
-    const char *name = text_of(request, "profile", NULL);
-    json_t *document = status_json(e, name);
-    if (!document && (strcmp(name, "default") == 0 || restore_is_known(e, name))) {
-        document = status_json(e, NULL);
-        json_object_set_new(document, "profiles", json_array());
-    }
-    if (!document)
-        return refusal(CLW_NOT_FOUND, "see 'clowder status'", "there is no profile '%s'", name);
-    json_object_set_new(document, "ok", json_true());
-    return document;
-}
-
-static json_t *serve(struct engine *e, struct slot *s, const json_t *request)
-{
-    const char *op = text_of(request, "op", "");
-    if (strcmp(op, "status") == 0)
-        return status(e, request);
-    if (strcmp(op, "up") == 0)
-        return up(e, s, request);
-    if (strcmp(op, "down") == 0)
-        return down(e, s, request);
-    if (strcmp(op, "stop") == 0)
-        return stop(e, request);
+    const char *op = request_text(request, "op", "");
+    bool known = true;
     if (strcmp(op, "ping") == 0)
-        return ok();
-    return refusal(CLW_USAGE, "known: status up down stop ping", "the request has no known \"op\"");
+        return reply_ok();
+    json_t *o = control_profiles(e, s, op, request, &known);
+    if (!known)
+        o = control_hosts(e, s, op, request, &known);
+    return known ? o
+                 : reply_refusal(CLW_USAGE,
+                       "known: status up down stop ping jobs cancel hosts probe key trust unlock "
+                       "forget retry wake doctor ssh_config",
+                       "the request has no known \"op\"");
 }
 
 static void take_request(struct slot *s)
@@ -301,15 +142,16 @@ static void take_request(struct slot *s)
     nng_msg *msg = nng_aio_get_msg(s->aio);
     json_error_t why;
     json_t *request = json_loadb(nng_msg_body(msg), nng_msg_len(msg), JSON_REJECT_DUPLICATES, &why), *reply;
+    mem_wipe(nng_msg_body(msg), nng_msg_len(msg)); /* there may be a secret in it */
     nng_msg_free(msg);
     s->state = SLOT_WAITING;
     pthread_mutex_lock(&e->lock);
     if (json_is_object(request))
         reply = serve(e, s, request);
     else
-        reply = refusal(CLW_USAGE, "send one JSON object, as {\"op\":\"status\"}", "not a JSON object");
+        reply = reply_refusal(CLW_USAGE, "send one JSON object, as {\"op\":\"status\"}", "not a JSON object");
     if (reply)
-        answer(s, reply);
+        control_answer(s, reply);
     core_flush(e);
     pthread_mutex_unlock(&e->lock);
     json_decref(request);
@@ -333,46 +175,19 @@ static void slot_cb(void *arg)
 
 /* ---- those who wait ---- */
 
-static json_t *up_answer(const struct pool *p)
-{
-    unsigned ready = 0;
-    if (!p)
-        return refusal(CLW_CANCELLED, NULL, "the profile was taken down meanwhile");
-    if (p->broken)
-        return refusal(CLW_UNREACHABLE, "see 'clowder log'", "daemons of '%s' do not start: %s", p->name, p->reason);
-    if (p->going)
-        return refusal(CLW_CANCELLED, NULL, "profile '%s' was taken down meanwhile", p->name);
-    for (const struct member *m = p->members; m; m = m->after)
-        ready += m->state == MEMBER_UP && m->setup_left == 0;
-    if (ready < p->want)
-        return NULL;
-    json_t *o = ok();
-    json_object_set_new(o, "connected", json_integer(ready));
-    return o;
-}
-
-static json_t *down_answer(const struct engine *e, const struct waiter *w)
-{
-    for (const struct pool *p = e->pools; p; p = p->next)
-        if (p->member_count && (w->profile[0] ? strcmp(p->name, w->profile) == 0 : !p->ephemeral))
-            return NULL;
-    return ok();
-}
-
 void control_tick(struct engine *e, uint64_t now_ms)
 {
     for (struct waiter **at = &e->waiters; *at;) {
         struct waiter *w = *at;
-        json_t *o = w->kind == WAIT_UP ? up_answer(pool_find(e, w->profile)) : down_answer(e, w);
+        json_t *o = w->check(e, w);
         if (!o && w->deadline_ms && now_ms >= w->deadline_ms)
-            o = refusal(CLW_TIMED_OUT, "see 'clowder status' and 'clowder log'", "profile '%s' is not %s yet",
-                w->profile, w->kind == WAIT_UP ? "up" : "down");
+            o = reply_refusal(CLW_TIMED_OUT, "see 'clowder status' and 'clowder log'", "'%s' %s", w->name, w->what);
         if (!o) {
             at = &w->next;
             continue;
         }
         *at = w->next;
-        answer(w->slot, o);
+        control_answer(w->slot, o);
         free(w);
     }
 }

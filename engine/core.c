@@ -6,6 +6,7 @@
 #include "base/mono.h"
 #include "base/paths.h"
 #include "engine/engine.h"
+#include "engine/recorder.h"
 #include "hosts/local.h"
 #include "store/store.h"
 
@@ -128,7 +129,7 @@ static void drop_finished_pools(struct engine *e)
 static bool is_idle(const struct engine *e)
 {
     for (const struct pool *p = e->pools; p; p = p->next)
-        if (p->want || p->member_count)
+        if (pool_is_wanted(p) || p->member_count)
             return false;
     return e->peer_count == 0 && !e->waiters && !control_has_listeners(e);
 }
@@ -171,6 +172,9 @@ static int next_timeout(const struct engine *e, uint64_t now_ms, uint64_t publis
         uint64_t at = pool_next_ms(p, now_ms);
         next = at < next ? at : next;
     }
+    uint64_t refresh = host_next_ms(e), save = ledger_next_ms(e);
+    next = refresh < next ? refresh : next;
+    next = save < next ? save : next;
     if (publish_ms) {
         uint64_t at = e->changed ? publish_ms - PUBLISH_MS + PUBLISH_SOON_MS : publish_ms;
         next = at < next ? at : next;
@@ -191,6 +195,8 @@ static bool round_of_work(struct engine *e, uint64_t *publish_ms, int *timeout_m
     uint64_t now_ms = mono_ms();
     for (struct pool *p = e->pools; p; p = p->next)
         pool_tick(e, p, now_ms);
+    host_tick(e, now_ms);
+    ledger_tick(e, now_ms);
     accept_tick(e, now_ms);
     control_tick(e, now_ms);
     drop_finished_pools(e);
@@ -202,6 +208,8 @@ static bool round_of_work(struct engine *e, uint64_t *publish_ms, int *timeout_m
     *timeout_ms = next_timeout(e, now_ms, *publish_ms);
     pthread_mutex_unlock(&e->lock);
     accept_reap(e);
+    host_reap(e, false);
+    tls_reap(e);
     return over;
 }
 
@@ -292,6 +300,13 @@ static enum clw_err start(struct engine *e, struct clw_error *err)
     unlink(path);
     e->data_url = mem_printf("ipc://%s", path);
     free(path);
+    if (!code)
+        code = paths_runtime(ENGINE_TUNNEL_SOCKET, &path, err);
+    if (code)
+        return code;
+    unlink(path);
+    e->tunnel_path = mem_printf("unix:%s", path);
+    free(path);
     e->daemon_program = paths_program("clowder-daemon");
     if (!code && !e->daemon_program)
         code = clw_fail(
@@ -301,6 +316,7 @@ static enum clw_err start(struct engine *e, struct clw_error *err)
     if (!code)
         code = control_start(e, err);
     if (!code) {
+        e->recorder = recorder_start();
         pthread_mutex_lock(&e->lock);
         restore_load(e);
         pthread_mutex_unlock(&e->lock);
@@ -330,10 +346,31 @@ static void close_peers(struct engine *e)
     accept_reap(e);
 }
 
+/* Doctors that still walk come home first: they have a request each to answer. */
+static void finish_walks(struct engine *e)
+{
+    uint64_t one = 1, ignored;
+    if (write(e->doctor_fd, &one, sizeof one) != sizeof one)
+        abort();
+    pthread_mutex_lock(&e->lock);
+    while (e->walks) {
+        pthread_mutex_unlock(&e->lock);
+        struct pollfd fd = {e->wake_fd, POLLIN, 0};
+        poll(&fd, 1, -1);
+        if (read(e->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
+            abort();
+        pthread_mutex_lock(&e->lock);
+    }
+    pthread_mutex_unlock(&e->lock);
+}
+
 static void finish(struct engine *e)
 {
+    finish_walks(e);
+    host_reap(e, true);
     accept_stop(e);
     control_stop(e);
+    recorder_stop(e->recorder);
     store_close(e->store);
     e->store = NULL;
     close(e->lock_fd); /* the sockets are gone: from here on another engine may start … */
@@ -342,9 +379,11 @@ static void finish(struct engine *e)
         pool_free(e, e->pools);
     log_info("engine", "stopped");
     free(e->data_url);
+    free(e->tunnel_path);
     free(e->daemon_program);
     close(e->daemon_log_fd);
     close(e->wake_fd);
+    close(e->doctor_fd);
     log_close();
     nng_fini();
 }
@@ -357,6 +396,7 @@ static int run(const struct engine_options *o, int ready_fd)
     int signal_fd = block_signals();
     pthread_mutex_init(&e->lock, NULL);
     e->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    e->doctor_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     e->started_ms = e->idle_since_ms = mono_ms();
     e->idle_ms = o->idle_ms;
     umask(077);

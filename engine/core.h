@@ -9,6 +9,7 @@
 #include "engine/func.h"
 #include "engine/link.h"
 #include "engine/rates.h"
+#include "hosts/link.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -25,7 +26,11 @@ enum {
     CORE_BACKOFF_MS = 100,  /* first pause before a daemon is replaced; doubles up to … */
     CORE_BACKOFF_MAX_MS = 30000,
     CORE_STABLE_MS = 10000,       /* a daemon that lived this long ends the doubling */
-    CORE_GIVE_UP = 5,             /* launches in a row that never connected */
+    CORE_GIVE_UP = 5,             /* launches in a row that never connected: the place is quarantined … */
+    CORE_QUARANTINE_MS = 300000,  /* … and tried again after so long, when it is on a host */
+    CORE_GRACE_MS = 60000,        /* a daemon on a host whose link broke looks for home so long … */
+    CORE_RETURN_MS = 5000,        /* … and comes home in this time once the host is reached again */
+    CORE_REFRESH_MS = 30000,      /* a host that is up is measured again after so long */
     CORE_SLOW_READER = 8 << 20,   /* bytes queued to a client: its jobs pause … */
     CORE_STUCK_READER = 32 << 20, /* … and the daemons that answer it are not read */
     CORE_PEERS_MAX = 20000,
@@ -33,53 +38,94 @@ enum {
     CORE_DAEMONS_MAX = 10000, /* per profile */
 };
 
-enum member_state { MEMBER_LAUNCHING, MEMBER_UP, MEMBER_LEAVING, MEMBER_LOST, MEMBER_STATE_COUNT };
+/* AWAY: its link broke, but it may come back and resume; LOST: it will not. */
+enum member_state { MEMBER_LAUNCHING, MEMBER_UP, MEMBER_LEAVING, MEMBER_AWAY, MEMBER_LOST, MEMBER_STATE_COUNT };
 
-/* One daemon of a profile, from the decision to start it until its process is reaped. */
+/* One daemon of a profile, from the decision to start it until its process is gone. */
 struct member {
     struct pool *pool;
+    struct place *place;
     uint32_t number; /* in this engine, never reused (24 bits) */
     char name[80];
-    char host[64];
-    char token[WIRE_TOKEN + 1];
+    char token[WIRE_TOKEN + 1], instance[WIRE_TOKEN + 1]; /* the instance is "" before its first hello */
     enum member_state state;
-    char reason[160]; /* why it leaves or was lost */
-    pid_t pid;        /* local process to reap, or 0 */
-    pid_t worker_pid; /* as it said itself */
+    char reason[200];   /* why it leaves or was lost */
+    int gpu;            /* index of the one it has for itself, or -1 */
+    pid_t pid;          /* local process to reap, or 0 */
+    uint64_t launch_id; /* on a host: of host_link_launch() */
+    bool ended;         /* on a host: the supervisor there said so */
+    pid_t worker_pid;   /* as it said itself */
     struct peer *peer;
     struct disp_daemon *daemon;
     unsigned setup_left;
     bool shrink; /* it leaves for good: not to be replaced */
     bool quit_sent;
-    uint64_t started_ms, connected_ms, kill_at_ms, pinged_ms;
+    uint64_t started_ms, connected_ms, kill_at_ms, pinged_ms, away_until_ms;
     struct member *before, *after;
 };
 
+/* A host that is used, or was, since the engine runs: its link, and what the link last said. */
+struct host {
+    struct engine *engine;
+    char name[HOST_NAME_SIZE];
+    char *settings; /* as text, to notice that they were edited */
+    bool direct;
+    struct host_link *link;
+    enum host_goal goal;
+    bool retry;
+    struct host_snapshot shot;
+    struct host_facts facts;
+    bool has_facts;
+    unsigned measured;   /* how many facts came */
+    uint64_t refresh_ms; /* when to measure again */
+    struct host *next;
+};
+
+/* The share of a profile on one machine. */
+struct place {
+    struct pool *pool;
+    char host[HOST_NAME_SIZE]; /* "local": this machine */
+    struct host *via;          /* NULL: this machine */
+    bool on;                   /* the profile is to have daemons there */
+    unsigned want;             /* how many; per_gpu and 0: one for each GPU */
+    unsigned fails;            /* launches in a row that went wrong */
+    bool broken;               /* gave up: reason says why */
+    enum clw_err code;
+    char reason[500], hint[300];
+    unsigned attempts; /* of the link, when daemons were last asked for: failures after that count */
+    uint64_t next_launch_ms;
+    uint64_t done, failed;
+    struct rates rates;
+    struct place *next;
+};
+
 struct pool_settings {
-    char **env; /* K=V, NULL-terminated, owned */
+    char **env;       /* K=V, NULL-terminated, owned: what the user stated */
+    char **local_env; /* the same, of the caller's shell: what tasks on this machine see besides */
     uint64_t idletime_ms, walltime_ms, maxtasks, memory_bytes;
-    bool respawn, cleanup, output;
+    bool respawn, cleanup, output, per_gpu;
     bool has_seed;
     uint64_t seed;
 };
 
 /* A profile that is up, was up, or has work. */
 struct pool {
+    struct engine *engine;
     char name[64];
     struct pool_settings settings;
     bool ephemeral;
     uint64_t owner; /* client that it lives for, when ephemeral */
-    unsigned want;  /* daemons that should be there */
-    bool going;     /* being taken down; freed when the last member is gone, if ephemeral */
+    struct place *places;
+    bool going; /* being taken down; freed when the last member is gone, if ephemeral */
     struct member *members;
     unsigned member_count, counter;
-    unsigned fails; /* launches in a row that went wrong */
-    bool broken;    /* gave up: reason says why */
-    char reason[300];
-    uint64_t next_launch_ms, started_ms;
+    uint64_t started_ms;
     struct disp *disp;
     struct rates rates;
-    struct core_job *setups; /* functions that every daemon runs first */
+    struct core_job *setups;          /* functions that every daemon runs first */
+    uint64_t sample_s, sample_due_ms; /* tasks that ended in that second and are not recorded yet */
+    uint32_t sample_n;
+    struct tls_listener *tls; /* for daemons that dial home directly; NULL before there is one */
     struct pool *next;
 };
 
@@ -93,6 +139,7 @@ struct core_job {
     size_t func_len;
     struct func spec; /* without files */
     struct member *setup_of;
+    struct ledger *ledger; /* NULL: a setup */
     bool faulted;
     struct core_job *next; /* of the client or of the pool's setups */
 };
@@ -125,15 +172,21 @@ struct engine {
     int wake_fd, lock_fd, daemon_log_fd;
     char *daemon_program;
     char *data_url;
+    char *tunnel_path; /* of the socket where tunnels from hosts end */
     struct listener *listener;
     struct control *control;
+    struct recorder *recorder;
     struct store *store;
     struct peer *peers, *dead_peers, *dirty;
     unsigned peer_count;
     struct pool *pools;
+    unsigned walks;               /* of doctors, under way */
+    int doctor_fd;                /* readable: they are to come to an end */
+    struct host *hosts, *retired; /* retired: for the main thread to close and free */
     struct waiter *waiters;
     uint32_t last_daemon;
     uint64_t last_client;
+    int64_t last_job; /* id in the ledger */
     uint64_t started_ms, idle_since_ms, idle_ms;
     bool stopping, stop_now, changed;
     struct link_owner link_owner;
@@ -145,7 +198,11 @@ void core_changed(struct engine *e); /* something that status shows has changed 
 void core_stop(struct engine *e, bool now);
 
 /* accept.c */
+struct nng_stream_listener;
 enum clw_err accept_start(struct engine *e, struct clw_error *err);
+/* Takes the listener, which listens, and accepts from it until accept_end() or accept_stop(). */
+struct listener *accept_from(struct engine *e, struct nng_stream_listener *listener, bool remote);
+void accept_end(struct engine *e, struct listener *l); /* not locked */
 void accept_stop(struct engine *e);
 void accept_tick(struct engine *e, uint64_t now_ms);
 void accept_reap(struct engine *e); /* frees closed connections; not locked */
@@ -165,7 +222,11 @@ void client_forward(
 struct peer *client_find(struct engine *e, uint64_t id);
 
 /* serve_daemon.c */
-void daemon_hello(struct peer *p, struct member *m, pid_t pid);
+struct hello {
+    uint64_t version, role, daemon, pid;
+    char magic[16], token[WIRE_TOKEN + 1], instance[WIRE_TOKEN + 1];
+};
+void daemon_hello(struct peer *p, struct member *m, const struct hello *h);
 void daemon_frame(struct peer *p, const struct frame *f, struct blk *block);
 void daemon_gone(struct peer *p, const char *why);
 void daemon_tick(struct member *m, uint64_t now_ms);
@@ -174,22 +235,98 @@ void daemon_tick(struct member *m, uint64_t now_ms);
 struct pool *pool_find(struct engine *e, const char *name);
 struct pool *pool_new(struct engine *e, const char *name);
 void pool_settings_fini(struct pool_settings *s);
-void pool_scale(struct engine *e, struct pool *p, unsigned want);
+unsigned pool_want(const struct pool *p);
+bool pool_is_wanted(const struct pool *p); /* some place is on */
+/* Begins, or begins again, to make what its places want true. */
+void pool_start(struct engine *e, struct pool *p);
 void pool_down(struct engine *e, struct pool *p, bool now);
 /* Carries out what the dispatcher decided. */
 void pool_act(struct engine *e, struct pool *p);
 void pool_tick(struct engine *e, struct pool *p, uint64_t now_ms);
-void pool_back_off(struct pool *p, const struct member *m); /* m was lost, or never came */
 bool pool_is_hopeless(const struct pool *p);
 void pool_fail_jobs(struct engine *e, struct pool *p);
 unsigned pool_count(const struct pool *p, enum member_state state);
-struct member *member_by_number(struct engine *e, uint32_t number);
-void member_remove(struct engine *e, struct member *m);
-void member_exited(struct engine *e, pid_t pid, int status);
+/* The first reason of a place that has one, or "". */
+const char *pool_reason(const struct pool *p);
 uint64_t pool_next_ms(const struct pool *p, uint64_t now_ms);
 void core_job_free(struct core_job *j);
 void pool_free(struct engine *e, struct pool *p);
 enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_job *from);
+/* The same from words. */
+void pool_add_setup_argv(struct pool *p, const char *const *argv, size_t argc);
+
+/* place.c */
+/* The place of a host in a profile; NULL: it has none. */
+struct place *place_find(struct pool *p, const char *host);
+/* The same, made when there is none. CLW_NOT_FOUND: no such host; CLW_USAGE: it cannot be used. */
+enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struct place **out, struct clw_error *err);
+/* How many daemons it should have as of now. */
+unsigned place_want(const struct place *l);
+unsigned place_count(const struct place *l, enum member_state state);
+unsigned place_active(const struct place *l);
+/* Nothing comes up there before somebody does something; *code and text (may be NULL) say why. */
+bool place_is_stuck(const struct place *l);
+/* The first attempt since daemons were asked for has failed, or it is stuck. */
+bool place_has_failed(const struct place *l);
+/* Why, for people. */
+void place_explain(const struct place *l, struct clw_error *err);
+/* Forgets failures. */
+void place_reset(struct place *l);
+void place_break(struct place *l, enum clw_err code, const char *hint, const char *reason);
+void place_back_off(struct place *l, const struct member *m); /* m was lost, or never came */
+void place_lower(struct place *l);                            /* one daemon less */
+void place_tick(struct engine *e, struct place *l, uint64_t now_ms);
+
+/* member.c */
+struct member *member_new(struct engine *e, struct place *l);
+struct member *member_by_number(struct engine *e, uint32_t number);
+void member_remove(struct engine *e, struct member *m);
+void member_exited(struct engine *e, pid_t pid, int status); /* a process on this machine */
+/* Asks a daemon to stop: after its tasks, or now. shrink: for good. */
+void member_quit(struct member *m, bool now, bool shrink);
+void member_signal(const struct member *m, int signal);
+bool member_is_local(const struct member *m);
+void member_tick(struct engine *e, struct member *m, uint64_t now_ms);
+uint64_t member_next_ms(const struct member *m, uint64_t now_ms);
+
+/* host.c */
+/* The host of that name, from the store: CLW_NOT_FOUND, CLW_USAGE (it cannot be reached by SSH). */
+enum clw_err host_get(struct engine *e, const char *name, struct host **out, struct clw_error *err);
+struct host *host_find(struct engine *e, const char *name);
+/* Makes sure that its link is at work toward this goal at least; again: also out of a rest. */
+enum clw_err host_reach(struct host *h, enum host_goal goal, bool again, struct clw_error *err);
+enum clw_err host_launch(struct host *h, struct member *m, struct clw_error *err);
+bool host_is_resting(const struct host *h); /* it waits for somebody or something */
+json_t *host_key_json(const struct host_key_info *k);
+json_t *host_json(struct engine *e, const struct host *h);
+void host_tick(struct engine *e, uint64_t now_ms);
+uint64_t host_next_ms(const struct engine *e);
+/* Closes links that are not needed any more; not locked. all: every one. */
+void host_reap(struct engine *e, bool all);
+struct store_host;
+/* What a link to it needs. Texts are borrowed from both. */
+struct host_link_options host_options(const struct engine *e, const struct store_host *s);
+
+/* ledger.c: what jobs came to */
+void ledger_open(struct core_job *j, size_t files); /* files: how many are shipped with it */
+/* A daemon's answer to n tasks of the job; input is that of the first, NULL: none. r counts only when f has a body. */
+void ledger_answer(struct core_job *j, const struct member *m, const struct frame *f, enum wire_outcome outcome,
+    const struct wire_report *r, unsigned attempts, const uint8_t *input, uint32_t input_len);
+void ledger_end(struct core_job *j, const struct disp_action *a); /* tasks that ended without a daemon's word */
+void ledger_close(struct core_job *j);                            /* the job is over; before its dispatcher's part is */
+void ledger_tick(struct engine *e, uint64_t now_ms);
+uint64_t ledger_next_ms(const struct engine *e);
+json_t *ledger_json(struct engine *e, const char *profile); /* NULL: of all */
+bool ledger_cancel(struct engine *e, int64_t id);           /* false: there is no such job now */
+
+/* tls.c: direct connections */
+/* Starts to listen, once a profile; the port, and the certificate to trust. */
+enum clw_err tls_listen(struct engine *e, struct pool *p, unsigned *port, const char **cert, struct clw_error *err);
+void tls_stop(struct pool *p);
+void tls_reap(struct engine *e); /* listeners of profiles that are down; not locked */
+
+/* How many tasks ended. */
+void pool_record(struct pool *p, uint32_t n);
 
 /* control.c */
 enum clw_err control_start(struct engine *e, struct clw_error *err);
@@ -204,8 +341,11 @@ json_t *status_json(struct engine *e, const char *profile); /* NULL: all; return
 
 /* restore.c: what the store keeps of the profiles */
 void restore_load(struct engine *e);
-void restore_save(struct engine *e, const struct pool *p);
+/* Settings and places as they are, and whether it is wanted up. What it has when it is taken down stays as it was. */
+void restore_save(struct engine *e, const struct pool *p, bool wanted);
 bool restore_is_known(struct engine *e, const char *name);
-unsigned restore_daemons(struct engine *e, const char *name, struct pool *p); /* how many it had; its settings into p */
+/* What the store has of it into p: settings and set-up commands, and its daemons and hosts as well (places). False:
+ * nothing is known of it. */
+bool restore_profile(struct engine *e, struct pool *p, bool places);
 
 #endif

@@ -35,6 +35,7 @@ void disp_free(struct disp *d)
     }
     while (d->jobs)
         disp_job_free(d, d->jobs);
+    disp_actions_clear(d);
     free(d->slots);
     free(d->actions);
     free(d);
@@ -48,6 +49,8 @@ const struct disp_action *disp_actions(const struct disp *d, size_t *count)
 
 void disp_actions_clear(struct disp *d)
 {
+    for (size_t i = 0; i < d->action_count; i++)
+        free(d->actions[i].input);
     d->action_count = 0;
 }
 
@@ -445,6 +448,31 @@ static void requeue(struct disp *d, struct disp_job *j, struct disp_range r)
     d->stats.retried += r.n;
 }
 
+static const uint8_t *input_of(const struct disp_range *r, uint32_t *len)
+{
+    const struct wire_slices *s = &r->chunk->tasks.slices;
+    uint32_t from = wire_slice_start(s, r->pos);
+    *len = wire_slice_end(s, r->pos) - from;
+    return s->bytes + from;
+}
+
+static void keep_input(struct disp_action *a, const struct disp_range *r)
+{
+    const uint8_t *input = input_of(r, &a->input_len);
+    a->input = mem_alloc(a->input_len + 1u);
+    memcpy(a->input, input, a->input_len);
+}
+
+bool disp_daemon_input(const struct disp_daemon *m, struct blk **block, const uint8_t **input, uint32_t *len)
+{
+    const struct disp_batch *b = m->ring_count ? disp__batch(m, 0) : NULL;
+    if (!b || !b->range.chunk->tasks.block)
+        return false;
+    *block = b->range.chunk->tasks.block;
+    *input = input_of(&b->range, len);
+    return true;
+}
+
 static void end_lost(struct disp *d, struct disp_job *j, struct disp_range r, enum wire_outcome outcome)
 {
     if (!j->abandoned) {
@@ -453,6 +481,8 @@ static void end_lost(struct disp *d, struct disp_job *j, struct disp_range r, en
         a->n = r.n;
         a->outcome = outcome;
         a->attempts = 1u + r.lost + r.tried;
+        if (outcome == WIRE_LOST && r.n == 1 && r.chunk->tasks.block)
+            keep_input(a, &r);
     }
     disp__ended(d, j, r.chunk, r.n, outcome);
 }
@@ -613,6 +643,17 @@ enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t 
     disp__give_pins(d, m, now_us);
     disp__run(d, now_us);
     return CLW_OK;
+}
+
+bool disp_job_has_all(const struct disp_job *j)
+{
+    return j->input_ended;
+}
+
+void disp_job_load(const struct disp_job *j, uint64_t *executing, uint64_t *awaiting)
+{
+    *awaiting = j->queued;
+    *executing = j->live > j->queued ? j->live - j->queued : 0;
 }
 
 void disp_stats(const struct disp *d, struct disp_stats *s)

@@ -53,6 +53,8 @@ struct disp_action {
     struct disp_daemon *daemon;
     struct disp_job *job;
     const struct disp_tasks *tasks; /* SEND: borrowed until the next disp_ call */
+    uint8_t *input;                 /* END with LOST: the task's input, input_len bytes, until disp_actions_clear */
+    uint32_t input_len;
     uint32_t pos, n, attempts;
     uint64_t first, bytes;
 };
@@ -120,6 +122,9 @@ void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us);
 /* It answered n tasks from first on of job with this outcome, in run_us altogether. PROTOCOL: not what it was given. */
 enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t job, uint64_t first, uint32_t n,
     enum wire_outcome outcome, uint64_t run_us, uint64_t now_us, struct disp_verdict *verdict, struct clw_error *err);
+/* The input of the task that it answers next, bytes of *block, all borrowed until the next disp_ call. False: it has
+ * none to answer, or the task has no input. */
+bool disp_daemon_input(const struct disp_daemon *m, struct blk **block, const uint8_t **input, uint32_t *len);
 /* It has forgotten the job (answer to CLOSE). */
 enum clw_err disp_daemon_closed(struct disp *d, struct disp_daemon *m, uint64_t job, struct disp_job **which);
 void *disp_daemon_arg(const struct disp_daemon *m);
@@ -129,6 +134,10 @@ uint64_t disp_daemon_failed(const struct disp_daemon *m);
 
 /* The number that DISP_OPEN, SEND and the daemon's answers use for a job; never reused within a dispatcher. */
 uint32_t disp_job_number(const struct disp_job *j);
+/* Its submitter said that there are no more tasks. */
+bool disp_job_has_all(const struct disp_job *j);
+/* Tasks of the job that daemons have now, and that wait. */
+void disp_job_load(const struct disp_job *j, uint64_t *executing, uint64_t *awaiting);
 /* The job of a number with this daemon, or NULL. */
 struct disp_job *disp_job_find(const struct disp *d, uint32_t number);
 

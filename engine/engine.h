@@ -19,6 +19,7 @@ int engine_main(const struct engine_options *options);
 #define ENGINE_CONTROL_SOCKET "engine.sock"
 #define ENGINE_UPDATE_SOCKET "updates.sock"
 #define ENGINE_DATA_SOCKET "data.sock"
+#define ENGINE_TUNNEL_SOCKET "tunnel.sock"
 #define ENGINE_LOCK_FILE "engine.lock"
 #define ENGINE_LOG_FILE "engine.log"
 

@@ -216,3 +216,18 @@ uint64_t func_task_seed(uint64_t seed, uint64_t index)
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
 }
+
+const char *const func_env_names[] = {
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", NULL};
+
+char **func_env_own(void)
+{
+    char **list = mem_zalloc(sizeof func_env_names);
+    size_t n = 0;
+    for (const char *const *name = func_env_names; *name; name++) {
+        const char *value = getenv(*name);
+        if (value)
+            list[n++] = mem_printf("%s=%s", *name, value);
+    }
+    return list;
+}

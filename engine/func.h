@@ -65,6 +65,11 @@ void func_encode(const struct func *f, struct buf *b);
 /* Reads and checks fields from a peer; *f is initialised and owned by the caller, also on error. */
 enum clw_err func_decode(struct func *f, const uint8_t *data, size_t len, struct clw_error *err);
 
+/* What tasks see of the environment around them: these variables, and no others. Ends with NULL. */
+extern const char *const func_env_names[];
+/* Those of them that are set in this process, as owned "K=V" texts in an owned array that ends with NULL. */
+char **func_env_own(void);
+
 /* The seed that task index gets from the job's seed: the same wherever it runs. */
 uint64_t func_task_seed(uint64_t seed, uint64_t index);
 

@@ -1,19 +1,12 @@
-/* A profile's pool of daemons: how many there should be, who is there, who is started, who leaves, who is replaced. */
+/* A profile: its places and what they add up to, and the carrying out of what its dispatcher decides. */
 #include "engine/core.h"
 
 #include "base/log.h"
 #include "base/mono.h"
-#include "hosts/local.h"
+#include "engine/recorder.h"
 
-#include <nng/nng.h>
-
-#include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 struct pool *pool_find(struct engine *e, const char *name)
 {
@@ -26,8 +19,9 @@ struct pool *pool_find(struct engine *e, const char *name)
 struct pool *pool_new(struct engine *e, const char *name)
 {
     struct pool *p = mem_zalloc(sizeof *p);
+    p->engine = e;
     snprintf(p->name, sizeof p->name, "%s", name);
-    p->settings = (struct pool_settings){.respawn = true, .cleanup = true};
+    p->settings = (struct pool_settings){.respawn = true, .cleanup = true, .local_env = func_env_own()};
     p->started_ms = mono_ms();
     p->disp = disp_new(0);
     struct pool **at = &e->pools;
@@ -37,12 +31,18 @@ struct pool *pool_new(struct engine *e, const char *name)
     return p;
 }
 
+static void free_env(char ***list)
+{
+    for (char **env = *list; env && *env; env++)
+        free(*env);
+    free(*list);
+    *list = NULL;
+}
+
 void pool_settings_fini(struct pool_settings *s)
 {
-    for (char **env = s->env; env && *env; env++)
-        free(*env);
-    free(s->env);
-    s->env = NULL;
+    free_env(&s->env);
+    free_env(&s->local_env);
 }
 
 void core_job_free(struct core_job *j)
@@ -75,6 +75,12 @@ void pool_free(struct engine *e, struct pool *p)
         p->setups = j->next;
         core_job_free(j);
     }
+    while (p->places) {
+        struct place *l = p->places;
+        p->places = l->next;
+        free(l);
+    }
+    tls_stop(p);
     disp_free(p->disp);
     pool_settings_fini(&p->settings);
     free(p);
@@ -88,14 +94,47 @@ unsigned pool_count(const struct pool *p, enum member_state state)
     return n;
 }
 
-static unsigned active(const struct pool *p)
+unsigned pool_want(const struct pool *p)
 {
-    return pool_count(p, MEMBER_UP) + pool_count(p, MEMBER_LAUNCHING);
+    unsigned n = 0;
+    for (const struct place *l = p->places; l; l = l->next)
+        n += place_want(l);
+    return n;
+}
+
+const char *pool_reason(const struct pool *p)
+{
+    for (const struct place *l = p->places; l; l = l->next)
+        if (l->reason[0])
+            return l->reason;
+        else if (l->via && place_has_failed(l))
+            return l->via->shot.reason;
+    return "";
+}
+
+bool pool_is_wanted(const struct pool *p)
+{
+    for (const struct place *l = p->places; l; l = l->next)
+        if (l->on)
+            return true;
+    return false;
+}
+
+/* No place will bring anything up before somebody does something. */
+static bool is_stuck(const struct pool *p)
+{
+    for (const struct place *l = p->places; l; l = l->next)
+        if (l->on && !place_is_stuck(l))
+            return false;
+    return true;
 }
 
 bool pool_is_hopeless(const struct pool *p)
 {
-    return active(p) + pool_count(p, MEMBER_LEAVING) == 0 && (p->want == 0 || p->broken || p->going);
+    for (const struct member *m = p->members; m; m = m->after)
+        if (m->state != MEMBER_LOST)
+            return false;
+    return p->going || is_stuck(p);
 }
 
 /* Tells every job that waits for daemons that none will come. */
@@ -110,11 +149,31 @@ void pool_fail_jobs(struct engine *e, struct pool *p)
             if (j->pool != p || j->faulted)
                 continue;
             j->faulted = true;
-            client_fault(j, CLW_UNREACHABLE, "profile '%s' has no daemons left%s%s", p->name, p->reason[0] ? ": " : "",
-                p->reason);
+            client_fault(j, CLW_UNREACHABLE, "profile '%s' has no daemons left%s%s", p->name,
+                *pool_reason(p) ? ": " : "", pool_reason(p));
         }
     }
     core_flush(e);
+}
+
+void pool_add_setup_argv(struct pool *p, const char *const *argv, size_t argc)
+{
+    struct core_job from = {.pool = p};
+    struct buf b = {0};
+    func_init(&from.spec);
+    from.spec.no_input = true;
+    for (size_t i = 0; i < argc; i++)
+        func_add_arg(&from.spec, argv[i]);
+    func_encode(&from.spec, &b);
+    from.func = blk_new(b.len);
+    if (!from.func)
+        abort();
+    memcpy(from.func->data, b.data, b.len);
+    from.func_len = b.len;
+    pool_add_setup(p->engine, p, &from);
+    blk_rele(from.func);
+    func_fini(&from.spec);
+    buf_fini(&b);
 }
 
 enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_job *from)
@@ -131,237 +190,80 @@ enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_
     return CLW_OK;
 }
 
-/* ---- members ---- */
-
-struct member *member_by_number(struct engine *e, uint32_t number)
-{
-    for (struct pool *p = e->pools; p; p = p->next)
-        for (struct member *m = p->members; m; m = m->after)
-            if (m->number == number)
-                return m;
-    return NULL;
-}
-
-void member_remove(struct engine *e, struct member *m)
-{
-    struct pool *p = m->pool;
-    *(m->before ? &m->before->after : &p->members) = m->after;
-    if (m->after)
-        m->after->before = m->before;
-    p->member_count--;
-    mem_wipe(m->token, sizeof m->token);
-    free(m);
-    pool_fail_jobs(e, p);
-    core_changed(e);
-    core_wake(e);
-}
-
-static void new_token(char token[WIRE_TOKEN + 1])
-{
-    uint8_t bytes[WIRE_TOKEN / 2];
-    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
-        abort();
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(token + 2 * i, 3, "%02x", bytes[i]);
-    mem_wipe(bytes, sizeof bytes);
-}
-
-static struct member *member_new(struct engine *e, struct pool *p)
-{
-    struct member *m = mem_zalloc(sizeof *m), *last = p->members;
-    m->pool = p;
-    m->number = ++e->last_daemon & 0xffffff;
-    snprintf(m->name, sizeof m->name, "%s-%u", p->name, ++p->counter);
-    snprintf(m->host, sizeof m->host, "local");
-    new_token(m->token);
-    m->started_ms = mono_ms();
-    while (last && last->after)
-        last = last->after;
-    m->before = last;
-    *(last ? &last->after : &p->members) = m;
-    p->member_count++;
-    return m;
-}
-
-/* Something went wrong: the next launch waits, longer each time. */
-void pool_back_off(struct pool *p, const struct member *m)
-{
-    uint64_t now_ms = mono_ms();
-    bool connected = m->connected_ms != 0;
-    if (connected && now_ms - m->connected_ms > CORE_STABLE_MS)
-        p->fails = 0;
-    unsigned doublings = p->fails < 10 ? p->fails : 10;
-    uint64_t pause = (uint64_t)CORE_BACKOFF_MS << doublings;
-    p->next_launch_ms = now_ms + (pause < CORE_BACKOFF_MAX_MS ? pause : CORE_BACKOFF_MAX_MS);
-    p->fails++;
-    snprintf(p->reason, sizeof p->reason, "%s %s", m->name, m->reason);
-    if (!connected && p->fails >= CORE_GIVE_UP && !p->broken) {
-        p->broken = true;
-        log_error("pool", "gave up profile=%s launches=%u last=\"%s\"", p->name, p->fails, p->reason);
-    }
-    if (!p->settings.respawn && p->want)
-        p->want--;
-}
-
-/* The process of a daemon has ended. */
-void member_exited(struct engine *e, pid_t pid, int status)
-{
-    struct member *m = NULL;
-    for (struct pool *p = e->pools; p && !m; p = p->next)
-        for (m = p->members; m && m->pid != pid; m = m->after)
-            ;
-    if (!m)
-        return;
-    char how[80];
-    if (WIFSIGNALED(status))
-        snprintf(how, sizeof how, "was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else
-        snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(status));
-    m->pid = 0;
-    if (m->peer) { /* its connection goes next, and the rest then */
-        snprintf(m->reason, sizeof m->reason, "%s", how);
-        return;
-    }
-    if (m->state == MEMBER_LAUNCHING) {
-        if (!m->reason[0])
-            snprintf(m->reason, sizeof m->reason, "%s before it connected", how);
-        log_error("daemon", "launch failed daemon=%s why=\"%s\"", m->name, m->reason);
-        pool_back_off(m->pool, m);
-    } else if (m->state == MEMBER_LOST) {
-        log_info("daemon", "ended daemon=%s how=\"%s\"", m->name, how);
-    }
-    member_remove(e, m);
-}
-
-static void launch(struct engine *e, struct pool *p)
-{
-    struct member *m = member_new(e, p);
-    struct buf config = {0};
-    struct clw_error err;
-    buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\n", e->data_url, m->number, m->token);
-    struct local_launch l = {.program = e->daemon_program,
-        .config = (char *)config.data,
-        .config_len = config.len,
-        .log_fd = e->daemon_log_fd};
-    enum clw_err code = local_launch(&l, &m->pid, &err);
-    mem_wipe(config.data, config.len);
-    buf_fini(&config);
-    if (code) {
-        snprintf(m->reason, sizeof m->reason, "%.150s", err.message);
-        log_error("daemon", "launch failed daemon=%s why=\"%s\"", m->name, err.message);
-        pool_back_off(p, m);
-        member_remove(e, m);
-        return;
-    }
-    log_info("daemon", "launched daemon=%s host=%s pid=%d", m->name, m->host, (int)m->pid);
-    core_changed(e);
-}
-
-/* Asks a daemon to stop: after its tasks, or now. */
-static void quit(struct member *m, bool now, bool shrink)
-{
-    m->shrink |= shrink;
-    if (m->state == MEMBER_LOST)
-        return;
-    bool had_connection = m->peer != NULL;
-    m->state = MEMBER_LEAVING;
-    if (now)
-        m->kill_at_ms = mono_ms() + CORE_QUIT_MS;
-    if (!had_connection) {
-        snprintf(m->reason, sizeof m->reason, "stopped before it connected");
-        if (m->pid)
-            kill(m->pid, SIGTERM);
-        m->kill_at_ms = mono_ms() + CORE_QUIT_MS;
-        return;
-    }
-    disp_daemon_drain(m->pool->disp, m->daemon);
-    if (!m->quit_sent || now)
-        peer_send(m->peer, &(struct frame){.type = WIRE_QUIT, .flags = now ? WIRE_NOW : 0}, NULL);
-    m->quit_sent = true;
-}
-
 void pool_down(struct engine *e, struct pool *p, bool now)
 {
     p->going = true;
-    p->want = 0;
+    for (struct place *l = p->places; l; l = l->next)
+        l->on = false;
     log_info("pool", "down profile=%s now=%d", p->name, now);
     for (struct member *m = p->members; m; m = m->after)
-        quit(m, now, true);
+        member_quit(m, now, true);
     core_flush(e);
     pool_fail_jobs(e, p);
     core_changed(e);
     core_wake(e);
 }
 
-/* Who goes first when there are too many: who has not connected, who is idle, who came last. */
-static struct member *most_expendable(struct pool *p)
+void pool_start(struct engine *e, struct pool *p)
 {
-    struct member *best = NULL;
-    int best_rank = -1;
-    for (struct member *m = p->members; m; m = m->after) {
-        int rank = m->state == MEMBER_LAUNCHING                     ? 2
-                   : m->state != MEMBER_UP                          ? -1
-                   : m->daemon && !disp_daemon_in_flight(m->daemon) ? 1
-                                                                    : 0;
-        if (rank >= 0 && rank >= best_rank) {
-            best = m;
-            best_rank = rank;
-        }
-    }
-    return best;
-}
-
-void pool_scale(struct engine *e, struct pool *p, unsigned want)
-{
-    struct member *m;
     p->going = false;
-    p->broken = false;
-    p->fails = 0;
-    p->reason[0] = '\0';
-    p->next_launch_ms = 0;
-    p->want = want;
-    while (active(p) > want && (m = most_expendable(p)))
-        quit(m, false, true);
+    for (struct place *l = p->places; l; l = l->next) {
+        place_reset(l);
+        if (l->via)
+            l->attempts = l->via->shot.attempts;
+        if (l->via && l->on)
+            host_reach(l->via, HOST_GOAL_UP, true, NULL);
+        place_tick(e, l, mono_ms());
+    }
     core_flush(e);
     core_changed(e);
     core_wake(e);
 }
 
-static void tick_member(struct member *m, uint64_t now_ms)
+static void record(struct pool *p)
 {
-    if (m->state == MEMBER_LAUNCHING && now_ms - m->started_ms > CORE_LAUNCH_MS && !m->kill_at_ms) {
-        snprintf(m->reason, sizeof m->reason, "did not connect within %d s", CORE_LAUNCH_MS / 1000);
-        m->kill_at_ms = now_ms;
+    if (p->sample_n)
+        recorder_sample(p->engine->recorder, p->name, p->sample_s, p->sample_n);
+    p->sample_n = 0;
+}
+
+void pool_record(struct pool *p, uint32_t n)
+{
+    uint64_t second = wall_us() / 1000000;
+    if (second != p->sample_s)
+        record(p);
+    if (!p->sample_n) {
+        p->sample_due_ms = mono_ms() + 1000;
+        core_wake(p->engine);
     }
-    if (m->kill_at_ms && now_ms >= m->kill_at_ms && m->pid) {
-        kill(m->pid, SIGKILL);
-        m->kill_at_ms = 0;
-    }
-    daemon_tick(m, now_ms);
+    p->sample_s = second;
+    p->sample_n += n;
 }
 
 void pool_tick(struct engine *e, struct pool *p, uint64_t now_ms)
 {
-    for (struct member *m = p->members; m; m = m->after)
-        tick_member(m, now_ms);
-    while (!p->going && !p->broken && now_ms >= p->next_launch_ms && active(p) < p->want)
-        launch(e, p);
+    for (struct member *m = p->members, *after; m; m = after) {
+        after = m->after;
+        member_tick(e, m, now_ms);
+    }
+    for (struct place *l = p->places; l; l = l->next)
+        place_tick(e, l, now_ms);
+    if (now_ms >= p->sample_due_ms)
+        record(p);
     pool_fail_jobs(e, p);
 }
 
-/* When pool_tick has something to do again; UINT64_MAX: when something happens. */
 uint64_t pool_next_ms(const struct pool *p, uint64_t now_ms)
 {
-    uint64_t next = UINT64_MAX;
-    if (!p->going && !p->broken && active(p) < p->want)
-        next = p->next_launch_ms;
+    uint64_t next = p->sample_n ? p->sample_due_ms : UINT64_MAX;
+    for (const struct place *l = p->places; l && !p->going; l = l->next) {
+        bool can = l->via ? l->via->shot.state == HOST_UP : !l->broken;
+        if (can && place_active(l) < place_want(l) && l->next_launch_ms < next)
+            next = l->next_launch_ms;
+    }
     for (const struct member *m = p->members; m; m = m->after) {
-        if (m->kill_at_ms && m->pid && m->kill_at_ms < next)
-            next = m->kill_at_ms;
-        if (m->state == MEMBER_LAUNCHING && m->started_ms + CORE_LAUNCH_MS + 1 < next)
-            next = m->started_ms + CORE_LAUNCH_MS + 1;
-        if (m->peer && m->peer->remote && now_ms + CORE_PING_MS / 2 < next)
-            next = now_ms + CORE_PING_MS / 2;
+        uint64_t at = member_next_ms(m, now_ms);
+        next = at < next ? at : next;
     }
     return next;
 }
@@ -432,10 +334,14 @@ void pool_act(struct engine *e, struct pool *p)
         case DISP_OPEN:
         case DISP_ABORT:
         case DISP_CLOSE: act_on_daemon(a); break;
-        case DISP_GRANT:
-        case DISP_END: act_on_client(a); break;
+        case DISP_GRANT: act_on_client(a); break;
+        case DISP_END:
+            ledger_end(disp_job_arg(a->job), a);
+            act_on_client(a);
+            break;
         case DISP_DONE: {
             struct core_job *j = disp_job_arg(a->job);
+            ledger_close(j);
             act_on_client(a);
             disp_job_free(p->disp, a->job);
             core_job_free(j);

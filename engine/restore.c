@@ -3,6 +3,7 @@
 #include "engine/core.h"
 
 #include "base/log.h"
+#include "store/job.h"
 #include "store/profile.h"
 #include "store/store.h"
 
@@ -17,7 +18,9 @@ static void complain(const struct clw_error *err)
 static void apply_settings(struct pool *p, const struct store_profile *from)
 {
     struct pool_settings *s = &p->settings;
-    pool_settings_fini(s);
+    for (char **env = s->env; env && *env; env++)
+        free(*env);
+    free(s->env);
     s->env = mem_zalloc((from->env.count + 1) * sizeof *s->env);
     for (size_t i = 0; i < from->env.count; i++)
         s->env[i] = mem_strdup(from->env.items[i]);
@@ -25,9 +28,67 @@ static void apply_settings(struct pool *p, const struct store_profile *from)
     s->walltime_ms = from->walltime_ms;
     s->maxtasks = from->maxtasks;
     s->memory_bytes = from->memory_bytes;
+    s->per_gpu = from->per_gpu;
     s->respawn = from->respawn;
     s->has_seed = from->has_seed;
     s->seed = (uint64_t)from->seed;
+    if (s->memory_bytes)
+        disp_set_budget(p->disp, s->memory_bytes);
+}
+
+static void apply_setups(struct pool *p, const struct store_profile *from)
+{
+    while (p->setups) {
+        struct core_job *j = p->setups;
+        p->setups = j->next;
+        core_job_free(j);
+    }
+    for (size_t i = 0; i < from->setup_count; i++)
+        pool_add_setup_argv(p, (const char *const *)from->setup[i].items, from->setup[i].count);
+}
+
+/* A host that cannot be used any more stands in nobody's way: the others come up. */
+static void apply_place(struct engine *e, struct pool *p, const char *host, unsigned daemons)
+{
+    struct place *l;
+    struct clw_error err;
+    if (place_get(e, p, host, &l, &err)) {
+        log_warn("pool", "left out profile=%s host=%s why=\"%s\"", p->name, host, err.message);
+        return;
+    }
+    l->on = true;
+    l->want = daemons;
+}
+
+static void apply(struct engine *e, struct pool *p, const struct store_profile *from, bool places)
+{
+    apply_settings(p, from);
+    apply_setups(p, from);
+    if (places && from->local_daemons)
+        apply_place(e, p, "local", from->local_daemons);
+    for (size_t i = 0; i < from->host_count && places; i++)
+        apply_place(e, p, from->hosts[i].host, from->hosts[i].daemons);
+}
+
+bool restore_profile(struct engine *e, struct pool *p, bool places)
+{
+    struct store_profile profile;
+    if (!e->store || store_profile_get(e->store, p->name, &profile, NULL))
+        return false;
+    apply(e, p, &profile, places);
+    store_profile_fini(&profile);
+    return true;
+}
+
+static void restore_last_job(struct engine *e)
+{
+    struct store_job_list jobs;
+    struct clw_error err;
+    if (store_job_list(e->store, NULL, 1, &jobs, &err))
+        complain(&err);
+    else if (jobs.count)
+        e->last_job = jobs.items[0].id;
+    store_job_list_fini(&jobs);
 }
 
 void restore_load(struct engine *e)
@@ -38,18 +99,19 @@ void restore_load(struct engine *e)
         complain(&err);
         return;
     }
+    restore_last_job(e);
     if (store_profile_list(e->store, &list, &err)) {
         complain(&err);
         return;
     }
     for (size_t i = 0; i < list.count; i++) {
         const struct store_profile *from = &list.items[i];
-        if (!from->wanted || !from->local_daemons || from->runtime != STORE_RUNTIME_CLOWDER)
+        if (!from->wanted || from->runtime != STORE_RUNTIME_CLOWDER)
             continue;
         struct pool *p = pool_new(e, from->name);
-        apply_settings(p, from);
-        log_info("pool", "restored profile=%s daemons=%u", p->name, from->local_daemons);
-        pool_scale(e, p, from->local_daemons);
+        apply(e, p, from, true);
+        log_info("pool", "restored profile=%s daemons=%u", p->name, pool_want(p));
+        pool_start(e, p);
     }
     store_profile_list_fini(&list);
 }
@@ -65,12 +127,36 @@ static void fill(struct store_profile *to, const struct pool *p)
     to->walltime_ms = s->walltime_ms;
     to->maxtasks = s->maxtasks;
     to->memory_bytes = s->memory_bytes;
+    to->per_gpu = s->per_gpu;
     to->respawn = s->respawn;
     to->has_seed = s->has_seed;
     to->seed = (int64_t)(s->seed & INT64_MAX);
 }
 
-void restore_save(struct engine *e, const struct pool *p)
+static enum clw_err save_places(struct engine *e, const struct pool *p, struct clw_error *err)
+{
+    struct store_profile_host *hosts = NULL;
+    unsigned here = 0;
+    size_t n = 0;
+    for (const struct place *l = p->places; l; l = l->next) {
+        if (!l->on)
+            continue;
+        if (strcmp(l->host, "local") == 0) {
+            here = l->want;
+            continue;
+        }
+        hosts = mem_realloc(hosts, (n + 1) * sizeof *hosts);
+        hosts[n] = (struct store_profile_host){.daemons = l->want};
+        memcpy(hosts[n++].host, l->host, sizeof hosts[0].host);
+    }
+    enum clw_err code = store_profile_want(e->store, p->name, here, true, err);
+    if (!code)
+        code = store_profile_hosts_set(e->store, p->name, hosts, n, err);
+    free(hosts);
+    return code;
+}
+
+void restore_save(struct engine *e, const struct pool *p, bool wanted)
 {
     struct clw_error err;
     struct store_profile profile;
@@ -79,8 +165,18 @@ void restore_save(struct engine *e, const struct pool *p)
     if (store_profile_get(e->store, p->name, &profile, &err))
         store_profile_init(&profile);
     fill(&profile, p);
-    if (store_profile_set(e->store, &profile, &err) ||
-        store_profile_want(e->store, p->name, p->want ? p->want : profile.local_daemons, p->want > 0, &err))
+    enum clw_err code = store_begin(e->store, &err);
+    if (!code) {
+        code = store_profile_set(e->store, &profile, &err);
+        if (!code)
+            code = wanted ? save_places(e, p, &err)
+                          : store_profile_want(e->store, p->name, profile.local_daemons, false, &err);
+        if (code)
+            store_rollback(e->store);
+        else
+            code = store_commit(e->store, &err);
+    }
+    if (code)
         complain(&err);
     store_profile_fini(&profile);
 }
@@ -92,16 +188,4 @@ bool restore_is_known(struct engine *e, const char *name)
         return false;
     store_profile_fini(&profile);
     return true;
-}
-
-unsigned restore_daemons(struct engine *e, const char *name, struct pool *p)
-{
-    struct store_profile profile;
-    unsigned n;
-    if (!e->store || store_profile_get(e->store, name, &profile, NULL))
-        return 0;
-    apply_settings(p, &profile);
-    n = profile.local_daemons;
-    store_profile_fini(&profile);
-    return n;
 }

@@ -101,8 +101,8 @@ static struct pool *pool_for(struct peer *p, const struct frame *f, const struct
         return NULL;
     }
     if (!pool || pool_is_hopeless(pool)) {
-        snprintf(text, sizeof text, "profile '%s' has no daemons up%s%s", name, pool && pool->reason[0] ? ": " : "",
-            pool ? pool->reason : "");
+        snprintf(text, sizeof text, "profile '%s' has no daemons up%s%s", name, pool && *pool_reason(pool) ? ": " : "",
+            pool ? pool_reason(pool) : "");
         bool is_default = strcmp(name, "default") == 0;
         snprintf(hint, sizeof hint, "start some: clowder up%s%s -n 2", is_default ? "" : " ", is_default ? "" : name);
         open_refused(p, f->job, CLW_UNREACHABLE, hint, text);
@@ -131,6 +131,7 @@ static void open_job(struct peer *p, const struct frame *f)
             spec.has_seed = true;
             spec.seed = pool->settings.seed;
         }
+        size_t files = spec.file_count;
         set_func(j, &spec);
         struct disp_job_options o = {.retries = spec.retries,
             .retry_failed = spec.retry_failed,
@@ -140,7 +141,7 @@ static void open_job(struct peer *p, const struct frame *f)
         j->next = p->jobs;
         p->jobs = j;
         p->job_count++;
-        log_info("job", "open profile=%s job=%u command=\"%s\"", pool->name, disp_job_number(j->job), spec.argv[0]);
+        ledger_open(j, files);
         if (spec.everywhere)
             open_everywhere(j);
         else
@@ -266,7 +267,7 @@ static void tell_name(struct peer *p, const struct member *m)
     p->named[at] |= (uint8_t)(1 << m->number % 8);
     struct buf b = {0};
     wire_add_text(&b, WIRE_K_DAEMON_NAME, m->name);
-    wire_add_text(&b, WIRE_K_HOST, m->host);
+    wire_add_text(&b, WIRE_K_HOST, m->place->host);
     peer_send(p, &(struct frame){.type = WIRE_NAME, .daemon = m->number, .len = (uint32_t)b.len}, b.data);
     buf_fini(&b);
 }

@@ -8,6 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The one GPU that the daemon's tasks see, in the words of both makers. */
+static void add_gpu(struct buf *b, int gpu)
+{
+    static const char *const names[] = {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"};
+    char text[64];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(text, sizeof text, "%s=%d", names[i], gpu);
+        wire_add_text(b, WIRE_K_ENV, text);
+    }
+}
+
 static void send_welcome(struct peer *p, const struct member *m)
 {
     const struct pool_settings *s = &m->pool->settings;
@@ -15,14 +26,18 @@ static void send_welcome(struct peer *p, const struct member *m)
     wire_add_number(&b, WIRE_K_VERSION, WIRE_VERSION);
     wire_add_text(&b, WIRE_K_DAEMON_NAME, m->name);
     wire_add_text(&b, WIRE_K_PROFILE, m->pool->name);
-    wire_add_text(&b, WIRE_K_HOST, m->host);
+    wire_add_text(&b, WIRE_K_HOST, m->place->host);
     wire_add_number(&b, WIRE_K_IDLETIME_MS, s->idletime_ms);
     wire_add_number(&b, WIRE_K_WALLTIME_MS, s->walltime_ms);
     wire_add_number(&b, WIRE_K_MAXTASKS, s->maxtasks);
     wire_add_number(&b, WIRE_K_CLEANUP, s->cleanup);
     wire_add_number(&b, WIRE_K_OUTPUT, s->output);
+    for (char **env = s->local_env; env && *env && member_is_local(m); env++)
+        wire_add_text(&b, WIRE_K_ENV, *env);
     for (char **env = s->env; env && *env; env++)
         wire_add_text(&b, WIRE_K_ENV, *env);
+    if (m->gpu >= 0)
+        add_gpu(&b, m->gpu);
     peer_send(p, &(struct frame){.type = WIRE_WELCOME, .len = (uint32_t)b.len}, b.data);
     buf_fini(&b);
 }
@@ -46,20 +61,21 @@ static void start_setups(struct member *m)
     }
 }
 
-void daemon_hello(struct peer *p, struct member *m, pid_t pid)
+void daemon_hello(struct peer *p, struct member *m, const struct hello *h)
 {
     struct engine *e = p->engine;
     struct pool *pool = m->pool;
     p->role = PEER_DAEMON;
     p->member = m;
     m->peer = p;
-    m->worker_pid = pid;
+    m->worker_pid = (pid_t)h->pid;
+    memcpy(m->instance, h->instance, sizeof m->instance);
     m->connected_ms = mono_ms();
     m->reason[0] = '\0';
     link_set_max(p->link, WIRE_BODY_MAX);
     send_welcome(p, m);
-    log_info("daemon", "connected daemon=%s host=%s pid=%d ms=%llu", m->name, m->host, (int)pid,
-        (unsigned long long)(m->connected_ms - m->started_ms));
+    log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", m->state == MEMBER_AWAY ? "resumed" : "connected",
+        m->name, m->place->host, (int)m->worker_pid, (unsigned long long)(m->connected_ms - m->started_ms));
     m->daemon = disp_daemon_join(pool->disp, m, pool->settings.maxtasks, pool->setups != NULL, mono_us());
     if (m->state == MEMBER_LEAVING) {
         disp_daemon_drain(pool->disp, m->daemon);
@@ -67,9 +83,7 @@ void daemon_hello(struct peer *p, struct member *m, pid_t pid)
         m->quit_sent = true;
     } else {
         m->state = MEMBER_UP;
-        pool->fails = 0;
-        pool->broken = false;
-        pool->reason[0] = '\0';
+        place_reset(m->place);
         start_setups(m);
     }
     pool_act(e, pool);
@@ -88,15 +102,25 @@ static void setup_ended(struct core_job *j, enum wire_outcome outcome, const str
     }
     if (f->type == WIRE_REPORT && f->len && wire_get_report(f, &r, NULL) == CLW_OK)
         text_escape(tail, sizeof tail, (const char *)r.err, r.err_len);
-    snprintf(m->reason, sizeof m->reason, "setup '%.40s' failed%s%.80s", j->spec.argv[0], tail[0] ? ": " : "", tail);
+    snprintf(m->reason, sizeof m->reason, "setup '%.40s' failed%s%.100s", j->spec.argv[0], tail[0] ? ": " : "", tail);
     log_error("daemon", "setup failed daemon=%s command=\"%s\" stderr=\"%s\"", m->name, j->spec.argv[0], tail);
-    snprintf(m->pool->reason, sizeof m->pool->reason, "%s", m->reason);
-    m->pool->broken = true; /* the next one would fail the same way */
+    place_break(m->place, CLW_UNREACHABLE, "see 'clowder log'", m->reason); /* the next one would fail the same way */
     m->state = MEMBER_LEAVING;
     m->shrink = true;
     disp_daemon_drain(m->pool->disp, m->daemon);
     peer_send(m->peer, &(struct frame){.type = WIRE_QUIT}, NULL);
     m->quit_sent = true;
+}
+
+static void count(struct member *m, enum wire_outcome outcome, uint32_t n)
+{
+    uint64_t now_ms = mono_ms();
+    rates_add(&m->pool->rates, now_ms, n);
+    rates_add(&m->place->rates, now_ms, n);
+    m->place->done += n;
+    if (outcome != WIRE_DONE)
+        m->place->failed += n;
+    pool_record(m->pool, n);
 }
 
 static void take_answer(struct peer *p, const struct frame *f, struct blk *block)
@@ -119,9 +143,15 @@ static void take_answer(struct peer *p, const struct frame *f, struct blk *block
         if (!code && (f->code >= WIRE_OUTCOME_COUNT || f->n == 0 || (f->n != 1 && f->len)))
             code = clw_fail(&err, CLW_PROTOCOL, NULL, "a report that makes no sense");
     }
+    const uint8_t *input = NULL;
+    uint32_t input_len = 0;
+    struct blk *kept = NULL;
+    if (!code && outcome != WIRE_DONE && disp_daemon_input(m->daemon, &kept, &input, &input_len))
+        blk_hold(kept);
     if (!code)
         code = disp_daemon_answer(pool->disp, m->daemon, f->job, f->first, f->n, outcome, run_us, mono_us(), &v, &err);
     if (code) {
+        blk_rele(kept);
         peer_drop(p, err.message);
         return;
     }
@@ -129,13 +159,15 @@ static void take_answer(struct peer *p, const struct frame *f, struct blk *block
     if (j->setup_of) {
         setup_ended(j, outcome, f);
     } else {
-        rates_add(&pool->rates, mono_ms(), f->n);
+        count(m, outcome, f->n);
         if (v.deliver) {
+            ledger_answer(j, m, f, outcome, &report, v.attempts, input, input_len);
             if (f->type == WIRE_REPORT && f->len)
                 wire_put_u64((uint8_t *)(uintptr_t)f->body + 16, v.queued_us);
             client_forward(j, m, f, &v, block);
         }
     }
+    blk_rele(kept);
     pool_act(p->engine, pool);
 }
 
@@ -169,9 +201,8 @@ static void take_leave(struct peer *p, const struct frame *f)
         m->state = MEMBER_LEAVING;
         if (strcmp(m->reason, "idletime") == 0) { /* it is not needed: not replaced */
             m->shrink = true;
-            if (pool->want)
-                pool->want--;
-            restore_save(p->engine, pool);
+            place_lower(m->place);
+            restore_save(p->engine, pool, pool_is_wanted(pool));
         }
     }
     disp_daemon_drain(pool->disp, m->daemon);
@@ -203,23 +234,28 @@ void daemon_gone(struct peer *p, const char *why)
     struct pool *pool = m->pool;
     struct disp_daemon *daemon = m->daemon;
     uint32_t in_flight = disp_daemon_in_flight(daemon);
+    bool is_local = member_is_local(m);
     m->peer = NULL;
     m->daemon = NULL;
     m->setup_left = 0;
     p->member = NULL;
     if (m->state == MEMBER_UP) {
-        m->state = MEMBER_LOST;
         if (!m->reason[0])
-            snprintf(m->reason, sizeof m->reason, "%.150s", why);
-        log_warn("daemon", "lost daemon=%s host=%s tasks=%u why=\"%s\"", m->name, m->host, in_flight, m->reason);
-        pool_back_off(pool, m);
+            snprintf(m->reason, sizeof m->reason, "%.190s", why);
+        bool may_return = !is_local && !m->ended;
+        m->state = may_return ? MEMBER_AWAY : MEMBER_LOST;
+        m->away_until_ms = mono_ms() + CORE_GRACE_MS;
+        log_warn("daemon", "%s daemon=%s host=%s tasks=%u why=\"%s\"", may_return ? "away" : "lost", m->name,
+            m->place->host, in_flight, m->reason);
+        if (!may_return)
+            place_back_off(m->place, m);
     } else {
-        log_info("daemon", "gone daemon=%s", m->name);
+        log_info("daemon", "gone daemon=%s host=%s", m->name, m->place->host);
     }
-    m->kill_at_ms = mono_ms() + CORE_QUIT_MS;
+    m->kill_at_ms = is_local ? mono_ms() + CORE_QUIT_MS : 0;
     disp_daemon_lost(pool->disp, daemon, mono_us());
     pool_act(e, pool);
-    if (!m->pid)
+    if (m->state != MEMBER_AWAY && (!is_local || !m->pid))
         member_remove(e, m);
     core_changed(e);
     core_wake(e);

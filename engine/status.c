@@ -32,14 +32,17 @@ static const char *daemon_state(const struct member *m)
 {
     if (m->state == MEMBER_UP)
         return m->setup_left ? "setup" : m->daemon && disp_daemon_in_flight(m->daemon) ? "executing" : "idle";
-    return m->state == MEMBER_LAUNCHING ? "launching" : m->state == MEMBER_LEAVING ? "leaving" : "lost";
+    return m->state == MEMBER_LAUNCHING ? "launching"
+           : m->state == MEMBER_LEAVING ? "leaving"
+           : m->state == MEMBER_AWAY    ? "away"
+                                        : "lost";
 }
 
 static json_t *daemon_json(const struct member *m, uint64_t now_ms)
 {
     json_t *o = json_object();
     json_object_set_new(o, "name", json_string(m->name));
-    json_object_set_new(o, "host", json_string(m->host));
+    json_object_set_new(o, "host", json_string(m->place->host));
     json_object_set_new(o, "pid", json_integer(m->worker_pid ? m->worker_pid : m->pid));
     json_object_set_new(o, "state", json_string(daemon_state(m)));
     json_object_set_new(o, "reason", json_string(m->reason));
@@ -53,46 +56,104 @@ static json_t *daemon_json(const struct member *m, uint64_t now_ms)
 
 static const char *pool_state(const struct pool *p)
 {
-    unsigned up = pool_count(p, MEMBER_UP);
-    if (p->broken)
-        return "failed";
-    if (p->going && p->member_count)
-        return "stopping";
-    if (up && up >= p->want)
+    unsigned up = pool_count(p, MEMBER_UP), want = pool_want(p);
+    if (p->going)
+        return p->member_count ? "stopping" : "stopped";
+    if (up && up >= want)
         return "up";
     if (up)
         return "partial";
-    return p->want ? "launching" : "stopped";
+    if (!pool_is_wanted(p))
+        return "stopped";
+    return pool_is_hopeless(p) ? "failed" : "launching";
 }
 
-static json_t *hosts_json(struct pool *p, double rate)
+static const char *place_state(const struct place *l)
 {
-    double load[1] = {0};
+    unsigned up = place_count(l, MEMBER_UP), want = place_want(l);
+    if (!l->on)
+        return "stopping";
+    if (l->broken)
+        return l->via ? "quarantined" : "failed";
+    if (l->via && l->via->shot.state != HOST_UP)
+        return host_state_text(l->via->shot.state);
+    return up && up >= want ? "up" : up ? "partial" : "launching";
+}
+
+static json_t *gpus_json(const struct host_facts *f)
+{
     json_t *list = json_array();
-    if (!p->member_count)
-        return list;
-    getloadavg(load, 1);
+    for (int i = 0; i < f->gpu_count; i++)
+        json_array_append_new(list, json_pack("{s:i, s:s, s:I}", "index", f->gpus[i].index, "name", f->gpus[i].name,
+                                        "mem_bytes", (json_int_t)f->gpus[i].mem_bytes));
+    return list;
+}
+
+/* What the machine itself is like: this one as of now, a host as of its last probe. */
+static void add_machine(json_t *o, const struct place *l)
+{
+    double load = -1;
+    json_int_t memory = 0, cores = 0;
+    if (!l->via) {
+        if (getloadavg(&load, 1) != 1)
+            load = -1;
+        memory = (json_int_t)sysconf(_SC_PHYS_PAGES) * (json_int_t)sysconf(_SC_PAGESIZE);
+        cores = sysconf(_SC_NPROCESSORS_ONLN);
+    } else if (l->via->has_facts) {
+        load = l->via->facts.load1;
+        memory = (json_int_t)l->via->facts.mem_total_bytes;
+        cores = l->via->facts.cores;
+    }
+    json_object_set_new(o, "load", load >= 0 ? json_real(load) : json_null());
+    json_object_set_new(o, "memory", json_integer(memory));
+    json_object_set_new(o, "cores", json_integer(cores));
+    json_object_set_new(o, "gpus", l->via ? gpus_json(&l->via->facts) : json_array());
+}
+
+static json_t *place_json(struct place *l, uint64_t now_ms)
+{
+    struct clw_error err = {0};
     json_t *o = json_object();
-    json_object_set_new(o, "host", json_string("local"));
-    json_object_set_new(o, "daemons", json_integer(pool_count(p, MEMBER_UP)));
-    json_object_set_new(o, "state", json_string(pool_state(p)));
-    json_object_set_new(o, "rate", json_real(rate));
-    json_object_set_new(o, "load", json_real(load[0]));
-    json_object_set_new(
-        o, "memory", json_integer((json_int_t)sysconf(_SC_PHYS_PAGES) * (json_int_t)sysconf(_SC_PAGESIZE)));
-    json_object_set_new(o, "gpus", json_array());
-    json_array_append_new(list, o);
+    if (l->reason[0] || (l->via && l->via->shot.reason[0]))
+        place_explain(l, &err);
+    json_object_set_new(o, "host", json_string(l->host));
+    json_object_set_new(o, "daemons", json_integer(place_count(l, MEMBER_UP)));
+    json_object_set_new(o, "wanted", json_integer(place_want(l)));
+    json_object_set_new(o, "state", json_string(place_state(l)));
+    json_object_set_new(o, "reason", json_string(err.message));
+    json_object_set_new(o, "hint", json_string(err.hint));
+    json_object_set_new(o, "rate", json_real(rates_now(&l->rates, now_ms)));
+    json_object_set_new(o, "rate_mean_60s", json_real(rates_mean_60s(&l->rates, now_ms)));
+    json_object_set_new(o, "done", json_integer((json_int_t)l->done));
+    json_object_set_new(o, "failed", json_integer((json_int_t)l->failed));
+    add_machine(o, l);
+    if (l->via) {
+        json_object_set_new(o, "step", json_string(host_state_text(l->via->shot.step)));
+        json_object_set_new(o, "rtt_us", json_integer(l->via->shot.rtt_us));
+        json_object_set_new(o, "url", json_string(l->via->shot.url));
+        json_object_set_new(o, "over_stdio", json_boolean(l->via->shot.over_stdio));
+        json_object_set_new(o, "direct", json_boolean(l->via->direct));
+    }
+    return o;
+}
+
+static json_t *hosts_json(struct pool *p, uint64_t now_ms)
+{
+    json_t *list = json_array();
+    for (struct place *l = p->places; l; l = l->next)
+        if (l->on || place_active(l) || place_count(l, MEMBER_LEAVING))
+            json_array_append_new(list, place_json(l, now_ms));
     return list;
 }
 
 static json_t *daemons_json(const struct pool *p, const struct disp_stats *s)
 {
     json_t *o = json_object();
-    json_object_set_new(o, "wanted", json_integer(p->want));
+    json_object_set_new(o, "wanted", json_integer(pool_want(p)));
     json_object_set_new(o, "connected", json_integer(pool_count(p, MEMBER_UP) + pool_count(p, MEMBER_LEAVING)));
     json_object_set_new(o, "busy", json_integer(s->busy));
     json_object_set_new(o, "launching", json_integer(pool_count(p, MEMBER_LAUNCHING)));
-    json_object_set_new(o, "lost", json_integer(pool_count(p, MEMBER_LOST)));
+    json_object_set_new(o, "lost", json_integer(pool_count(p, MEMBER_LOST) + pool_count(p, MEMBER_AWAY)));
     return o;
 }
 
@@ -138,14 +199,14 @@ static json_t *pool_json(struct engine *e, struct pool *p, uint64_t now_ms)
     disp_stats(p->disp, &s);
     json_object_set_new(o, "name", json_string(p->name));
     json_object_set_new(o, "state", json_string(pool_state(p)));
-    json_object_set_new(o, "reason", json_string(p->reason));
+    json_object_set_new(o, "reason", json_string(pool_reason(p)));
     json_object_set_new(o, "url", json_string(e->data_url));
     json_object_set_new(o, "runtime", json_string("clowder"));
     json_object_set_new(o, "daemons", daemons_json(p, &s));
     json_object_set_new(o, "tasks", tasks_json(&s));
     json_object_set_new(o, "rate", rate_json(p, now_ms));
     json_object_set_new(o, "memory", memory_json(&s));
-    json_object_set_new(o, "hosts", hosts_json(p, rates_now(&p->rates, now_ms)));
+    json_object_set_new(o, "hosts", hosts_json(p, now_ms));
     for (struct member *m = p->members; m && n < LIST_DAEMONS_MAX; m = m->after, n++)
         json_array_append_new(list, daemon_json(m, now_ms));
     json_object_set_new(o, "daemon_list", list);

@@ -2,8 +2,10 @@
 #include "engine/wire.h"
 
 #include <endian.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 uint32_t wire_u32(const uint8_t *at)
 {
@@ -200,4 +202,14 @@ enum clw_err wire_get_report(const struct frame *f, struct wire_report *r, struc
     r->why = r->err + r->err_len;
     r->files = r->why + r->why_len;
     return CLW_OK;
+}
+
+void wire_new_secret(char text[WIRE_TOKEN + 1])
+{
+    uint8_t bytes[WIRE_TOKEN / 2];
+    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+        abort();
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    mem_wipe(bytes, sizeof bytes);
 }

@@ -28,11 +28,11 @@ enum {
     WIRE_OUTPUT_MAX = 64 << 20,  /* highest limit that a job may set for a task's stdout */
     WIRE_CHUNK_BYTES = 64 << 10, /* a client closes a chunk at this size … */
     WIRE_CHUNK_TASKS = 4096,     /* … or at this many tasks */
-    WIRE_TOKEN = 64,             /* hex digits of a token */
+    WIRE_TOKEN = 64,             /* hex digits of a token, or of an instance */
 };
 
 enum wire_type {
-    WIRE_HELLO = 1, /* first frame of who dials: fields MAGIC VERSION ROLE [TOKEN DAEMON PID HOST] */
+    WIRE_HELLO = 1, /* first frame of who dials: fields MAGIC VERSION ROLE [TOKEN INSTANCE DAEMON PID HOST] */
     WIRE_WELCOME,   /* answer: fields VERSION [CLIENT | the daemon's settings] */
     WIRE_REFUSE,    /* answer: code, text; then the connection is closed */
     WIRE_OPEN,      /* a job and its function: client to engine, engine to daemon; fields of func.h */
@@ -115,9 +115,13 @@ enum wire_key {
     WIRE_K_CLEANUP,
     WIRE_K_OUTPUT,
     WIRE_K_PROFILE,
+    WIRE_K_INSTANCE,  /* a daemon's own secret, by which its token is bound to it */
     WIRE_K_FUNC = 100 /* keys of func.c start here */
 };
 #define WIRE_MAGIC "clowder"
+
+/* A new token or instance: random hex digits. */
+void wire_new_secret(char text[WIRE_TOKEN + 1]);
 
 void wire_add_field(struct buf *b, unsigned key, const void *data, size_t len);
 void wire_add_text(struct buf *b, unsigned key, const char *text);

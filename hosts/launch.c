@@ -8,9 +8,12 @@
 #include "hosts/spawn.h"
 #include "hosts/upload.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { LINE_MAX_BYTES = 8192, NOISE_MAX = 300 };
 
@@ -265,20 +268,46 @@ static enum clw_err say(struct host_link *l, const void *data, size_t len, struc
     return exec_write(&l->supervisor->x, data, len, err);
 }
 
-/* The configuration with every @URL@ replaced, and the line before it. */
-static void compose(const struct command *c, const char *url, struct buf *out)
+/* Our address as the host sees it, as it stands in a url; "" when the way leads through a jump host or a command. */
+static void home_address(const struct host_link *l, char *text, size_t size)
 {
-    static const char mark[] = "@URL@";
-    struct buf body = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } a;
+    socklen_t len = sizeof a;
+    char number[INET6_ADDRSTRLEN] = "";
+    *text = '\0';
+    if (l->pump.hop_count != 1 || getsockname(l->hop->fd, &a.any, &len))
+        return;
+    if (a.any.sa_family == AF_INET && inet_ntop(AF_INET, &a.in.sin_addr, number, sizeof number))
+        snprintf(text, size, "%s", number);
+    else if (a.any.sa_family == AF_INET6 && inet_ntop(AF_INET6, &a.in6.sin6_addr, number, sizeof number))
+        snprintf(text, size, "[%s]", number);
+}
+
+static void add_replaced(struct buf *out, const struct command *c, const char *url, const char *home)
+{
     const uint8_t *at = c->data, *end = c->data + c->len;
-    buf_reserve(&body, c->len + 1024); /* so that no copy of it is left behind by growing */
     while (at < end) {
-        const uint8_t *found = memmem(at, (size_t)(end - at), mark, sizeof mark - 1);
-        buf_add(&body, at, (size_t)((found ? found : end) - at));
+        const uint8_t *url_at = memmem(at, (size_t)(end - at), "@URL@", 5);
+        const uint8_t *home_at = memmem(at, (size_t)(end - at), "@HOME@", 6);
+        bool is_home = home_at && (!url_at || home_at < url_at);
+        const uint8_t *found = is_home ? home_at : url_at;
+        buf_add(out, at, (size_t)((found ? found : end) - at));
         if (found)
-            buf_add_text(&body, url);
-        at = found ? found + sizeof mark - 1 : end;
+            buf_add_text(out, is_home ? home : url);
+        at = found ? found + (is_home ? 6 : 5) : end;
     }
+}
+
+/* The configuration with its marks replaced, and the line before it. */
+static void compose(const struct command *c, const char *url, const char *home, struct buf *out)
+{
+    struct buf body = {0};
+    buf_reserve(&body, c->len + 1024); /* so that no copy of it is left behind by growing */
+    add_replaced(&body, c, url, home);
     buf_reserve(out, body.len + 64);
     buf_printf(out, "%zu%s\n", body.len, c->script ? " sh" : "");
     buf_add(out, body.data, body.len);
@@ -292,14 +321,19 @@ enum clw_err link__launch(struct host_link *l, struct command *c, struct clw_err
     const char *target = *c->target ? c->target : l->o.target;
     struct forward *f = NULL;
     struct buf text = {0};
+    char home[INET6_ADDRSTRLEN + 3];
     enum clw_err code = CLW_OK;
-    if (*target)
+    home_address(l, home, sizeof home);
+    if (!*home && memmem(c->data, c->len, "@HOME@", 6))
+        code = clw_fail(err, CLW_USAGE, "take --direct away from this host: the tunnel needs no way back",
+            "the way to the host leads through others: it cannot dial home directly");
+    else if (*target)
         code = link__forward(l, target, &f, err);
     if (!code)
         code = ensure(l, err);
     if (code)
         return code;
-    compose(c, f ? f->url : "", &text);
+    compose(c, f ? f->url : "", home, &text);
     struct supervisor *s = l->supervisor;
     struct daemon *d = mem_zalloc(sizeof *d);
     *d = (struct daemon){.id = c->id, .deadline_ms = mono_ms() + l->o.launch_ms};

@@ -187,6 +187,17 @@ void host_link_forget(struct host_link *l)
     pthread_mutex_unlock(&l->lock);
 }
 
+void host_link_set_goal(struct host_link *l, enum host_goal goal, bool retry)
+{
+    pthread_mutex_lock(&l->lock);
+    l->o.goal = goal;
+    l->o.retry = retry;
+    if (l->shot.state == HOST_DOWN || l->shot.state == HOST_IDLE)
+        l->retry_now = true;
+    pthread_mutex_unlock(&l->lock);
+    pump_wake(&l->pump);
+}
+
 void host_link_retry(struct host_link *l)
 {
     pthread_mutex_lock(&l->lock);

@@ -150,7 +150,9 @@ struct host_link_options {
 
 struct host_launch {
     const char *target; /* as in the options; "": the default one */
-    const void *config; /* handed to the daemon's stdin; every @URL@ in it becomes the url to dial. At most 1 MiB */
+    /* Handed to the daemon's stdin. Every @URL@ in it becomes the url to dial, every @HOME@ our address as the host
+     * sees it (a launch with @HOME@ fails where there is no direct way). At most 512 KiB. */
+    const void *config;
     size_t config_len;
     bool script; /* config is a POSIX shell script to run instead of the daemon program (foreign runtimes) */
 };
@@ -173,6 +175,9 @@ enum clw_err host_link_trust(struct host_link *link, const char *fingerprint, st
 /* Answers the prompt, or, before there is one, the first that comes. Kept in locked memory until it is
  * refused or the link is closed. The caller wipes its own copy. CLW_TOO_LARGE (255 bytes). */
 enum clw_err host_link_answer(struct host_link *link, const char *secret, struct clw_error *err);
+/* Another goal from now on. A link that rests in DOWN, or has not begun, begins; one that is up ends its session when
+ * the new goal is less than UP (daemons on the host live on). Other rests stay: host_link_retry(). */
+void host_link_set_goal(struct host_link *link, enum host_goal goal, bool retry);
 /* Forgets all secrets. */
 void host_link_forget(struct host_link *link);
 /* Tries at once, out of any resting state. */

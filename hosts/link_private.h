@@ -75,6 +75,9 @@ struct host_link {
 
 /* ---- link_state.c ---- */
 
+/* The goal as of now: another thread may change it. */
+enum host_goal link__goal(struct host_link *l);
+
 /* Ends the step before (its time is kept and logged) and begins this one, which may take limit_ms. */
 void link__step(struct host_link *l, enum host_state step, unsigned limit_ms);
 /* The state outside the steps, with its reason (NULL: none). */

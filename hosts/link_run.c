@@ -73,11 +73,11 @@ static enum clw_err attempt(struct host_link *l, struct clw_error *err)
     l->reached = false;
     link__step(l, HOST_RESOLVE, l->o.resolve_ms);
     enum clw_err code = log_in(l, err);
-    if (!code && l->o.goal != HOST_GOAL_LOGIN) {
+    if (!code && link__goal(l) != HOST_GOAL_LOGIN) {
         link__step(l, HOST_PROBE, l->o.probe_ms);
         code = link__probe(l, err);
     }
-    if (code || l->o.goal != HOST_GOAL_UP)
+    if (code || link__goal(l) != HOST_GOAL_UP)
         return code;
     if (*l->o.program) {
         link__step(l, HOST_UPLOAD, l->o.upload_ms);
@@ -154,7 +154,10 @@ static enum host_state judge(struct host_link *l, enum clw_err code, uint64_t up
         return HOST_DOWN;
     if (code == CLW_AGAIN)
         return HOST_NEEDS_SECRET;
-    if (!l->o.retry)
+    pthread_mutex_lock(&l->lock);
+    bool retry = l->o.retry;
+    pthread_mutex_unlock(&l->lock);
+    if (!retry)
         return HOST_DOWN;
     if (is_final(code))
         return HOST_REFUSED;

@@ -55,6 +55,14 @@ static void end_step(struct host_link *l, uint64_t now, const char *how)
     link__log(l, LOG_INFO, "step=%s ms=%u %s", host_state_text(step), ms, how);
 }
 
+enum host_goal link__goal(struct host_link *l)
+{
+    pthread_mutex_lock(&l->lock);
+    enum host_goal goal = l->o.goal;
+    pthread_mutex_unlock(&l->lock);
+    return goal;
+}
+
 void link__step(struct host_link *l, enum host_state step, unsigned limit_ms)
 {
     uint64_t now = mono_ms();

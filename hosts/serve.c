@@ -198,7 +198,7 @@ enum clw_err link__serve(struct host_link *l, struct clw_error *err)
         l->step_began_ms = began;
     }
     link__up(l);
-    while (!code)
+    while (!code && link__goal(l) == HOST_GOAL_UP)
         code = one_round(l, err);
     return code;
 }

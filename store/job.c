@@ -1,6 +1,7 @@
 /* The ledger of jobs. */
 #include "store/job.h"
 
+#include "store/jsonx.h"
 #include "store/store_internal.h"
 
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 
 #define COLUMNS                                                                                                        \
     "id, name, profile, command, state, submitted_us, started_us, finished_us, total, done, failed, "                  \
-    "cancelled"
+    "cancelled, function"
 
 static const char *const states[] = {
 #define X(name, word) word,
@@ -24,6 +25,7 @@ const char *store_job_state_text(enum store_job_state state)
 void store_job_fini(struct store_job *job)
 {
     free(job->command);
+    free(job->function);
     *job = (struct store_job){0};
 }
 
@@ -40,6 +42,18 @@ static enum clw_err not_found(int64_t id, struct clw_error *err)
     return clw_fail(err, CLW_NOT_FOUND, "'clowder job list' shows the jobs", "there is no job %lld", (long long)id);
 }
 
+/* What may be stored: the text of a JSON object, or "". */
+static const char *function_text(const char *text)
+{
+    size_t len = text ? strlen(text) : 0;
+    json_t *o = NULL;
+    if (!len || len > STORE_FUNCTION_MAX || store__json_parse("a function", text, len, &o, NULL))
+        return "";
+    bool good = json_is_object(o);
+    json_decref(o);
+    return good ? text : "";
+}
+
 enum clw_err store_job_add(struct store *s, struct store_job *job, struct clw_error *err)
 {
     enum clw_err code = store__write(s, err);
@@ -50,10 +64,11 @@ enum clw_err store_job_add(struct store *s, struct store_job *job, struct clw_er
     code = store__exec(s,
         "INSERT INTO job(name, profile, command, state, submitted_us, started_us, finished_us, total, done, "
         "failed,"
-        " cancelled) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        " cancelled, function, id) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         ARGS(TEXT(name), TEXT(job->profile), TEXT(command), TEXT(store_job_state_text(job->state)),
             INT(job->submitted_us), INT(job->started_us), INT(job->finished_us), INT(job->total), INT(job->done),
-            INT(job->failed), INT(job->cancelled)),
+            INT(job->failed), INT(job->cancelled), TEXT(function_text(job->function)),
+            INT_OR_NULL(job->id > 0, job->id)),
         NULL, err);
     int64_t id = sqlite3_last_insert_rowid(s->db);
     free(name);
@@ -93,6 +108,7 @@ static enum clw_err read_job(struct store *s, sqlite3_stmt *stmt, struct store_j
     job->done = store__u64(stmt, 9);
     job->failed = store__u64(stmt, 10);
     job->cancelled = store__u64(stmt, 11);
+    job->function = store__text(stmt, 12);
     int found = store__word(states, STORE_JOB_STATE_COUNT, state);
     if (found < 0)
         return store__damaged(s, err, "a job has a state that does not exist");

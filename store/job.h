@@ -5,12 +5,15 @@
 #include "store/store.h"
 #include "store/valid.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define STORE_JOB_NAME_SIZE 128
 #define STORE_COMMAND_MAX 4096 /* bytes of command text kept */
 #define STORE_STDERR_MAX 4096  /* bytes of stderr kept, from its end */
 #define STORE_STATUS_MAX 200
+#define STORE_FUNCTION_MAX 1048576 /* bytes; a function that is larger is not kept */
+#define STORE_INPUT_MAX 65536      /* bytes of a failed task's input kept, from its start */
 
 /* X(NAME, word); from DONE on a job is finished. LOST: the engine went away while it ran. */
 #define STORE_JOB_STATE_TABLE(X)                                                                                       \
@@ -28,12 +31,17 @@ enum store_job_state {
         STORE_JOB_STATE_COUNT
 };
 
-/* command is owned: store_job_fini(). In what the store gives it is not NULL. */
+/* command and function are owned: store_job_fini(). In what the store gives they are not NULL; in what it is given,
+ * NULL counts as "". function is what was run, for running it again: a JSON object of
+ *   argv [TEXT], kind "command" | "lines" | "framed", and where they are not false, 0 or "": dir, use_stdin, no_input,
+ *   everywhere, timeout_ms, retries, retry_failed, max_output, seed, fetch, files (how many were shipped).
+ * Anything else is stored as "": the job then cannot be run again. */
 struct store_job {
-    int64_t id; /* given by store_job_add(), never given twice */
+    int64_t id; /* given by store_job_add() when it is 0, never given twice */
     char name[STORE_JOB_NAME_SIZE];
     char profile[STORE_NAME_SIZE];
     char *command; /* for people to read */
+    char *function;
     enum store_job_state state;
     uint64_t submitted_us, started_us, finished_us; /* 0: not yet */
     uint64_t total, done, failed, cancelled;        /* tasks */
@@ -52,6 +60,9 @@ struct store_failure {
     unsigned attempts;
     char *status; /* "exit 3", "signal 9 (KILL)", "timed out" */
     char *stderr_tail;
+    char *input; /* bytes, NUL-terminated in what the store gives; NULL: not kept, or the task had none */
+    size_t input_len;
+    bool input_cut; /* it was longer; the store sets it by itself when it cuts */
 };
 
 struct store_failure_list {
@@ -61,10 +72,10 @@ struct store_failure_list {
 
 const char *store_job_state_text(enum store_job_state state);
 
-/* Writes all of *job but its id into a new row and puts the new id into job->id. Texts that are too long are
- * cut, and bytes that are not UTF-8 escaped, here and below. */
+/* Writes *job into a new row. id 0: the store gives one and puts it into job->id. Texts that are too long are cut, and
+ * bytes that are not UTF-8 escaped, here and below. */
 enum clw_err store_job_add(struct store *s, struct store_job *job, struct clw_error *err);
-/* Writes state, times and counts to the row of job->id. CLW_NOT_FOUND. */
+/* Writes state, times and counts, and no text, to the row of job->id. CLW_NOT_FOUND. */
 enum clw_err store_job_update(struct store *s, const struct store_job *job, struct clw_error *err);
 /* Fills *out, which the caller finishes; on failure (CLW_NOT_FOUND) it is all zero. */
 enum clw_err store_job_get(struct store *s, int64_t id, struct store_job *out, struct clw_error *err);

@@ -10,6 +10,7 @@ void store_failure_list_fini(struct store_failure_list *list)
     for (size_t i = 0; i < list->count; i++) {
         free(list->items[i].status);
         free(list->items[i].stderr_tail);
+        free(list->items[i].input);
     }
     free(list->items);
     *list = (struct store_failure_list){0};
@@ -19,10 +20,13 @@ static enum clw_err put(struct store *s, int64_t job, const struct store_failure
 {
     char *status = store__clean(f->status, STORE_STATUS_MAX, false);
     char *tail = store__clean(f->stderr_tail, STORE_STDERR_MAX, true);
+    bool cut = f->input_len > STORE_INPUT_MAX;
     enum clw_err code = store__exec(s,
-        "INSERT OR REPLACE INTO job_failure(job, task, host, attempts, status, stderr_tail)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-        ARGS(INT(job), INT(f->task), TEXT(f->host), INT(f->attempts), TEXT(status), TEXT(tail)), NULL, err);
+        "INSERT OR REPLACE INTO job_failure(job, task, host, attempts, status, stderr_tail, input, input_cut)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        ARGS(INT(job), INT(f->task), TEXT(f->host), INT(f->attempts), TEXT(status), TEXT(tail),
+            BLOB_OR_NULL(f->input, cut ? STORE_INPUT_MAX : f->input_len), INT(cut || f->input_cut)),
+        NULL, err);
     free(status);
     free(tail);
     return code;
@@ -47,7 +51,8 @@ enum clw_err store_job_failures(
     sqlite3_stmt *stmt;
     *out = (struct store_failure_list){0};
     enum clw_err code = store__prepare(s,
-        "SELECT task, host, attempts, status, stderr_tail FROM job_failure WHERE job = ?1 AND task >= ?2"
+        "SELECT task, host, attempts, status, stderr_tail, input, input_cut FROM job_failure WHERE job = ?1 AND task "
+        ">= ?2"
         " ORDER BY task LIMIT ?3",
         ARGS(INT(job), INT(from), INT(limit)), &stmt, err);
     while (!code && store__next(s, stmt, &code, err)) {
@@ -58,6 +63,8 @@ enum clw_err store_job_failures(
         f->attempts = (unsigned)store__u64(stmt, 2);
         f->status = store__text(stmt, 3);
         f->stderr_tail = store__text(stmt, 4);
+        f->input = store__blob_or_null(stmt, 5, &f->input_len);
+        f->input_cut = sqlite3_column_int(stmt, 6) != 0;
     }
     store__release(s, stmt);
     if (code)

@@ -113,12 +113,19 @@ static const char history[] = "CREATE TABLE job("
                               " text TEXT NOT NULL"
                               ") STRICT;";
 
+/* What a job ran and what its failed tasks were given, so that they can be run again. */
+static const char retry[] = "ALTER TABLE job ADD COLUMN function TEXT NOT NULL DEFAULT '';"
+                            "ALTER TABLE job_failure ADD COLUMN input BLOB;"
+                            "ALTER TABLE job_failure ADD COLUMN input_cut INTEGER NOT NULL DEFAULT 0"
+                            " CHECK(input_cut IN (0, 1));";
+
 /* steps[n] leads from version n to n + 1. */
 static const struct {
     const char *sql, *stamp;
 } steps[] = {
     {inventory, "PRAGMA application_id = 1131179895; PRAGMA user_version = 1"},
     {history, "PRAGMA user_version = 2"},
+    {retry, "PRAGMA user_version = 3"},
 };
 
 _Static_assert(sizeof steps / sizeof *steps == STORE_VERSION, "one step a version");

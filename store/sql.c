@@ -57,6 +57,8 @@ static int bind(sqlite3_stmt *stmt, const struct store__arg *args)
     for (int i = 1; args && args->type != STORE__END && rc == SQLITE_OK; i++, args++) {
         if (args->type == STORE__TEXT)
             rc = sqlite3_bind_text(stmt, i, args->text ? args->text : "", -1, SQLITE_STATIC);
+        else if (args->type == STORE__BLOB)
+            rc = sqlite3_bind_blob64(stmt, i, args->text, (sqlite3_uint64)args->number, SQLITE_STATIC);
         else if (args->type == STORE__INT)
             rc = sqlite3_bind_int64(stmt, i, args->number);
         else
@@ -169,6 +171,19 @@ char *store__text(sqlite3_stmt *stmt, int column)
 {
     char *text = store__text_or_null(stmt, column);
     return text ? text : mem_strdup("");
+}
+
+char *store__blob_or_null(sqlite3_stmt *stmt, int column, size_t *len)
+{
+    *len = 0;
+    if (sqlite3_column_type(stmt, column) == SQLITE_NULL)
+        return NULL;
+    const void *data = sqlite3_column_blob(stmt, column); /* NULL when it is empty */
+    *len = (size_t)sqlite3_column_bytes(stmt, column);
+    char *out = mem_zalloc(*len + 1);
+    if (*len)
+        memcpy(out, data, *len);
+    return out;
 }
 
 void store__copy(sqlite3_stmt *stmt, int column, char *out, size_t size)

@@ -29,9 +29,9 @@ struct store {
 /* The values of a statement's ?1, ?2, ...: ARGS(TEXT(name), INT(port)). Texts are borrowed until the release.
  */
 struct store__arg {
-    enum { STORE__END, STORE__NULL, STORE__TEXT, STORE__INT } type;
+    enum { STORE__END, STORE__NULL, STORE__TEXT, STORE__INT, STORE__BLOB } type;
     const char *text;
-    int64_t number;
+    int64_t number; /* BLOB: bytes at text */
 };
 #define ARGS(...) ((const struct store__arg[]){__VA_ARGS__, {.type = STORE__END}})
 #define INT(value)                                                                                                     \
@@ -49,6 +49,11 @@ struct store__arg {
 #define TEXT_OR_NULL(value)                                                                                            \
     {                                                                                                                  \
         .type = (value) ? STORE__TEXT : STORE__NULL, .text = (value)                                                   \
+    }
+
+#define BLOB_OR_NULL(data, len)                                                                                        \
+    {                                                                                                                  \
+        .type = (data) ? STORE__BLOB : STORE__NULL, .text = (data), .number = (int64_t)(len)                           \
     }
 
 /* db.c: opens s->path and checks it; fresh says that it is known to be a new, empty file. Leaves s for
@@ -82,6 +87,8 @@ enum clw_err store__sql_fail(struct store *s, int rc, struct clw_error *err);
 enum clw_err store__damaged(const struct store *s, struct clw_error *err, const char *why);
 char *store__text(sqlite3_stmt *stmt, int column);         /* owned, never NULL */
 char *store__text_or_null(sqlite3_stmt *stmt, int column); /* owned, NULL for NULL */
+/* The bytes, owned and NUL-terminated; NULL for NULL. */
+char *store__blob_or_null(sqlite3_stmt *stmt, int column, size_t *len);
 void store__copy(sqlite3_stmt *stmt, int column, char *out, size_t size);
 uint64_t store__u64(sqlite3_stmt *stmt, int column); /* negative counts as 0 */
 

@@ -1,7 +1,9 @@
-/* up, down, with: profiles from the command line. */
-#include "tui/command.h"
+/* up, scale, down, with: profiles from the command line. */
+#include "tui/inventory.h"
 
 #include "base/text.h"
+#include "tui/command.h"
+#include "tui/request.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -10,7 +12,22 @@
 #include <string.h>
 #include <unistd.h>
 
-static int read_up(const struct opts *o, struct clowder_profile *p)
+/* Hosts that are not in the inventory are told before anything starts. --on local:N is -n N. */
+static int read_places(const struct opts *o, struct inventory_places *places, bool *has_local, unsigned *local)
+{
+    int status = inventory_places(o, opts_has(o, "per-gpu"), places);
+    for (size_t i = 0; i < places->count && status == 0; i++)
+        status = inventory_check_host(places->items[i].host);
+    if (status == 0 && places->has_local && opts_has(o, "daemons"))
+        status = say(2, "%s: -n and --on local say the same thing; leave one out", o->command);
+    if (status == 0 && places->has_local) {
+        *has_local = true;
+        *local = places->local;
+    }
+    return status;
+}
+
+static int read_up(const struct opts *o, struct clowder_profile *p, struct inventory_places *places)
 {
     int64_t n = 0, seed = 0;
     uint64_t timeout_ms = 30000;
@@ -33,7 +50,11 @@ static int read_up(const struct opts *o, struct clowder_profile *p)
     for (const char *const *env = p->env; env && *env; env++)
         if (**env == '=' || !strchr(*env, '='))
             return say(2, "up: --env %s is not of the form K=V", *env);
-    return 0;
+    p->per_gpu = opts_has(o, "per-gpu");
+    int status = read_places(o, places, &p->has_daemons, &p->daemons);
+    p->on = places->items;
+    p->on_count = places->count;
+    return status;
 }
 
 static void print_up(struct clowder *c, const char *name, bool json)
@@ -55,12 +76,13 @@ static void print_up(struct clowder *c, const char *name, bool json)
 int cmd_up(const struct opts *o, bool json)
 {
     struct clowder_profile p = {0};
+    struct inventory_places places = {0};
     struct clowder_error err;
     const char *word;
     int status = one_word(o, &word);
     const char *name = word ? word : "default";
     if (status == 0)
-        status = read_up(o, &p);
+        status = read_up(o, &p, &places);
     struct clowder *c = status == 0 ? open_client(false) : NULL;
     if (c) {
         status = clowder_up(c, name, &p, &err);
@@ -71,6 +93,74 @@ int cmd_up(const struct opts *o, bool json)
         clowder_close(c);
     }
     free((void *)(uintptr_t)p.env);
+    inventory_places_fini(&places);
+    return status;
+}
+
+/* The request of `up` with nothing but numbers in it. */
+static json_t *scale_request(const struct opts *o, const char *name, const struct inventory_places *places)
+{
+    json_t *request = request_new("up"), *on = json_object();
+    int64_t n = places->local;
+    uint64_t timeout_ms = 30000;
+    request_set_text(request, "profile", name);
+    if (opts_int(o, "daemons", 0, 10000, &n) || opts_duration(o, "timeout", &timeout_ms)) {
+        json_decref(request);
+        json_decref(on);
+        return NULL;
+    }
+    if (places->has_local || opts_has(o, "daemons"))
+        json_object_set_new(request, "n", json_integer(n));
+    for (size_t i = 0; i < places->count; i++)
+        json_object_set_new(on, places->items[i].host, json_integer(places->items[i].daemons));
+    if (places->count)
+        json_object_set(request, "on", on);
+    json_decref(on);
+    json_object_set_new(request, "wait", json_boolean(!opts_has(o, "no-wait")));
+    json_object_set_new(request, "timeout_ms", json_integer((json_int_t)timeout_ms));
+    return request;
+}
+
+static int check_profile(const char *name)
+{
+    struct store *s;
+    struct store_profile p;
+    int status = inventory_open(&s);
+    if (status)
+        return status;
+    status = inventory_profile(s, name, &p);
+    if (status == 0)
+        store_profile_fini(&p);
+    store_close(s);
+    return status;
+}
+
+int cmd_scale(const struct opts *o, bool json)
+{
+    struct inventory_places places = {0};
+    const char *word;
+    bool has_local = false;
+    unsigned local;
+    json_t *reply;
+    int status = one_word(o, &word);
+    const char *name = word ? word : "default";
+    if (status == 0 && !opts_has(o, "daemons") && !opts_has(o, "on"))
+        status = say(2, "scale: to how many? say it with -n N or --on HOST:N");
+    if (status == 0)
+        status = read_places(o, &places, &has_local, &local);
+    json_t *request = status == 0 ? scale_request(o, name, &places) : NULL;
+    if (status == 0)
+        status = request ? check_profile(name) : 2;
+    struct clowder *c = status == 0 ? open_client(false) : NULL;
+    if (c) {
+        status = request_told(c, json_incref(request), -1, &reply);
+        json_decref(reply);
+        if (status == 0)
+            print_up(c, name, json);
+        clowder_close(c);
+    }
+    json_decref(request);
+    inventory_places_fini(&places);
     return status;
 }
 
@@ -82,10 +172,14 @@ int cmd_down(const struct opts *o, bool json)
     int status = one_word(o, &word);
     if (status)
         return status;
+    const char *host = opts_text(o, "on", NULL), *name = opts_has(o, "all") ? NULL : word ? word : "default";
     if (word && opts_has(o, "all"))
         return say(2, "down: name a profile or say --all, not both");
+    if (host && strcmp(host, "local") != 0 && (status = inventory_check_host(host)))
+        return status;
     struct clowder *c = open_client(true);
-    status = clowder_down(c, opts_has(o, "all") ? NULL : word ? word : "default", opts_has(o, "now"), &err);
+    status = host ? clowder_down_on(c, name, host, opts_has(o, "now"), &err)
+                  : clowder_down(c, name, opts_has(o, "now"), &err);
     if (status == CLOWDER_UNREACHABLE && strcmp(err.message, "no engine runs") == 0)
         status = CLOWDER_OK; /* nothing is up */
     else if (status)

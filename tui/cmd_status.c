@@ -1,6 +1,9 @@
 /* status: a table for people, the document for programs, and the table again and again with --watch. */
 #include "tui/command.h"
 
+#include "tui/host_row.h"
+#include "tui/request.h"
+
 #include "base/text.h"
 
 #include <jansson.h>
@@ -10,17 +13,6 @@
 #include <unistd.h>
 
 enum { SPARK = 16 };
-
-static json_int_t number(const json_t *o, const char *key)
-{
-    return json_integer_value(json_object_get(o, key));
-}
-
-static const char *text(const json_t *o, const char *key)
-{
-    const char *value = json_string_value(json_object_get(o, key));
-    return value ? value : "";
-}
 
 /* The last seconds as bars; '.' for none when the terminal has no UTF-8. */
 static void sparkline(const json_t *history, char *out, size_t size)
@@ -49,14 +41,17 @@ static void print_profile(const json_t *p)
     const json_t *daemons = json_object_get(p, "daemons"), *tasks = json_object_get(p, "tasks");
     const json_t *rate = json_object_get(p, "rate");
     char up[24], now[16], done[32], await[32], spark[SPARK * 4 + 8];
-    snprintf(up, sizeof up, "%lld/%lld", (long long)number(daemons, "connected"), (long long)number(daemons, "wanted"));
+    snprintf(up, sizeof up, "%lld/%lld", (long long)json_number(daemons, "connected"),
+        (long long)json_number(daemons, "wanted"));
     sparkline(json_object_get(rate, "last_60s"), spark, sizeof spark);
-    printf("%-14s %-9s %8s %11s %6lld %13s %6lld %8s  %s\n", text(p, "name"), text(p, "state"), up,
-        text_count(await, sizeof await, (uint64_t)number(tasks, "awaiting")), (long long)number(tasks, "executing"),
-        text_count(done, sizeof done, (uint64_t)number(tasks, "completed")), (long long)number(tasks, "failed"),
+    printf("%-14s %-9s %8s %11s %6lld %13s %6lld %8s  %s\n", json_text(p, "name"), json_text(p, "state"), up,
+        text_count(await, sizeof await, (uint64_t)json_number(tasks, "awaiting")),
+        (long long)json_number(tasks, "executing"),
+        text_count(done, sizeof done, (uint64_t)json_number(tasks, "completed")),
+        (long long)json_number(tasks, "failed"),
         text_rate(now, sizeof now, json_real_value(json_object_get(rate, "now"))), spark);
-    const char *reason = text(p, "reason");
-    if (*reason && strcmp(text(p, "state"), "up") != 0) {
+    const char *reason = json_text(p, "reason");
+    if (*reason && strcmp(json_text(p, "state"), "up") != 0) {
         char clean[300];
         text_escape(clean, sizeof clean, reason, strlen(reason));
         printf("  ! %s\n", clean);
@@ -70,10 +65,54 @@ static void print_daemons(const json_t *p)
     char done[32], rss[24], up[24];
     printf("\n%-20s %-14s %8s %-10s %12s %6s %8s %8s\n", "DAEMON", "HOST", "PID", "STATE", "DONE", "FAIL", "RSS", "UP");
     json_array_foreach (json_object_get(p, "daemon_list"), i, d)
-        printf("%-20s %-14s %8lld %-10s %12s %6lld %8s %8s\n", text(d, "name"), text(d, "host"),
-            (long long)number(d, "pid"), text(d, "state"), text_count(done, sizeof done, (uint64_t)number(d, "done")),
-            (long long)number(d, "failed"), text_bytes(rss, sizeof rss, (uint64_t)number(d, "rss_bytes")),
-            text_span(up, sizeof up, (uint64_t)number(d, "up_s") * 1000));
+        printf("%-20s %-14s %8lld %-10s %12s %6lld %8s %8s\n", json_text(d, "name"), json_text(d, "host"),
+            (long long)json_number(d, "pid"), json_text(d, "state"),
+            text_count(done, sizeof done, (uint64_t)json_number(d, "done")), (long long)json_number(d, "failed"),
+            text_bytes(rss, sizeof rss, (uint64_t)json_number(d, "rss_bytes")),
+            text_span(up, sizeof up, (uint64_t)json_number(d, "up_s") * 1000));
+}
+
+static void print_host(const json_t *h, const char *profile)
+{
+    char state[40], daemons[24], rate[16], rtt[24] = "-", load[16] = "-", memory[24] = "-", reason[400];
+    const char *word = json_text(h, "state");
+    snprintf(state, sizeof state, "%c %s", host_state_sign(word), word);
+    snprintf(daemons, sizeof daemons, "%lld/%lld", (long long)json_number(h, "daemons"),
+        (long long)json_number(h, json_object_get(h, "wanted") ? "wanted" : "daemons"));
+    if (json_number(h, "rtt_us"))
+        snprintf(rtt, sizeof rtt, "%.1f ms", json_decimal(h, "rtt_us") / 1000);
+    if (json_is_number(json_object_get(h, "load")))
+        snprintf(load, sizeof load, "%.1f", json_decimal(h, "load"));
+    if (json_number(h, "memory") > 0)
+        text_bytes(memory, sizeof memory, (uint64_t)json_number(h, "memory"));
+    printf("%-14s %-16s %-14s %8s %8s %6s %8s %5zu %9s%s\n", profile, json_text(h, "host"), state, daemons,
+        text_rate(rate, sizeof rate, json_decimal(h, "rate")), load, memory,
+        json_array_size(json_object_get(h, "gpus")), rtt,
+        json_is_true(json_object_get(h, "over_stdio")) ? "  over stdio" : "");
+    if (!*json_text(h, "reason") || strcmp(word, "up") == 0)
+        return;
+    text_escape(reason, sizeof reason, json_text(h, "reason"), strlen(json_text(h, "reason")));
+    printf("  ! %s", reason);
+    text_escape(reason, sizeof reason, json_text(h, "hint"), strlen(json_text(h, "hint")));
+    printf(*reason ? "; %s\n" : "\n", reason);
+}
+
+/* Only when there is another machine than this one. */
+static void print_hosts(const json_t *profiles)
+{
+    const json_t *p, *h;
+    size_t i, k;
+    bool any = false;
+    json_array_foreach (profiles, i, p)
+        json_array_foreach (json_object_get(p, "hosts"), k, h)
+            any |= strcmp(json_text(h, "host"), "local") != 0;
+    if (!any)
+        return;
+    printf("\n%-14s %-16s %-14s %8s %8s %6s %8s %5s %9s\n", "PROFILE", "HOST", "STATE", "DAEMONS", "RATE/s", "LOAD",
+        "MEMORY", "GPUS", "RTT");
+    json_array_foreach (profiles, i, p)
+        json_array_foreach (json_object_get(p, "hosts"), k, h)
+            print_host(h, json_text(p, "name"));
 }
 
 /* One profile is shown with its daemons. */
@@ -82,8 +121,8 @@ static void print_table(const json_t *doc, bool daemons)
     const json_t *engine = json_object_get(doc, "engine"), *profiles = json_object_get(doc, "profiles"), *p;
     char up[24], rss[24];
     size_t i;
-    printf("engine up %s, %s\n", text_span(up, sizeof up, (uint64_t)number(engine, "uptime_s") * 1000),
-        text_bytes(rss, sizeof rss, (uint64_t)number(engine, "rss_bytes")));
+    printf("engine up %s, %s\n", text_span(up, sizeof up, (uint64_t)json_number(engine, "uptime_s") * 1000),
+        text_bytes(rss, sizeof rss, (uint64_t)json_number(engine, "rss_bytes")));
     if (!json_array_size(profiles)) {
         puts("no profiles are up; begin with: clowder up -n 2");
         return;
@@ -92,6 +131,7 @@ static void print_table(const json_t *doc, bool daemons)
         "FAIL", "RATE/s", SPARK);
     json_array_foreach (profiles, i, p)
         print_profile(p);
+    print_hosts(profiles);
     if (daemons)
         print_daemons(json_array_get(profiles, 0));
 }
@@ -105,7 +145,7 @@ static void keep_only(json_t *doc, const char *profile)
 {
     json_t *profiles = json_object_get(doc, "profiles");
     for (size_t i = json_array_size(profiles); profile && i-- > 0;)
-        if (strcmp(text(json_array_get(profiles, i), "name"), profile) != 0)
+        if (strcmp(json_text(json_array_get(profiles, i), "name"), profile) != 0)
             json_array_remove(profiles, i);
 }
 

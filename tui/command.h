@@ -18,9 +18,24 @@ struct command {
 extern const struct command commands[]; /* ends with a NULL name */
 const struct command *command_find(const char *name);
 
+/* A noun and what can be done with it: "host" and its commands "host add", "host list", ... */
+struct noun {
+    const char *name, *summary, *examples;
+    const struct command *verbs; /* ends with a NULL name; the others are called "NOUN VERB" */
+};
+
+extern const struct noun nouns[]; /* ends with a NULL name */
+const struct noun *noun_find(const char *name);
+const struct command *noun_verb(const struct noun *n, const char *verb);
+/* "add" of "host add". */
+const char *command_verb(const struct command *c);
+
 /* help.c */
 void help_all(void);
 void help_command(const struct command *c);
+void help_noun(const struct noun *n);
+/* A line about a word that is no command, or no verb of n (may be NULL); returns 2. */
+int unknown_command(const struct noun *n, const char *word);
 
 /* say.c */
 /* One line on stderr: what, why, what to do next. Returns the exit status. */
@@ -29,7 +44,7 @@ int say(int status, const char *format, ...) __attribute__((format(printf, 2, 3)
 /* A handle with our way to tell notices; NULL after a line on stderr. */
 struct clowder *open_client(bool no_start);
 bool stderr_is_terminal(void);
-/* The profile named as a word (or NULL); usage when there are more words. */
+/* The profile named as a word or by -p (or NULL); usage when there are more words. */
 int one_word(const struct opts *o, const char **word);
 
 int cmd_up(const struct opts *o, bool json);
@@ -38,6 +53,7 @@ int cmd_status(const struct opts *o, bool json);
 int cmd_map(const struct opts *o, bool json);
 int cmd_run(const struct opts *o, bool json);
 int cmd_everywhere(const struct opts *o, bool json);
+int cmd_scale(const struct opts *o, bool json);
 int cmd_with(const struct opts *o, bool json);
 int cmd_engine(const struct opts *o, bool json);
 int cmd_bench(const struct opts *o, bool json);
@@ -45,5 +61,33 @@ int cmd_log(const struct opts *o, bool json);
 int cmd_completion(const struct opts *o, bool json);
 int cmd_help(const struct opts *o, bool json);
 int cmd_version(const struct opts *o, bool json);
+int cmd_doctor(const struct opts *o, bool json);
+int cmd_export(const struct opts *o, bool json);
+int cmd_import(const struct opts *o, bool json);
+
+int cmd_host_add(const struct opts *o, bool json);
+int cmd_host_edit(const struct opts *o, bool json);
+int cmd_host_list(const struct opts *o, bool json);
+int cmd_host_show(const struct opts *o, bool json);
+int cmd_host_remove(const struct opts *o, bool json);
+int cmd_host_import(const struct opts *o, bool json);
+int cmd_host_probe(const struct opts *o, bool json);
+int cmd_host_trust(const struct opts *o, bool json);
+int cmd_host_unlock(const struct opts *o, bool json);
+int cmd_host_forget(const struct opts *o, bool json);
+int cmd_host_retry(const struct opts *o, bool json);
+int cmd_host_shell(const struct opts *o, bool json);
+int cmd_host_wake(const struct opts *o, bool json);
+
+int cmd_profile_set(const struct opts *o, bool json);
+int cmd_profile_list(const struct opts *o, bool json);
+int cmd_profile_show(const struct opts *o, bool json);
+int cmd_profile_remove(const struct opts *o, bool json);
+
+int cmd_job_list(const struct opts *o, bool json);
+int cmd_job_show(const struct opts *o, bool json);
+int cmd_job_cancel(const struct opts *o, bool json);
+int cmd_job_retry(const struct opts *o, bool json);
+int cmd_job_save(const struct opts *o, bool json);
 
 #endif

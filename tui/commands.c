@@ -1,4 +1,5 @@
-/* The table of commands and their options. Help, completions and the manual are made from it. */
+/* The table of the single verbs and their options; those of hosts, profiles and jobs are in nouns.c. Help, completions
+ * and the manual are made from both. */
 #include "tui/command.h"
 
 #include <string.h>
@@ -6,6 +7,10 @@
 #define PROFILE_OPTION                                                                                                 \
     {                                                                                                                  \
         "profile", 'p', "PROFILE", "the profile to use (default: $CLOWDER_PROFILE, or \"default\")"                    \
+    }
+#define PROFILE_WORD_OPTION                                                                                            \
+    {                                                                                                                  \
+        "profile", 'p', "PROFILE", "the same as PROFILE as a word"                                                     \
     }
 #define JSON_OPTION                                                                                                    \
     {                                                                                                                  \
@@ -21,7 +26,10 @@
     }
 
 static const struct opt up_options[] = {
+    PROFILE_WORD_OPTION,
     {"daemons", 'n', "N", "how many daemons on this machine: the number is yours to choose"},
+    {"on", 0, "HOST:N", "how many daemons on that host (repeatable; 0: none; \"local\" is this machine)"},
+    {"per-gpu", 0, NULL, "one daemon for each GPU of those hosts: --on HOST"},
     {"env", 0, "K=V", "add to the environment that tasks see (repeatable)"},
     {"idletime", 0, "D", "a daemon without work for so long leaves"},
     {"walltime", 0, "D", "a daemon leaves after so long, and is replaced"},
@@ -37,13 +45,26 @@ static const struct opt up_options[] = {
     END_OPTION,
 };
 
+static const struct opt scale_options[] = {
+    PROFILE_WORD_OPTION,
+    {"daemons", 'n', "N", "how many daemons on this machine; 0: none"},
+    {"on", 0, "HOST:N", "how many daemons on that host (repeatable; 0: none); others keep their number"},
+    {"timeout", 0, "D", "how long to wait until they are connected (default 30s)"},
+    {"no-wait", 0, NULL, "return at once"},
+    JSON_OPTION,
+    END_OPTION,
+};
+
 static const struct opt down_options[] = {
+    PROFILE_WORD_OPTION,
+    {"on", 0, "HOST", "only those on that host, which leaves the profile"},
     {"all", 0, NULL, "all profiles"},
     {"now", 0, NULL, "end running tasks too, instead of waiting for them"},
     END_OPTION,
 };
 
 static const struct opt status_options[] = {
+    PROFILE_WORD_OPTION,
     {"watch", 0, NULL, "keep it on the screen, until ^C"},
     JSON_OPTION,
     END_OPTION,
@@ -115,14 +136,31 @@ static const struct opt log_options[] = {
     END_OPTION,
 };
 
+static const struct opt doctor_options[] = {
+    {"timeout", 0, "D", "how long the walk may take (default 90s)"},
+    JSON_OPTION,
+    END_OPTION,
+};
+
+static const struct opt import_options[] = {
+    {"replace", 0, NULL, "replace what is there under the same name"},
+    JSON_OPTION,
+    END_OPTION,
+};
+
 static const struct opt json_options[] = {JSON_OPTION, END_OPTION};
 static const struct opt no_options[] = {END_OPTION};
 
 const struct command commands[] = {
     {"up", "[PROFILE]", "launch daemons, or scale to a number of them, and wait until they are connected",
-        "clowder up -n 4\nclowder up nightly -n 2 --maxtasks 1000", up_options, false, cmd_up},
+        "clowder up -n 4\nclowder up nightly -n 2 --maxtasks 1000\nclowder up --on spare1:8 --on spare2:4\n"
+        "clowder up gpu --per-gpu --on gpu1",
+        up_options, false, cmd_up},
+    {"scale", "[PROFILE]", "change the number of daemons, and nothing else of the profile",
+        "clowder scale -n 8\nclowder scale gpu --on gpu1:2 --on gpu2:0", scale_options, false, cmd_scale},
     {"down", "[PROFILE]", "stop a profile's daemons, after the tasks that they have",
-        "clowder down\nclowder down nightly --now\nclowder down --all", down_options, false, cmd_down},
+        "clowder down\nclowder down nightly --now\nclowder down --on spare1\nclowder down --all", down_options, false,
+        cmd_down},
     {"status", "[PROFILE]", "show profiles, daemons, tasks and rates",
         "clowder status\nclowder status --watch\nclowder status --json | jq '.profiles[].rate.now'", status_options,
         false, cmd_status},
@@ -143,10 +181,19 @@ const struct command commands[] = {
     {"bench", "", "measure throughput and latency of a profile", "clowder bench -n 2\nclowder bench -p default --json",
         bench_options, false, cmd_bench},
     {"log", "", "show what happened", "clowder log\nclowder log --follow", log_options, false, cmd_log},
+    {"doctor", "[HOST]",
+        "walk the steps to a host, or look at this machine, and say of each what is seen and what to do",
+        "clowder doctor\nclowder doctor gpu1\nclowder doctor gpu1 --json", doctor_options, false, cmd_doctor},
+    {"export", "[FILE]", "write hosts, profiles and settings as JSON", "clowder export > inventory.json", no_options,
+        false, cmd_export},
+    {"import", "FILE", "add the hosts, profiles and settings of an export (-: from stdin)",
+        "clowder import inventory.json\nssh desk clowder export | clowder import --replace -", import_options, false,
+        cmd_import},
     {"completion", "bash|zsh|fish", "print a completion script for a shell",
         "clowder completion bash > ~/.local/share/bash-completion/completions/clowder", no_options, false,
         cmd_completion},
-    {"help", "[COMMAND]", "explain a command", "clowder help map", no_options, false, cmd_help},
+    {"help", "[COMMAND [VERB]]", "explain a command", "clowder help map\nclowder help host add", no_options, false,
+        cmd_help},
     {"version", "", "print the version", "clowder version", json_options, false, cmd_version},
     {NULL, NULL, NULL, NULL, NULL, false, NULL},
 };

@@ -1,4 +1,4 @@
-/* Help, completions and the version, made from the table of commands. */
+/* Help and the version, made from the tables of commands. */
 #include "tui/command.h"
 
 #include "base/text.h"
@@ -16,19 +16,38 @@ void help_all(void)
          "Usage: clowder [--json] COMMAND [OPTION]... [ARG]...\n");
     for (const struct command *c = commands; c->name; c++)
         printf("  %-12s %s\n", c->name, c->summary);
+    for (const struct noun *n = nouns; n->name; n++) {
+        printf("  %-12s %s:", n->name, n->summary);
+        for (const struct command *c = n->verbs; c->name; c++)
+            printf(" %s", command_verb(c));
+        putchar('\n');
+    }
     puts("\nExit status: 0 done, 1 some task failed, 2 usage, 3 cannot reach, 4 no such thing, 5 refused,\n"
          "6 timed out, 130 interrupted. More: clowder help COMMAND, man clowder.");
 }
 
+static void print_head(const char *name, const char *summary, const char *examples)
+{
+    printf("clowder %s - %s\n\n", name, summary);
+    while (*examples) {
+        size_t len = strcspn(examples, "\n");
+        printf("  %.*s\n", (int)len, examples);
+        examples += len + (examples[len] == '\n');
+    }
+}
+
+void help_noun(const struct noun *n)
+{
+    print_head(n->name, n->summary, n->examples);
+    printf("\nUsage: clowder %s VERB [OPTION]... [ARG]...\n\n", n->name);
+    for (const struct command *c = n->verbs; c->name; c++)
+        printf("  %-12s %s\n", command_verb(c), c->summary);
+    printf("\nMore: clowder help %s VERB\n", n->name);
+}
+
 void help_command(const struct command *c)
 {
-    const char *line = c->examples;
-    printf("clowder %s - %s\n\n", c->name, c->summary);
-    while (*line) {
-        size_t len = strcspn(line, "\n");
-        printf("  %.*s\n", (int)len, line);
-        line += len + (line[len] == '\n');
-    }
+    print_head(c->name, c->summary, c->examples);
     printf(
         "\nUsage: clowder %s%s%s%s\n\n", c->name, c->options->name ? " [OPTION]..." : "", *c->args ? " " : "", c->args);
     for (const struct opt *o = c->options; o->name; o++) {
@@ -43,14 +62,36 @@ void help_command(const struct command *c)
              "without extension, {#} the task's number. Without any, the input is appended. No shell is involved.");
 }
 
+int unknown_command(const struct noun *n, const char *word)
+{
+    const char *names[64], *near, *prefix = n ? n->name : "", *space = n ? " " : "";
+    size_t count = 0;
+    for (const struct command *c = n ? n->verbs : commands; c->name && count < 50; c++)
+        names[count++] = command_verb(c);
+    for (const struct noun *other = nouns; !n && other->name; other++)
+        names[count++] = other->name;
+    names[count] = NULL;
+    near = text_nearest(word, names);
+    if (near)
+        return say(
+            2, "unknown command '%s%s%s'; did you mean 'clowder %s%s%s'?", prefix, space, word, prefix, space, near);
+    return say(2, "unknown command '%s%s%s'; see clowder%s%s --help", prefix, space, word, space, prefix);
+}
+
 int cmd_help(const struct opts *o, bool json)
 {
     (void)json;
-    const struct command *c = o->word_count ? command_find(o->words[0]) : NULL;
-    if (o->word_count && !c)
-        return say(2, "there is no command '%s'; see clowder help", o->words[0]);
+    const char *word = o->word_count ? o->words[0] : NULL, *verb = o->word_count > 1 ? o->words[1] : NULL;
+    const struct noun *n = word ? noun_find(word) : NULL;
+    const struct command *c = n && verb ? noun_verb(n, verb) : word ? command_find(word) : NULL;
     if (c)
         help_command(c);
+    else if (n && !verb)
+        help_noun(n);
+    else if (n)
+        return unknown_command(n, verb);
+    else if (word)
+        return say(2, "there is no command '%s'; see clowder help", word);
     else
         help_all();
     return 0;
@@ -60,81 +101,5 @@ int cmd_version(const struct opts *o, bool json)
 {
     (void)o;
     printf(json ? "{\"version\":\"%s\"}\n" : "clowder %s\n", clowder_version());
-    return 0;
-}
-
-static void bash_completion(void)
-{
-    puts("# bash completion for clowder\n_clowder() {\n    local cur=${COMP_WORDS[COMP_CWORD]} words=\n"
-         "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        words=\"");
-    for (const struct command *c = commands; c->name; c++)
-        printf("%s ", c->name);
-    puts("--json --help --version\"\n    else\n        case ${COMP_WORDS[1]} in");
-    for (const struct command *c = commands; c->name; c++) {
-        printf("        %s) words=\"", c->name);
-        for (const struct opt *p = c->options; p->name; p++)
-            printf("--%s ", p->name);
-        puts("--help\" ;;");
-    }
-    puts("        esac\n        case $cur in -*) ;; *) compopt -o default; COMPREPLY=(); return ;; esac\n    fi\n"
-         "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n}\ncomplete -F _clowder clowder");
-}
-
-/* Single quotes would end the text of a zsh or fish description. */
-static void print_plain(const char *text)
-{
-    for (; *text; text++)
-        putchar(strchr("'\"[]:$`\\", *text) ? ' ' : *text);
-}
-
-static void zsh_completion(void)
-{
-    puts("#compdef clowder\n_clowder() {\n    local -a list\n    if (( CURRENT == 2 )); then\n        list=(");
-    for (const struct command *c = commands; c->name; c++) {
-        printf("            '%s:", c->name);
-        print_plain(c->summary);
-        puts("'");
-    }
-    puts("        )\n        _describe command list\n        return\n    fi\n    case ${words[2]} in");
-    for (const struct command *c = commands; c->name; c++) {
-        printf("    %s) _arguments '*:file:_files'", c->name);
-        for (const struct opt *p = c->options; p->name; p++) {
-            printf(" '--%s[", p->name);
-            print_plain(p->help);
-            printf("]%s%s'", p->value ? ":" : "", p->value ? p->value : "");
-        }
-        puts(" ;;");
-    }
-    puts("    esac\n}\n_clowder \"$@\"");
-}
-
-static void fish_completion(void)
-{
-    puts("# fish completion for clowder");
-    for (const struct command *c = commands; c->name; c++) {
-        printf("complete -c clowder -n __fish_use_subcommand -f -a %s -d '", c->name);
-        print_plain(c->summary);
-        puts("'");
-        for (const struct opt *p = c->options; p->name; p++) {
-            printf("complete -c clowder -n '__fish_seen_subcommand_from %s' -l %s%s -d '", c->name, p->name,
-                p->value ? " -r" : "");
-            print_plain(p->help);
-            puts("'");
-        }
-    }
-}
-
-int cmd_completion(const struct opts *o, bool json)
-{
-    (void)json;
-    const char *shell = o->word_count ? o->words[0] : "";
-    if (strcmp(shell, "bash") == 0)
-        bash_completion();
-    else if (strcmp(shell, "zsh") == 0)
-        zsh_completion();
-    else if (strcmp(shell, "fish") == 0)
-        fish_completion();
-    else
-        return say(2, "name a shell: clowder completion bash|zsh|fish");
     return 0;
 }

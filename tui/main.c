@@ -2,25 +2,10 @@
 #include "tui/command.h"
 #include "tui/screen/open.h"
 
-#include "base/text.h"
-
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static int unknown_command(const char *name)
-{
-    const char *names[64], *near;
-    size_t n = 0;
-    for (const struct command *c = commands; c->name && n < 63; c++)
-        names[n++] = c->name;
-    names[n] = NULL;
-    near = text_nearest(name, names);
-    if (near)
-        return say(2, "unknown command '%s'; did you mean 'clowder %s'?", name, near);
-    return say(2, "unknown command '%s'; see clowder --help", name);
-}
 
 static int run_command(const struct command *c, int argc, char **argv, bool json)
 {
@@ -32,6 +17,17 @@ static int run_command(const struct command *c, int argc, char **argv, bool json
         status = c->run(&o, json || opts_has(&o, "json"));
     opts_fini(&o);
     return status;
+}
+
+static int run_noun(const struct noun *n, int argc, char **argv, bool json)
+{
+    const char *verb = argc ? argv[0] : "--help";
+    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
+        help_noun(n);
+        return 0;
+    }
+    const struct command *c = noun_verb(n, verb);
+    return c ? run_command(c, argc - 1, argv + 1, json) : unknown_command(n, verb);
 }
 
 static int flush_stdout(int status)
@@ -83,8 +79,11 @@ int main(int argc, char **argv)
     }
     if (i == argc)
         return flush_stdout(open_screens(0, argv + i));
+    const struct noun *n = noun_find(argv[i]);
     const struct command *c = command_find(argv[i]);
+    if (n)
+        return flush_stdout(run_noun(n, argc - i - 1, argv + i + 1, json));
     if (!c)
-        return unknown_command(argv[i]);
+        return unknown_command(NULL, argv[i]);
     return flush_stdout(run_command(c, argc - i - 1, argv + i + 1, json));
 }

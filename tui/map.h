@@ -21,6 +21,8 @@ struct map {
     /* inputs */
     char **words; /* after :::, or NULL */
     size_t word_count;
+    void (*feed)(struct map *m, void *arg); /* where they come from instead, by map_put_at(); or NULL */
+    void *feed_arg;
     int input_fd;
     bool *skip; /* by index, from the joblog; skip_count long */
     size_t skip_count;
@@ -40,6 +42,8 @@ struct map {
 
 /* map_input.c */
 void map_read_inputs(struct map *m); /* the reader's whole life */
+/* For feed: puts the task of that index, which is higher than the one before. False when no more are taken. */
+bool map_put_at(struct map *m, uint64_t index, const char *input, size_t len);
 int map_load_joblog(struct map *m, const char *path, bool resume);
 
 /* map_output.c */

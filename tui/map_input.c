@@ -29,6 +29,14 @@ static bool put(struct map *m, const char *input, size_t len)
     return status == CLOWDER_OK;
 }
 
+bool map_put_at(struct map *m, uint64_t index, const char *input, size_t len)
+{
+    if (index > m->read_count && clowder_job_skip(m->job, index - m->read_count, &m->input_error) != CLOWDER_OK)
+        return false;
+    m->read_count = index;
+    return put(m, input, len);
+}
+
 static void put_words(struct map *m)
 {
     for (size_t i = 0; i < m->word_count && !m->stopping; i++)
@@ -95,7 +103,9 @@ out:
 
 void map_read_inputs(struct map *m)
 {
-    if (m->words)
+    if (m->feed)
+        m->feed(m, m->feed_arg);
+    else if (m->words)
         put_words(m);
     else
         put_stream(m);

@@ -65,7 +65,10 @@ bool stderr_is_terminal(void)
 
 int one_word(const struct opts *o, const char **word)
 {
-    *word = o->word_count ? o->words[0] : NULL;
+    const char *option = opts_text(o, "profile", NULL);
+    *word = o->word_count ? o->words[0] : option;
+    if (o->word_count && option && strcmp(option, o->words[0]) != 0)
+        return say(2, "%s: '%s' or -p %s? one profile at a time", o->command, o->words[0], option);
     if (o->word_count > 1)
         return say(
             2, "%s: one profile at a time, not also '%s'; see clowder %s --help", o->command, o->words[1], o->command);

@@ -87,8 +87,18 @@ CLOWDER_API const char *clowder_version(void);
 
 /* ---- profiles ---- */
 
+/* So many daemons on a host of the inventory. */
+struct clowder_place {
+    const char *host;
+    unsigned daemons; /* 0: none any more; with per_gpu: one for each GPU */
+};
+
 struct clowder_profile {
-    unsigned daemons;       /* how many on this machine; 0: as many as it had */
+    unsigned daemons;               /* how many on this machine; 0: as many as it had, but for has_daemons */
+    bool has_daemons;               /* daemons counts also when it is 0 */
+    const struct clowder_place *on; /* and on other hosts, on_count of them; who is not named keeps its number */
+    size_t on_count;
+    bool per_gpu;           /* daemons on other hosts have a GPU each */
     bool ephemeral;         /* it lives as long as this handle, and nobody else sees it in the store */
     const char *const *env; /* "K=V", NULL-terminated, or NULL; added to PATH, HOME, USER, LANG, … of the caller */
     uint64_t idletime_ms, walltime_ms, maxtasks; /* 0: no limit */
@@ -102,12 +112,17 @@ struct clowder_profile {
 };
 /* Everything 0, timeout_ms 30 s. */
 CLOWDER_API void clowder_profile_init(struct clowder_profile *p);
-/* Brings daemons up, or scales to that number, and waits until they are connected. name NULL: "default". */
+/* Brings daemons up, or scales to that number, and waits until they are connected. name NULL: "default". What is 0,
+ * false or NULL in p stays as the profile has it. */
 CLOWDER_API int clowder_up(
     struct clowder *c, const char *name, const struct clowder_profile *p, struct clowder_error *err);
 /* Stops a profile's daemons (NULL: of all profiles) after the tasks that they have, or now, and waits until they are
  * gone. */
 CLOWDER_API int clowder_down(struct clowder *c, const char *name, bool now, struct clowder_error *err);
+/* The same for its daemons on one host ("local": this machine), which leaves the profile; name NULL: of all profiles.
+ */
+CLOWDER_API int clowder_down_on(
+    struct clowder *c, const char *name, const char *host, bool now, struct clowder_error *err);
 /* The state as JSON text (see the manual, status --json), of one profile or of all (NULL). *json is owned: free(). */
 CLOWDER_API int clowder_status(struct clowder *c, const char *name, char **json, struct clowder_error *err);
 

@@ -136,22 +136,41 @@ static void set_text(json_t *o, const char *key, const char *value)
     json_object_set_new(o, key, text ? text : json_string("?"));
 }
 
-/* What tasks see of the environment is stated: these of the caller's, and what the profile adds. */
-static json_t *stated_env(const char *const *added)
+/* Texts that are not UTF-8 are left out. */
+static json_t *text_list(const char *const *texts)
 {
-    static const char *const names[] = {
-        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", NULL};
     json_t *list = json_array();
-    for (const char *const *name = names; *name; name++) {
-        const char *value = getenv(*name);
-        char *text = value ? mem_printf("%s=%s", *name, value) : NULL;
+    for (; texts && *texts; texts++) {
+        json_t *text = json_string(*texts);
         if (text)
-            json_array_append_new(list, json_string(text)); /* not UTF-8: left out */
-        free(text);
+            json_array_append_new(list, text);
     }
-    for (; added && *added; added++)
-        json_array_append_new(list, json_string(*added));
     return list;
+}
+
+/* What tasks on this machine see of the environment is stated: these of the caller's, and what the profile adds. */
+static void set_env(json_t *o, const struct clowder_profile *p)
+{
+    char **own = func_env_own();
+    json_object_set_new(o, "local_env", text_list((const char *const *)own));
+    json_object_set_new(o, "env", text_list(p->env));
+    for (char **at = own; *at; at++)
+        free(*at);
+    free(own);
+}
+
+static void set_true(json_t *o, const char *key, bool value)
+{
+    if (value)
+        json_object_set_new(o, key, json_true());
+}
+
+static json_t *places(const struct clowder_profile *p)
+{
+    json_t *o = json_object();
+    for (size_t i = 0; i < p->on_count; i++)
+        json_object_set_new(o, p->on[i].host, json_integer(p->on[i].daemons)); /* not UTF-8: left out */
+    return o;
 }
 
 static json_t *up_request(const char *name, const struct clowder_profile *p)
@@ -159,9 +178,12 @@ static json_t *up_request(const char *name, const struct clowder_profile *p)
     json_t *o = json_object();
     set_text(o, "op", "up");
     set_text(o, "profile", name);
-    json_object_set_new(o, "env", stated_env(p->env));
-    if (p->daemons)
+    set_env(o, p);
+    if (p->daemons || p->has_daemons)
         json_object_set_new(o, "n", json_integer(p->daemons));
+    if (p->on_count)
+        json_object_set_new(o, "on", places(p));
+    set_true(o, "per_gpu", p->per_gpu);
     if (p->idletime_ms)
         json_object_set_new(o, "idletime_ms", json_integer((json_int_t)p->idletime_ms));
     if (p->walltime_ms)
@@ -172,10 +194,12 @@ static json_t *up_request(const char *name, const struct clowder_profile *p)
         json_object_set_new(o, "memory_bytes", json_integer((json_int_t)p->memory_bytes));
     if (p->has_seed)
         json_object_set_new(o, "seed", json_integer((json_int_t)p->seed));
-    json_object_set_new(o, "respawn", json_boolean(!p->no_respawn));
-    json_object_set_new(o, "cleanup", json_boolean(!p->no_cleanup));
-    json_object_set_new(o, "output", json_boolean(p->output));
-    json_object_set_new(o, "ephemeral", json_boolean(p->ephemeral));
+    if (p->no_respawn)
+        json_object_set_new(o, "respawn", json_false());
+    if (p->no_cleanup)
+        json_object_set_new(o, "cleanup", json_false());
+    set_true(o, "output", p->output);
+    set_true(o, "ephemeral", p->ephemeral);
     json_object_set_new(o, "wait", json_boolean(p->timeout_ms != 0));
     json_object_set_new(o, "timeout_ms", json_integer(p->timeout_ms > 0 ? p->timeout_ms : 0));
     return o;
@@ -238,13 +262,20 @@ static void forget_ephemeral(struct clowder *c, const char *name)
 
 int clowder_down(struct clowder *c, const char *name, bool now, struct clowder_error *out)
 {
+    if (name)
+        forget_ephemeral(c, name);
+    return clowder_down_on(c, name, NULL, now, out);
+}
+
+int clowder_down_on(struct clowder *c, const char *name, const char *host, bool now, struct clowder_error *out)
+{
     struct clw_error err = {0};
     json_t *request = json_object(), *reply;
     set_text(request, "op", "down");
-    if (name) {
+    if (name)
         set_text(request, "profile", name);
-        forget_ephemeral(c, name);
-    }
+    if (host)
+        set_text(request, "on", host);
     json_object_set_new(request, "now", json_boolean(now));
     enum clw_err code = control_request(c, request, -1, &reply, &err);
     json_decref(request);
@@ -270,8 +301,7 @@ int clowder_status(struct clowder *c, const char *name, char **json, struct clow
     return CLOWDER_OK;
 }
 
-int clowder_request(
-    struct clowder *c, const char *text, int64_t timeout_ms, char **out_text, struct clowder_error *out)
+int clowder_request(struct clowder *c, const char *text, int64_t timeout_ms, char **out_text, struct clowder_error *out)
 {
     struct clw_error err = {0};
     json_error_t why;

@@ -38,6 +38,8 @@ static int take(struct daemon_config *c, const char *key, const char *value)
         c->number = (uint32_t)number;
     } else if (strcmp(key, "autoexit") == 0 && !text_parse_int(value, 0, INT64_MAX, &number, NULL)) {
         c->autoexit_ms = (uint64_t)number;
+    } else if (strcmp(key, "remote") == 0 && !text_parse_int(value, 0, 1, &number, NULL)) {
+        c->remote = number != 0;
     } else if (strcmp(key, "cert") == 0) {
         free(c->cert);
         c->cert = unescape(value);

@@ -4,6 +4,8 @@
 
 #include "base/log.h"
 #include "base/mono.h"
+#include "hosts/mux_serve.h"
+#include "hosts/spawn.h"
 
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
@@ -18,7 +20,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { HELLO_MS = 10000, REDIAL_MS = 200, SILENT_MS = 15000 };
+enum { HELLO_MS = 10000, REDIAL_MS = 200, PING_MS = 5000, SILENT_MS = 15000 };
 
 void daemon_wake(struct daemon *d)
 {
@@ -58,11 +60,28 @@ static struct job *find_job(struct daemon *d, uint32_t number)
     return j;
 }
 
-static void add_env(struct daemon *d, char *text)
+/* Sets one variable, in the place of another of that name. Takes text. */
+static void set_env(struct daemon *d, char *text)
 {
-    d->env = mem_realloc(d->env, (d->env_count + 2) * sizeof *d->env);
-    d->env[d->env_count++] = text;
-    d->env[d->env_count] = NULL;
+    size_t name = strcspn(text, "="), i = 0;
+    while (i < d->env_count && strncmp(d->env[i], text, name + 1) != 0)
+        i++;
+    if (i < d->env_count) {
+        free(d->env[i]);
+    } else {
+        d->env = mem_realloc(d->env, (d->env_count + 2) * sizeof *d->env);
+        d->env[++d->env_count] = NULL;
+    }
+    d->env[i] = text;
+}
+
+/* On another machine its own login says where home is and where commands are. */
+static void take_own_env(struct daemon *d)
+{
+    char **own = func_env_own();
+    for (char **at = own; *at; at++)
+        set_env(d, *at);
+    free(own);
 }
 
 static void take_welcome(struct daemon *d, const struct frame *f)
@@ -72,6 +91,8 @@ static void take_welcome(struct daemon *d, const struct frame *f)
     wire_fields_init(&w, f->body, f->len);
     while (d->env_count)
         free(d->env[--d->env_count]);
+    if (d->config.remote)
+        take_own_env(d);
     while (wire_fields_next(&w)) {
         switch (w.key) {
         case WIRE_K_DAEMON_NAME: wire_field_copy(&w, d->name, sizeof d->name); break;
@@ -84,7 +105,7 @@ static void take_welcome(struct daemon *d, const struct frame *f)
         case WIRE_K_OUTPUT: d->output = wire_field_number(&w) != 0; break;
         case WIRE_K_ENV:
             if ((text = wire_field_text(&w)))
-                add_env(d, text);
+                set_env(d, text);
             break;
         default: break;
         }
@@ -149,6 +170,7 @@ static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
     switch (f->type) {
     case WIRE_WELCOME: take_welcome(d, f); break;
     case WIRE_REFUSE:
+        d->refused_for_now = f->code == CLW_BUSY;
         snprintf(d->refused, sizeof d->refused, "%.*s", (int)(f->len < 150 ? f->len : 150), (const char *)f->body);
         break;
     case WIRE_OPEN:
@@ -233,6 +255,7 @@ static void say_hello(struct daemon *d)
     wire_add_number(&b, WIRE_K_ROLE, WIRE_ROLE_DAEMON);
     wire_add_number(&b, WIRE_K_DAEMON, d->config.number);
     wire_add_text(&b, WIRE_K_TOKEN, d->config.token);
+    wire_add_text(&b, WIRE_K_INSTANCE, d->instance);
     wire_add_number(&b, WIRE_K_PID, (uint64_t)getpid());
     link_send(d->link, &(struct frame){.type = WIRE_HELLO, .len = (uint32_t)b.len}, b.data);
     link_flush(d->link);
@@ -278,7 +301,7 @@ static enum clw_err connect_home(struct daemon *d)
     link_free(d->link);
     d->link = NULL;
     if (d->refused[0])
-        return CLW_REFUSED;
+        return d->refused_for_now ? CLW_UNREACHABLE : CLW_REFUSED;
     snprintf(d->refused, sizeof d->refused, "no welcome from %s", d->config.url);
     return CLW_UNREACHABLE;
 }
@@ -310,6 +333,22 @@ static void check_life(struct daemon *d, struct watch *w)
         else
             watch_until(w, (d->active_ms + d->idletime_ms) * 1000 + 1000);
     }
+}
+
+/* A link over a network can die without a sign: ask, and believe silence. */
+static void check_link(struct daemon *d, struct watch *w)
+{
+    uint64_t now = mono_ms(), heard = link_heard_ms(d->link);
+    if (!d->config.remote)
+        return;
+    if (now - heard >= SILENT_MS) {
+        link_close(d->link);
+    } else if (now - heard >= PING_MS && now - d->pinged_ms >= PING_MS) {
+        d->pinged_ms = now;
+        link_send(d->link, &(struct frame){.type = WIRE_PING}, NULL);
+    }
+    uint64_t next = now - heard < PING_MS ? heard + PING_MS : d->pinged_ms + PING_MS;
+    watch_until(w, (next < heard + SILENT_MS ? next : heard + SILENT_MS) * 1000 + 1000);
 }
 
 static bool is_over(struct daemon *d)
@@ -348,6 +387,7 @@ static void work(struct daemon *d, int signal_fd)
         w = (struct watch){.deadline_us = UINT64_MAX};
         int wake_place = watch_add(&w, d->wake_fd, POLLIN), signal_place = watch_add(&w, signal_fd, POLLIN);
         check_life(d, &w);
+        check_link(d, &w);
         link_flush(d->link);
         if (is_over(d))
             break;
@@ -430,15 +470,29 @@ static int block_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* On a host the program is also what the SSH link talks to. */
+static int other_role(const char *word)
+{
+    prctl(PR_SET_DUMPABLE, 0);
+    if (strcmp(word, "--spawn") == 0)
+        return spawn_serve(NULL, 0, 1);
+    if (strcmp(word, "--mux") == 0)
+        return mux_serve(NULL, 0, 1);
+    if (strcmp(word, "--version") == 0 || strcmp(word, "--help") == 0) {
+        puts("clowder-daemon " CLW_VERSION);
+        if (word[2] == 'h')
+            puts("Started by clowder; it reads its settings on standard input.");
+        return 0;
+    }
+    fprintf(stderr, "clowder-daemon: '%.40s' is no option; it is started by clowder\n", word);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     struct daemon *d;
-    if (argc > 1) {
-        bool version = strcmp(argv[1], "--version") == 0;
-        printf("clowder-daemon " CLW_VERSION "\n%s",
-            version ? "" : "Started by clowder; it reads its settings on standard input.\n");
-        return version || strcmp(argv[1], "--help") == 0 ? 0 : 2;
-    }
+    if (argc > 1)
+        return other_role(argv[1]);
     prctl(PR_SET_DUMPABLE, 0); /* the token stays out of core files and debuggers */
     int signal_fd = block_signals();
     d = mem_zalloc(sizeof *d);
@@ -452,8 +506,10 @@ int main(int argc, char **argv)
     d->owner =
         (struct link_owner){.lock = &d->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     d->started_ms = d->active_ms = mono_ms();
+    wire_new_secret(d->instance);
     int status = run(d, signal_fd);
     mem_wipe(d->config.token, sizeof d->config.token);
+    mem_wipe(d->instance, sizeof d->instance);
     nng_fini();
     while (d->env_count)
         free(d->env[--d->env_count]);

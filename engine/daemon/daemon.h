@@ -21,6 +21,7 @@ struct daemon_config {
     uint32_t number;
     uint64_t autoexit_ms; /* how long to look for an engine that went away */
     char *cert;           /* PEM to trust on tls+tcp, or NULL */
+    bool remote;          /* on another machine than the engine */
 };
 
 /* Tasks of one job that came together; they leave the queue when all are answered. */
@@ -54,6 +55,8 @@ struct daemon {
     int wake_fd;
     bool welcome, broken, quit, quit_now, left;
     char refused[200];
+    bool refused_for_now;          /* as far as it says: it makes sense to try again */
+    char instance[WIRE_TOKEN + 1]; /* ours alone: the token works for who has both */
     /* from WELCOME */
     char name[80], host[64], profile[64];
     char **env; /* NULL-terminated */
@@ -65,7 +68,7 @@ struct daemon {
     struct batch *head, *tail;
     struct run *run;        /* the command that runs now */
     struct worker *closing; /* workers of closed jobs on their way out */
-    uint64_t started_ms, active_ms, done;
+    uint64_t started_ms, active_ms, pinged_ms, done;
 };
 
 enum mark { MARK_CANCELLED = 1, MARK_SKIPPED = 2 };

@@ -52,6 +52,7 @@ struct job *job_open(struct daemon *d, uint32_t number, const uint8_t *body, siz
     struct job *j = mem_zalloc(sizeof *j);
     struct clw_error err;
     struct stat st;
+    const char *home = getenv("HOME");
     j->number = number;
     if (func_decode(&j->func, body, len, &err)) {
         j->problem = mem_strdup(err.message);
@@ -59,8 +60,13 @@ struct job *job_open(struct daemon *d, uint32_t number, const uint8_t *body, siz
         make_dir(j);
     } else if (j->func.dir) {
         j->dir = mem_strdup(j->func.dir);
-        if (stat(j->dir, &st) || (!S_ISDIR(st.st_mode) && (errno = ENOTDIR)))
+        bool missing = stat(j->dir, &st) || (!S_ISDIR(st.st_mode) && (errno = ENOTDIR));
+        if (missing && d->config.remote && home) { /* the submitter's folder is on another machine */
+            free(j->dir);
+            j->dir = mem_strdup(home);
+        } else if (missing) {
             set_problem(j, "cannot enter the folder", j->dir);
+        }
     }
     j->append = !j->func.no_input && !j->func.use_stdin;
     for (size_t i = 0; i < j->func.argc; i++)

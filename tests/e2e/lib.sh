@@ -25,8 +25,9 @@ fail() {
 engine_pid() { cat "$XDG_RUNTIME_DIR/clowder/engine.lock" 2>/dev/null || true; }
 
 finish() {
-  local status=$?
+  local status=$? job
   trap - EXIT
+  for job in $(jobs -p); do kill "$job" 2>/dev/null || true; done
   timeout 20 clowder engine stop --now >/dev/null 2>&1 || true
   local pid
   pid=$(engine_pid)

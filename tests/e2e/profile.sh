@@ -113,8 +113,9 @@ expect 0 clowder log
 grep -q 'pool up profile=default daemons=3' out || fail "log: $(tail -3 out)"
 expect 0 clowder log -n 2
 [ "$(wc -l <out)" -eq 2 ] || fail "log -n 2 gave $(wc -l <out) lines"
-clowder log --follow -n 0 >followed &
+clowder log --follow -n 1 >followed &
 follow=$!
+wait_until test -s followed
 clowder down
 wait_until grep -q 'down profile=default' followed
 kill "$follow"

@@ -1,6 +1,8 @@
-/* Strangers for the engine's data socket: each connects, misbehaves and must be shut out. Prints a line for each. */
+/* Strangers: each connects to the engine's data socket (a path), or to the port of a tunnel (a number), misbehaves and
+ * must be shut out. Prints a line for each. */
 #include "engine/wire.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,8 +13,22 @@
 
 static const char *path;
 
+static int dial_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(path))};
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a)) {
+        perror("connect");
+        exit(1);
+    }
+    return fd;
+}
+
 static int dial(void)
 {
+    if (*path != '/')
+        return dial_port();
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     snprintf(a.sun_path, sizeof a.sun_path, "%s", path);

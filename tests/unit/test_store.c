@@ -11,6 +11,7 @@
 #include "store/transfer.h"
 
 #include "base/mem.h"
+#include "base/mono.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -418,6 +419,95 @@ static void test_migrate(void **state)
     store_profile_fini(&p);
     ok(store_event_add(s, &(struct store_event){.text = (char *)"x"}, &error));
     ok(store_check(s, &error));
+    store_close(s);
+}
+
+/* The ledger of version 2 gets functions and inputs, and keeps its rows. */
+static void test_migrate_ledger(void **state)
+{
+    (void)state;
+    struct store_job j;
+    struct store_failure_list failures;
+    struct store *s = open_store();
+    ok(store_job_add(s, &(struct store_job){.profile = "p", .command = (char *)"old"}, &error));
+    ok(store_job_failures_add(s, 1, &(struct store_failure){.task = 7}, 1, &error));
+    store_close(s);
+    raw("ALTER TABLE job DROP COLUMN function; ALTER TABLE job_failure DROP COLUMN input;"
+        "ALTER TABLE job_failure DROP COLUMN input_cut; PRAGMA user_version = 2");
+    s = open_store();
+    assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
+    ok(store_job_get(s, 1, &j, &error));
+    assert_string_equal(j.command, "old");
+    assert_string_equal(j.function, "");
+    store_job_fini(&j);
+    ok(store_job_failures(s, 1, 0, 9, &failures, &error));
+    assert_int_equal(failures.items[0].task, 7);
+    assert_true(failures.items[0].input == NULL && !failures.items[0].input_cut);
+    store_failure_list_fini(&failures);
+    store_close(s);
+}
+
+/* What is needed to run failed tasks again: the function, and inputs of any bytes. */
+static void test_ledger_inputs(void **state)
+{
+    (void)state;
+    struct store *s = open_memory();
+    struct store_job got, j = {.profile = "p", .function = (char *)"{\"argv\":[\"wc\"]}"};
+    struct store_failure_list failures;
+    char *big = mem_zalloc(STORE_INPUT_MAX + 1);
+    struct store_failure f[] = {{.task = 0, .input = (char *)"a\0\xff", .input_len = 3},
+        {.task = 1, .input = (char *)"", .input_len = 0}, {.task = 2},
+        {.task = 3, .input = big, .input_len = STORE_INPUT_MAX},
+        {.task = 4, .input = big, .input_len = STORE_INPUT_MAX + 1}};
+    ok(store_job_add(s, &j, &error));
+    ok(store_job_get(s, j.id, &got, &error));
+    assert_string_equal(got.function, "{\"argv\":[\"wc\"]}");
+    store_job_fini(&got);
+    ok(store_job_failures_add(s, j.id, f, 5, &error));
+    ok(store_job_failures(s, j.id, 0, 9, &failures, &error));
+    assert_int_equal(failures.items[0].input_len, 3);
+    assert_memory_equal(failures.items[0].input, "a\0\xff", 4);
+    assert_true(failures.items[1].input != NULL && failures.items[1].input_len == 0);
+    assert_true(failures.items[2].input == NULL);
+    assert_true(failures.items[3].input_len == STORE_INPUT_MAX && !failures.items[3].input_cut);
+    assert_true(failures.items[4].input_len == STORE_INPUT_MAX && failures.items[4].input_cut);
+    store_failure_list_fini(&failures);
+    for (const char *const *bad = (const char *const[]){"[]", "{", "{\"a\":\"\xff\"}", NULL}; *bad; bad++) {
+        j.function = (char *)(uintptr_t)*bad;
+    j.id = 0;
+        ok(store_job_add(s, &j, &error));
+        ok(store_job_get(s, j.id, &got, &error));
+        assert_string_equal(got.function, "");
+        store_job_fini(&got);
+    }
+    free(big);
+    store_close(s);
+}
+
+/* A failing map of 100,000 tasks is noted within seconds. */
+static void test_ledger_many(void **state)
+{
+    (void)state;
+    enum { MANY = 100000 };
+    struct store *s = open_store();
+    struct store_job j = {.profile = "p"};
+    struct store_failure *f = mem_zalloc(MANY * sizeof *f);
+    struct store_failure_list failures;
+    for (unsigned i = 0; i < MANY; i++)
+        f[i] = (struct store_failure){.task = i,
+            .status = (char *)"exit 1",
+            .stderr_tail = (char *)"no such file",
+            .input = (char *)"/data/some/file.wav",
+            .input_len = 19};
+    ok(store_job_add(s, &j, &error));
+    uint64_t begin = mono_ms();
+    for (unsigned i = 0; i < MANY; i += 1000)
+        ok(store_job_failures_add(s, j.id, f + i, 1000, &error));
+    ok(store_job_failures(s, j.id, 99000, 2000, &failures, &error));
+    assert_int_equal(failures.count, 1000);
+    assert_true(mono_ms() - begin < 20000);
+    store_failure_list_fini(&failures);
+    free(f);
     store_close(s);
 }
 
@@ -1077,7 +1167,9 @@ static void test_jobs(void **state)
     memset(noise, 'n', STORE_STDERR_MAX + 49);
     noise[49] = (char)0xff;
     memcpy(noise + STORE_STDERR_MAX + 45, "end", 4);
-    struct store_failure f[] = {{3, "gpu1", 2, (char *)"exit 1", noise}, {1, "", 1, (char *)"timed out", NULL}};
+    struct store_failure f[] = {
+        {.task = 3, .host = "gpu1", .attempts = 2, .status = (char *)"exit 1", .stderr_tail = noise},
+        {.task = 1, .attempts = 1, .status = (char *)"timed out"}};
     ok(store_job_failures_add(s, j.id, f, 2, &error));
     f[1].status = (char *)"signal 9 \xff";
     ok(store_job_failures_add(s, j.id, f + 1, 1, &error));
@@ -1557,6 +1649,9 @@ int main(void)
         T(test_damaged_values),
         T(test_migrate),
         T(test_migrate_fails),
+        T(test_migrate_ledger),
+        T(test_ledger_inputs),
+        T(test_ledger_many),
         T(test_first_open_at_once),
         T(test_migrate_at_once),
         T(test_writers_at_once),

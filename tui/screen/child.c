@@ -156,8 +156,8 @@ void child_reap(struct ui *ui)
         if (exit_of(status) == 0)
             ui_say(ui, ROLE_GOOD, "%s: finished, all tasks done", detached[i].label);
         else
-            ui_say(ui, ROLE_BAD, "%s: ended with status %d%s%s", detached[i].label, exit_of(status),
-                *words ? ": " : "", words);
+            ui_say(ui, ROLE_BAD, "%s: ended with status %d%s%s", detached[i].label, exit_of(status), *words ? ": " : "",
+                words);
     }
 }
 

@@ -1,4 +1,5 @@
-/* Programs started from the screens: one whose output is shown, one that runs on by itself, one that gets the terminal. */
+/* Programs started from the screens: one whose output is shown, one that runs on by itself, one that gets the terminal.
+ */
 #ifndef SCREEN_CHILD_H
 #define SCREEN_CHILD_H
 

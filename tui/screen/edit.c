@@ -151,8 +151,7 @@ void edit_draw(const struct edit *e, int y, int x, int cols, bool here, bool mas
     const char *from = visible_part(text, here ? cursor : 0, cols);
     draw_text(y, x, cols, here ? ROLE_FIELD_HERE : ROLE_FIELD, from);
     if (here) {
-        int at = draw_fit(
-            head, sizeof head, from, cursor - (size_t)(from - text), EDIT_SIZE, term_caps()->utf8, false);
+        int at = draw_fit(head, sizeof head, from, cursor - (size_t)(from - text), EDIT_SIZE, term_caps()->utf8, false);
         curs_set(1);
         move(y, x + (at < cols ? at : cols - 1));
     }

@@ -18,7 +18,8 @@ void edit_set(struct edit *e, const char *text);
 void edit_wipe(struct edit *e);
 /* Inserts a character (a code point). */
 void edit_insert(struct edit *e, unsigned code);
-/* Does what the key is for: characters, arrows, Home/End, ^A ^E ^B ^F ^K ^U ^W ^D, Backspace, Delete. False: not ours. */
+/* Does what the key is for: characters, arrows, Home/End, ^A ^E ^B ^F ^K ^U ^W ^D, Backspace, Delete. False: not ours.
+ */
 bool edit_key(struct edit *e, int key);
 /* Draws it with its cursor in cols columns; masked: a star for every character. Returns nothing; the part with the
  * cursor is the one shown. */

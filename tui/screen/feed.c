@@ -1,5 +1,5 @@
-/* The feeds: one thread watches the engine's state, one asks for links and jobs once a second, one follows the store and
- * works on it, and each request has its own. */
+/* The feeds: one thread watches the engine's state, one asks for links and jobs once a second, one follows the store
+ * and works on it, and each request has its own. */
 #include "tui/screen/feed.h"
 
 #include "base/mem.h"
@@ -77,7 +77,8 @@ static bool state_cb(void *arg, const char *json)
     struct view_engine *v = view_engine_read(json);
     if (v)
         give_engine(arg, v);
-    pause_ms(VIEW_GAP_MS); /* updates that come faster than anybody reads wait in the socket, and old ones are dropped */
+    pause_ms(
+        VIEW_GAP_MS); /* updates that come faster than anybody reads wait in the socket, and old ones are dropped */
     return true;
 }
 

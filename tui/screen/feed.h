@@ -33,10 +33,11 @@ struct feed_work {
 
 /* Sends a request (JSON text, taken: freed; wiped first when it holds a secret) to the engine, which is started when
  * start is set. Each has a thread of its own, so that a slow one holds up nobody. */
-void feed_request(struct feed *f, char *json, bool start, int64_t timeout_ms,
-    void (*done)(struct feed_work *w, void *ui), void *arg);
+void feed_request(
+    struct feed *f, char *json, bool start, int64_t timeout_ms, void (*done)(struct feed_work *w, void *ui), void *arg);
 /* Work on the store, one after the other. */
-void feed_store(struct feed *f, void (*run)(struct feed_work *w), void (*done)(struct feed_work *w, void *ui), void *arg);
+void feed_store(
+    struct feed *f, void (*run)(struct feed_work *w), void (*done)(struct feed_work *w, void *ui), void *arg);
 /* Calls done of what is finished. Returns how many. */
 int feed_finish(struct feed *f, void *ui);
 /* Requests and work under way. */

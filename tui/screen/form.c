@@ -69,7 +69,7 @@ static bool check(struct form *f, int field)
     at->why[0] = '\0';
     if (!at->check || at->check(f, field, &err) == CLW_OK)
         return true;
-    snprintf(at->why, sizeof at->why, "%s", err.message);
+    snprintf(at->why, sizeof at->why, "%.*s", (int)sizeof at->why - 1, err.message);
     return false;
 }
 

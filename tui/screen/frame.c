@@ -81,7 +81,8 @@ static void draw_tabs(struct ui *ui)
     for (int s = 0; s < SCREEN_COUNT; s++) {
         bool here = s == (int)ui->screen;
         int cols = (int)strlen(screens[s]->title) + 4;
-        draw_printf(y, x, cols, here ? ROLE_TAB_HERE : ROLE_TAB, here ? "[%d %s]" : " %d %s ", s + 1, screens[s]->title);
+        draw_printf(
+            y, x, cols, here ? ROLE_TAB_HERE : ROLE_TAB, here ? "[%d %s]" : " %d %s ", s + 1, screens[s]->title);
         ui_hit(ui, y, x, cols, HIT_TAB, s);
         x += cols + (COLS > 70);
     }

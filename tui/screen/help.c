@@ -41,13 +41,14 @@ char *help_text(int screen, size_t *len)
                 add_action(&b, &actions[i]);
         buf_add_text(&b, "\n");
     }
-    buf_add_text(&b, "FILTERS\n"
-                     "  web          rows with 'web' in a column      !web         rows without it\n"
-                     "  state:down   that column has the text         tag=rack2    it is the text, or one of its words\n"
-                     "  gpu>0        numbers: < > <= >= = !=          mem>16G      with units\n"
-                     "  Several terms must all hold.\n\n"
-                     "Actions are for the marked rows, else for the row with the cursor.\n"
-                     "More: man clowder.\n");
+    buf_add_text(&b,
+        "FILTERS\n"
+        "  web          rows with 'web' in a column      !web         rows without it\n"
+        "  state:down   that column has the text         tag=rack2    it is the text, or one of its words\n"
+        "  gpu>0        numbers: < > <= >= = !=          mem>16G      with units\n"
+        "  Several terms must all hold.\n\n"
+        "Actions are for the marked rows, else for the row with the cursor.\n"
+        "More: man clowder.\n");
     *len = b.len;
     return buf_steal(&b);
 }

@@ -49,7 +49,7 @@ static void live(struct history *h, const struct view_engine *e, const char *pro
     for (size_t i = 0; i < VIEW_LAST; i++) {
         h->values[i] = NAN;
         for (size_t p = 0; e && p < e->profile_count; p++)
-            if (!*profile || strcmp(e->profiles[p].name, profile) == 0)
+            if ((!*profile || strcmp(e->profiles[p].name, profile) == 0) && !isnan(e->profiles[p].last[i]))
                 h->values[i] = (isnan(h->values[i]) ? 0 : h->values[i]) + e->profiles[p].last[i];
     }
 }

@@ -21,7 +21,7 @@ static void each(struct ui *ui, const char *op, const char *doing, const char *d
     for (size_t i = 0; i < n; i++) {
         snprintf(what, sizeof what, "%s %s", doing, names[i]);
         snprintf(said, sizeof said, "%s %s", names[i], done);
-        request_send(ui, request_host(op, names[i]), true, PROBE_MS, what, said);
+        screen_request(ui, request_host(op, names[i]), true, PROBE_MS, what, said);
     }
     if (n == 1)
         ui_say(ui, ROLE_NORMAL, "%s %s ...", doing, names[0]);
@@ -64,7 +64,7 @@ static void trust_yes(struct ui *ui, void *arg)
     json_object_set_new(o, "fingerprint", json_string(k->fingerprint));
     snprintf(doing, sizeof doing, "trust %s", k->host);
     snprintf(done, sizeof done, "%s: its key is trusted from now on", k->host);
-    request_send(ui, o, true, LOGIN_MS, doing, done);
+    screen_request(ui, o, true, LOGIN_MS, doing, done);
 }
 
 static void trust_ask(struct ui *ui, const char *host, const struct view_link *l)
@@ -116,7 +116,7 @@ static void key_came(struct feed_work *w, void *ui)
 
 void hosts_trust(struct ui *ui)
 {
-    const struct host_row *row = hosts_here(ui);
+    const struct host_line *row = hosts_here(ui);
     if (!row)
         return;
     if (row->link && row->link->has_key) {
@@ -147,7 +147,8 @@ static bool unlock_save(struct ui *ui, struct form *f, char *why, size_t size)
         return false;
     }
     secret = request_quote(f->fields[0].edit.text);
-    json = mem_printf("{\"op\":\"unlock\",\"host\":\"%s\",\"timeout_ms\":%d,\"secret\":%s}", (char *)f->arg, LOGIN_MS, secret);
+    json = mem_printf(
+        "{\"op\":\"unlock\",\"host\":\"%s\",\"timeout_ms\":%d,\"secret\":%s}", (char *)f->arg, LOGIN_MS, secret);
     mem_wipe(secret, strlen(secret));
     free(secret);
     ui_say(ui, ROLE_NORMAL, "%s: logging in ...", (char *)f->arg);
@@ -159,7 +160,7 @@ void hosts_unlock(struct ui *ui)
 {
     static const struct form_type type = {
         .title = "Unlock", .save = unlock_save, .release = free, .save_label = "Unlock"};
-    const struct host_row *row = hosts_here(ui);
+    const struct host_line *row = hosts_here(ui);
     if (!row)
         return;
     const struct view_link *l = row->link && row->link->has_prompt ? row->link : NULL;
@@ -177,7 +178,7 @@ void hosts_unlock(struct ui *ui)
 
 void hosts_shell(struct ui *ui)
 {
-    const struct host_row *row = hosts_here(ui);
+    const struct host_line *row = hosts_here(ui);
     const char *argv[12] = {"ssh"};
     char port[8], target[STORE_USER_SIZE + STORE_ADDRESS_SIZE + 2];
     int n = 1;
@@ -231,7 +232,7 @@ static void doctor_came(struct feed_work *w, void *ui)
 
 void hosts_doctor(struct ui *ui)
 {
-    const struct host_row *row = hosts_here(ui);
+    const struct host_line *row = hosts_here(ui);
     if (!row)
         return;
     ui_say(ui, ROLE_NORMAL, "doctor: looking at %s ...", row->name);
@@ -280,7 +281,7 @@ void hosts_remove(struct ui *ui)
     size_t n, rows;
     char **names = hosts_chosen(ui, &n), ***held, lines[600], word[32];
     unsigned daemons = 0;
-    struct host_row *all = hosts_rows(ui, &rows);
+    struct host_line *all = hosts_rows(ui, &rows);
     for (size_t i = 0; i < rows; i++)
         for (size_t k = 0; k < n; k++)
             daemons += strcmp(all[i].name, names[k]) == 0 ? all[i].daemons : 0;

@@ -41,7 +41,7 @@ static void clock_text(uint64_t at_us, char *out, size_t size)
     strftime(out, size, time(NULL) - at < 86400 ? "%H:%M:%S" : "%Y-%m-%d %H:%M", &local);
 }
 
-static void draw_address(struct pane *p, const struct host_row *row)
+static void draw_address(struct pane *p, const struct host_line *row)
 {
     const struct store_host *h = row->host;
     char text[900];
@@ -57,7 +57,7 @@ static void draw_address(struct pane *p, const struct host_row *row)
     line(p, ROLE_NORMAL, "Address", text);
 }
 
-static void draw_facts(struct pane *p, const struct host_row *row)
+static void draw_facts(struct pane *p, const struct host_line *row)
 {
     const struct view_facts *f = row->facts;
     const struct store_host *h = row->host;
@@ -81,13 +81,13 @@ static void draw_facts(struct pane *p, const struct host_row *row)
     line(p, ROLE_NORMAL, "Has", text);
 }
 
-static void draw_gpus(struct pane *p, const struct host_row *row)
+static void draw_gpus(struct pane *p, const struct host_line *row)
 {
     for (size_t i = 0; row->host && i < row->host->gpu_count && i < 4; i++) {
         const struct store_gpu *g = &row->host->gpus[i];
         char text[400], mem[24], used[24];
-        snprintf(text, sizeof text, "%u  %s  %s  driver %s", g->index, g->name, text_bytes(mem, sizeof mem, g->mem_bytes),
-            *g->driver ? g->driver : "unknown");
+        snprintf(text, sizeof text, "%u  %s  %s  driver %s", g->index, g->name,
+            text_bytes(mem, sizeof mem, g->mem_bytes), *g->driver ? g->driver : "unknown");
         for (unsigned k = 0; row->live && k < row->live->gpu_count; k++)
             if (row->live->gpus[k].index == (int)g->index && row->live->gpus[k].busy >= 0)
                 snprintf(text + strlen(text), sizeof text - strlen(text), "  %.0f%% busy, %s used",
@@ -96,7 +96,7 @@ static void draw_gpus(struct pane *p, const struct host_row *row)
     }
 }
 
-static void draw_load(struct pane *p, const struct host_row *row, const double *trend, size_t count)
+static void draw_load(struct pane *p, const struct host_line *row, const double *trend, size_t count)
 {
     double values[80];
     char spark[GRAPH_ROW_SIZE], text[GRAPH_ROW_SIZE + 80];
@@ -106,14 +106,14 @@ static void draw_load(struct pane *p, const struct host_row *row, const double *
     graph_squeeze(trend, count, values, n);
     double max = graph_spark(history_style(), values, n, 30, spark);
     if (row->facts && row->facts->cores)
-        snprintf(text, sizeof text, "%.1f of %u  %s  up to %.1f in the last %zu min", row->load, row->facts->cores, spark,
-            max, count / 12 + 1);
+        snprintf(text, sizeof text, "%.1f of %u  %s  up to %.1f in the last %zu min", row->load, row->facts->cores,
+            spark, max, count / 12 + 1);
     else
         snprintf(text, sizeof text, "%.1f  %s  up to %.1f in the last %zu min", row->load, spark, max, count / 12 + 1);
     line(p, ROLE_NORMAL, "Load", text);
 }
 
-static void draw_runs(struct pane *p, const struct ui *ui, const struct host_row *row)
+static void draw_runs(struct pane *p, const struct ui *ui, const struct host_line *row)
 {
     char text[600] = "", one[120], rate[16];
     for (size_t i = 0; ui->engine && i < ui->engine->profile_count; i++) {
@@ -139,7 +139,8 @@ static void draw_link(struct pane *p, const struct view_link *l)
         snprintf(text + strlen(text), sizeof text - strlen(text), "   tries again in %llu s",
             (unsigned long long)l->retry_in_s);
     if (l->failures)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "   failed %llu times", (unsigned long long)l->failures);
+        snprintf(
+            text + strlen(text), sizeof text - strlen(text), "   failed %llu times", (unsigned long long)l->failures);
     line(p, ROLE_NORMAL, "Link", text);
     text[0] = '\0';
     for (int i = 0; i < VIEW_STEPS; i++)
@@ -150,7 +151,7 @@ static void draw_link(struct pane *p, const struct view_link *l)
         line(p, ROLE_DIM, "Steps", text);
 }
 
-static void draw_reason(struct pane *p, const struct host_row *row)
+static void draw_reason(struct pane *p, const struct host_line *row)
 {
     const struct view_link *l = row->link;
     const char *reason = l ? l->reason : row->host ? row->host->reason : "";
@@ -161,7 +162,7 @@ static void draw_reason(struct pane *p, const struct host_row *row)
 }
 
 void hosts_draw_detail(
-    const struct ui *ui, const struct host_row *row, const double *trend, size_t count, const struct rect *r)
+    const struct ui *ui, const struct host_line *row, const double *trend, size_t count, const struct rect *r)
 {
     struct pane p = {r, 0};
     char text[600] = "";

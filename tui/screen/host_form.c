@@ -11,7 +11,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { F_NAME, F_ADDRESS, F_PORT, F_USER, F_LAUNCHER, F_JUMP, F_IDENTITY, F_TAGS, F_MAC, F_NOTE, F_DIRECT, F_ENABLED, F_COUNT };
+enum {
+    F_NAME,
+    F_ADDRESS,
+    F_PORT,
+    F_USER,
+    F_LAUNCHER,
+    F_JUMP,
+    F_IDENTITY,
+    F_TAGS,
+    F_MAC,
+    F_NOTE,
+    F_DIRECT,
+    F_ENABLED,
+    F_COUNT
+};
 
 struct edited {
     struct ui *ui;
@@ -147,7 +161,8 @@ static bool save(struct ui *ui, struct form *f, char *why, size_t size)
     return true;
 }
 
-static void hint(struct form_field *f, const char *text, enum clw_err (*check)(const struct form *, int, struct clw_error *))
+static void hint(
+    struct form_field *f, const char *text, enum clw_err (*check)(const struct form *, int, struct clw_error *))
 {
     snprintf(f->hint, sizeof f->hint, "%s", text);
     f->check = check;
@@ -169,7 +184,8 @@ static void open_form(struct ui *ui, const struct store_host *h)
     if (h)
         snprintf(f->title, sizeof f->title, "Edit host %s", h->name);
     hint(form_add(f, FORM_TEXT, "Name *", h ? h->name : ""), "as you call it", check_name);
-    hint(form_add(f, FORM_TEXT, "Address", h ? h->address : ""), "empty: the name, or its ~/.ssh/config", check_address);
+    hint(
+        form_add(f, FORM_TEXT, "Address", h ? h->address : ""), "empty: the name, or its ~/.ssh/config", check_address);
     hint(form_add(f, FORM_TEXT, "Port", port), "empty: 22, or ~/.ssh/config", check_port);
     hint(form_add(f, FORM_TEXT, "User", h ? h->user : ""), "empty: yours, or ~/.ssh/config", check_user);
     form_add(f, FORM_CHOICE, "Launcher", "")->choices = launcher_words;
@@ -193,7 +209,7 @@ void hosts_add(struct ui *ui)
 
 void hosts_edit(struct ui *ui)
 {
-    const struct host_row *row = hosts_here(ui);
+    const struct host_line *row = hosts_here(ui);
     if (row)
         open_form(ui, row->host);
 }
@@ -223,7 +239,7 @@ static bool launch_save(struct ui *ui, struct form *f, char *why, size_t size)
         return false;
     }
     snprintf(doing, sizeof doing, "up %s", form_text(f, 0));
-    request_send(ui, o, true, -1, doing, "all daemons are connected");
+    screen_request(ui, o, true, -1, doing, "all daemons are connected");
     ui_say(ui, ROLE_NORMAL, "%s: launching ...", doing);
     return true;
 }
@@ -239,9 +255,10 @@ void hosts_launch(struct ui *ui)
         .title = "Launch daemons", .save = launch_save, .release = free, .save_label = "Launch"};
     size_t n, rows;
     char **names = hosts_chosen(ui, &n), gpus[80];
-    struct host_row *all = hosts_rows(ui, &rows);
+    struct host_line *all = hosts_rows(ui, &rows);
     struct form *f = form_new(&type, (int)n + 1, names);
-    hint(form_add(f, FORM_TEXT, "Profile *", ui->store && ui->store->profiles.count ? ui->store->profiles.items[0].name : "default"),
+    hint(form_add(f, FORM_TEXT, "Profile *",
+             ui->store && ui->store->profiles.count ? ui->store->profiles.items[0].name : "default"),
         "it is made when there is none", check_profile);
     for (size_t i = 0; i < n; i++) {
         struct form_field *field = form_add(f, FORM_TEXT, names[i], "");
@@ -249,7 +266,7 @@ void hosts_launch(struct ui *ui)
         for (size_t k = 0; k < rows; k++)
             if (strcmp(all[k].name, names[i]) == 0) {
                 hosts_gpu_text(all[k].host, gpus, sizeof gpus);
-                snprintf(field->hint, sizeof field->hint, "daemons; it has %u cores, GPU %s, runs %u",
+                snprintf(field->hint, sizeof field->hint, "daemons; it has %u cores, GPU %.30s, runs %u",
                     all[k].facts->cores, gpus, all[k].daemons);
             }
     }
@@ -259,8 +276,8 @@ void hosts_launch(struct ui *ui)
 
 /* ---- import ---- */
 
-static const struct table_column import_columns[] = {
-    {"HOST", 16, 0, false, true}, {"TARGET", 24, 0, false, true}, {"JUMP", 12, 2, false, true}, {"HERE", 10, 1, false, false}};
+static const struct table_column import_columns[] = {{"HOST", 16, 0, false, true}, {"TARGET", 24, 0, false, true},
+    {"JUMP", 12, 2, false, true}, {"HERE", 10, 1, false, false}};
 
 struct import {
     struct ui *ui;
@@ -295,8 +312,8 @@ static void import_cell(void *arg, size_t row, int column, struct table_cell *c)
     if (column == 0)
         snprintf(c->text, sizeof c->text, "%s", word(o, "name"));
     else if (column == 1)
-        snprintf(c->text, sizeof c->text, "%s%s%s:%ld", word(o, "user"), *word(o, "user") ? "@" : "", word(o, "address"),
-            port ? port : 22);
+        snprintf(c->text, sizeof c->text, "%s%s%s:%ld", word(o, "user"), *word(o, "user") ? "@" : "",
+            word(o, "address"), port ? port : 22);
     else
         snprintf(c->text, sizeof c->text, "%s", column == 2 ? word(o, "jump") : here ? "is here" : "");
 }

@@ -10,7 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COL_STATE, COL_HOST, COL_ADDRESS, COL_DAEMONS, COL_CORES, COL_LOAD, COL_MEM, COL_GPU, COL_RTT, COL_TAGS, COL_NOTE };
+enum {
+    COL_STATE,
+    COL_HOST,
+    COL_ADDRESS,
+    COL_DAEMONS,
+    COL_CORES,
+    COL_LOAD,
+    COL_MEM,
+    COL_GPU,
+    COL_RTT,
+    COL_TAGS,
+    COL_NOTE
+};
 enum { DETAIL_ROWS = 9, TREND_MS = 5000 };
 
 static const struct table_column columns[] = {
@@ -35,7 +47,7 @@ struct trend {
 
 struct hosts {
     struct table table;
-    struct host_row *rows;
+    struct host_line *rows;
     size_t count;
     struct trend *trends;
     size_t trend_count;
@@ -44,22 +56,22 @@ struct hosts {
 
 static int by_name(const void *key, const void *row)
 {
-    return strcmp(key, ((const struct host_row *)row)->name);
+    return strcmp(key, ((const struct host_line *)row)->name);
 }
 
-static struct host_row *find(struct host_row *rows, size_t count, const char *name)
+static struct host_line *find(struct host_line *rows, size_t count, const char *name)
 {
     return count ? bsearch(name, rows, count, sizeof *rows, by_name) : NULL;
 }
 
 /* What profiles have on each host. */
-static void add_profiles(const struct ui *ui, struct host_row *rows, size_t count, struct host_row *local)
+static void add_profiles(const struct ui *ui, struct host_line *rows, size_t count, struct host_line *local)
 {
     for (size_t i = 0; ui->engine && i < ui->engine->profile_count; i++) {
         const struct view_profile *p = &ui->engine->profiles[i];
         for (size_t h = 0; h < p->host_count; h++) {
             bool here = strcmp(p->hosts[h].host, "local") == 0;
-            struct host_row *row = here ? local : find(rows, count, p->hosts[h].host);
+            struct host_line *row = here ? local : find(rows, count, p->hosts[h].host);
             if (!row)
                 continue;
             row->name = here ? "local" : row->name;
@@ -70,17 +82,18 @@ static void add_profiles(const struct ui *ui, struct host_row *rows, size_t coun
         for (size_t d = 0; d < p->daemon_count; d++) {
             if (strcmp(p->daemons[d].state, "executing") != 0)
                 continue;
-            struct host_row *row = strcmp(p->daemons[d].host, "local") == 0 ? local : find(rows, count, p->daemons[d].host);
+            struct host_line *row =
+                strcmp(p->daemons[d].host, "local") == 0 ? local : find(rows, count, p->daemons[d].host);
             if (row)
                 row->busy++;
         }
     }
 }
 
-struct host_row *hosts_rows(const struct ui *ui, size_t *count)
+struct host_line *hosts_rows(const struct ui *ui, size_t *count)
 {
     size_t n = ui->store ? ui->store->hosts.count : 0;
-    struct host_row *rows = mem_zalloc((n + 1) * sizeof *rows), local = {.load = -1};
+    struct host_line *rows = mem_zalloc((n + 1) * sizeof *rows), local = {.load = -1};
     for (size_t i = 0; i < n; i++) {
         rows[i].host = &ui->store->hosts.items[i];
         rows[i].facts = &ui->store->facts[i];
@@ -88,7 +101,7 @@ struct host_row *hosts_rows(const struct ui *ui, size_t *count)
         rows[i].load = rows[i].facts->load1;
     }
     for (size_t i = 0; ui->links && i < ui->links->link_count; i++) {
-        struct host_row *row = find(rows, n, ui->links->links[i].host);
+        struct host_line *row = find(rows, n, ui->links->links[i].host);
         if (row)
             row->link = &ui->links->links[i];
     }
@@ -99,7 +112,7 @@ struct host_row *hosts_rows(const struct ui *ui, size_t *count)
     return rows;
 }
 
-enum role hosts_state(const struct host_row *row, char *out, size_t size)
+enum role hosts_state(const struct host_line *row, char *out, size_t size)
 {
     static const struct {
         const char *state, *shown;
@@ -158,7 +171,7 @@ static void number_cell(struct table_cell *c, double number, bool known, const c
         c->role = ROLE_DIM;
 }
 
-static void address_text(const struct host_row *row, char *out, size_t size)
+static void address_text(const struct host_line *row, char *out, size_t size)
 {
     const struct store_host *h = row->host;
     if (!h) {
@@ -176,7 +189,7 @@ static void address_text(const struct host_row *row, char *out, size_t size)
         snprintf(out + used, size - used, " (%s)", store_launcher_text(h->launcher));
 }
 
-static void tags_text(const struct host_row *row, char *out, size_t size)
+static void tags_text(const struct host_line *row, char *out, size_t size)
 {
     size_t used = 0;
     out[0] = '\0';
@@ -187,7 +200,7 @@ static void tags_text(const struct host_row *row, char *out, size_t size)
 static void cell(void *arg, size_t at, int column, struct table_cell *c)
 {
     const struct hosts *s = arg;
-    const struct host_row *row = &s->rows[at];
+    const struct host_line *row = &s->rows[at];
     const struct view_facts *f = row->facts;
     uint64_t rtt = row->link && row->link->rtt_us ? row->link->rtt_us : f ? f->rtt_us : 0;
     uint64_t mem = row->live && row->live->memory ? row->live->memory : f ? f->mem_total : 0;
@@ -343,11 +356,11 @@ static char *json(void *state, struct ui *ui)
     (void)ui;
     if (at == SIZE_MAX)
         return NULL;
-    const struct host_row *row = &s->rows[at];
+    const struct host_line *row = &s->rows[at];
     hosts_state(row, text, sizeof text);
     json_t *facts = row->host && row->host->facts ? json_loads(row->host->facts, 0, NULL) : NULL;
-    json_t *o = json_pack("{s:s,s:s,s:i,s:o*}", "name", row->name, "state", text + 2, "daemons", (int)row->daemons,
-        "facts", facts);
+    json_t *o = json_pack(
+        "{s:s,s:s,s:i,s:o*}", "name", row->name, "state", text + 2, "daemons", (int)row->daemons, "facts", facts);
     if (row->host)
         json_object_set_new(o, "address", json_string(row->host->address));
     char *out = json_dumps(o, JSON_COMPACT);
@@ -365,7 +378,7 @@ const struct screen screen_hosts = {.name = "hosts",
     .enter = enter,
     .json = json};
 
-const struct host_row *hosts_here(struct ui *ui)
+const struct host_line *hosts_here(struct ui *ui)
 {
     struct hosts *s = ui->state[SCREEN_HOSTS];
     size_t row = table_row(&s->table);

@@ -7,7 +7,7 @@
 enum { HOSTS_TREND = 720 };
 
 /* A host as the screen shows it: pointers into the views of this moment. */
-struct host_row {
+struct host_line {
     const struct store_host *host;   /* NULL: this machine */
     const struct view_facts *facts;  /* NULL: this machine */
     const struct view_link *link;    /* NULL: nothing uses it now */
@@ -18,19 +18,19 @@ struct host_row {
 };
 
 /* The rows of the screen and of the overview's map; owned array. Pure but for memory. */
-struct host_row *hosts_rows(const struct ui *ui, size_t *count);
+struct host_line *hosts_rows(const struct ui *ui, size_t *count);
 /* "+ up", "! key" and how it looks. */
-enum role hosts_state(const struct host_row *row, char *out, size_t size);
+enum role hosts_state(const struct host_line *row, char *out, size_t size);
 /* "4xA100" */
 void hosts_gpu_text(const struct store_host *h, char *out, size_t size);
 /* The detail pane of a row. trend: its load over the last hour, count values. */
 void hosts_draw_detail(
-    const struct ui *ui, const struct host_row *row, const double *trend, size_t count, const struct rect *r);
+    const struct ui *ui, const struct host_line *row, const double *trend, size_t count, const struct rect *r);
 
 /* The names of the rows that an action is for, without this machine; owned: free() frees all. */
 char **hosts_chosen(struct ui *ui, size_t *count);
 /* The host under the cursor; NULL: none, or this machine. Borrowed until views change. */
-const struct host_row *hosts_here(struct ui *ui);
+const struct host_line *hosts_here(struct ui *ui);
 
 /* Actions. */
 void hosts_add(struct ui *ui);

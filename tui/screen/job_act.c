@@ -106,8 +106,8 @@ static void look(struct feed_work *w)
     }
     const struct store_failure *f = list.count ? &list.items[0] : NULL;
     if (f)
-        l->text = mem_printf("host %s, %u tries, %s\n\nThe end of what it wrote to stderr:\n\n%s\n", f->host, f->attempts,
-            f->status, *f->stderr_tail ? f->stderr_tail : "(nothing)");
+        l->text = mem_printf("host %s, %u tries, %s\n\nThe end of what it wrote to stderr:\n\n%s\n", f->host,
+            f->attempts, f->status, *f->stderr_tail ? f->stderr_tail : "(nothing)");
     store_failure_list_fini(&list);
 }
 
@@ -139,7 +139,8 @@ static void cancel_yes(struct ui *ui, void *arg)
         char doing[60], done[80];
         snprintf(doing, sizeof doing, "cancel job %lld", (long long)*id);
         snprintf(done, sizeof done, "job %lld is cancelled", (long long)*id);
-        request_send(ui, json_pack("{s:s,s:I}", "op", "cancel", "job", (json_int_t)*id), false, CANCEL_MS, doing, done);
+        screen_request(
+            ui, json_pack("{s:s,s:I}", "op", "cancel", "job", (json_int_t)*id), false, CANCEL_MS, doing, done);
     }
 }
 

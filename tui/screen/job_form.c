@@ -85,10 +85,10 @@ static void preview(struct ui *ui, struct form *f, int y, int x, int rows, int c
     draw_rule(y, x, cols, "the first tasks");
     if (!words || !n || !s->count) {
         draw_text(y + 1, x, cols, *s->problem ? ROLE_WARN : ROLE_DIM,
-            !words          ? "a quote is open"
-            : *s->problem   ? s->problem
+            !words           ? "a quote is open"
+            : *s->problem    ? s->problem
             : n && !s->count ? "name a file with an input on each line, or a pattern like *.wav"
-                            : "placeholders: {} input  {.} without extension  {/} last part  {#} number");
+                             : "placeholders: {} input  {.} without extension  {/} last part  {#} number");
         free(words);
         return;
     }

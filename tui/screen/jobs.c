@@ -37,7 +37,7 @@ struct jobs {
     bool in_failures;
     struct job_failure *failed;
     size_t failed_count;
-    int64_t failed_job; /* whose they are */
+    int64_t failed_job;    /* whose they are */
     uint64_t failed_known; /* the job's count when they were read */
 };
 
@@ -130,12 +130,21 @@ static void cell(void *arg, size_t at, int column, struct table_cell *c)
     const struct job_row *j = &((struct jobs *)arg)->rows[at];
     c->numeric = column == COL_ID || column >= COL_PROGRESS;
     switch (column) {
-    case COL_ID: snprintf(c->text, sizeof c->text, "%lld", (long long)j->id); c->number = (double)j->id; break;
+    case COL_ID:
+        snprintf(c->text, sizeof c->text, "%lld", (long long)j->id);
+        c->number = (double)j->id;
+        break;
     case COL_NAME: snprintf(c->text, sizeof c->text, "%s", j->name); break;
     case COL_PROFILE: snprintf(c->text, sizeof c->text, "%s", j->profile); break;
     case COL_STATE: c->role = state_cell(j, c->text, sizeof c->text); break;
-    case COL_PROGRESS: bar_text(j, c->text, sizeof c->text); c->number = part_done(j) * 100; break;
-    case COL_DONE: text_count(c->text, sizeof c->text, j->done); c->number = (double)j->done; break;
+    case COL_PROGRESS:
+        bar_text(j, c->text, sizeof c->text);
+        c->number = part_done(j) * 100;
+        break;
+    case COL_DONE:
+        text_count(c->text, sizeof c->text, j->done);
+        c->number = (double)j->done;
+        break;
     case COL_FAIL:
         text_count(c->text, sizeof c->text, j->failed);
         c->number = (double)j->failed;
@@ -151,9 +160,7 @@ static void cell(void *arg, size_t at, int column, struct table_cell *c)
         if (eta_ms(j))
             text_span(c->text, sizeof c->text, eta_ms(j));
         break;
-    default:
-        c->numeric = false;
-        snprintf(c->text, sizeof c->text, "%s", j->command ? j->command : "");
+    default: c->numeric = false; snprintf(c->text, sizeof c->text, "%s", j->command ? j->command : "");
     }
 }
 
@@ -288,9 +295,9 @@ static void draw_facts(const struct job_row *j, const struct rect *r)
     draw_printf(r->y, 1, r->cols - 2, ROLE_NORMAL, "Command  %s", j->command ? j->command : "");
     draw_printf(r->y + 1, 1, r->cols - 2, ROLE_NORMAL,
         "Tasks    %s of %s%s   running %llu   waiting %s   failed %llu   cancelled %llu",
-        text_count(done, sizeof done, j->done), text_count(total, sizeof total, j->total), j->total_known ? "" : " so far",
-        (unsigned long long)j->executing, text_count(wait, sizeof wait, j->awaiting), (unsigned long long)j->failed,
-        (unsigned long long)j->cancelled);
+        text_count(done, sizeof done, j->done), text_count(total, sizeof total, j->total),
+        j->total_known ? "" : " so far", (unsigned long long)j->executing, text_count(wait, sizeof wait, j->awaiting),
+        (unsigned long long)j->failed, (unsigned long long)j->cancelled);
     draw_printf(r->y + 2, 1, r->cols - 2, ROLE_NORMAL, "Time     submitted %s   %s %s   ETA %s", at,
         j->live ? "running for" : "took", took, eta);
     for (size_t i = 0; j->job && i < j->job->host_count && i < 8; i++)

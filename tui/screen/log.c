@@ -163,8 +163,8 @@ static char *json(void *state, struct ui *ui)
     if (row == SIZE_MAX)
         return NULL;
     const struct store_event *e = s->rows[row];
-    json_t *o = json_pack("{s:I,s:i,s:s,s:s,s:s}", "at_us", (json_int_t)e->at_us, "level", (int)e->level, "host", e->host,
-        "profile", e->profile, "text", e->text);
+    json_t *o = json_pack("{s:I,s:i,s:s,s:s,s:s}", "at_us", (json_int_t)e->at_us, "level", (int)e->level, "host",
+        e->host, "profile", e->profile, "text", e->text);
     char *text = json_dumps(o, JSON_COMPACT);
     json_decref(o);
     return text;

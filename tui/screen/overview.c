@@ -12,7 +12,7 @@
 struct overview {
     struct profile_list list;
     struct table table;
-    struct host_row *hosts;
+    struct host_line *hosts;
     size_t host_count;
     struct history history;
 };
@@ -51,8 +51,9 @@ static const char *cell_of(const char *state, enum role *role)
     static const struct {
         const char *state, *utf8, *ascii;
         enum role role;
-    } cells[] = {{"executing", "■", "#", ROLE_GOOD}, {"idle", "□", "o", ROLE_NORMAL}, {"launching", "◌", "~", ROLE_BUSY},
-        {"setup", "◌", "~", ROLE_BUSY}, {"leaving", "▫", "-", ROLE_DIM}, {"lost", "×", "x", ROLE_BAD}};
+    } cells[] = {{"executing", "■", "#", ROLE_GOOD}, {"idle", "□", "o", ROLE_NORMAL},
+        {"launching", "◌", "~", ROLE_BUSY}, {"setup", "◌", "~", ROLE_BUSY}, {"leaving", "▫", "-", ROLE_DIM},
+        {"lost", "×", "x", ROLE_BAD}};
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
         if (strcmp(cells[i].state, state) == 0) {
             *role = cells[i].role;
@@ -88,11 +89,12 @@ static int draw_cells(const struct ui *ui, const char *host, int y, int x, int c
 static void draw_map(const struct overview *s, const struct ui *ui, const struct rect *r)
 {
     enum { CELL = 38, NAME = 12, STATE = 10 };
-    int per_row = r->cols / CELL > 0 ? r->cols / CELL : 1, width = r->cols / per_row, place = 0, room = per_row * r->rows;
+    int per_row = r->cols / CELL > 0 ? r->cols / CELL : 1, width = r->cols / per_row, place = 0,
+        room = per_row * r->rows;
     size_t left = 0;
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < s->host_count; i++) {
-            const struct host_row *row = &s->hosts[i];
+            const struct host_line *row = &s->hosts[i];
             char state[40];
             bool busy = row->daemons || row->link;
             if (busy != (pass == 0))
@@ -112,7 +114,8 @@ static void draw_map(const struct overview *s, const struct ui *ui, const struct
     if (left)
         draw_printf(r->y + r->rows - 1, r->x + r->cols - 22, 20, ROLE_DIM, "  and %zu more (2)", left);
     if (!s->host_count)
-        draw_text(r->y, r->x + 2, r->cols - 4, ROLE_DIM, "No hosts yet; 2 and a adds one. This machine needs no entry.");
+        draw_text(
+            r->y, r->x + 2, r->cols - 4, ROLE_DIM, "No hosts yet; 2 and a adds one. This machine needs no entry.");
 }
 
 static void draw(void *state, struct ui *ui)

@@ -25,8 +25,20 @@ static void up(struct ui *ui, const char *name, int n, const char *host)
         json_object_set_new(o, "n", json_integer(n));
     snprintf(doing, sizeof doing, "up %s", name);
     snprintf(done, sizeof done, "%s: all its daemons are connected", name);
-    request_send(ui, o, true, -1, doing, done);
+    screen_request(ui, o, true, -1, doing, done);
     ui_say(ui, ROLE_NORMAL, "%s: launching ...", doing);
+}
+
+/* One more or less than the engine has at that moment, so that quick keys add up. */
+static void up_by(struct ui *ui, const char *name, const char *host, int by)
+{
+    char doing[120], done[160];
+    json_t *o = request_up(name);
+    json_object_set_new(o, "by", json_pack("{s:i}", host, by));
+    snprintf(doing, sizeof doing, "scale %s", name);
+    snprintf(done, sizeof done, "%s: all its daemons are connected", name);
+    screen_request(ui, o, true, -1, doing, done);
+    ui_say(ui, ROLE_NORMAL, "%s: %s on %s ...", name, by > 0 ? "one daemon more" : "one daemon fewer", host);
 }
 
 void profiles_up(struct ui *ui)
@@ -45,7 +57,7 @@ static void down_yes(struct ui *ui, void *arg)
     json_t *o = json_pack("{s:s,s:s,s:b}", "op", "down", "profile", name, "wait", 1);
     snprintf(doing, sizeof doing, "down %s", name);
     snprintf(done, sizeof done, "%s: its daemons have stopped; u brings them up again", name);
-    request_send(ui, o, false, DOWN_MS, doing, done);
+    screen_request(ui, o, false, DOWN_MS, doing, done);
     ui_say(ui, ROLE_NORMAL, "%s: its daemons end their tasks and stop ...", name);
 }
 
@@ -81,7 +93,7 @@ static void scale(struct ui *ui, int by)
     if (now + by < (host ? 0 : 1))
         ui_say(ui, ROLE_WARN, "%s has %d daemons here; x stops the profile", row->name, now);
     else
-        up(ui, row->name, now + by, host);
+        up_by(ui, row->name, host ? host : "local", by);
 }
 
 void profiles_more(struct ui *ui)

@@ -11,7 +11,21 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { F_NAME, F_PER_GPU, F_ENV, F_SETUP, F_IDLE, F_WALL, F_MAXTASKS, F_MEMORY, F_SEED, F_RESPAWN, F_HEADING, F_LOCAL, F_HOSTS };
+enum {
+    F_NAME,
+    F_PER_GPU,
+    F_ENV,
+    F_SETUP,
+    F_IDLE,
+    F_WALL,
+    F_MAXTASKS,
+    F_MEMORY,
+    F_SEED,
+    F_RESPAWN,
+    F_HEADING,
+    F_LOCAL,
+    F_HOSTS
+};
 
 struct edited {
     struct ui *ui;
@@ -241,7 +255,7 @@ static void open_form(struct ui *ui, const struct store_profile *p)
     static const struct form_type type = {.title = "New profile", .save = save, .release = release};
     struct edited *e = mem_zalloc(sizeof *e);
     size_t n;
-    struct host_row *rows = hosts_rows(ui, &n);
+    struct host_line *rows = hosts_rows(ui, &n);
     char value[24] = "", state[64], gpus[80], mem[24];
     e->ui = ui;
     e->is_new = !p;
@@ -264,7 +278,7 @@ static void open_form(struct ui *ui, const struct store_profile *p)
         struct form_field *field = text(f, rows[i].name, value, "", check_count);
         hosts_state(&rows[i], state, sizeof state);
         hosts_gpu_text(rows[i].host, gpus, sizeof gpus);
-        snprintf(field->hint, sizeof field->hint, "%u cores, %s, GPU %s   %s", rows[i].facts->cores,
+        snprintf(field->hint, sizeof field->hint, "%u cores, %s, GPU %.24s   %.30s", rows[i].facts->cores,
             text_bytes(mem, sizeof mem, rows[i].facts->mem_total), gpus, state);
         if (!rows[i].host->facts)
             snprintf(field->hint, sizeof field->hint, "not probed yet   %s", state);

@@ -87,8 +87,8 @@ static void hosts_cell(const struct profile_row *row, struct table_cell *c)
     if (row->saved && row->saved->local_daemons)
         used = (size_t)snprintf(c->text, sizeof c->text, "local");
     for (size_t i = 0; row->saved && i < row->saved->host_count && used < sizeof c->text; i++)
-        used += (size_t)snprintf(
-            c->text + used, sizeof c->text - used, "%s%s", used ? "," : "", row->saved->hosts[i].host);
+        used +=
+            (size_t)snprintf(c->text + used, sizeof c->text - used, "%s%s", used ? "," : "", row->saved->hosts[i].host);
 }
 
 static void cell(void *arg, size_t at, int column, struct table_cell *c)
@@ -101,9 +101,15 @@ static void cell(void *arg, size_t at, int column, struct table_cell *c)
     case COL_NAME: snprintf(c->text, sizeof c->text, "%s", row->name); break;
     case COL_STATE: c->role = state_text(row, c->text, sizeof c->text); break;
     case COL_DAEMONS: daemons_cell(row, c); break;
-    case COL_AWAIT: number(c, p ? (double)p->awaiting : 0, p, text_count(text, sizeof text, p ? p->awaiting : 0)); break;
-    case COL_EXEC: number(c, p ? (double)p->executing : 0, p, text_count(text, sizeof text, p ? p->executing : 0)); break;
-    case COL_DONE: number(c, p ? (double)p->completed : 0, p, text_count(text, sizeof text, p ? p->completed : 0)); break;
+    case COL_AWAIT:
+        number(c, p ? (double)p->awaiting : 0, p, text_count(text, sizeof text, p ? p->awaiting : 0));
+        break;
+    case COL_EXEC:
+        number(c, p ? (double)p->executing : 0, p, text_count(text, sizeof text, p ? p->executing : 0));
+        break;
+    case COL_DONE:
+        number(c, p ? (double)p->completed : 0, p, text_count(text, sizeof text, p ? p->completed : 0));
+        break;
     case COL_FAIL:
         number(c, p ? (double)p->failed : 0, p, text_count(text, sizeof text, p ? p->failed : 0));
         if (p && p->failed)
@@ -116,7 +122,7 @@ static void cell(void *arg, size_t at, int column, struct table_cell *c)
             int cols = columns[COL_LAST].width;
             size_t n = (size_t)(cols * graph_values_per_column(history_style()));
             graph_spark(history_style(), p->last + VIEW_LAST - n, n, cols, spark);
-            snprintf(c->text, sizeof c->text, "%s", spark);
+            snprintf(c->text, sizeof c->text, "%.*s", (int)sizeof c->text - 1, spark);
             c->role = ROLE_GRAPH;
         }
         break;

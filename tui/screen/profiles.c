@@ -25,9 +25,9 @@ static const struct table_column daemon_columns[] = {
     [COL_REASON] = {"REASON", 20, 6, false, true},
 };
 
-static const struct table_column launch_columns[] = {
-    {"TIME", 8, 0, false, false}, {"HOST", 12, 0, false, true}, {"STEP", 9, 0, false, false},
-    {"OUTCOME", 10, 0, false, false}, {"STEPS", 24, 4, false, true}, {"MESSAGE", 26, 1, false, true}};
+static const struct table_column launch_columns[] = {{"TIME", 8, 0, false, false}, {"HOST", 12, 0, false, true},
+    {"STEP", 9, 0, false, false}, {"OUTCOME", 10, 0, false, false}, {"STEPS", 24, 4, false, true},
+    {"MESSAGE", 26, 1, false, true}};
 
 struct profiles {
     struct ui *ui;
@@ -53,11 +53,11 @@ static uint64_t daemon_id(void *arg, size_t row)
 
 static enum role daemon_role(const char *state)
 {
-    return strcmp(state, "executing") == 0                                    ? ROLE_GOOD
-           : strcmp(state, "lost") == 0                                       ? ROLE_BAD
-           : strcmp(state, "launching") == 0 || strcmp(state, "setup") == 0   ? ROLE_BUSY
-           : strcmp(state, "leaving") == 0                                    ? ROLE_WARN
-                                                                              : ROLE_NORMAL;
+    return strcmp(state, "executing") == 0                                  ? ROLE_GOOD
+           : strcmp(state, "lost") == 0                                     ? ROLE_BAD
+           : strcmp(state, "launching") == 0 || strcmp(state, "setup") == 0 ? ROLE_BUSY
+           : strcmp(state, "leaving") == 0                                  ? ROLE_WARN
+                                                                            : ROLE_NORMAL;
 }
 
 static void daemon_cell(void *arg, size_t row, int column, struct table_cell *c)
@@ -72,14 +72,23 @@ static void daemon_cell(void *arg, size_t row, int column, struct table_cell *c)
         snprintf(c->text, sizeof c->text, "%s", d->state);
         c->role = daemon_role(d->state);
         break;
-    case COL_DONE: text_count(c->text, sizeof c->text, d->done); c->number = (double)d->done; break;
+    case COL_DONE:
+        text_count(c->text, sizeof c->text, d->done);
+        c->number = (double)d->done;
+        break;
     case COL_FAILED:
         text_count(c->text, sizeof c->text, d->failed);
         c->number = (double)d->failed;
         c->role = d->failed ? ROLE_WARN : ROLE_DIM;
         break;
-    case COL_RSS: text_bytes(c->text, sizeof c->text, d->rss_bytes); c->number = (double)d->rss_bytes; break;
-    case COL_UP: text_span(c->text, sizeof c->text, d->up_s * 1000); c->number = (double)d->up_s; break;
+    case COL_RSS:
+        text_bytes(c->text, sizeof c->text, d->rss_bytes);
+        c->number = (double)d->rss_bytes;
+        break;
+    case COL_UP:
+        text_span(c->text, sizeof c->text, d->up_s * 1000);
+        c->number = (double)d->up_s;
+        break;
     default: snprintf(c->text, sizeof c->text, "%s", d->reason);
     }
 }
@@ -101,8 +110,8 @@ static void steps_text(const struct view_link *l, char *out, size_t size)
     out[0] = '\0';
     for (int i = 0; l && i < VIEW_STEPS && used < size; i++)
         if (l->steps_ms[i] >= 0)
-            used += (size_t)snprintf(out + used, size - used, "%s%s %lldms", used ? " " : "", view_steps[i],
-                (long long)l->steps_ms[i]);
+            used += (size_t)snprintf(
+                out + used, size - used, "%s%s %lldms", used ? " " : "", view_steps[i], (long long)l->steps_ms[i]);
 }
 
 static void launch_cell(void *arg, size_t row, int column, struct table_cell *c)
@@ -122,7 +131,11 @@ static void launch_cell(void *arg, size_t row, int column, struct table_cell *c)
     case 1: snprintf(c->text, sizeof c->text, "%s", l->host); break;
     case 2: snprintf(c->text, sizeof c->text, "%s", l->step); break;
     case 3:
-        snprintf(c->text, sizeof c->text, "%s %s", failed ? "!" : *l->outcome ? "+" : "~", *l->outcome ? l->outcome : "going on");
+        snprintf(c->text, sizeof c->text, "%s %s",
+            failed        ? "!"
+            : *l->outcome ? "+"
+                          : "~",
+            *l->outcome ? l->outcome : "going on");
         c->role = failed ? ROLE_BAD : *l->outcome ? ROLE_GOOD : ROLE_BUSY;
         break;
     case 4: steps_text(view_link_find(s->ui->links, l->host), c->text, sizeof c->text); break;
@@ -137,7 +150,8 @@ static void *open_screen(struct ui *ui)
     static const struct table_source daemons = {daemon_count, daemon_id, daemon_cell};
     static const struct table_source launches = {launch_count, launch_id, launch_cell};
     static const char *const no_daemons[] = {"No daemons. u brings them up, e says where and how many.", NULL};
-    static const char *const no_launches[] = {"No launches on record for this profile.", "u launches its daemons.", NULL};
+    static const char *const no_launches[] = {
+        "No launches on record for this profile.", "u launches its daemons.", NULL};
     struct profiles *s = mem_zalloc(sizeof *s);
     s->ui = ui;
     profile_table_init(&s->profiles, &s->list);
@@ -203,8 +217,9 @@ static void draw_below(struct profiles *s, struct ui *ui, const struct profile_r
     if (rule < 0)
         return;
     bool launches = s->pane == PANE_LAUNCHES;
-    snprintf(title, sizeof title, launches ? "launches of %s (%zu)   l Tab: daemons" : "daemons of %s (%zu)   l: launches",
-        row->name, launches ? s->launches.shown : s->daemons.shown);
+    snprintf(title, sizeof title,
+        launches ? "launches of %s (%zu)   l Tab: daemons" : "daemons of %s (%zu)   l: launches", row->name,
+        launches ? s->launches.shown : s->daemons.shown);
     draw_rule(rule, 0, ui->layout.cols, title);
     table_draw(launches ? &s->launches : &s->daemons, &rest, s->pane != PANE_PROFILES);
 }
@@ -258,7 +273,8 @@ static char *json(void *state, struct ui *ui)
             "state", s->shown->daemons[at].state, "done", (json_int_t)s->shown->daemons[at].done);
     else if (row)
         o = json_pack("{s:s,s:s,s:i,s:i}", "profile", row->name, "state", row->live ? row->live->state : "stopped",
-            "connected", (int)(row->live ? row->live->connected : 0), "wanted", (int)(row->live ? row->live->wanted : 0));
+            "connected", (int)(row->live ? row->live->connected : 0), "wanted",
+            (int)(row->live ? row->live->wanted : 0));
     char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     return text;

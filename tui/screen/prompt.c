@@ -61,7 +61,7 @@ static void recall(struct prompt *p, int step)
     }
 }
 
-static void complete(struct ui *ui, struct prompt *p)
+static void on_tab(struct ui *ui, struct prompt *p)
 {
     char text[EDIT_SIZE];
     if (!p->complete)
@@ -78,7 +78,7 @@ static void key(struct ui *ui, void *state, int key)
     char text[EDIT_SIZE];
     switch (key) {
     case TERM_ESC: ui_pop(ui); return;
-    case '\t': complete(ui, p); return;
+    case '\t': on_tab(ui, p); return;
     case TERM_KEY(KEY_UP): recall(p, 1); return;
     case TERM_KEY(KEY_DOWN): recall(p, -1); return;
     case '\r':
@@ -108,8 +108,10 @@ void prompt_open(struct ui *ui, const char *sign, const char *text, prompt_cb do
 {
     static const struct overlay_type type = {
         .draw = draw, .key = key, .free = free, .footer = "Enter do it  Esc leave it  Up Down lines before"};
-    static const struct overlay_type completing = {
-        .draw = draw, .key = key, .free = free, .footer = "Enter run  Tab complete  Esc leave it  Up Down lines before"};
+    static const struct overlay_type completing = {.draw = draw,
+        .key = key,
+        .free = free,
+        .footer = "Enter run  Tab complete  Esc leave it  Up Down lines before"};
     struct prompt *p = mem_zalloc(sizeof *p);
     p->sign = sign;
     p->done = done;

@@ -22,8 +22,8 @@ static void ended(struct feed_work *w, void *ui)
     free(s);
 }
 
-void request_ask(struct ui *ui, json_t *o, bool start, int64_t timeout_ms,
-    void (*cb)(struct feed_work *w, void *ui), void *arg)
+void request_ask(
+    struct ui *ui, json_t *o, bool start, int64_t timeout_ms, void (*cb)(struct feed_work *w, void *ui), void *arg)
 {
     char *dumped = json_dumps(o, JSON_COMPACT), *text = mem_strdup(dumped ? dumped : "{}");
     free(dumped);
@@ -32,7 +32,7 @@ void request_ask(struct ui *ui, json_t *o, bool start, int64_t timeout_ms,
     ui_dirty(ui);
 }
 
-void request_send(struct ui *ui, json_t *o, bool start, int64_t timeout_ms, const char *doing, const char *done)
+void screen_request(struct ui *ui, json_t *o, bool start, int64_t timeout_ms, const char *doing, const char *done)
 {
     struct said *s = mem_zalloc(sizeof *s);
     snprintf(s->doing, sizeof s->doing, "%s", doing);

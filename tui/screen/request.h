@@ -8,10 +8,10 @@
 
 /* Sends o (taken). doing ("up gpu") stands before an error; done is what is said when it went well (NULL: nothing).
  * start: an engine is started when none runs. */
-void request_send(struct ui *ui, json_t *o, bool start, int64_t timeout_ms, const char *doing, const char *done);
+void screen_request(struct ui *ui, json_t *o, bool start, int64_t timeout_ms, const char *doing, const char *done);
 /* The same, with the answer for cb; arg as in feed.h. */
-void request_ask(struct ui *ui, json_t *o, bool start, int64_t timeout_ms,
-    void (*cb)(struct feed_work *w, void *ui), void *arg);
+void request_ask(
+    struct ui *ui, json_t *o, bool start, int64_t timeout_ms, void (*cb)(struct feed_work *w, void *ui), void *arg);
 /* {"op":op,"host":host} */
 json_t *request_host(const char *op, const char *host);
 /* {"op":"up","profile":profile,"wait":true,...} with the environment that tasks may see. */

@@ -71,7 +71,9 @@ static void draw_row(const struct table *t, const struct rect *r, int y, size_t 
         if (!t->column_cols[c])
             continue;
         t->source->cell(t->arg, row, c, &cell);
-        enum role role = base == ROLE_CURSOR ? ROLE_CURSOR : marked && cell.role == ROLE_NORMAL ? ROLE_STRONG : cell.role;
+        enum role role = base == ROLE_CURSOR                  ? ROLE_CURSOR
+                         : marked && cell.role == ROLE_NORMAL ? ROLE_STRONG
+                                                              : cell.role;
         if (*t->search && filter_has(cell.text, t->search) && base != ROLE_CURSOR)
             role = ROLE_MATCH;
         if (t->columns[c].right)
@@ -84,8 +86,8 @@ static void draw_row(const struct table *t, const struct rect *r, int y, size_t 
 static void draw_empty(const struct table *t, const struct rect *r)
 {
     if (t->total) {
-        draw_printf(r->y + 2, r->x + 2, r->cols - 4, ROLE_DIM, "No row passes the filter '%s'. Esc clears it.",
-            t->filter_text);
+        draw_printf(
+            r->y + 2, r->x + 2, r->cols - 4, ROLE_DIM, "No row passes the filter '%s'. Esc clears it.", t->filter_text);
         return;
     }
     for (int i = 0; t->empty && t->empty[i] && i + 2 < r->rows; i++)

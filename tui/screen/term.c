@@ -132,8 +132,8 @@ enum clw_err term_open(struct clw_error *err)
     const char *cup = capability("cup");
     if (!cup || cup == (const char *)-1) {
         endwin();
-        return clw_fail(err, CLW_USAGE, "use the commands: clowder --help", "the terminal '%s' cannot place a cursor",
-            name);
+        return clw_fail(
+            err, CLW_USAGE, "use the commands: clowder --help", "the terminal '%s' cannot place a cursor", name);
     }
     signal_set(&set);
     term.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -199,9 +199,7 @@ static void read_signals(struct ui *ui)
         case SIGTSTP: term_suspend(); break;
         case SIGCONT: break;
         case SIGINT: ui->quit = true; break;
-        default:
-            ui->quit = true;
-            ui->status = 128 + number;
+        default: ui->quit = true; ui->status = 128 + number;
         }
         ui->dirty = true;
     }
@@ -339,8 +337,8 @@ static int find_screen(const char *name)
             return i;
     }
     const char *near = text_nearest(name, names);
-    say(2, "there is no screen '%s'; %s%s%s", name, near ? "did you mean '" : "there are overview hosts profiles jobs log",
-        near ? near : "", near ? "'?" : "");
+    say(2, "there is no screen '%s'; %s%s%s", name,
+        near ? "did you mean '" : "there are overview hosts profiles jobs log", near ? near : "", near ? "'?" : "");
     return -1;
 }
 

@@ -24,7 +24,7 @@ struct screen {
     struct table *(*table)(void *state); /* the list that has the keyboard */
     void (*pane)(void *state, int step); /* Tab; may be NULL */
     void (*enter)(void *state, struct ui *ui);
-    char *(*json)(void *state, struct ui *ui); /* the row as JSON, owned; may be NULL */
+    char *(*json)(void *state, struct ui *ui);               /* the row as JSON, owned; may be NULL */
     bool (*click)(void *state, struct ui *ui, int y, int x); /* beside the table; may be NULL */
 };
 extern const struct screen screen_overview, screen_hosts, screen_profiles, screen_jobs, screen_log;

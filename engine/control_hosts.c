@@ -1,0 +1,384 @@
+/* Requests about hosts: their links, keys, secrets and facts; the doctor, who walks in a thread of his own. */
+#include "engine/control.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+#include "base/paths.h"
+#include "hosts/doctor.h"
+#include "hosts/ssh_config.h"
+#include "hosts/wake.h"
+#include "store/host.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *hosts(struct engine *e, const json_t *request)
+{
+    const char *name = request_text(request, "host", NULL);
+    json_t *o = reply_ok(), *list = json_array();
+    for (const struct host *h = e->hosts; h; h = h->next)
+        if (h->link && (!name || strcmp(h->name, name) == 0))
+            json_array_append_new(list, host_json(e, h));
+    json_object_set_new(o, "hosts", list);
+    return o;
+}
+
+/* ---- those that wait for the link ---- */
+
+/* Why it rests, in the words of the link; what the user can do stands in the hint. */
+static json_t *rest_refusal(const struct host *h)
+{
+    const struct host_snapshot *s = &h->shot;
+    enum clw_err code = s->state == HOST_NEEDS_SECRET ? CLW_REFUSED : s->code ? s->code : CLW_UNREACHABLE;
+    json_t *o = reply_refusal(code, s->hint, "host '%s': %s", h->name, s->reason);
+    json_object_set_new(o, "state", json_string(host_state_text(s->state)));
+    json_object_set_new(o, "step", json_string(host_state_text(s->step)));
+    return o;
+}
+
+static struct waiter waiter_for(
+    const struct host *h, json_t *(*check)(struct engine *, struct waiter *), const char *what)
+{
+    struct waiter w = {
+        .check = check, .since_ms = h->shot.since_ms, .before = {h->shot.attempts, h->measured}, .what = what};
+    snprintf(w.name, sizeof w.name, "%s", h->name);
+    return w;
+}
+
+/* Something happened since the request. */
+static bool has_moved(const struct host *h, const struct waiter *w)
+{
+    return h->shot.attempts > w->before[0] || h->shot.since_ms != w->since_ms;
+}
+
+static bool has_come_to_rest(const struct host *h, const struct waiter *w)
+{
+    return has_moved(h, w) && host_is_resting(h);
+}
+
+/* The link is past this step, in what it has done since the request or since it is up. */
+static bool is_past(const struct host *h, const struct waiter *w, enum host_state step)
+{
+    const struct host_snapshot *s = &h->shot;
+    return s->state == HOST_UP ||
+           (has_moved(h, w) && ((s->step > step && s->step <= HOST_UP) || (s->state == HOST_DOWN && !s->code)));
+}
+
+static json_t *probe_answer(struct engine *e, struct waiter *w)
+{
+    const struct host *h = host_find(e, w->name);
+    if (!h)
+        return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was taken away meanwhile", w->name);
+    if (h->measured == w->before[1])
+        return has_come_to_rest(h, w) ? rest_refusal(h) : NULL;
+    char *text = host_facts_json(&h->facts);
+    json_t *o = reply_ok();
+    json_object_set_new(o, "facts", json_loads(text, 0, NULL));
+    json_object_set_new(o, "state", json_string(host_state_text(h->shot.state)));
+    free(text);
+    return o;
+}
+
+static json_t *probe(struct engine *e, struct slot *s, struct host *h, const json_t *request)
+{
+    struct clw_error err;
+    struct waiter w = waiter_for(h, probe_answer, "was not measured in time");
+    bool is_up = h->link && h->shot.state == HOST_UP;
+    if (host_reach(h, HOST_GOAL_FACTS, true, &err))
+        return reply_error(&err);
+    if (is_up)
+        host_link_probe(h->link);
+    control_wait(e, s, w, request);
+    return NULL;
+}
+
+static json_t *key_answer(struct engine *e, struct waiter *w)
+{
+    const struct host *h = host_find(e, w->name);
+    if (!h)
+        return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was taken away meanwhile", w->name);
+    const struct host_snapshot *s = &h->shot;
+    bool met = is_past(h, w, HOST_HOSTKEY);
+    if (!met && !has_come_to_rest(h, w))
+        return NULL;
+    if (!met && !s->key.fingerprint[0])
+        return rest_refusal(h);
+    json_t *o = reply_ok();
+    json_object_set_new(o, "known", json_boolean(!s->key.fingerprint[0]));
+    if (s->key.fingerprint[0])
+        json_object_set_new(o, "key", host_key_json(&s->key));
+    return o;
+}
+
+static json_t *key(struct engine *e, struct slot *s, struct host *h, const json_t *request)
+{
+    struct clw_error err;
+    struct waiter w = waiter_for(h, key_answer, "did not show its key in time");
+    if (host_reach(h, HOST_GOAL_LOGIN, true, &err))
+        return reply_error(&err);
+    control_wait(e, s, w, request);
+    return NULL;
+}
+
+static json_t *trust(struct host *h, const json_t *request)
+{
+    struct clw_error err;
+    const char *fingerprint = request_text(request, "fingerprint", "");
+    if (!h->link)
+        return reply_refusal(
+            CLW_NOT_FOUND, "look at its key first: clowder host trust", "no key of '%s' is waiting", h->name);
+    return host_link_trust(h->link, fingerprint, &err) ? reply_error(&err) : reply_ok();
+}
+
+static json_t *unlock_answer(struct engine *e, struct waiter *w)
+{
+    const struct host *h = host_find(e, w->name);
+    if (!h)
+        return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was taken away meanwhile", w->name);
+    if (is_past(h, w, HOST_AUTH))
+        return reply_ok();
+    return has_come_to_rest(h, w) ? rest_refusal(h) : NULL;
+}
+
+/* The text of a JSON string in place; jansson would keep it. */
+static void wipe(json_t *text)
+{
+    mem_wipe((char *)(uintptr_t)json_string_value(text), json_string_length(text));
+}
+
+static json_t *unlock(struct engine *e, struct slot *s, struct host *h, json_t *request)
+{
+    struct clw_error err;
+    json_t *secret = json_object_get(request, "secret");
+    struct waiter w = waiter_for(h, unlock_answer, "is not logged in yet");
+    if (!json_is_string(secret))
+        return reply_refusal(CLW_USAGE, NULL, "an unlock needs a \"secret\"");
+    enum clw_err code = host_reach(h, HOST_GOAL_LOGIN, false, &err);
+    if (!code)
+        code = host_link_answer(h->link, json_string_value(secret), &err);
+    wipe(secret);
+    if (code)
+        return reply_error(&err);
+    if (h->shot.state != HOST_NEEDS_SECRET) /* that one waits for nothing else */
+        host_reach(h, HOST_GOAL_LOGIN, true, NULL);
+    control_wait(e, s, w, request);
+    return NULL;
+}
+
+static json_t *wake(struct engine *e, const char *name)
+{
+    struct store_host s;
+    struct clw_error err;
+    enum clw_err code = store_host_get(e->store, name, &s, &err);
+    if (code)
+        return reply_error(&err);
+    if (!s.mac[0])
+        code = clw_fail(&err, CLW_USAGE, "give it one: clowder host edit NAME --mac aa:bb:cc:dd:ee:ff",
+            "host '%s' has no hardware address", name);
+    else
+        code = wake_send(s.mac, NULL, &err);
+    store_host_fini(&s);
+    if (!code)
+        log_info("host", "woken host=%s", name);
+    return code ? reply_error(&err) : reply_ok();
+}
+
+/* ---- the user's ssh configuration ---- */
+
+static json_t *ssh_config_host(const struct ssh_config *config, const char *name, struct buf *notes)
+{
+    struct ssh_host h;
+    if (ssh_config_lookup(config, name, "", 0, &h, NULL))
+        return NULL;
+    json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s}", "name", name, "address", h.hostname, "user",
+        h.has_user ? h.user : "", "port", h.has_port ? (int)h.port : 0, "jump", h.proxy_jump, "identity",
+        h.has_identity && h.identity.count ? h.identity.items[0] : "");
+    if (h.notes[0])
+        buf_printf(notes, "%s: %s", name, h.notes);
+    ssh_host_fini(&h);
+    return o;
+}
+
+static json_t *ssh_config(const json_t *request)
+{
+    struct ssh_config *config;
+    struct ssh_words names = {0};
+    struct buf notes = {0};
+    struct clw_error err;
+    if (ssh_config_load(request_text(request, "path", NULL), &config, &err))
+        return reply_error(&err);
+    json_t *o = reply_ok(), *list = json_array();
+    ssh_config_names(config, &names);
+    for (size_t i = 0; i < names.count; i++) {
+        json_t *host = ssh_config_host(config, names.items[i], &notes);
+        if (host)
+            json_array_append_new(list, host);
+    }
+    json_t *text = json_stringn((const char *)notes.data, notes.len);
+    json_object_set_new(o, "hosts", list);
+    json_object_set_new(o, "notes", text ? text : json_string(""));
+    ssh_words_fini(&names);
+    ssh_config_free(config);
+    buf_fini(&notes);
+    return o;
+}
+
+/* ---- the doctor ---- */
+
+/* One walk; its thread answers, and frees it. */
+struct walk {
+    struct engine *engine;
+    struct slot *slot;
+    struct store_host host;
+    unsigned limit_ms;
+};
+
+static json_t *report_json(const struct doctor_report *r)
+{
+    json_t *o = reply_ok(), *list = json_array();
+    for (size_t i = 0; i < r->count; i++) {
+        const struct doctor_finding *f = &r->findings[i];
+        json_t *finding = json_pack("{s:s, s:b, s:I, s:s, s:s}", "step", f->step, "ok", f->ok, "ms", (json_int_t)f->ms,
+            "seen", f->seen, "fix", f->fix);
+        if (finding)
+            json_array_append_new(list, finding);
+    }
+    json_object_set_new(o, "findings", list);
+    json_object_set_new(o, "healthy", json_boolean(r->ok));
+    return o;
+}
+
+static void *walk_thread(void *arg)
+{
+    struct walk *w = arg;
+    struct engine *e = w->engine;
+    struct doctor_report *report = mem_zalloc(sizeof *report);
+    struct clw_error err;
+    struct host_link_options o = host_options(e, &w->host);
+    enum clw_err code = doctor_run(&o, w->limit_ms, e->doctor_fd, report, &err);
+    pthread_mutex_lock(&e->lock);
+    if (e->control)
+        control_answer(w->slot, code ? reply_error(&err) : report_json(report));
+    e->walks--;
+    core_wake(e);
+    pthread_mutex_unlock(&e->lock);
+    store_host_fini(&w->host);
+    free(report);
+    free(w);
+    return NULL;
+}
+
+static json_t *start_walk(struct engine *e, struct slot *s, const char *name, const json_t *request)
+{
+    struct clw_error err;
+    struct walk *w = mem_zalloc(sizeof *w);
+    sigset_t all, before;
+    pthread_t thread;
+    uint64_t limit_ms = 0;
+    request_ms(request, "timeout_ms", &limit_ms);
+    enum clw_err code = store_host_get(e->store, name, &w->host, &err);
+    if (!code && w->host.launcher != STORE_LAUNCHER_SSH) {
+        code = clw_fail(&err, CLW_USAGE, NULL, "host '%s' is not reached by SSH", name);
+        store_host_fini(&w->host);
+    }
+    if (code) {
+        free(w);
+        return reply_error(&err);
+    }
+    w->engine = e;
+    w->slot = s;
+    w->limit_ms = (unsigned)(limit_ms < 600000 ? limit_ms : 600000);
+    e->walks++;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&thread, NULL, walk_thread, w);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed)
+        abort();
+    pthread_detach(thread);
+    return NULL;
+}
+
+static void finding(json_t *list, bool *healthy, const char *step, bool ok, const char *seen, const char *fix)
+{
+    *healthy &= ok;
+    json_t *o =
+        json_pack("{s:s, s:b, s:i, s:s, s:s}", "step", step, "ok", ok, "ms", 0, "seen", seen, "fix", ok ? "" : fix);
+    if (o)
+        json_array_append_new(list, o);
+}
+
+/* This machine: what every host needs of it. */
+static json_t *doctor_here(struct engine *e)
+{
+    struct clw_error err = {0};
+    struct ssh_config *config = NULL;
+    json_t *o = reply_ok(), *list = json_array();
+    bool healthy = true;
+    char text[300];
+    const char *agent = getenv("SSH_AUTH_SOCK");
+    snprintf(text, sizeof text, "version %s, %u connections", CLW_VERSION, e->peer_count);
+    finding(list, &healthy, "engine", true, text, "");
+    finding(list, &healthy, "program", true, e->daemon_program, "");
+    bool whole = e->store && store_check(e->store, &err) == CLW_OK;
+    finding(list, &healthy, "store", whole, whole ? store_path(e->store) : err.message, err.hint);
+    bool read = ssh_config_load(NULL, &config, &err) == CLW_OK;
+    finding(list, &healthy, "config", read, read ? "the ssh configuration can be read" : err.message, err.hint);
+    ssh_config_free(config);
+    finding(
+        list, &healthy, "agent", true, agent ? agent : "no SSH agent: keys with a passphrase need 'host unlock'", "");
+    json_object_set_new(o, "findings", list);
+    json_object_set_new(o, "healthy", json_boolean(healthy));
+    return o;
+}
+
+/* ---- which is which ---- */
+
+static json_t *with_host(struct engine *e, struct slot *s, const char *op, const char *name, json_t *request)
+{
+    struct host *h;
+    struct clw_error err;
+    if (strcmp(op, "wake") == 0)
+        return wake(e, name);
+    if (strcmp(op, "doctor") == 0)
+        return start_walk(e, s, name, request);
+    if (host_get(e, name, &h, &err))
+        return reply_error(&err);
+    if (strcmp(op, "probe") == 0)
+        return probe(e, s, h, request);
+    if (strcmp(op, "key") == 0)
+        return key(e, s, h, request);
+    if (strcmp(op, "trust") == 0)
+        return trust(h, request);
+    if (strcmp(op, "unlock") == 0)
+        return unlock(e, s, h, request);
+    if (h->link && strcmp(op, "forget") == 0)
+        host_link_forget(h->link);
+    if (h->link && strcmp(op, "retry") == 0)
+        host_link_retry(h->link);
+    return reply_ok();
+}
+
+json_t *control_hosts(struct engine *e, struct slot *s, const char *op, json_t *request, bool *known)
+{
+    static const char *const named[] = {"probe", "key", "trust", "unlock", "forget", "retry", "wake", "doctor"};
+    const char *name = request_text(request, "host", NULL);
+    *known = true;
+    if (strcmp(op, "hosts") == 0)
+        return hosts(e, request);
+    if (strcmp(op, "ssh_config") == 0)
+        return ssh_config(request);
+    if (strcmp(op, "doctor") == 0 && !name)
+        return doctor_here(e);
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        if (strcmp(op, named[i]) != 0)
+            continue;
+        if (!e->store)
+            return reply_refusal(CLW_IO, "see 'clowder log'", "the inventory cannot be read");
+        return name ? with_host(e, s, op, name, request)
+                    : reply_refusal(CLW_USAGE, NULL, "the request needs a \"host\"");
+    }
+    *known = false;
+    return NULL;
+}

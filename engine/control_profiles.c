@@ -1,0 +1,358 @@
+/* Requests about profiles and jobs: up, down, status, stop. */
+#include "engine/control.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+#include "base/text.h"
+#include "store/valid.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Sets one variable in a list that has room for it. */
+static void set_variable(char **env, const char *text)
+{
+    size_t name = (size_t)(strchr(text, '=') - text) + 1;
+    while (*env && strncmp(*env, text, name) != 0)
+        env++;
+    free(*env);
+    *env = mem_strdup(text);
+}
+
+static bool are_variables(const json_t *list)
+{
+    if (!json_is_array(list) || json_array_size(list) > 1000)
+        return false;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (!text || !strchr(text, '='))
+            return false;
+    }
+    return true;
+}
+
+/* The variables there were, with those of the request set or replaced. */
+static bool read_env(const json_t *request, const char *key, char ***env)
+{
+    const json_t *list = json_object_get(request, key);
+    size_t n = json_array_size(list), old = 0;
+    if (!list)
+        return true;
+    if (!are_variables(list))
+        return false;
+    while (*env && (*env)[old])
+        old++;
+    *env = mem_realloc(*env, (old + n + 1) * sizeof **env);
+    memset(*env + old, 0, (n + 1) * sizeof **env);
+    for (size_t i = 0; i < n; i++)
+        set_variable(*env, json_string_value(json_array_get(list, i)));
+    return true;
+}
+
+static bool read_settings(const json_t *request, struct pool_settings *s)
+{
+    const json_t *seed = json_object_get(request, "seed");
+    if (seed) {
+        s->has_seed = json_is_integer(seed);
+        s->seed = (uint64_t)json_integer_value(seed);
+    }
+    return read_env(request, "env", &s->env) && read_env(request, "local_env", &s->local_env) &&
+           request_ms(request, "idletime_ms", &s->idletime_ms) && request_ms(request, "walltime_ms", &s->walltime_ms) &&
+           request_ms(request, "maxtasks", &s->maxtasks) && request_ms(request, "memory_bytes", &s->memory_bytes) &&
+           request_bool(request, "respawn", &s->respawn) && request_bool(request, "cleanup", &s->cleanup) &&
+           request_bool(request, "output", &s->output) && request_bool(request, "per_gpu", &s->per_gpu);
+}
+
+/* ---- up ---- */
+
+static bool is_count(const json_t *n)
+{
+    return json_is_integer(n) && json_integer_value(n) >= 0 && json_integer_value(n) <= CORE_DAEMONS_MAX;
+}
+
+static json_t *want_at(struct engine *e, struct pool *p, const char *host, unsigned n)
+{
+    struct clw_error err;
+    struct place *l = place_find(p, host);
+    bool take_out = n == 0 && !p->settings.per_gpu;
+    if (take_out && !l)
+        return NULL;
+    if (!take_out && place_get(e, p, host, &l, &err)) {
+        if (err.code == CLW_NOT_FOUND)
+            snprintf(err.hint, sizeof err.hint, "see 'clowder host list', or make it known: clowder host add %s", host);
+        return reply_error(&err);
+    }
+    l->on = !take_out;
+    l->want = n;
+    return NULL;
+}
+
+/* "by": so many more, or fewer, than there should be now. */
+static json_t *read_changes(struct engine *e, struct pool *p, const json_t *by)
+{
+    const char *host;
+    const json_t *value;
+    json_t *problem = NULL;
+    json_object_foreach ((json_t *)(uintptr_t)by, host, value) {
+        const struct place *l = place_find(p, host);
+        json_int_t n = (l ? place_want(l) : 0) + json_integer_value(value);
+        if (n < 0 || n > CORE_DAEMONS_MAX)
+            return reply_refusal(CLW_USAGE, NULL, "'%s' cannot have %lld daemons", host, (long long)n);
+        if ((problem = want_at(e, p, host, (unsigned)n)))
+            break;
+    }
+    return problem;
+}
+
+/* What the request names; the rest stays. */
+static json_t *read_places(struct engine *e, struct pool *p, const json_t *request)
+{
+    const json_t *n = json_object_get(request, "n"), *on = json_object_get(request, "on"), *value;
+    const char *host;
+    json_t *problem = NULL;
+    if ((n && !is_count(n)) || (on && !json_is_object(on)))
+        return reply_refusal(CLW_USAGE, NULL, "the number of daemons is from 1 to %d", CORE_DAEMONS_MAX);
+    if (n)
+        problem = want_at(e, p, "local", (unsigned)json_integer_value(n));
+    json_object_foreach ((json_t *)(uintptr_t)on, host, value) {
+        if (problem)
+            break;
+        if (!is_count(value))
+            problem =
+                reply_refusal(CLW_USAGE, NULL, "the number of daemons on '%s' is from 1 to %d", host, CORE_DAEMONS_MAX);
+        else
+            problem = want_at(e, p, host, (unsigned)json_integer_value(value));
+    }
+    return problem ? problem : read_changes(e, p, json_object_get(request, "by"));
+}
+
+static json_t *make_ephemeral(struct engine *e, struct pool *p, const json_t *request)
+{
+    uint64_t owner = strtoull(request_text(request, "owner", "0"), NULL, 16);
+    if (!client_find(e, owner))
+        return reply_refusal(CLW_REFUSED, NULL, "no client with that number is connected");
+    p->ephemeral = true;
+    p->owner = owner;
+    return NULL;
+}
+
+/* Brought up until every place is as wanted, or has failed. */
+static bool is_complete(const struct place *l)
+{
+    unsigned ready = 0, want = place_want(l);
+    for (const struct member *m = l->pool->members; m; m = m->after)
+        ready += m->place == l && m->state == MEMBER_UP && m->setup_left == 0;
+    return want > 0 && ready >= want;
+}
+
+static json_t *up_answer(struct engine *e, struct waiter *w)
+{
+    const struct pool *p = pool_find(e, w->name);
+    const struct place *failed = NULL;
+    unsigned failures = 0;
+    struct clw_error err;
+    if (!p || p->going)
+        return reply_refusal(CLW_CANCELLED, NULL, "profile '%s' was taken down meanwhile", w->name);
+    for (const struct place *l = p->places; l; l = l->next) {
+        if (!l->on || is_complete(l))
+            continue;
+        if (!place_has_failed(l))
+            return NULL;
+        failed = failures++ ? failed : l;
+    }
+    if (failed) {
+        place_explain(failed, &err);
+        if (!failed->via)
+            return reply_refusal(err.code, err.hint, "daemons of '%s' do not start: %s", w->name, err.message);
+        if (failures == 1)
+            return reply_error(&err);
+        return reply_refusal(
+            err.code, "see 'clowder status' for the others", "%u hosts are not up; %s", failures, err.message);
+    }
+    json_t *o = reply_ok();
+    json_object_set_new(o, "connected", json_integer(pool_count(p, MEMBER_UP)));
+    return o;
+}
+
+static bool names_places(const json_t *request)
+{
+    return json_object_get(request, "n") || json_object_get(request, "on");
+}
+
+static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const json_t *request, bool *wait)
+{
+    bool ephemeral = false, was_up = pool_is_wanted(p);
+    bool named = names_places(request);
+    if (!was_up && !p->member_count)
+        restore_profile(e, p, !named);
+    if (!read_settings(request, &p->settings) || !request_bool(request, "ephemeral", &ephemeral) ||
+        !request_bool(request, "wait", wait))
+        return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
+    json_t *problem = read_places(e, p, request);
+    if (!problem && !pool_is_wanted(p) && !was_up)
+        problem = reply_refusal(
+            CLW_USAGE, "say it with -n N, or --on HOST:N: the number is yours to choose", "how many daemons?");
+    if (!problem && ephemeral && is_new)
+        problem = make_ephemeral(e, p, request);
+    return problem;
+}
+
+static json_t *up(struct engine *e, struct slot *s, const json_t *request)
+{
+    const char *name = request_text(request, "profile", "default");
+    bool wait = true, named = names_places(request);
+    struct pool *p = pool_find(e, name);
+    bool is_new = !p;
+    if (!text_is_name(name))
+        return reply_refusal(CLW_USAGE, "use letters, digits, '.', '_' and '-'", "that is not a name for a profile");
+    if (e->stopping)
+        return reply_refusal(CLW_REFUSED, "try again in a moment", "the engine is stopping");
+    if (!named && !p && !restore_is_known(e, name) && strcmp(name, "default") != 0)
+        return reply_refusal(
+            CLW_NOT_FOUND, "say how many daemons to make it: -n N, or --on HOST:N", "there is no profile '%s'", name);
+    if (!p)
+        p = pool_new(e, name);
+    json_t *problem = bring_up(e, p, is_new, request, &wait);
+    if (problem) {
+        if (is_new)
+            pool_free(e, p);
+        return problem;
+    }
+    if (p->settings.memory_bytes)
+        disp_set_budget(p->disp, p->settings.memory_bytes);
+    log_info("pool", "up profile=%s daemons=%u", p->name, pool_want(p));
+    pool_start(e, p);
+    restore_save(e, p, pool_is_wanted(p));
+    if (!wait)
+        return reply_ok();
+    struct waiter w = {.check = up_answer, .what = "is not up yet"};
+    snprintf(w.name, sizeof w.name, "%s", p->name);
+    control_wait(e, s, w, request);
+    return NULL;
+}
+
+/* ---- down ---- */
+
+static bool is_meant(const struct pool *p, const char *name)
+{
+    return *name ? strcmp(p->name, name) == 0 : !p->ephemeral;
+}
+
+static json_t *down_answer(struct engine *e, struct waiter *w)
+{
+    for (const struct pool *p = e->pools; p; p = p->next)
+        for (const struct member *m = is_meant(p, w->name) ? p->members : NULL; m; m = m->after)
+            if (!w->host[0] || strcmp(m->place->host, w->host) == 0)
+                return NULL;
+    return reply_ok();
+}
+
+/* One machine out of a profile; the others go on. False: it has none there. */
+static bool down_on(struct engine *e, struct pool *p, const char *host, bool now)
+{
+    struct place *l = place_find(p, host);
+    if (!l || !(l->on || place_active(l)))
+        return false;
+    l->on = false;
+    log_info("pool", "down profile=%s host=%s now=%d", p->name, host, now);
+    for (struct member *m = p->members; m; m = m->after)
+        if (m->place == l)
+            member_quit(m, now, true);
+    restore_save(e, p, true);
+    return true;
+}
+
+static json_t *down(struct engine *e, struct slot *s, const json_t *request)
+{
+    const char *name = request_text(request, "profile", ""), *host = request_text(request, "on", "");
+    bool now = false, wait = true, any = false;
+    if (!request_bool(request, "now", &now) || !request_bool(request, "wait", &wait))
+        return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
+    if (*name && !pool_find(e, name) && strcmp(name, "default") != 0 && !restore_is_known(e, name))
+        return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "there is no profile '%s'", name);
+    for (struct pool *p = e->pools; p; p = p->next) {
+        if (!is_meant(p, name))
+            continue;
+        if (*host) {
+            any |= down_on(e, p, host, now);
+        } else {
+            pool_down(e, p, now);
+            restore_save(e, p, false);
+        }
+    }
+    if (*host && !any)
+        return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "no daemons are up on '%s'", host);
+    core_changed(e);
+    core_wake(e);
+    if (!wait)
+        return reply_ok();
+    struct waiter w = {.check = down_answer, .what = "is not down yet"};
+    snprintf(w.name, sizeof w.name, "%s", name);
+    snprintf(w.host, sizeof w.host, "%s", host);
+    control_wait(e, s, w, request);
+    return NULL;
+}
+
+/* ---- stop and status ---- */
+
+static json_t *stop(struct engine *e, const json_t *request)
+{
+    bool now = false;
+    request_bool(request, "now", &now);
+    for (struct pool *p = e->pools; p; p = p->next)
+        restore_save(e, p, false); /* the user's word: the next engine starts without them */
+    core_stop(e, now);
+    json_t *reply = reply_ok();
+    json_object_set_new(reply, "pid", json_integer(getpid())); /* for those who wait for its end */
+    return reply;
+}
+
+static json_t *status(struct engine *e, const json_t *request)
+{
+    const char *name = request_text(request, "profile", NULL);
+    json_t *document = status_json(e, name);
+    if (!document && (strcmp(name, "default") == 0 || restore_is_known(e, name))) {
+        document = status_json(e, NULL);
+        json_object_set_new(document, "profiles", json_array());
+    }
+    if (!document)
+        return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "there is no profile '%s'", name);
+    json_object_set_new(document, "ok", json_true());
+    return document;
+}
+
+/* ---- jobs ---- */
+
+static json_t *jobs(struct engine *e, const json_t *request)
+{
+    json_t *o = reply_ok();
+    json_object_set_new(o, "jobs", ledger_json(e, request_text(request, "profile", NULL)));
+    return o;
+}
+
+static json_t *cancel(struct engine *e, const json_t *request)
+{
+    json_int_t id = json_integer_value(json_object_get(request, "job"));
+    return ledger_cancel(e, id)
+               ? reply_ok()
+               : reply_refusal(CLW_NOT_FOUND, "see 'clowder job list'", "no job %lld runs", (long long)id);
+}
+
+json_t *control_profiles(struct engine *e, struct slot *s, const char *op, json_t *request, bool *known)
+{
+    if (strcmp(op, "status") == 0)
+        return status(e, request);
+    if (strcmp(op, "up") == 0)
+        return up(e, s, request);
+    if (strcmp(op, "down") == 0)
+        return down(e, s, request);
+    if (strcmp(op, "stop") == 0)
+        return stop(e, request);
+    if (strcmp(op, "jobs") == 0)
+        return jobs(e, request);
+    if (strcmp(op, "cancel") == 0)
+        return cancel(e, request);
+    *known = false;
+    return NULL;
+}

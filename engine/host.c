@@ -1,0 +1,387 @@
+/* Hosts as the engine uses them: one link each (hosts/link.h), shared by all profiles, and what it says. A link's
+ * thread calls in here; links are closed by the main thread, without the lock. */
+#include "engine/core.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+#include "engine/recorder.h"
+#include "store/host.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct host *host_find(struct engine *e, const char *name)
+{
+    struct host *h = e->hosts;
+    while (h && strcmp(h->name, name) != 0)
+        h = h->next;
+    return h;
+}
+
+bool host_is_resting(const struct host *h)
+{
+    enum host_state s = h->shot.state;
+    return s == HOST_BACKOFF || s == HOST_REFUSED || s == HOST_NEEDS_SECRET || s == HOST_QUARANTINED || s == HOST_DOWN;
+}
+
+/* ---- what the link says (in its thread) ---- */
+
+/* The host is reached again: who was away may come home, when the way home is still the same. */
+static void await_return(struct engine *e, struct host *h, bool same_way)
+{
+    uint64_t now_ms = mono_ms();
+    for (struct pool *p = e->pools; p; p = p->next)
+        for (struct member *m = p->members; m; m = m->after)
+            if (m->place->via == h && m->state == MEMBER_AWAY && !h->direct)
+                m->away_until_ms = same_way ? now_ms + CORE_RETURN_MS : now_ms;
+}
+
+static void state_cb(void *arg, const struct host_snapshot *shot)
+{
+    struct host *h = arg;
+    struct engine *e = h->engine;
+    pthread_mutex_lock(&e->lock);
+    bool was_up = h->shot.state == HOST_UP, is_up = shot->state == HOST_UP;
+    h->shot = *shot;
+    if (is_up && !was_up) {
+        await_return(e, h, shot->same_url);
+        h->refresh_ms = mono_ms() + CORE_REFRESH_MS;
+    }
+    if (is_up || host_is_resting(h))
+        recorder_state(e->recorder, h->name,
+            shot->state == HOST_DOWN && !shot->code ? "idle" : host_state_text(shot->state), shot->reason);
+    for (struct pool *p = e->pools; p && host_is_resting(h); p = p->next)
+        pool_fail_jobs(e, p);
+    core_changed(e);
+    core_wake(e);
+    pthread_mutex_unlock(&e->lock);
+}
+
+static void facts_cb(void *arg, const struct host_facts *facts)
+{
+    struct host *h = arg;
+    struct engine *e = h->engine;
+    pthread_mutex_lock(&e->lock);
+    h->facts = *facts;
+    h->has_facts = true;
+    h->measured++;
+    recorder_facts(e->recorder, h->name, facts);
+    core_changed(e);
+    core_wake(e);
+    pthread_mutex_unlock(&e->lock);
+}
+
+static struct member *by_launch(struct host *h, uint64_t id)
+{
+    for (struct pool *p = h->engine->pools; p; p = p->next)
+        for (struct member *m = p->members; m; m = m->after)
+            if (m->place->via == h && m->launch_id == id)
+                return m;
+    return NULL;
+}
+
+/* The supervisor there says that the process is gone. */
+static void ended(struct engine *e, struct member *m, const struct host_daemon_event *event)
+{
+    m->ended = true;
+    if (event->signal)
+        snprintf(m->reason, sizeof m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
+    else if (!m->reason[0] || m->state != MEMBER_LAUNCHING)
+        snprintf(m->reason, sizeof m->reason, "ended with status %d", event->status);
+    if (m->peer)
+        return; /* its connection goes next, and the rest then */
+    if (m->state == MEMBER_LAUNCHING || m->state == MEMBER_AWAY) {
+        log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
+        place_back_off(m->place, m);
+    }
+    member_remove(e, m);
+}
+
+static void failed(struct engine *e, struct member *m, const struct host_daemon_event *event)
+{
+    snprintf(m->reason, sizeof m->reason, "%.190s", event->text);
+    log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, m->place->host, event->text);
+    place_back_off(m->place, m);
+    snprintf(m->place->reason, sizeof m->place->reason, "%.490s", event->text);
+    snprintf(m->place->hint, sizeof m->place->hint, "%.290s", event->hint);
+    member_remove(e, m);
+}
+
+static void daemon_cb(void *arg, const struct host_daemon_event *event)
+{
+    struct host *h = arg;
+    struct engine *e = h->engine;
+    pthread_mutex_lock(&e->lock);
+    struct member *m = by_launch(h, event->id);
+    switch (m ? event->kind : HOST_DAEMON_STARTED) {
+    case HOST_DAEMON_STARTED:
+        if (m)
+            m->worker_pid = (pid_t)event->pid;
+        break;
+    case HOST_DAEMON_STDERR:
+        log_info("daemon", "said daemon=%s host=%s text=\"%s\"", m->name, h->name, event->text);
+        if (m->state == MEMBER_LAUNCHING)
+            snprintf(m->reason, sizeof m->reason, "%.190s", event->text);
+        break;
+    case HOST_DAEMON_EXITED: ended(e, m, event); break;
+    case HOST_DAEMON_FAILED: failed(e, m, event); break;
+    }
+    core_flush(e);
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* ---- links ---- */
+
+struct host_link_options host_options(const struct engine *e, const struct store_host *s)
+{
+    return (struct host_link_options){.name = s->name,
+        .address = s->address,
+        .user = s->user,
+        .port = s->port,
+        .jump = s->jump,
+        .identity = s->identity,
+        .program = e->daemon_program,
+        .target = s->direct ? "" : e->tunnel_path};
+}
+
+static char *settings_text(const struct store_host *s)
+{
+    return mem_printf("%s\n%s\n%u\n%s\n%s\n%d", s->address, s->user, s->port, s->jump, s->identity, s->direct);
+}
+
+static bool is_in_use(const struct engine *e, const struct host *h)
+{
+    for (const struct pool *p = e->pools; p; p = p->next)
+        for (const struct member *m = p->members; m; m = m->after)
+            if (m->place->via == h)
+                return true;
+    return false;
+}
+
+/* The main thread closes and frees it. now: who takes its place, or NULL. */
+static void retire(struct engine *e, struct host *h, struct host *now)
+{
+    struct host **at = &e->hosts;
+    while (*at != h)
+        at = &(*at)->next;
+    *at = h->next;
+    h->next = e->retired;
+    e->retired = h;
+    for (struct pool *p = e->pools; p; p = p->next)
+        for (struct place *l = p->places; l; l = l->next)
+            if (l->via == h)
+                l->via = now;
+    core_wake(e);
+}
+
+static struct host *host_new(struct engine *e, const struct store_host *s, char *settings)
+{
+    struct host *h = mem_zalloc(sizeof *h);
+    h->engine = e;
+    snprintf(h->name, sizeof h->name, "%s", s->name);
+    h->settings = settings;
+    h->direct = s->direct;
+    h->shot.state = HOST_IDLE;
+    h->shot.since_ms = mono_ms();
+    host_facts_init(&h->facts);
+    h->next = e->hosts;
+    e->hosts = h;
+    return h;
+}
+
+enum clw_err host_get(struct engine *e, const char *name, struct host **out, struct clw_error *err)
+{
+    struct store_host s;
+    struct host *h = *out = host_find(e, name);
+    if (!e->store)
+        return clw_fail(err, CLW_IO, "see 'clowder log'", "the inventory cannot be read");
+    enum clw_err code = store_host_get(e->store, name, &s, err);
+    if (code)
+        return code;
+    if (s.launcher != STORE_LAUNCHER_SSH)
+        code = clw_fail(err, CLW_USAGE, "change it: clowder host edit NAME --launcher ssh",
+            "host '%s' is reached by %s, which this version cannot use", name, store_launcher_text(s.launcher));
+    if (!code) {
+        char *settings = settings_text(&s);
+        if (!h || (strcmp(h->settings, settings) != 0 && !is_in_use(e, h))) {
+            *out = host_new(e, &s, settings);
+            if (h)
+                retire(e, h, *out);
+        } else {
+            free(settings);
+        }
+    }
+    store_host_fini(&s);
+    return code;
+}
+
+static enum clw_err open_link(struct host *h, enum host_goal goal, bool retry, struct clw_error *err)
+{
+    struct store_host s;
+    enum clw_err code = store_host_get(h->engine->store, h->name, &s, err);
+    if (code)
+        return code;
+    struct host_link_options o = host_options(h->engine, &s);
+    o.goal = goal;
+    o.retry = retry;
+    o.cb = (struct host_callbacks){.arg = h, .state = state_cb, .facts = facts_cb, .daemon = daemon_cb};
+    code = host_link_open(&o, &h->link, err);
+    store_host_fini(&s);
+    return code;
+}
+
+enum clw_err host_reach(struct host *h, enum host_goal goal, bool again, struct clw_error *err)
+{
+    bool more = !h->link || goal > h->goal || host_is_resting(h);
+    if (h->link && goal < h->goal)
+        goal = h->goal;
+    if (more || !h->link) {
+        h->goal = goal;
+        h->retry = goal == HOST_GOAL_UP;
+    }
+    if (!h->link)
+        return open_link(h, h->goal, h->retry, err);
+    if (more)
+        host_link_set_goal(h->link, h->goal, h->retry);
+    if (again && host_is_resting(h))
+        host_link_retry(h->link);
+    return CLW_OK;
+}
+
+/* The certificate as one line of a daemon's settings. */
+static void add_cert(struct buf *b, const char *pem)
+{
+    buf_add_text(b, "cert ");
+    for (; *pem; pem++) {
+        if (*pem == '\n')
+            buf_add_text(b, "\\n");
+        else
+            buf_add(b, pem, 1);
+    }
+    buf_add_text(b, "\n");
+}
+
+enum clw_err host_launch(struct host *h, struct member *m, struct clw_error *err)
+{
+    struct buf config = {0};
+    const char *cert = NULL;
+    unsigned port = 0;
+    enum clw_err code = h->direct ? tls_listen(h->engine, m->pool, &port, &cert, err) : CLW_OK;
+    if (code)
+        return code;
+    if (h->direct) {
+        buf_printf(&config, "url tls+tcp://@HOME@:%u\n", port);
+        add_cert(&config, cert);
+    } else {
+        buf_add_text(&config, "url @URL@\n");
+    }
+    buf_printf(&config, "daemon %u\ntoken %s\nautoexit %d\nremote 1\n", m->number, m->token, CORE_GRACE_MS);
+    struct host_launch l = {.config = config.data, .config_len = config.len};
+    code = host_link_launch(h->link, &l, &m->launch_id, err);
+    mem_wipe(config.data, config.cap);
+    buf_fini(&config);
+    return code;
+}
+
+/* ---- chores ---- */
+
+static bool is_wanted(const struct engine *e, const struct host *h)
+{
+    if (is_in_use(e, h))
+        return true;
+    for (const struct pool *p = e->pools; p; p = p->next)
+        for (const struct place *l = p->places; l && !p->going; l = l->next)
+            if (l->via == h && l->on)
+                return true;
+    return false;
+}
+
+void host_tick(struct engine *e, uint64_t now_ms)
+{
+    for (struct host *h = e->hosts; h; h = h->next) {
+        if (!h->link)
+            continue;
+        if (h->goal == HOST_GOAL_UP && !is_wanted(e, h)) { /* its secrets stay with the link */
+            h->goal = HOST_GOAL_FACTS;
+            h->retry = false;
+            host_link_set_goal(h->link, h->goal, h->retry);
+        } else if (h->shot.state == HOST_UP && now_ms >= h->refresh_ms) {
+            h->refresh_ms = now_ms + CORE_REFRESH_MS;
+            host_link_probe(h->link);
+        }
+    }
+}
+
+uint64_t host_next_ms(const struct engine *e)
+{
+    uint64_t next = UINT64_MAX;
+    for (const struct host *h = e->hosts; h; h = h->next)
+        if (h->link && h->shot.state == HOST_UP && h->refresh_ms < next)
+            next = h->refresh_ms;
+    return next;
+}
+
+void host_reap(struct engine *e, bool all)
+{
+    pthread_mutex_lock(&e->lock);
+    while (all && e->hosts)
+        retire(e, e->hosts, NULL);
+    struct host *list = e->retired;
+    e->retired = NULL;
+    pthread_mutex_unlock(&e->lock);
+    for (struct host *h = list, *next; h; h = next) {
+        next = h->next;
+        host_link_close(h->link);
+        free(h->settings);
+        free(h);
+    }
+}
+
+/* ---- for people ---- */
+
+json_t *host_key_json(const struct host_key_info *k)
+{
+    return json_pack("{s:s, s:s, s:s, s:b, s:s, s:i}", "host", k->host, "type", k->type, "fingerprint", k->fingerprint,
+        "changed", k->changed, "file", k->file, "line", (int)k->line);
+}
+
+static json_t *steps_json(const struct host_snapshot *s)
+{
+    json_t *o = json_object();
+    for (int i = 0; i < HOST_STEPS; i++)
+        if (s->step_ms[i])
+            json_object_set_new(o, host_state_text((enum host_state)i), json_integer(s->step_ms[i]));
+    return o;
+}
+
+json_t *host_json(struct engine *e, const struct host *h)
+{
+    struct host_snapshot s = h->shot;
+    uint64_t now = mono_ms();
+    unsigned daemons = 0;
+    if (h->link)
+        host_link_snapshot(h->link, &s);
+    for (const struct pool *p = e->pools; p; p = p->next)
+        for (const struct member *m = p->members; m; m = m->after)
+            daemons += m->place->via == h && m->state == MEMBER_UP;
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:I, s:I, s:s, s:b, s:I, s:I, s:i, s:i, s:o}",
+        "host", h->name, "state", host_state_text(s.state), "step", host_state_text(s.step), "reason", s.reason, "hint",
+        s.hint, "code", clw_err_text(s.code), "since_s", (json_int_t)((now - s.since_ms) / 1000), "attempts",
+        (int)s.attempts, "failures", (int)s.failures, "rtt_us", (json_int_t)s.rtt_us, "quiet_ms",
+        (json_int_t)s.quiet_ms, "url", s.url, "over_stdio", s.over_stdio, "bytes_up", (json_int_t)s.bytes_up,
+        "bytes_down", (json_int_t)s.bytes_down, "streams", (int)s.streams, "daemons", (int)daemons, "steps_ms",
+        steps_json(&s));
+    if (!o)
+        return json_pack("{s:s, s:s}", "host", h->name, "state", host_state_text(s.state));
+    if (s.retry_at_ms)
+        json_object_set_new(
+            o, "retry_in_s", json_integer(s.retry_at_ms > now ? (json_int_t)((s.retry_at_ms - now + 999) / 1000) : 0));
+    if (s.key.fingerprint[0])
+        json_object_set_new(o, "key", host_key_json(&s.key));
+    if (s.prompt.text[0])
+        json_object_set_new(o, "prompt",
+            json_pack("{s:s, s:s, s:b, s:b}", "kind", s.prompt.kind, "text", s.prompt.text, "echo", s.prompt.echo,
+                "again", s.prompt.again));
+    return o;
+}

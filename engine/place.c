@@ -1,0 +1,257 @@
+/* The share of a profile on one machine: how many daemons should be there, who is started, and what happens when that
+ * goes wrong - longer pauses, then quarantine - without a word to the other places. */
+#include "engine/core.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+#include "hosts/local.h"
+#include "store/host.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct place *place_find(struct pool *p, const char *host)
+{
+    struct place *l = p->places;
+    while (l && strcmp(l->host, host) != 0)
+        l = l->next;
+    return l;
+}
+
+/* How the host is reached: NULL in *via for this machine. */
+static enum clw_err find_way(struct engine *e, const char *host, struct host **via, struct clw_error *err)
+{
+    struct store_host s;
+    *via = NULL;
+    if (strcmp(host, "local") == 0)
+        return CLW_OK;
+    if (!e->store)
+        return clw_fail(err, CLW_IO, "see 'clowder log'", "the inventory cannot be read");
+    enum clw_err code = store_host_get(e->store, host, &s, err);
+    if (code)
+        return code;
+    enum store_launcher launcher = s.launcher;
+    bool enabled = s.enabled;
+    store_host_fini(&s);
+    if (!enabled)
+        return clw_fail(err, CLW_REFUSED, NULL, "host '%s' is disabled", host);
+    return launcher == STORE_LAUNCHER_LOCAL ? CLW_OK : host_get(e, host, via, err);
+}
+
+enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struct place **out, struct clw_error *err)
+{
+    struct host *via;
+    enum clw_err code = find_way(e, host, &via, err);
+    *out = place_find(p, host);
+    if (code)
+        return code;
+    if (!*out) {
+        struct place **at = &p->places;
+        while (*at)
+            at = &(*at)->next;
+        *out = *at = mem_zalloc(sizeof **out);
+        (*out)->pool = p;
+        snprintf((*out)->host, sizeof(*out)->host, "%s", host);
+    }
+    (*out)->via = via;
+    return CLW_OK;
+}
+
+unsigned place_want(const struct place *l)
+{
+    if (!l->on || l->want || !l->pool->settings.per_gpu || !l->via)
+        return l->on ? l->want : 0;
+    return l->via->has_facts ? (unsigned)l->via->facts.gpu_count : 0;
+}
+
+unsigned place_count(const struct place *l, enum member_state state)
+{
+    unsigned n = 0;
+    for (const struct member *m = l->pool->members; m; m = m->after)
+        n += m->place == l && m->state == state;
+    return n;
+}
+
+unsigned place_active(const struct place *l)
+{
+    unsigned n = 0;
+    for (const struct member *m = l->pool->members; m; m = m->after)
+        n += m->place == l && (m->state == MEMBER_UP || m->state == MEMBER_LAUNCHING || m->state == MEMBER_AWAY);
+    return n;
+}
+
+bool place_is_stuck(const struct place *l)
+{
+    if (l->broken)
+        return true;
+    if (!l->via)
+        return false;
+    enum host_state s = l->via->shot.state;
+    return l->via->shot.attempts > l->attempts &&
+           (s == HOST_REFUSED || s == HOST_NEEDS_SECRET || s == HOST_QUARANTINED);
+}
+
+bool place_has_failed(const struct place *l)
+{
+    return place_is_stuck(l) || (l->via && l->via->shot.attempts > l->attempts && l->via->shot.state == HOST_BACKOFF);
+}
+
+void place_explain(const struct place *l, struct clw_error *err)
+{
+    const struct host_snapshot *s = l->via ? &l->via->shot : NULL;
+    if (s && !l->broken && s->reason[0])
+        clw_fail(err,
+            s->state == HOST_NEEDS_SECRET ? CLW_REFUSED
+            : s->code                     ? s->code
+                                          : CLW_UNREACHABLE,
+            s->hint, "host '%s': %.340s", l->host, s->reason);
+    else
+        clw_fail(err, l->code ? l->code : CLW_UNREACHABLE, l->hint[0] ? l->hint : "see 'clowder log'", "%s%s%s%.340s",
+            l->via ? "host '" : "", l->via ? l->host : "", l->via ? "': " : "", l->reason);
+}
+
+void place_reset(struct place *l)
+{
+    l->broken = false;
+    l->fails = 0;
+    l->reason[0] = l->hint[0] = '\0';
+    l->code = CLW_OK;
+    l->next_launch_ms = 0;
+}
+
+void place_break(struct place *l, enum clw_err code, const char *hint, const char *reason)
+{
+    l->broken = true;
+    l->code = code;
+    l->next_launch_ms = mono_ms() + CORE_QUARANTINE_MS;
+    snprintf(l->reason, sizeof l->reason, "%s", reason);
+    snprintf(l->hint, sizeof l->hint, "%s", hint ? hint : "");
+}
+
+void place_back_off(struct place *l, const struct member *m)
+{
+    uint64_t now_ms = mono_ms();
+    bool connected = m->connected_ms != 0;
+    if (connected && now_ms - m->connected_ms > CORE_STABLE_MS)
+        l->fails = 0;
+    unsigned doublings = l->fails < 10 ? l->fails : 10;
+    uint64_t pause = (uint64_t)CORE_BACKOFF_MS << doublings;
+    l->next_launch_ms = now_ms + (pause < CORE_BACKOFF_MAX_MS ? pause : CORE_BACKOFF_MAX_MS);
+    l->fails++;
+    char text[sizeof l->reason];
+    snprintf(text, sizeof text, "%s %s", m->name, m->reason);
+    snprintf(l->reason, sizeof l->reason, "%s", text);
+    if (!connected && l->fails >= CORE_GIVE_UP && !l->broken) {
+        log_error("pool", "gave up profile=%s host=%s launches=%u last=\"%s\"", l->pool->name, l->host, l->fails, text);
+        place_break(l, CLW_UNREACHABLE, "see 'clowder log'", text);
+    }
+    if (!l->pool->settings.respawn)
+        place_lower(l);
+}
+
+void place_lower(struct place *l)
+{
+    if (l->want)
+        l->want--;
+    l->on &= l->want > 0;
+}
+
+/* ---- launching ---- */
+
+static enum clw_err launch_here(struct engine *e, struct member *m, struct clw_error *err)
+{
+    struct buf config = {0};
+    buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\n", e->data_url, m->number, m->token);
+    struct local_launch l = {.program = e->daemon_program,
+        .config = (char *)config.data,
+        .config_len = config.len,
+        .log_fd = e->daemon_log_fd};
+    enum clw_err code = local_launch(&l, &m->pid, err);
+    mem_wipe(config.data, config.len);
+    buf_fini(&config);
+    return code;
+}
+
+/* With a GPU for each: the one that fewest daemons have. */
+static int choose_gpu(const struct place *l)
+{
+    int best = -1;
+    unsigned least = UINT32_MAX;
+    const struct host_facts *f = &l->via->facts;
+    for (int i = 0; i < f->gpu_count; i++) {
+        unsigned users = 0;
+        for (const struct member *m = l->pool->members; m; m = m->after)
+            users += m->place == l && m->gpu == f->gpus[i].index;
+        if (users < least) {
+            least = users;
+            best = f->gpus[i].index;
+        }
+    }
+    return best;
+}
+
+static void launch(struct engine *e, struct place *l)
+{
+    struct clw_error err;
+    int gpu = l->via && l->pool->settings.per_gpu ? choose_gpu(l) : -1;
+    struct member *m = member_new(e, l);
+    m->gpu = gpu;
+    enum clw_err code = l->via ? host_launch(l->via, m, &err) : launch_here(e, m, &err);
+    if (code) {
+        snprintf(m->reason, sizeof m->reason, "%.190s", err.message);
+        log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, l->host, err.message);
+        place_back_off(l, m);
+        member_remove(e, m);
+        return;
+    }
+    log_info("daemon", "launched daemon=%s host=%s pid=%d", m->name, l->host, (int)m->pid);
+    core_changed(e);
+}
+
+/* Who goes first when there are too many: who is not connected, who is idle, who came last. */
+static struct member *most_expendable(struct place *l)
+{
+    struct member *best = NULL;
+    int best_rank = -1;
+    for (struct member *m = l->pool->members; m; m = m->after) {
+        int rank = m->place != l                                                      ? -1
+                   : m->state == MEMBER_AWAY || m->state == MEMBER_LAUNCHING          ? 2
+                   : m->state != MEMBER_UP                                            ? -1
+                   : m->daemon && !disp_daemon_in_flight(m->daemon) && !m->setup_left ? 1
+                                                                                      : 0;
+        if (rank >= 0 && rank >= best_rank) {
+            best = m;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
+static bool has_gpus(struct place *l)
+{
+    if (!l->via || !l->pool->settings.per_gpu || !l->via->has_facts || l->via->facts.gpu_count)
+        return true;
+    if (!l->broken)
+        place_break(l, CLW_USAGE, "see 'clowder host probe'; or leave out --per-gpu", "the host shows no GPU");
+    return false;
+}
+
+void place_tick(struct engine *e, struct place *l, uint64_t now_ms)
+{
+    struct member *m;
+    unsigned want = place_want(l);
+    while (place_active(l) > want && (m = most_expendable(l)))
+        member_quit(m, false, true);
+    if (l->pool->going || now_ms < l->next_launch_ms)
+        return;
+    if (l->via && l->via->shot.state != HOST_UP)
+        return;
+    if ((l->broken && !l->via) || !has_gpus(l))
+        return;
+    if (l->broken) { /* out of quarantine, for one attempt */
+        l->broken = false;
+        l->fails = CORE_GIVE_UP - 1;
+    }
+    while (!l->broken && now_ms >= l->next_launch_ms && place_active(l) < place_want(l))
+        launch(e, l);
+}

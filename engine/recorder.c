@@ -1,0 +1,311 @@
+/* The recorder: what happened goes into the store in a thread of its own, so that a slow disk slows nobody. It is told
+ * under the engine's lock and only queues; when the queue is full the oldest news is dropped, and the log says so.
+ * Lines of the log become events. */
+#include "engine/recorder.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/mono.h"
+#include "store/event.h"
+#include "store/host.h"
+#include "store/job.h"
+#include "store/sample.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUEUE_MAX = 20000, FAILURES_MAX = 50000, JOBS_KEPT = 1000, TIDY_MS = 60000 };
+
+enum kind { STATE, FACTS, EVENT, SAMPLE, RESET, JOB_NEW, JOB, FAILURES };
+
+struct record {
+    struct record *next;
+    enum kind kind;
+    char name[STORE_NAME_SIZE];  /* host, or profile of a SAMPLE */
+    char other[STORE_NAME_SIZE]; /* state, or profile of an EVENT */
+    char *text;                  /* reason, facts, line */
+    enum log_level level;
+    uint64_t at_us, number;
+    struct store_gpu *gpus;
+    size_t gpu_count;
+    struct store_job *job;
+    int64_t job_id;
+    struct store_failure *failures;
+    size_t failure_count;
+};
+
+struct recorder {
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    pthread_t thread;
+    struct record *first, **last;
+    unsigned count, dropped;
+    size_t failure_count; /* in the queue */
+    bool stopping, complained;
+};
+
+/* ---- writing (its own thread) ---- */
+
+static void complain(struct recorder *r, const struct clw_error *err)
+{
+    if (!r->complained)
+        log_warn("store", "failed why=\"%s\" hint=\"%s\"", err->message, err->hint);
+    r->complained = true;
+}
+
+/* States of an engine that is gone say nothing any more. */
+static enum clw_err reset_states(struct store *s, struct clw_error *err)
+{
+    struct store_host_list list;
+    enum clw_err code = store_host_list(s, &list, err);
+    for (size_t i = 0; i < list.count && !code; i++)
+        if (strcmp(list.items[i].state, "up") == 0 || strcmp(list.items[i].state, "backoff") == 0)
+            code = store_host_state_set(s, list.items[i].name, "idle", "", err);
+    store_host_list_fini(&list);
+    return code;
+}
+
+static enum clw_err write_record(struct store *s, const struct record *c, struct clw_error *err)
+{
+    switch (c->kind) {
+    case STATE: return store_host_state_set(s, c->name, c->other, c->text, err);
+    case FACTS: return store_host_facts_set(s, c->name, c->text, c->at_us, c->gpus, c->gpu_count, err);
+    case RESET: {
+        enum clw_err code = reset_states(s, err);
+        return code ? code : store_job_mark_lost(s, c->at_us, NULL, err);
+    }
+    case JOB_NEW: return store_job_add(s, c->job, err);
+    case JOB: return store_job_update(s, c->job, err);
+    case FAILURES: return store_job_failures_add(s, c->job_id, c->failures, c->failure_count, err);
+    case EVENT: {
+        struct store_event e = {.at_us = c->at_us, .level = c->level, .text = c->text};
+        memcpy(e.host, c->name, sizeof e.host);
+        memcpy(e.profile, c->other, sizeof e.profile);
+        return store_event_add(s, &e, err);
+    }
+    case SAMPLE: {
+        struct store_sample sample = {.at_s = (int64_t)(c->at_us / 1000000), .span_s = 1, .tasks = c->number};
+        memcpy(sample.profile, c->name, sizeof sample.profile);
+        return store_sample_add(s, &sample, 1, err);
+    }
+    }
+    return CLW_OK;
+}
+
+static void record_free(struct record *c)
+{
+    for (size_t i = 0; i < c->failure_count; i++) {
+        free(c->failures[i].status);
+        free(c->failures[i].stderr_tail);
+        free(c->failures[i].input);
+    }
+    free(c->failures);
+    if (c->job)
+        store_job_fini(c->job);
+    free(c->job);
+    free(c->text);
+    free(c->gpus);
+    free(c);
+}
+
+/* A host or profile that is not in the store any more is no failure. */
+static void write_all(struct recorder *r, struct store *s, struct record *list)
+{
+    struct clw_error err = {0};
+    bool group = s && store_begin(s, &err) == CLW_OK;
+    for (struct record *c = list, *next; c; c = next) {
+        next = c->next;
+        enum clw_err code = s ? write_record(s, c, &err) : CLW_OK;
+        if (code && code != CLW_NOT_FOUND)
+            complain(r, &err);
+        record_free(c);
+    }
+    if (group && store_commit(s, &err))
+        complain(r, &err);
+}
+
+static struct record *take_all(struct recorder *r, bool *stopping)
+{
+    pthread_mutex_lock(&r->lock);
+    while (!r->first && !r->stopping)
+        pthread_cond_wait(&r->more, &r->lock);
+    struct record *list = r->first;
+    unsigned dropped = r->dropped;
+    *stopping = r->stopping;
+    r->first = NULL;
+    r->last = &r->first;
+    r->count = r->dropped = 0;
+    r->failure_count = 0;
+    pthread_mutex_unlock(&r->lock);
+    if (dropped)
+        log_debug("store", "dropped records=%u why=\"the disk is too slow\"", dropped);
+    return list;
+}
+
+static void *work(void *arg)
+{
+    struct recorder *r = arg;
+    struct store *s = NULL;
+    struct clw_error err;
+    uint64_t tidied_ms = 0;
+    bool stopping = false;
+    if (store_open(NULL, &s, &err))
+        complain(r, &err);
+    while (!stopping) {
+        write_all(r, s, take_all(r, &stopping));
+        if (s && (!tidied_ms || mono_ms() - tidied_ms > TIDY_MS)) {
+            tidied_ms = mono_ms();
+            if (store_sample_downsample(s, (int64_t)(wall_us() / 1000000), &err) || store_job_prune(s, JOBS_KEPT, &err))
+                complain(r, &err);
+        }
+    }
+    store_close(s);
+    return NULL;
+}
+
+/* ---- being told ---- */
+
+static void push(struct recorder *r, struct record *c)
+{
+    pthread_mutex_lock(&r->lock);
+    bool is_full = r->count >= QUEUE_MAX && c->kind != JOB && c->kind != JOB_NEW;
+    if (is_full || r->failure_count + c->failure_count > FAILURES_MAX || r->stopping) {
+        r->dropped++;
+        pthread_mutex_unlock(&r->lock);
+        record_free(c);
+        return;
+    }
+    *r->last = c;
+    r->last = &c->next;
+    r->count++;
+    r->failure_count += c->failure_count;
+    pthread_cond_signal(&r->more);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static struct record *record_new(enum kind kind, const char *name, const char *other, const char *text)
+{
+    struct record *c = mem_zalloc(sizeof *c);
+    c->kind = kind;
+    snprintf(c->name, sizeof c->name, "%s", name);
+    snprintf(c->other, sizeof c->other, "%s", other);
+    c->text = mem_strdup(text);
+    c->at_us = wall_us();
+    return c;
+}
+
+/* The value of " key=value" in a line of the log, as far as it is a name. */
+static void field(const char *line, const char *key, char *out, size_t size)
+{
+    const char *at = strstr(line, key);
+    size_t n = 0;
+    if (at)
+        at += strlen(key);
+    while (at && n + 1 < size && at[n] && at[n] != ' ' && at[n] != '"') {
+        out[n] = at[n];
+        n++;
+    }
+    out[n] = '\0';
+}
+
+/* "time level module text": of the modules that speak of hosts, profiles, daemons and jobs. */
+static void tap(void *arg, enum log_level level, const char *line)
+{
+    static const char *const modules[] = {" ssh ", " host ", " pool ", " daemon ", " job ", " engine "};
+    struct recorder *r = arg;
+    const char *text = NULL;
+    if (level < LOG_INFO)
+        return;
+    for (size_t i = 0; i < sizeof modules / sizeof *modules && !text; i++) {
+        const char *at = strstr(line, modules[i]);
+        if (at && at - line < 40)
+            text = at + 1;
+    }
+    if (!text)
+        return;
+    struct record *c = record_new(EVENT, "", "", text);
+    c->level = level;
+    field(text, " host=", c->name, sizeof c->name);
+    field(text, " profile=", c->other, sizeof c->other);
+    push(r, c);
+}
+
+struct recorder *recorder_start(void)
+{
+    struct recorder *r = mem_zalloc(sizeof *r);
+    sigset_t all, before;
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->more, NULL);
+    r->last = &r->first;
+    push(r, record_new(RESET, "", "", ""));
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&r->thread, NULL, work, r);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed)
+        abort();
+    log_set_tap(tap, r);
+    return r;
+}
+
+void recorder_stop(struct recorder *r)
+{
+    if (!r)
+        return;
+    log_set_tap(NULL, NULL);
+    pthread_mutex_lock(&r->lock);
+    r->stopping = true;
+    pthread_cond_signal(&r->more);
+    pthread_mutex_unlock(&r->lock);
+    pthread_join(r->thread, NULL);
+    pthread_cond_destroy(&r->more);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+void recorder_state(struct recorder *r, const char *host, const char *state, const char *reason)
+{
+    push(r, record_new(STATE, host, state, reason));
+}
+
+void recorder_facts(struct recorder *r, const char *host, const struct host_facts *f)
+{
+    char *json = host_facts_json(f);
+    struct record *c = record_new(FACTS, host, "", json);
+    free(json);
+    c->gpu_count = (size_t)f->gpu_count;
+    c->gpus = mem_zalloc((c->gpu_count + 1) * sizeof *c->gpus);
+    for (int i = 0; i < f->gpu_count; i++) {
+        c->gpus[i].index = (unsigned)f->gpus[i].index;
+        c->gpus[i].mem_bytes = f->gpus[i].mem_bytes;
+        snprintf(c->gpus[i].name, sizeof c->gpus[i].name, "%s", f->gpus[i].name);
+        snprintf(c->gpus[i].driver, sizeof c->gpus[i].driver, "%s", f->gpus[i].driver);
+    }
+    push(r, c);
+}
+
+void recorder_sample(struct recorder *r, const char *profile, uint64_t second, uint64_t tasks)
+{
+    struct record *c = record_new(SAMPLE, profile, "", "");
+    c->at_us = second * 1000000;
+    c->number = tasks;
+    push(r, c);
+}
+
+void recorder_job(struct recorder *r, struct store_job *job, bool is_new)
+{
+    struct record *c = record_new(is_new ? JOB_NEW : JOB, "", "", "");
+    c->job = job;
+    push(r, c);
+}
+
+void recorder_failures(struct recorder *r, int64_t job, struct store_failure *failures, size_t count)
+{
+    struct record *c = record_new(FAILURES, "", "", "");
+    c->job_id = job;
+    c->failures = failures;
+    c->failure_count = count;
+    push(r, c);
+}

@@ -1,0 +1,222 @@
+#!/usr/bin/env bash
+# Spare hosts, whole: real OpenSSH servers as hosts of their own behind a firewall, and the commands that a user types.
+#   hosts.sh CASE...
+. "$(dirname "$0")/lib.sh"
+if [ ! -x /usr/sbin/sshd ] || [ "$(id -u)" != 0 ]; then echo "SKIP: needs sshd, and root to start it"; exit 77; fi
+LAB=$work/lab PREFIX=clwe$$ NET=10.97
+set +e
+. "$(dirname "$0")/../hosts/lab.sh"
+set -e
+unset SSH_AUTH_SOCK SSH_AGENT_PID
+export CLOWDER_SSH_CONFIG=$LAB/config
+
+end() {
+  local status=$?
+  set +e
+  timeout 20 clowder engine stop --now >/dev/null 2>&1
+  lab_down
+  (exit "$status")
+  finish
+}
+trap end EXIT
+
+# cl COMMAND...: clowder as typed on the firewalled desktop.
+# shellcheck disable=SC2154
+cl() { $desktop clowder "$@"; }
+
+connected() { # PROFILE N
+  [ "$(status_of "$1" '.daemons.connected')" = "$2" ]
+}
+
+executing() { [ "$(status_of "$1" '.tasks.executing')" -gt 0 ]; } # PROFILE
+
+ready() { # N [LINES]: hosts in the inventory, their keys on record
+  set +e
+  lab_up "$@"
+  set -e
+  local i
+  for i in $(seq "$1"); do cl host add "h$i" >/dev/null; done
+}
+
+case_day() {
+  ready 3
+  : >"$LAB/known_hosts" # nothing is known yet: the first contact asks
+  expect 5 cl up -p default --on h1:2
+  says 'host trust'
+  for i in 1 2 3; do
+    expect 5 cl host trust "h$i" </dev/null
+    expect 0 cl host trust "h$i" --yes
+  done
+  expect 0 cl up -p default --on h1:2 --on h2:2 --on h3:2
+  prints 'default: 6 daemons up'
+  seq 10000 | expect 0 cl map -w -- cat
+  seq 10000 | cmp - out || fail "10,000 tasks over six remote daemons came back otherwise"
+  seq 2000 | expect 0 cl map -- echo x{}
+  seq 2000 | sed 's/^/x/' | cmp - out || fail "commands on hosts came back otherwise"
+  expect 0 cl everywhere -- sh -c 'echo $CLOWDER_HOST:$HOME'
+  [ "$(cut -f 2 out | sort -u | sed "s,$LAB/,,")" = "h1:h1/home
+h2:h2/home
+h3:h3/home" ] || fail "everywhere: $(cat out)"
+  [ "$(status_of default '[.hosts[].daemons] | add')" = 6 ] || fail "status has other hosts"
+  [ "$(status_of default '[.hosts[] | select(.rate_mean_60s >= 0 and .done > 0)] | length')" = 3 ] || fail "rates by host"
+  expect 0 cl host list --json
+  jq -e '[.hosts[] | select(.state == "up" and .facts.cores > 0)] | length == 3' out >/dev/null || fail "list: $(cat out)"
+
+  # A host dies in the middle of a map: nothing is lost, and it comes back without a word.
+  seq 4000 | cl map -- sh -c 'sleep 0.005; echo {}' >map.out 2>map.err &
+  local map=$!
+  wait_until executing default
+  lab_stop 2
+  wait_until connected default 4
+  lab_sshd 2
+  wait_until connected default 6
+  wait $map || fail "the map: $(cat map.err)"
+  seq 4000 | cmp - map.out || fail "a host that died lost something"
+
+  # The engine dies: the next one has the hosts again.
+  kill -9 "$(engine_pid)"
+  expect 0 cl up
+  connected default 6 || fail "after the engine died: $(clowder status)"
+  seq 100 | expect 0 cl map -- echo {}
+  expect 0 cl down
+  expect 0 cl status --json
+  [ "$(jq '.profiles[0].daemons.connected' out)" = 0 ] || fail "down: $(cat out)"
+}
+
+case_profiles() {
+  ready 2
+  expect 0 cl up -n 1
+  expect 0 cl up --on h1:1 # extend: local and remote in one profile
+  [ "$(status_of default '[.hosts[] | "\(.host)=\(.daemons)"] | sort | join(" ")')" = "h1=1 local=1" ] ||
+    fail "extend: $(clowder status)"
+  expect 0 cl profile set gpu --on h2:2 --env MODEL=big --setup 'echo ready >$HOME/set-up'
+  expect 0 cl up gpu
+  expect 0 cl with gpu -- sh -c 'seq 4 | clowder map -- sh -c "echo \$CLOWDER_HOST \$MODEL \$(cat \$HOME/set-up)"'
+  [ "$(sort -u out)" = "h2 big ready" ] || fail "with gpu: $(cat out)"
+  expect 0 cl scale gpu --on h2:3
+  connected gpu 3 || fail "scale: $(clowder status)"
+  expect 0 cl map -p gpu -- sh -c 'cat $HOME/set-up' ::: a b c d
+  expect 0 cl down --on h1
+  [ "$(status_of default '[.hosts[].host] | join(" ")')" = local ] || fail "down --on: $(clowder status)"
+  expect 4 cl up --on nobody:1
+  expect 0 cl down --all
+}
+
+case_ways() { # without forwarding, and directly
+  ready 2
+  lab_stop 1
+  lab_sshd 1 'AllowTcpForwarding no'
+  expect 0 cl host edit h2 --direct
+  # shellcheck disable=SC2154
+  [ "$lab_mode" != namespaces ] || $desktop nft add rule inet fw in ip saddr "$(lab_address 2)" accept
+  expect 0 cl up --on h1:2 --on h2:2
+  [ "$(status_of default '[.hosts[] | "\(.host) \(.over_stdio) \(.direct)"] | join(", ")')" = \
+    "h1 true false, h2 false true" ] || fail "ways: $(clowder status --json)"
+  seq 20000 | expect 0 cl map -w -- cat
+  seq 20000 | cmp - out || fail "over stdio and TLS it came back otherwise"
+  head -c 3000000 /dev/urandom | base64 -w 0 >big
+  expect 0 cl map -w -a big -- cat
+  [ "$(cat out)" = "$(cat big)" ] || fail "3 MB in one line came back otherwise"
+  expect 0 cl down
+}
+
+case_refusals() {
+  ready 3
+  lab_stop 1
+  expect 3 cl up --on h1:1 --timeout 20s
+  says 'refused'
+  one_line
+  expect 0 cl down
+  lab_sshd 1
+  ssh-keygen -q -t ed25519 -N '' -f "$LAB/other"
+  sed -i "2s/.*/$(lab_known_name 2) $(cut -d ' ' -f 1,2 "$LAB/other.pub" | sed 's,/,\\/,g')/" "$LAB/known_hosts"
+  expect 5 cl up --on h2:1
+  says "known_hosts.*2"
+  one_line
+  expect 0 cl down
+  expect 0 cl host edit h3 --identity "$LAB/other"
+  expect 0 cl host probe h3 # the configuration's key still does
+  expect 3 cl doctor h2
+  grep -q 'hostkey' out || fail "doctor: $(cat out)"
+  expect 0 cl doctor h1
+  ip -n "$PREFIX-sw" link set p-h1 down 2>/dev/null || return 0
+  expect 6 cl host probe h1
+  ip -n "$PREFIX-sw" link set p-h1 up
+}
+lab_known_name() {
+  local name
+  name=$(lab_address "$1")
+  [ "$(lab_port "$1")" = 22 ] || name="\\[$name\\]:$(lab_port "$1")"
+  echo "$name"
+}
+
+case_link_cut() {
+  ready 2
+  expect 0 cl up --on h1:2 --on h2:2
+  # shellcheck disable=SC2154
+  if [ "$lab_mode" != namespaces ]; then echo "no namespaces: the link is not cut"; return 0; fi
+  seq 8000 | cl map -- sh -c 'sleep 0.01; echo {}' >map.out 2>map.err &
+  local map=$!
+  wait_until executing default
+  ip -n "$PREFIX-sw" link set p-h1 down
+  wait_until connected default 2
+  ip -n "$PREFIX-sw" link set p-h1 up
+  wait_until connected default 4
+  wait $map || fail "the map: $(cat map.err)"
+  seq 8000 | cmp - map.out || fail "a link that was cut lost something"
+}
+
+case_secrets() {
+  ready 1
+  ssh-keygen -q -t ed25519 -N 'open sesame 42' -f "$LAB/locked"
+  cat "$LAB/locked.pub" >>"$LAB/authorized_keys"
+  sed -i "s,IdentityFile .*,IdentityFile $LAB/locked," "$LAB/config"
+  expect 5 cl up --on h1:1
+  says 'unlock'
+  printf 'wrong\n' | expect 5 cl host unlock h1
+  printf 'open sesame 42\n' | expect 0 cl host unlock h1
+  expect 0 cl up --on h1:1
+  seq 10 | expect 0 cl map -- echo {}
+  expect 0 cl down
+  expect 0 cl up --on h1:1 # it is remembered, in memory
+  local engine daemon pid url port
+  engine=$(engine_pid)
+  daemon=$(status_of default '.daemon_list[0].pid')
+  # The token is in the daemon's memory and nowhere else: not in an argument, an environment, a file or a log.
+  for pid in $engine $daemon; do
+    grep -qa 'open sesame' "/proc/$pid/environ" "/proc/$pid/cmdline" && fail "the passphrase is in process $pid"
+    tr '\0' '\n' <"/proc/$pid/environ" | grep -qE '[0-9a-f]{64}' && fail "a token is in the environment of $pid"
+    tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qE '[0-9a-f]{64}' && fail "a token is in the arguments of $pid"
+  done
+  grep -rqa 'open sesame' "$XDG_DATA_HOME" "$XDG_STATE_HOME" "$XDG_RUNTIME_DIR" "$LAB/h1/home" && fail "the passphrase is on disk"
+  grep -rqaE '(token|instance)[= ][0-9a-f]{64}' "$XDG_DATA_HOME" "$XDG_STATE_HOME" "$LAB/h1/home" && fail "a token is on disk"
+  grep -qa 'open sesame' "$LAB/h1/log" && fail "the passphrase is in the host's log"
+  [ "$(stat -c %u:%a "/proc/$engine/environ")" = 0:400 ] || fail "the engine's memory is open to others"
+  # Another user of the host reaches the forwarded port, and gets nothing.
+  url=$(status_of default '.hosts[0].url')
+  port=${url##*:}
+  local in_host=()
+  [ "$lab_mode" != namespaces ] || in_host=(ip netns exec "$PREFIX-h1")
+  (cd / && "${in_host[@]}" setpriv --reuid=65534 --regid=65534 --clear-groups "$CLOWDER_TEST_ROGUE" "$port") >rogue.out ||
+    fail "a stranger got in: $(cat rogue.out)"
+  connected default 1 || fail "a stranger disturbed the daemons"
+}
+
+case_many() {
+  ready 20
+  local args=() i began took
+  for i in $(seq 20); do args+=(--on "h$i:1"); done
+  began=$(date +%s%N)
+  expect 0 cl up "${args[@]}"
+  took=$((($(date +%s%N) - began) / 1000000))
+  echo "20 hosts up in $took ms, upload included"
+  connected default 20 || fail "not all are up: $(clowder status)"
+  seq 2000 | expect 0 cl map -- sh -c 'echo $CLOWDER_HOST'
+  [ "$(sort -u out | wc -l)" = 20 ] || fail "some host did nothing: $(sort out | uniq -c)"
+  expect 0 cl down
+}
+
+for name in "$@"; do
+  echo "== $name"
+  "case_$name"
+done

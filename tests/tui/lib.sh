@@ -1,0 +1,62 @@
+# Shared by the tests of the screens: the real program in a real terminal (tmux on a socket of its own), keys sent as typed,
+# screens read back, waiting for what they show and never for time.
+# shellcheck shell=bash
+. "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
+
+terminal="tmux -L clwt$$ -f /dev/null"
+tui_end() {
+  local status=$?
+  set +e
+  $terminal kill-server 2>/dev/null
+  (exit "$status")
+  finish
+}
+trap tui_end EXIT
+
+# tui COLUMNS ROWS [WORD]...: a shell in a terminal of that size, in which the words (VAR=value, then the command) run.
+tui() {
+  local cols=$1 rows=$2
+  shift 2
+  $terminal kill-server 2>/dev/null || true
+  wait_until tui_gone
+  $terminal new-session -d -x "$cols" -y "$rows" "PS1='ready> ' PATH=$PATH exec bash --norc"
+  wait_until shows 'ready>'
+  if [ $# -gt 0 ]; then type_line "clear; $*"; fi
+}
+tui_gone() { ! $terminal list-sessions 2>/dev/null; }
+
+screen() { $terminal capture-pane -p; }
+keys() { $terminal send-keys "$@"; }
+type_text() { $terminal send-keys -l -- "$1"; }
+type_line() {
+  type_text "$1"
+  keys Enter
+}
+shows() { screen | grep -qE -- "$1"; }
+shows_not() { ! shows "$1"; }
+# see PATTERN: waits until the screen shows it.
+see() {
+  local tries=0
+  until shows "$1"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 600 ] || fail "the screen does not show '$1':
+$(screen)"
+    sleep 0.02
+  done
+}
+gone() {
+  local tries=0
+  while shows "$1"; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 600 ] || fail "the screen still shows '$1':
+$(screen)"
+    sleep 0.02
+  done
+}
+# No line is longer than the screen is wide, in characters.
+fits() {
+  local longest
+  longest=$(screen | wc -L)
+  [ "$longest" -le "$1" ] || fail "a line has $longest columns:
+$(screen)"
+}

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# A day in the screens, with real hosts: add three, trust them, make a profile over them, bring it up, run a map, watch a host
+# die and come back, run what failed again, take it down.
+. "$(dirname "$0")/lib.sh"
+if [ ! -x /usr/sbin/sshd ] || [ "$(id -u)" != 0 ]; then echo "SKIP: needs sshd, and root to start it"; exit 77; fi
+LAB=$work/lab PREFIX=clwt$$ NET=10.96
+set +e
+. "$(dirname "$0")/../hosts/lab.sh"
+lab_end() {
+  local status=$?
+  set +e
+  timeout 20 clowder engine stop --now >/dev/null 2>&1
+  lab_down
+  (exit "$status")
+  tui_end
+}
+trap lab_end EXIT
+unset SSH_AUTH_SOCK SSH_AGENT_PID
+export CLOWDER_SSH_CONFIG=$LAB/config
+lab_up 3 || exit 1
+set -e
+: >"$LAB/known_hosts"
+# shellcheck disable=SC2154
+$desktop clowder engine start # on the firewalled desktop; the screens talk to it from anywhere
+
+tui 110 40 clowder --screen hosts
+see 'HOST'
+for i in 1 2 3; do
+  keys a
+  see 'Add host'
+  type_text "h$i"
+  keys F10
+  gone 'Add host'
+  see "h$i"
+done
+for i in 1 2 3; do
+  keys g
+  [ "$i" = 1 ] || keys j
+  [ "$i" != 3 ] || keys j
+  see "> .*h$i"
+  keys t
+  see 'SHA256:'
+  keys y
+  gone 'SHA256:'
+  wait_until grep -q "$(cut -d ' ' -f 2 "$LAB/h$i/hostkey.pub")" "$LAB/known_hosts"
+done
+
+# A profile in the form: the number on each host is the user's.
+keys 3
+see 'Profiles'
+keys a
+see 'New profile'
+type_text 'gpu'
+while ! shows 'what is measured|not probed yet|cores'; do sleep 0.02; done
+for _ in $(seq 11); do keys Tab; done # past the settings, and past this machine
+for i in 1 2 3; do
+  type_text 2
+  keys Tab
+done
+keys F10
+gone 'New profile'
+see 'gpu'
+expect 0 clowder profile show gpu
+keys u
+up() { [ "$(clowder status gpu --json | jq '.profiles[0].daemons.connected')" = "$1" ]; }
+wait_until up 6
+see '6/6'
+
+# A map from a shell, watched from the screen; one host dies in the middle and comes back by itself.
+(seq 3000 | clowder map -p gpu --name nightly -- sh -c 'sleep 0.005; [ $(({} % 1000)) -ne 0 ] || [ -e '"$work"'/mended ] || exit 1; echo {}' >map.out 2>/dev/null) &
+map=$!
+keys 4
+see 'nightly'
+see 'running'
+lab_stop 2
+keys 1
+see '4/6'
+lab_sshd 2
+see '6/6'
+wait $map || true
+[ "$(wc -l <map.out)" -eq 2997 ] || fail "$(wc -l <map.out) of 2997 results"
+keys 4
+see 'nightly.*failed'
+see 'exit 1'
+
+# What failed runs again.
+touch mended
+keys r
+see 'retry|again|[Rr]un'
+done_again() { clowder job list --json | jq -e '[.jobs[] | select(.state == "done")] | length >= 1' >/dev/null; }
+tries=0
+until done_again; do
+  tries=$((tries + 1))
+  [ "$tries" -lt 500 ] || fail "nothing ran again: $(screen)"
+  if shows 'y/N|y/n'; then keys y; fi
+  sleep 0.02
+done
+
+# And down.
+keys 3
+see '> .*gpu'
+keys x
+see 'Stop the 6 daemons'
+keys y
+wait_until up 0
+keys q
+see 'ready>'

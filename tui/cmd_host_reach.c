@@ -1,0 +1,253 @@
+/* host trust, unlock, forget, retry, wake, shell: what needs the host itself, or the engine's link to it. */
+#include "tui/inventory.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "tui/command.h"
+#include "tui/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum { SECRET_SIZE = 256, GRACE_MS = 5000 };
+
+static json_t *about(const char *op, const char *host, uint64_t timeout_ms)
+{
+    json_t *request = request_new(op);
+    request_set_text(request, "host", host);
+    if (timeout_ms)
+        json_object_set_new(request, "timeout_ms", json_integer((json_int_t)timeout_ms));
+    return request;
+}
+
+/* The one host that the words name, and --timeout. */
+static int read_host(const struct opts *o, const char **name, uint64_t *timeout_ms)
+{
+    int status = opts_duration(o, "timeout", timeout_ms);
+    if (status == 0)
+        status = inventory_word(o, "host", name);
+    return status ? status : inventory_check_host(*name);
+}
+
+/* ---- trust ---- */
+
+static int refuse_changed(const char *name, const json_t *key)
+{
+    return say(5,
+        "the key of '%s' has changed: it shows %s %s, and %s line %lld has another one; find out why, and only then "
+        "remove "
+        "that line",
+        name, json_text(key, "type"), json_text(key, "fingerprint"), json_text(key, "file"),
+        (long long)json_number(key, "line"));
+}
+
+static int agree(const struct opts *o, const char *name, const json_t *key)
+{
+    const char *wanted = opts_text(o, "fingerprint", NULL), *shown = json_text(key, "fingerprint");
+    if (wanted && strcmp(wanted, shown) != 0)
+        return say(5, "host trust: '%s' shows %s, not %s; nothing was accepted", name, shown, wanted);
+    return ask_yes(wanted || opts_has(o, "yes"), "%s (%s) shows the %s key %s; trust it", name, json_text(key, "host"),
+        json_text(key, "type"), shown);
+}
+
+int cmd_host_trust(const struct opts *o, bool json)
+{
+    uint64_t timeout_ms = 60000;
+    const char *name;
+    json_t *reply, *done;
+    (void)json;
+    int status = read_host(o, &name, &timeout_ms);
+    struct clowder *c = status == 0 ? open_client(false) : NULL;
+    if (!c)
+        return status ? status : 1;
+    status = request_told(c, about("key", name, timeout_ms), (int64_t)timeout_ms + GRACE_MS, &reply);
+    const json_t *key = json_object_get(reply, "key");
+    if (status == 0 && json_is_object(key)) {
+        status = json_is_true(json_object_get(key, "changed")) ? refuse_changed(name, key) : agree(o, name, key);
+        if (status == 0) {
+            json_t *request = about("trust", name, 0);
+            request_set_text(request, "fingerprint", json_text(key, "fingerprint"));
+            status = request_told(c, request, (int64_t)timeout_ms + GRACE_MS, &done);
+            json_decref(done);
+            if (status == 0)
+                printf("%s trusted: %s\n", name, json_text(key, "fingerprint"));
+        }
+    } else if (status == 0) {
+        printf("%s: its key is known already\n", name);
+    }
+    json_decref(reply);
+    clowder_close(c);
+    return status;
+}
+
+/* ---- secrets ---- */
+
+/* What the engine's link waits for, or a question of our own. */
+static void find_prompt(const char *name, char *text, size_t size, bool *echo)
+{
+    json_t *links = inventory_links(name);
+    const json_t *prompt = json_object_get(json_array_get(json_object_get(links, "hosts"), 0), "prompt");
+    *echo = json_is_true(json_object_get(prompt, "echo"));
+    if (*json_text(prompt, "text"))
+        snprintf(text, size, "%s: %s", name, json_text(prompt, "text"));
+    else
+        snprintf(text, size, "Password or passphrase for %s:", name);
+    json_decref(links);
+}
+
+/* The text of the request is built by hand and wiped; the process, which cannot be dumped, ends soon after. */
+static int send_secret(struct clowder *c, json_t *request, int64_t timeout_ms)
+{
+    struct clowder_error err;
+    char *text = json_dumps(request, JSON_COMPACT), *reply = NULL;
+    int status = text ? clowder_request(c, text, timeout_ms, &reply, &err) : 0;
+    if (text)
+        mem_wipe(text, strlen(text));
+    free(text);
+    free(reply);
+    return status ? say_error(&err) : 0;
+}
+
+int cmd_host_unlock(const struct opts *o, bool json)
+{
+    uint64_t timeout_ms = 60000;
+    const char *name;
+    char prompt[400];
+    static char secret[SECRET_SIZE];
+    bool echo;
+    (void)json;
+    prctl(PR_SET_DUMPABLE, 0);
+    mlock(secret, sizeof secret);
+    int status = read_host(o, &name, &timeout_ms);
+    struct clowder *c = status == 0 ? open_client(false) : NULL;
+    if (!c)
+        return status ? status : 1;
+    find_prompt(name, prompt, sizeof prompt, &echo);
+    status = ask_secret(prompt, echo, secret, sizeof secret);
+    json_t *request = about("unlock", name, timeout_ms), *value = status == 0 ? json_string(secret) : NULL;
+    mem_wipe(secret, sizeof secret);
+    if (status == 0 && !value)
+        status = say(2, "host unlock: the secret is not UTF-8 text");
+    if (status == 0) {
+        json_object_set(request, "secret", value);
+        status = send_secret(c, request, (int64_t)timeout_ms + GRACE_MS);
+    }
+    if (value)
+        mem_wipe((void *)(uintptr_t)json_string_value(value), json_string_length(value));
+    json_decref(value);
+    json_decref(request);
+    clowder_close(c);
+    if (status == 0)
+        printf("%s unlocked, until 'clowder host forget %s' or the end of the engine\n", name, name);
+    return status;
+}
+
+/* ---- plain requests ---- */
+
+static int simple(const struct opts *o, const char *op, bool start, const char *done)
+{
+    uint64_t timeout_ms = 0;
+    const char *name;
+    struct clowder_error err;
+    json_t *reply;
+    int status = read_host(o, &name, &timeout_ms);
+    struct clowder *c = status == 0 ? open_client(!start) : NULL;
+    if (!c)
+        return status ? status : 1;
+    status = request_send(c, about(op, name, 0), 30000, &reply, &err);
+    json_decref(reply);
+    clowder_close(c);
+    if (status)
+        return say_error(&err);
+    printf("%s: %s\n", name, done);
+    return 0;
+}
+
+int cmd_host_forget(const struct opts *o, bool json)
+{
+    (void)json;
+    return simple(o, "forget", false, "forgotten");
+}
+
+int cmd_host_retry(const struct opts *o, bool json)
+{
+    (void)json;
+    return simple(o, "retry", false, "trying again");
+}
+
+int cmd_host_wake(const struct opts *o, bool json)
+{
+    (void)json;
+    return simple(o, "wake", true, "packet sent");
+}
+
+/* ---- shell ---- */
+
+/* ssh -F ... -p ... -l ... -J ... -i ... -- ADDRESS COMMAND... */
+static const char **ssh_argv(const struct store_host *h, char **words, size_t count, char *port)
+{
+    const char **argv = mem_zalloc((count + 16) * sizeof *argv), *config = getenv("CLOWDER_SSH_CONFIG");
+    size_t n = 0;
+    argv[n++] = "ssh";
+    if (config && *config) {
+        argv[n++] = "-F";
+        argv[n++] = config;
+    }
+    if (h->port) {
+        argv[n++] = "-p";
+        argv[n++] = port;
+    }
+    if (*h->user) {
+        argv[n++] = "-l";
+        argv[n++] = h->user;
+    }
+    if (*h->jump) {
+        bool none = strcmp(h->jump, "none") == 0;
+        argv[n++] = none ? "-o" : "-J";
+        argv[n++] = none ? "ProxyJump=none" : h->jump;
+    }
+    if (*h->identity) {
+        argv[n++] = "-i";
+        argv[n++] = h->identity;
+    }
+    if (!count && isatty(STDIN_FILENO))
+        argv[n++] = "-t";
+    argv[n++] = "--";
+    argv[n++] = *h->address ? h->address : h->name;
+    for (size_t i = 0; i < count; i++)
+        argv[n++] = words[i];
+    return argv;
+}
+
+int cmd_host_shell(const struct opts *o, bool json)
+{
+    struct store *s;
+    struct store_host h;
+    char port[8];
+    (void)json;
+    if (!o->word_count)
+        return say(2, "host shell: name a host; see clowder host shell --help");
+    int status = inventory_open(&s);
+    if (status)
+        return status;
+    status = inventory_host(s, o->words[0], &h);
+    store_close(s);
+    if (status)
+        return status;
+    if (h.launcher == STORE_LAUNCHER_LOCAL) {
+        store_host_fini(&h);
+        return say(2, "host shell: '%s' is this machine; you are there", o->words[0]);
+    }
+    snprintf(port, sizeof port, "%u", h.port);
+    size_t skip = o->word_count > 1 && strcmp(o->words[1], "--") == 0 ? 2 : 1;
+    const char **argv = ssh_argv(&h, o->words + skip, o->word_count - skip, port);
+    execvp("ssh", (char *const *)(uintptr_t)argv);
+    status = say(errno == ENOENT ? 127 : 126, "cannot run ssh: %s", strerror(errno));
+    free((void *)(uintptr_t)argv);
+    store_host_fini(&h);
+    return status;
+}

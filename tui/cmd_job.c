@@ -1,0 +1,316 @@
+/* job list, show, cancel, save: the ledger in the store, and over it what the engine has now. */
+#include "tui/cmd_job.h"
+
+#include "base/mem.h"
+#include "base/mono.h"
+#include "base/text.h"
+#include "tui/inventory.h"
+#include "tui/map.h"
+#include "tui/request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+int job_id(const struct opts *o, size_t count, int64_t *id)
+{
+    struct clw_error err;
+    if (o->word_count < count)
+        return say(
+            2, "%s: name a job%s; see clowder %s --help", o->command, count > 1 ? " and a file" : "", o->command);
+    if (o->word_count > count)
+        return say(2, "%s: what is '%s'? see clowder %s --help", o->command, o->words[count], o->command);
+    if (text_parse_int(o->words[0], 1, INT64_MAX, id, &err))
+        return say(2, "%s: '%s' is not the number of a job; 'clowder job list' shows them", o->command, o->words[0]);
+    return 0;
+}
+
+int job_find(struct store *s, int64_t id, struct store_job *job)
+{
+    struct clw_error err;
+    return store_job_get(s, id, job, &err) ? say_failure(&err) : 0;
+}
+
+/* What the engine has of the jobs, {"jobs": [...]}; NULL when none runs. */
+static json_t *live_jobs(void)
+{
+    struct clowder *c;
+    json_t *reply = NULL;
+    if (clowder_open(&c, &(struct clowder_options){.no_start = true}, NULL))
+        return NULL;
+    request_send(c, request_new("jobs"), 5000, &reply, NULL);
+    clowder_close(c);
+    return reply;
+}
+
+static json_t *job_json(const struct store_job *j)
+{
+    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "id", (json_int_t)j->id, "name",
+        j->name, "profile", j->profile, "command", j->command, "state", store_job_state_text(j->state), "total",
+        (json_int_t)j->total, "done", (json_int_t)j->done, "failed", (json_int_t)j->failed, "cancelled",
+        (json_int_t)j->cancelled, "submitted_us", (json_int_t)j->submitted_us, "started_us", (json_int_t)j->started_us,
+        "finished_us", (json_int_t)j->finished_us);
+}
+
+/* The ledger's entry, with what the engine knows better. */
+static json_t *merged(const struct store_job *j, const json_t *live)
+{
+    json_t *o = job_json(j);
+    const json_t *item;
+    size_t i;
+    json_array_foreach (json_object_get(live, "jobs"), i, item)
+        if (json_number(item, "id") == (json_int_t)j->id)
+            json_object_update(o, (json_t *)(uintptr_t)item);
+    return o;
+}
+
+static void when_text(char *out, size_t size, json_int_t at_us)
+{
+    time_t at = (time_t)(at_us / 1000000);
+    struct tm tm;
+    out[0] = '\0';
+    if (at_us && localtime_r(&at, &tm))
+        strftime(out, size, "%Y-%m-%d %H:%M", &tm);
+}
+
+static void print_job(const json_t *o)
+{
+    char command[60], when[24], total[32], done[32], failed[32];
+    const char *name = json_text(o, "command");
+    text_escape(command, sizeof command, name, strlen(name));
+    when_text(when, sizeof when, json_number(o, "submitted_us"));
+    printf("%6lld %-10s %-14s %12s %12s %8s %-16s  %s\n", (long long)json_number(o, "id"), json_text(o, "state"),
+        json_text(o, "profile"), text_count(total, sizeof total, (uint64_t)json_number(o, "total")),
+        text_count(done, sizeof done, (uint64_t)json_number(o, "done")),
+        text_count(failed, sizeof failed, (uint64_t)json_number(o, "failed")), when, command);
+}
+
+static void print_jobs(const json_t *list)
+{
+    const json_t *item;
+    size_t i;
+    if (!json_array_size(list)) {
+        say(0, "there are no jobs; begin with: ls | clowder map -n 2 -- wc -c");
+        return;
+    }
+    printf("%6s %-10s %-14s %12s %12s %8s %-16s  %s\n", "ID", "STATE", "PROFILE", "TASKS", "DONE", "FAILED",
+        "SUBMITTED", "COMMAND");
+    json_array_foreach (list, i, item)
+        print_job(item);
+}
+
+int cmd_job_list(const struct opts *o, bool json)
+{
+    struct store *s;
+    struct store_job_list list;
+    struct clw_error err;
+    int64_t limit = 20;
+    if (o->word_count)
+        return say(2, "job list: what is '%s'? it takes no words", o->words[0]);
+    int status = opts_int(o, "limit", 1, 1000000, &limit);
+    if (status == 0)
+        status = inventory_open(&s);
+    if (status)
+        return status;
+    if (store_job_list(s, opts_text(o, "profile", NULL), (size_t)limit, &list, &err)) {
+        status = say_failure(&err);
+    } else {
+        json_t *live = live_jobs(), *all = json_array();
+        for (size_t i = 0; i < list.count; i++)
+            json_array_append_new(all, merged(&list.items[i], live));
+        if (json)
+            json_print(json_pack("{s:O}", "jobs", all));
+        else
+            print_jobs(all);
+        json_decref(all);
+        json_decref(live);
+    }
+    store_job_list_fini(&list);
+    store_close(s);
+    return status;
+}
+
+/* ---- show ---- */
+
+/* Bytes that are no UTF-8 become escapes. */
+static json_t *bytes_json(const char *data, size_t len)
+{
+    char *text = mem_alloc(len * 4 + 1);
+    json_t *o = data ? json_stringn(data, len) : json_null();
+    if (!o) {
+        text_escape(text, len * 4 + 1, data, len);
+        o = json_string(text);
+    }
+    free(text);
+    return o;
+}
+
+static json_t *failure_json(const struct store_failure *f)
+{
+    return json_pack("{s:I, s:s, s:i, s:s, s:s, s:o, s:b}", "index", (json_int_t)f->task + 1, "host", f->host,
+        "attempts", (int)f->attempts, "status", f->status, "stderr", f->stderr_tail, "input",
+        bytes_json(f->input, f->input_len), "input_cut", (int)f->input_cut);
+}
+
+static void print_failure(const struct store_failure *f)
+{
+    char input[64], tail[200];
+    size_t len = strlen(f->stderr_tail), from = len > 150 ? len - 150 : 0;
+    while (len > from && f->stderr_tail[len - 1] == '\n')
+        len--;
+    text_escape(input, sizeof input, f->input ? f->input : "", f->input_len);
+    text_escape(tail, sizeof tail, f->stderr_tail + from, len - from);
+    printf("  %8llu %-14s %-20s %-24s %s\n", (unsigned long long)f->task + 1, f->host, f->status, input, tail);
+}
+
+static void print_details(const json_t *o)
+{
+    char text[1200], when[24];
+    static const char *const texts[] = {"name", "profile", "state", "command", NULL};
+    static const char *const numbers[] = {"total", "done", "failed", "cancelled", "awaiting", "executing", NULL};
+    static const char *const times[] = {"submitted_us", "started_us", "finished_us", NULL};
+    printf("%-10s %lld\n", "job", (long long)json_number(o, "id"));
+    for (const char *const *key = texts; *key; key++) {
+        text_escape(text, sizeof text, json_text(o, *key), strlen(json_text(o, *key)));
+        printf("%-10s %s\n", *key, text);
+    }
+    for (const char *const *key = numbers; *key; key++)
+        if (json_object_get(o, *key))
+            printf("%-10s %lld\n", *key, (long long)json_number(o, *key));
+    for (const char *const *key = times; *key; key++) {
+        when_text(when, sizeof when, json_number(o, *key));
+        if (*when)
+            printf("%-10.*s %s\n", (int)strlen(*key) - 3, *key, when);
+    }
+}
+
+static int show(struct store *s, const struct store_job *job, size_t limit, bool json)
+{
+    struct store_failure_list list;
+    struct clw_error err;
+    if (store_job_failures(s, job->id, 0, limit, &list, &err))
+        return say_failure(&err);
+    json_t *live = live_jobs(), *o = merged(job, live);
+    json_decref(live);
+    if (json) {
+        json_t *failures = json_array();
+        for (size_t i = 0; i < list.count; i++)
+            json_array_append_new(failures, failure_json(&list.items[i]));
+        json_object_set_new(o, "failures", failures);
+        json_print(o);
+    } else {
+        print_details(o);
+        json_decref(o);
+        if (list.count)
+            printf("\n  %8s %-14s %-20s %-24s %s\n", "TASK", "HOST", "STATUS", "INPUT", "STDERR");
+        for (size_t i = 0; i < list.count; i++)
+            print_failure(&list.items[i]);
+        if (list.count == limit && job->failed > limit)
+            printf("  ... and more: --failures %llu\n", (unsigned long long)job->failed);
+    }
+    store_failure_list_fini(&list);
+    return 0;
+}
+
+int cmd_job_show(const struct opts *o, bool json)
+{
+    struct store *s;
+    struct store_job job;
+    int64_t id, limit = 20;
+    int status = opts_int(o, "failures", 0, 1000000, &limit);
+    if (status == 0)
+        status = job_id(o, 1, &id);
+    if (status == 0)
+        status = inventory_open(&s);
+    if (status)
+        return status;
+    status = job_find(s, id, &job);
+    if (status == 0) {
+        status = show(s, &job, (size_t)limit, json);
+        store_job_fini(&job);
+    }
+    store_close(s);
+    return status;
+}
+
+/* ---- cancel, save ---- */
+
+int cmd_job_cancel(const struct opts *o, bool json)
+{
+    int64_t id;
+    json_t *reply;
+    (void)json;
+    int status = job_id(o, 1, &id);
+    struct clowder *c = status == 0 ? open_client(true) : NULL;
+    if (!c)
+        return status ? status : 1;
+    json_t *request = request_new("cancel");
+    json_object_set_new(request, "job", json_integer(id));
+    status = request_told(c, request, 30000, &reply);
+    json_decref(reply);
+    clowder_close(c);
+    if (status == 0)
+        printf("job %lld cancelled\n", (long long)id);
+    return status;
+}
+
+static int save_one(const struct store_failure *f, FILE *out, bool inputs)
+{
+    if (!inputs) {
+        json_t *o = failure_json(f);
+        json_dumpf(o, out, JSON_COMPACT);
+        json_decref(o);
+    } else {
+        if (!f->input || f->input_cut || memchr(f->input, '\n', f->input_len))
+            return say(5, "job save: the input of task %llu %s; leave out --inputs", (unsigned long long)f->task + 1,
+                !f->input      ? "was not kept"
+                : f->input_cut ? "was too long to be kept whole"
+                               : "has more than one line");
+        fwrite(f->input, 1, f->input_len, out);
+    }
+    putc('\n', out);
+    return 0;
+}
+
+static int save_all(struct store *s, const struct store_job *job, FILE *out, bool inputs)
+{
+    struct store_failure_list list;
+    struct clw_error err;
+    uint64_t from = 0;
+    int status = 0;
+    do {
+        if (store_job_failures(s, job->id, from, JOB_PAGE, &list, &err))
+            return say_failure(&err);
+        for (size_t i = 0; i < list.count && status == 0; i++)
+            status = save_one(&list.items[i], out, inputs);
+        from = list.count ? list.items[list.count - 1].task + 1 : 0;
+        store_failure_list_fini(&list);
+    } while (from && status == 0);
+    return status;
+}
+
+int cmd_job_save(const struct opts *o, bool json)
+{
+    struct store *s;
+    struct store_job job;
+    int64_t id;
+    (void)json;
+    int status = job_id(o, 2, &id);
+    if (status == 0)
+        status = inventory_open(&s);
+    if (status)
+        return status;
+    status = job_find(s, id, &job);
+    if (status == 0) {
+        bool standard = strcmp(o->words[1], "-") == 0;
+        FILE *out = standard ? stdout : fopen(o->words[1], "we");
+        status = out ? save_all(s, &job, out, opts_has(o, "inputs"))
+                     : say(1, "job save: cannot write %s: %s", o->words[1], strerror(errno));
+        if (out && !standard && (fclose(out) != 0) && status == 0)
+            status = say(1, "job save: cannot write %s: %s", o->words[1], strerror(errno));
+        store_job_fini(&job);
+    }
+    store_close(s);
+    return status;
+}

@@ -1,0 +1,380 @@
+/* profile set, list, show, remove: settings and hosts of profiles in the store. `up` puts them to work. */
+#include "tui/inventory.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "tui/command.h"
+#include "tui/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- set ---- */
+
+/* Removes what begins with "K=". */
+static void drop_env(struct store_strings *env, const char *key, size_t len)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < env->count; i++) {
+        if (strncmp(env->items[i], key, len) == 0 && env->items[i][len] == '=')
+            free(env->items[i]);
+        else
+            env->items[kept++] = env->items[i];
+    }
+    env->count = kept;
+}
+
+static int set_env(const struct opts *o, struct store_profile *p)
+{
+    struct clw_error err;
+    const char **gone = opts_all(o, "no-env"), **added = opts_all(o, "env");
+    int status = 0;
+    for (const char **key = gone; key && *key; key++)
+        drop_env(&p->env, *key, strlen(*key));
+    for (const char **entry = added; entry && *entry && status == 0; entry++) {
+        if (store_check_env(*entry, &err)) {
+            status = say_failure(&err);
+        } else {
+            drop_env(&p->env, *entry, strcspn(*entry, "="));
+            store_strings_add(&p->env, *entry);
+        }
+    }
+    free((void *)(uintptr_t)gone);
+    free((void *)(uintptr_t)added);
+    return status;
+}
+
+static void set_setup(const struct opts *o, struct store_profile *p)
+{
+    const char **list = opts_all(o, "setup");
+    if (opts_has(o, "no-setup")) {
+        for (size_t i = 0; i < p->setup_count; i++)
+            store_strings_fini(&p->setup[i]);
+        p->setup_count = 0;
+    }
+    for (const char **command = list; command && *command; command++)
+        store_profile_setup_add(p, (const char *const[]){"sh", "-c", *command}, 3);
+    free((void *)(uintptr_t)list);
+}
+
+static int set_settings(const struct opts *o, struct store_profile *p)
+{
+    struct clw_error err;
+    const char *runtime = opts_text(o, "runtime", NULL), *base = opts_text(o, "base", NULL);
+    int64_t maxtasks = (int64_t)p->maxtasks;
+    if (opts_int(o, "maxtasks", 0, INT64_MAX, &maxtasks) || opts_duration(o, "idletime", &p->idletime_ms) ||
+        opts_duration(o, "walltime", &p->walltime_ms) || opts_size(o, "memory", &p->memory_bytes) ||
+        opts_int(o, "seed", 0, INT64_MAX, &p->seed))
+        return 2;
+    p->maxtasks = (uint64_t)maxtasks;
+    if (runtime && store_runtime_parse(runtime, &p->runtime, &err))
+        return say_failure(&err);
+    if (base) {
+        free(p->base_url);
+        p->base_url = mem_strdup(base);
+    }
+    p->has_seed = (p->has_seed || opts_has(o, "seed")) && !opts_has(o, "no-seed");
+    p->per_gpu = (p->per_gpu || opts_has(o, "per-gpu")) && !opts_has(o, "no-per-gpu");
+    p->respawn = (p->respawn || opts_has(o, "respawn")) && !opts_has(o, "no-respawn");
+    set_setup(o, p);
+    return set_env(o, p);
+}
+
+static int check_pairs(const struct opts *o)
+{
+    static const char *const names[] = {"seed", "per-gpu", "respawn", NULL};
+    char no[32];
+    for (const char *const *name = names; *name; name++) {
+        snprintf(no, sizeof no, "no-%s", *name);
+        if (opts_has(o, *name) && opts_has(o, no))
+            return say(2, "profile set: --%s or --%s, not both", *name, no);
+    }
+    return 0;
+}
+
+/* Hosts that are not named stay as they are. */
+static enum clw_err set_hosts(
+    struct store *s, const struct store_profile *p, const struct inventory_places *places, struct clw_error *err)
+{
+    enum clw_err code = CLW_OK;
+    for (size_t i = 0; i < places->count && !code; i++) {
+        struct store_profile_host host = {.daemons = places->items[i].daemons};
+        snprintf(host.host, sizeof host.host, "%s", places->items[i].host);
+        if (host.daemons || p->per_gpu)
+            code = store_profile_host_set(s, p->name, &host, err);
+        else if ((code = store_profile_host_remove(s, p->name, host.host, err)) == CLW_NOT_FOUND)
+            code = CLW_OK;
+    }
+    return code;
+}
+
+static int save(struct store *s, const struct store_profile *p, const struct inventory_places *places, int64_t local)
+{
+    struct clw_error err;
+    enum clw_err code = store_begin(s, &err);
+    if (code)
+        return say_failure(&err);
+    code = store_profile_set(s, p, &err);
+    if (!code)
+        code = set_hosts(s, p, places, &err);
+    if (!code && local >= 0)
+        code = store_profile_want(s, p->name, (unsigned)local, p->wanted, &err);
+    if (code)
+        store_rollback(s);
+    else
+        code = store_commit(s, &err);
+    return code ? say_failure(&err) : 0;
+}
+
+/* ---- show ---- */
+
+static json_t *strings_json(const struct store_strings *list)
+{
+    json_t *o = json_array();
+    for (size_t i = 0; i < list->count; i++)
+        json_array_append_new(o, json_string(list->items[i]));
+    return o;
+}
+
+static json_t *profile_json(const struct store_profile *p)
+{
+    json_t *setup = json_array(), *hosts = json_array();
+    for (size_t i = 0; i < p->setup_count; i++)
+        json_array_append_new(setup, strings_json(&p->setup[i]));
+    for (size_t i = 0; i < p->host_count; i++)
+        json_array_append_new(
+            hosts, json_pack("{s:s, s:i}", "host", p->hosts[i].host, "daemons", (int)p->hosts[i].daemons));
+    return json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:b, s:b, s:i, s:o}", "name",
+        p->name, "runtime", store_runtime_text(p->runtime), "base", p->base_url, "command", strings_json(&p->command),
+        "per_gpu", (int)p->per_gpu, "env", strings_json(&p->env), "idletime_ms", (json_int_t)p->idletime_ms,
+        "walltime_ms", (json_int_t)p->walltime_ms, "maxtasks", (json_int_t)p->maxtasks, "memory_bytes",
+        (json_int_t)p->memory_bytes, "setup", setup, "seed", p->has_seed ? json_integer(p->seed) : json_null(),
+        "respawn", (int)p->respawn, "wanted", (int)p->wanted, "local_daemons", (int)p->local_daemons, "hosts", hosts);
+}
+
+/* "4 here, gpu1:2, gpu2 (one a GPU)" */
+static char *hosts_text(const struct store_profile *p)
+{
+    struct buf b = {0};
+    if (p->local_daemons)
+        buf_printf(&b, "%u here", p->local_daemons);
+    for (size_t i = 0; i < p->host_count; i++) {
+        buf_printf(&b, "%s%s", b.len ? ", " : "", p->hosts[i].host);
+        if (p->hosts[i].daemons)
+            buf_printf(&b, ":%u", p->hosts[i].daemons);
+        else
+            buf_add_text(&b, " (one a GPU)");
+    }
+    if (!b.len)
+        buf_add_text(&b, "no daemons yet");
+    return buf_steal(&b);
+}
+
+static void print_span(const char *key, uint64_t ms)
+{
+    char text[32];
+    if (ms)
+        printf("%-10s %s\n", key, text_span(text, sizeof text, ms));
+}
+
+static void print_profile(const struct store_profile *p)
+{
+    char *hosts = hosts_text(p), text[32];
+    printf("%-10s %s\n%-10s %s\n%-10s %s\n%-10s %s\n", "profile", p->name, "daemons", hosts, "wanted",
+        p->wanted ? "up" : "down", "runtime", store_runtime_text(p->runtime));
+    free(hosts);
+    if (*p->base_url)
+        printf("%-10s %s\n", "base", p->base_url);
+    if (p->per_gpu)
+        printf("%-10s %s\n", "per GPU", "yes");
+    print_span("idletime", p->idletime_ms);
+    print_span("walltime", p->walltime_ms);
+    if (p->maxtasks)
+        printf("%-10s %llu\n", "maxtasks", (unsigned long long)p->maxtasks);
+    if (p->memory_bytes)
+        printf("%-10s %s\n", "memory", text_bytes(text, sizeof text, p->memory_bytes));
+    if (p->has_seed)
+        printf("%-10s %lld\n", "seed", (long long)p->seed);
+    if (!p->respawn)
+        printf("%-10s %s\n", "respawn", "no");
+    for (size_t i = 0; i < p->env.count; i++)
+        printf("%-10s %s\n", "env", p->env.items[i]);
+    for (size_t i = 0; i < p->setup_count; i++)
+        printf("%-10s %s\n", "setup", p->setup[i].count ? p->setup[i].items[p->setup[i].count - 1] : "");
+}
+
+/* ---- the commands ---- */
+
+static int change(const struct opts *o, struct store *s, const char *name, const struct inventory_places *places)
+{
+    struct store_profile p;
+    struct clw_error err;
+    int64_t local = -1;
+    if (store_check_name("profile", name, &err))
+        return say_failure(&err);
+    enum clw_err code = store_profile_get(s, name, &p, &err);
+    if (code && code != CLW_NOT_FOUND)
+        return say_failure(&err);
+    if (code)
+        store_profile_init(&p);
+    snprintf(p.name, sizeof p.name, "%s", name);
+    int status = opts_int(o, "daemons", 0, STORE_DAEMONS_MAX, &local);
+    if (status == 0 && places->has_local && local >= 0)
+        status = say(2, "profile set: -n and --on local say the same thing; leave one out");
+    if (status == 0 && places->has_local)
+        local = places->local;
+    if (status == 0)
+        status = set_settings(o, &p);
+    for (size_t i = 0; i < places->count && status == 0; i++) {
+        struct store_host h;
+        status = inventory_host(s, places->items[i].host, &h);
+        if (status == 0)
+            store_host_fini(&h);
+    }
+    if (status == 0)
+        status = save(s, &p, places, local);
+    store_profile_fini(&p);
+    return status;
+}
+
+static int show(struct store *s, const char *name, bool json, bool brief)
+{
+    struct store_profile p;
+    int status = inventory_profile(s, name, &p);
+    if (status)
+        return status;
+    if (json) {
+        json_print(profile_json(&p));
+    } else if (brief) {
+        char *hosts = hosts_text(&p);
+        printf("%s: %s\n", name, hosts);
+        free(hosts);
+    } else {
+        print_profile(&p);
+    }
+    store_profile_fini(&p);
+    return 0;
+}
+
+int cmd_profile_set(const struct opts *o, bool json)
+{
+    struct store *s;
+    struct inventory_places places = {0};
+    const char *name;
+    int status = inventory_word(o, "profile", &name);
+    if (status == 0)
+        status = check_pairs(o);
+    if (status == 0)
+        status = inventory_places(o, opts_has(o, "per-gpu"), &places);
+    if (status == 0)
+        status = inventory_open(&s);
+    if (status == 0) {
+        status = change(o, s, name, &places);
+        if (status == 0)
+            status = show(s, name, json, true);
+        store_close(s);
+    }
+    inventory_places_fini(&places);
+    return status;
+}
+
+int cmd_profile_show(const struct opts *o, bool json)
+{
+    struct store *s;
+    const char *name;
+    int status = inventory_word(o, "profile", &name);
+    if (status == 0)
+        status = inventory_open(&s);
+    if (status)
+        return status;
+    status = show(s, name, json, false);
+    store_close(s);
+    return status;
+}
+
+static void print_list(const struct store_profile_list *list)
+{
+    if (!list->count) {
+        say(0, "there are no profiles; begin with: clowder up -n 2");
+        return;
+    }
+    printf("%-16s %-7s %-9s %s\n", "PROFILE", "WANTED", "RUNTIME", "DAEMONS");
+    for (size_t i = 0; i < list->count; i++) {
+        const struct store_profile *p = &list->items[i];
+        char *hosts = hosts_text(p);
+        printf("%-16s %-7s %-9s %s\n", p->name, p->wanted ? "up" : "down", store_runtime_text(p->runtime), hosts);
+        free(hosts);
+    }
+}
+
+int cmd_profile_list(const struct opts *o, bool json)
+{
+    struct store *s;
+    struct store_profile_list list = {0};
+    struct clw_error err;
+    if (o->word_count)
+        return say(2, "profile list: what is '%s'? it takes no words", o->words[0]);
+    int status = inventory_open(&s);
+    if (status)
+        return status;
+    if (store_profile_list(s, &list, &err)) {
+        status = say_failure(&err);
+    } else if (opts_has(o, "names")) {
+        for (size_t i = 0; i < list.count; i++)
+            puts(list.items[i].name);
+    } else if (json) {
+        json_t *all = json_array();
+        for (size_t i = 0; i < list.count; i++)
+            json_array_append_new(all, profile_json(&list.items[i]));
+        json_print(json_pack("{s:o}", "profiles", all));
+    } else {
+        print_list(&list);
+    }
+    store_profile_list_fini(&list);
+    store_close(s);
+    return status;
+}
+
+/* Has a running engine daemons of it? */
+static bool is_up(const char *name)
+{
+    struct clowder *c;
+    char *text = NULL;
+    if (clowder_open(&c, &(struct clowder_options){.no_start = true}, NULL))
+        return false;
+    clowder_status(c, name, &text, NULL);
+    clowder_close(c);
+    json_t *doc = text ? json_loads(text, 0, NULL) : NULL;
+    const json_t *daemons = json_object_get(json_array_get(json_object_get(doc, "profiles"), 0), "daemons");
+    bool up = json_number(daemons, "wanted") || json_number(daemons, "connected");
+    json_decref(doc);
+    free(text);
+    return up;
+}
+
+int cmd_profile_remove(const struct opts *o, bool json)
+{
+    struct store *s;
+    struct clw_error err;
+    (void)json;
+    if (!o->word_count)
+        return say(2, "profile remove: name a profile; see clowder profile remove --help");
+    int status = inventory_open(&s);
+    if (status)
+        return status;
+    for (size_t i = 0; i < o->word_count && status == 0; i++) {
+        struct store_profile p;
+        status = inventory_profile(s, o->words[i], &p);
+        if (status == 0)
+            store_profile_fini(&p);
+        if (status == 0 && is_up(o->words[i]))
+            status = say(5, "profile '%s' is up; take it down first: clowder down %s", o->words[i], o->words[i]);
+    }
+    for (size_t i = 0; i < o->word_count && status == 0; i++) {
+        status = ask_yes(opts_has(o, "yes"), "remove profile %s", o->words[i]);
+        if (status == 0 && store_profile_remove(s, o->words[i], &err))
+            status = say_failure(&err);
+    }
+    store_close(s);
+    return status;
+}

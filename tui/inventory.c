@@ -1,0 +1,164 @@
+/* The store for commands: opened, asked by name, and told about. */
+#include "tui/inventory.h"
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "tui/command.h"
+#include "tui/request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int say_failure(const struct clw_error *err)
+{
+    struct clowder_error out = {.status = clw_err_exit_status(err->code)};
+    snprintf(out.message, sizeof out.message, "%s", err->message);
+    snprintf(out.hint, sizeof out.hint, "%s", err->hint);
+    return say_error(&out);
+}
+
+int inventory_open(struct store **s)
+{
+    struct clw_error err;
+    return store_open(NULL, s, &err) ? say_failure(&err) : 0;
+}
+
+/* Takes names, whose texts are borrowed. */
+static int no_such(const char *what, const char *name, const char **names)
+{
+    const char *near = text_nearest(name, names);
+    char hint[150];
+    snprintf(hint, sizeof hint, near ? "did you mean '%s'?" : "'clowder %s list' shows them", near ? near : what);
+    free((void *)(uintptr_t)names);
+    return say(4, "there is no %s '%s'; %s", what, name, hint);
+}
+
+int inventory_host(struct store *s, const char *name, struct store_host *h)
+{
+    struct clw_error err;
+    struct store_host_list list;
+    enum clw_err code = store_host_get(s, name, h, &err);
+    if (code != CLW_NOT_FOUND)
+        return code ? say_failure(&err) : 0;
+    if (store_host_list(s, &list, &err))
+        return say_failure(&err);
+    const char **names = mem_zalloc((list.count + 1) * sizeof *names);
+    for (size_t i = 0; i < list.count; i++)
+        names[i] = list.items[i].name;
+    int status = no_such("host", name, names);
+    store_host_list_fini(&list);
+    return status;
+}
+
+int inventory_profile(struct store *s, const char *name, struct store_profile *p)
+{
+    struct clw_error err;
+    struct store_profile_list list;
+    enum clw_err code = store_profile_get(s, name, p, &err);
+    if (code != CLW_NOT_FOUND)
+        return code ? say_failure(&err) : 0;
+    if (store_profile_list(s, &list, &err))
+        return say_failure(&err);
+    const char **names = mem_zalloc((list.count + 1) * sizeof *names);
+    for (size_t i = 0; i < list.count; i++)
+        names[i] = list.items[i].name;
+    int status = no_such("profile", name, names);
+    store_profile_list_fini(&list);
+    return status;
+}
+
+int inventory_check_host(const char *name)
+{
+    struct store *s;
+    struct store_host h;
+    int status = inventory_open(&s);
+    if (status)
+        return status;
+    status = inventory_host(s, name, &h);
+    if (status == 0)
+        store_host_fini(&h);
+    store_close(s);
+    return status;
+}
+
+int inventory_word(const struct opts *o, const char *what, const char **word)
+{
+    if (o->word_count == 0)
+        return say(2, "%s: name a %s; see clowder %s --help", o->command, what, o->command);
+    if (o->word_count > 1)
+        return say(2, "%s: one %s at a time, not also '%s'", o->command, what, o->words[1]);
+    *word = o->words[0];
+    return 0;
+}
+
+json_t *inventory_links(const char *host)
+{
+    struct clowder *c;
+    json_t *request = request_new("hosts"), *reply = NULL;
+    if (host)
+        request_set_text(request, "host", host);
+    if (clowder_open(&c, &(struct clowder_options){.no_start = true}, NULL)) {
+        json_decref(request);
+        return NULL;
+    }
+    request_send(c, request, 5000, &reply, NULL);
+    clowder_close(c);
+    return reply;
+}
+
+/* ---- --on HOST:N ---- */
+
+static int read_place(const struct opts *o, const char *text, bool per_gpu, char **host, unsigned *n)
+{
+    struct clw_error err;
+    int64_t value = 0;
+    const char *colon = strchr(text, ':');
+    if (!colon && !per_gpu)
+        return say(2, "%s: --on %s does not say how many daemons: --on HOST:N", o->command, text);
+    if (colon && text_parse_int(colon + 1, 0, STORE_DAEMONS_MAX, &value, &err))
+        return say(2, "%s: --on %s: %s", o->command, text, err.message);
+    *n = (unsigned)value;
+    *host = colon ? mem_printf("%.*s", (int)(colon - text), text) : mem_strdup(text);
+    if (store_check_name("host", *host, &err)) {
+        free(*host);
+        return say_failure(&err);
+    }
+    return 0;
+}
+
+int inventory_places(const struct opts *o, bool per_gpu, struct inventory_places *places)
+{
+    const char **list = opts_all(o, "on");
+    int status = 0;
+    *places = (struct inventory_places){0};
+    for (const char **at = list; at && *at && status == 0; at++) {
+        char *host;
+        unsigned n;
+        status = read_place(o, *at, per_gpu, &host, &n);
+        if (status)
+            break;
+        for (size_t i = 0; i < places->count && status == 0; i++)
+            if (strcmp(places->items[i].host, host) == 0)
+                status = say(2, "%s: --on names '%s' twice", o->command, host);
+        if (status == 0 && strcmp(host, "local") == 0) {
+            places->has_local = true;
+            places->local = n;
+        }
+        if (status || strcmp(host, "local") == 0) {
+            free(host);
+            continue;
+        }
+        places->items = mem_realloc(places->items, (places->count + 1) * sizeof *places->items);
+        places->items[places->count++] = (struct clowder_place){host, n};
+    }
+    free((void *)(uintptr_t)list);
+    return status;
+}
+
+void inventory_places_fini(struct inventory_places *places)
+{
+    for (size_t i = 0; i < places->count; i++)
+        free((void *)(uintptr_t)places->items[i].host);
+    free(places->items);
+    *places = (struct inventory_places){0};
+}

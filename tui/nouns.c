@@ -1,0 +1,202 @@
+/* The table of nouns: what can be done with hosts, profiles and jobs. One row a verb. */
+#include "tui/command.h"
+
+#include <string.h>
+
+#define OPTION(name, letter, value, help)                                                                              \
+    {                                                                                                                  \
+        name, letter, value, help                                                                                      \
+    }
+#define JSON_OPTION OPTION("json", 0, NULL, "machine-readable output on stdout")
+#define YES_OPTION OPTION("yes", 'y', NULL, "do not ask")
+#define NAMES_OPTION OPTION("names", 0, NULL, "only the names, one a line")
+#define TIMEOUT_OPTION OPTION("timeout", 0, "D", "how long it may take (default 60s)")
+#define END_OPTION OPTION(NULL, 0, NULL, NULL)
+
+#define HOST_OPTIONS                                                                                                   \
+    OPTION("tag", 0, "T", "a tag (repeatable)"),                                                                       \
+        OPTION("launcher", 0, "L", "ssh (default), local, slurm, pbs, sge, lsf or manual"),                            \
+        OPTION("jump", 0, "H", "reach it through this host, user@host:port, or a list with commas"),                   \
+        OPTION("identity", 0, "F", "the key file to log in with"),                                                     \
+        OPTION("direct", 0, NULL, "its daemons dial home by themselves, over TLS"),                                    \
+        OPTION("mac", 0, "M", "hardware address, for 'host wake'"), OPTION("note", 0, "S", "a line for people")
+
+static const struct opt no_options[] = {END_OPTION};
+static const struct opt json_options[] = {JSON_OPTION, END_OPTION};
+static const struct opt yes_options[] = {YES_OPTION, END_OPTION};
+static const struct opt list_options[] = {NAMES_OPTION, JSON_OPTION, END_OPTION};
+static const struct opt add_options[] = {HOST_OPTIONS, JSON_OPTION, END_OPTION};
+
+static const struct opt edit_options[] = {
+    OPTION("name", 0, "NEW", "rename it; profiles follow"),
+    HOST_OPTIONS,
+    OPTION("no-tag", 0, "T", "take a tag off (repeatable)"),
+    OPTION("no-address", 0, NULL, "its name is its address"),
+    OPTION("no-jump", 0, NULL, "reach it as ~/.ssh/config says"),
+    OPTION("no-identity", 0, NULL, "log in with the keys of ~/.ssh/config and the agent"),
+    OPTION("no-direct", 0, NULL, "its daemons come through the SSH link"),
+    OPTION("no-mac", 0, NULL, "forget the hardware address"),
+    OPTION("no-note", 0, NULL, "forget the note"),
+    JSON_OPTION,
+    END_OPTION,
+};
+
+static const struct opt probe_options[] = {
+    OPTION("all", 0, NULL, "all hosts"),
+    TIMEOUT_OPTION,
+    JSON_OPTION,
+    END_OPTION,
+};
+
+static const struct opt trust_options[] = {
+    YES_OPTION,
+    OPTION("fingerprint", 0, "F", "trust this one and no other: SHA256:..."),
+    TIMEOUT_OPTION,
+    END_OPTION,
+};
+
+static const struct opt unlock_options[] = {TIMEOUT_OPTION, END_OPTION};
+static const struct opt import_options[] = {YES_OPTION, JSON_OPTION, END_OPTION};
+
+static const struct command host_verbs[] = {
+    {"host add", "NAME [[USER@]ADDRESS[:PORT]]", "add a machine to the inventory",
+        "clowder host add spare1 me@10.0.0.7\nclowder host add gpu1 --tag gpu --tag rack2 --mac 00:11:22:33:44:55\n"
+        "clowder host add deep 10.9.0.4 --jump gate.example.org",
+        add_options, false, cmd_host_add},
+    {"host list", "[FILTER]...", "show the inventory and how each host is doing",
+        "clowder host list\nclowder host list 'gpu>0' state:up\nclowder host list tag:rack2 'cores>=8' '!spare'\n"
+        "clowder host list --json | jq -r '.hosts[].name'",
+        list_options, false, cmd_host_list},
+    {"host show", "NAME", "show everything about a host", "clowder host show gpu1", json_options, false, cmd_host_show},
+    {"host edit", "NAME [[USER@]ADDRESS[:PORT]]", "change what is given, and nothing else",
+        "clowder host edit spare1 --tag rack3 --no-tag rack2\nclowder host edit spare1 me@10.0.0.8", edit_options,
+        false, cmd_host_edit},
+    {"host remove", "NAME...", "take hosts out of the inventory and out of all profiles", "clowder host remove spare1",
+        yes_options, false, cmd_host_remove},
+    {"host import", "[FILE]", "add the hosts that ~/.ssh/config, or FILE, names",
+        "clowder host import\nclowder host import --yes ./cluster.ssh_config", import_options, false, cmd_host_import},
+    {"host probe", "NAME...", "log in and measure: cores, memory, load, GPUs, what is installed",
+        "clowder host probe spare1 gpu1\nclowder host probe --all", probe_options, false, cmd_host_probe},
+    {"host trust", "NAME", "show the key of a host and, after a yes, accept it",
+        "clowder host trust spare1\nclowder host trust spare1 --fingerprint SHA256:...", trust_options, false,
+        cmd_host_trust},
+    {"host unlock", "NAME", "give the engine the password or passphrase that a host needs; it is never stored",
+        "clowder host unlock spare1\npass show spare1 | clowder host unlock spare1", unlock_options, false,
+        cmd_host_unlock},
+    {"host forget", "NAME", "make the engine forget the password or passphrase", "clowder host forget spare1",
+        no_options, false, cmd_host_forget},
+    {"host retry", "NAME", "try again now, without waiting for the next attempt", "clowder host retry spare1",
+        no_options, false, cmd_host_retry},
+    {"host shell", "NAME [COMMAND]...", "open a shell there, with your own ssh",
+        "clowder host shell spare1\nclowder host shell spare1 uptime", no_options, true, cmd_host_shell},
+    {"host wake", "NAME", "send the Wake-on-LAN packet to its hardware address", "clowder host wake spare1", no_options,
+        false, cmd_host_wake},
+    {NULL, NULL, NULL, NULL, NULL, false, NULL},
+};
+
+static const struct opt set_options[] = {
+    OPTION("daemons", 'n', "N", "how many daemons on this machine; 0: none"),
+    OPTION("on", 0, "HOST:N", "how many daemons on that host (repeatable; 0: none)"),
+    OPTION("per-gpu", 0, NULL, "one daemon for each GPU of its hosts: --on HOST"),
+    OPTION("no-per-gpu", 0, NULL, "as many as --on says"),
+    OPTION("runtime", 0, "R", "what a daemon is: clowder (default), mirai, dask or command"),
+    OPTION("base", 0, "URL", "where daemons of another runtime dial; \"\" takes it back"),
+    OPTION("env", 0, "K=V", "a variable that tasks see (repeatable; adds to the others)"),
+    OPTION("no-env", 0, "K", "take a variable out (repeatable)"),
+    OPTION("idletime", 0, "D", "a daemon without work for so long leaves (0: never)"),
+    OPTION("walltime", 0, "D", "a daemon leaves after so long, and is replaced (0: never)"),
+    OPTION("maxtasks", 0, "N", "a daemon leaves after N tasks, and is replaced (0: never)"),
+    OPTION("memory", 0, "SIZE", "budget of the queue in the engine (0: 64M)"),
+    OPTION("setup", 0, "CMD", "run sh -c CMD on each daemon before its first task (repeatable)"),
+    OPTION("no-setup", 0, NULL, "forget the set-up commands (before --setup adds new ones)"),
+    OPTION("seed", 0, "N", "give each task CLOWDER_SEED, made from N and its index"),
+    OPTION("no-seed", 0, NULL, "give none"),
+    OPTION("respawn", 0, NULL, "replace a daemon that dies (the default)"),
+    OPTION("no-respawn", 0, NULL, "do not"),
+    JSON_OPTION,
+    END_OPTION,
+};
+
+static const struct command profile_verbs[] = {
+    {"profile set", "NAME", "make a profile, or change what is given; 'up' puts it to work",
+        "clowder profile set gpu --on gpu1:2 --on spare2:4 --walltime 8h\nclowder profile set gpu --per-gpu --on gpu1\n"
+        "clowder profile set night -n 4 --setup 'mkdir -p /tmp/work'",
+        set_options, false, cmd_profile_set},
+    {"profile list", "", "show the profiles", "clowder profile list", list_options, false, cmd_profile_list},
+    {"profile show", "NAME", "show the settings and hosts of a profile", "clowder profile show gpu", json_options,
+        false, cmd_profile_show},
+    {"profile remove", "NAME...", "forget profiles, which must be down", "clowder profile remove night", yes_options,
+        false, cmd_profile_remove},
+    {NULL, NULL, NULL, NULL, NULL, false, NULL},
+};
+
+static const struct opt job_list_options[] = {
+    OPTION("profile", 'p', "PROFILE", "only of this profile"),
+    OPTION("limit", 'n', "N", "how many, the newest first (default 20)"),
+    JSON_OPTION,
+    END_OPTION,
+};
+
+static const struct opt job_show_options[] = {
+    OPTION("failures", 0, "N", "how many failed tasks to show (default 20)"),
+    JSON_OPTION,
+    END_OPTION,
+};
+
+static const struct opt job_retry_options[] = {
+    OPTION("profile", 'p', "PROFILE", "the profile to use (default: the one it had)"),
+    OPTION("tag", 0, NULL, "begin each line of output with its input and a tab"),
+    OPTION("no-progress", 0, NULL, "show no progress"),
+    JSON_OPTION,
+    END_OPTION,
+};
+
+static const struct opt job_save_options[] = {
+    OPTION("inputs", 0, NULL, "only their inputs, one a line, as 'map --arg-file' reads them"),
+    END_OPTION,
+};
+
+static const struct command job_verbs[] = {
+    {"job list", "", "show the jobs that run and those that ran", "clowder job list\nclowder job list -p gpu -n 5",
+        job_list_options, false, cmd_job_list},
+    {"job show", "ID", "show a job and its failed tasks", "clowder job show 41", job_show_options, false, cmd_job_show},
+    {"job cancel", "ID", "take back all tasks that have no result", "clowder job cancel 41", no_options, false,
+        cmd_job_cancel},
+    {"job retry", "ID", "run the failed tasks of a job again, here and now", "clowder job retry 41", job_retry_options,
+        false, cmd_job_retry},
+    {"job save", "ID FILE", "write the failed tasks of a job into a file (-: stdout), a JSON object a line",
+        "clowder job save 41 failed.jsonl\nclowder job save 41 failed.txt --inputs", job_save_options, false,
+        cmd_job_save},
+    {NULL, NULL, NULL, NULL, NULL, false, NULL},
+};
+
+const struct noun nouns[] = {
+    {"host", "the inventory of machines",
+        "clowder host add spare1 me@10.0.0.7\nclowder host trust spare1\nclowder host list", host_verbs},
+    {"profile", "named pools of daemons, and the hosts they use",
+        "clowder profile set gpu --on gpu1:2 --on spare2:4\nclowder profile list", profile_verbs},
+    {"job", "what runs and what ran", "clowder job list\nclowder job retry 41", job_verbs},
+    {NULL, NULL, NULL, NULL},
+};
+
+const struct noun *noun_find(const char *name)
+{
+    for (const struct noun *n = nouns; n->name; n++)
+        if (strcmp(n->name, name) == 0)
+            return n;
+    return NULL;
+}
+
+const char *command_verb(const struct command *c)
+{
+    const char *space = strrchr(c->name, ' ');
+    return space ? space + 1 : c->name;
+}
+
+const struct command *noun_verb(const struct noun *n, const char *verb)
+{
+    for (const struct command *c = n->verbs; c->name; c++)
+        if (strcmp(command_verb(c), verb) == 0)
+            return c;
+    return NULL;
+}
