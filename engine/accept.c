@@ -207,26 +207,6 @@ void peer_refuse(struct peer *p, enum clw_err code, const char *text)
     link_close_after_send(p->link);
 }
 
-static bool read_hello(const struct frame *f, struct hello *h)
-{
-    struct wire_fields w;
-    *h = (struct hello){0};
-    wire_fields_init(&w, f->body, f->len);
-    while (wire_fields_next(&w)) {
-        switch (w.key) {
-        case WIRE_K_MAGIC: wire_field_copy(&w, h->magic, sizeof h->magic); break;
-        case WIRE_K_VERSION: h->version = wire_field_number(&w); break;
-        case WIRE_K_ROLE: h->role = wire_field_number(&w); break;
-        case WIRE_K_TOKEN: wire_field_copy(&w, h->token, sizeof h->token); break;
-        case WIRE_K_INSTANCE: wire_field_copy(&w, h->instance, sizeof h->instance); break;
-        case WIRE_K_DAEMON: h->daemon = wire_field_number(&w); break;
-        case WIRE_K_PID: h->pid = wire_field_number(&w); break;
-        default: break;
-        }
-    }
-    return !w.broken && strcmp(h->magic, WIRE_MAGIC) == 0;
-}
-
 static void welcome_client(struct peer *p)
 {
     struct buf b = {0};
@@ -240,9 +220,9 @@ static void welcome_client(struct peer *p)
 
 static void take_hello(struct peer *p, const struct frame *f)
 {
-    struct hello h;
+    struct wire_hello h;
     char text[120];
-    if (f->type != WIRE_HELLO || !read_hello(f, &h)) {
+    if (f->type != WIRE_HELLO || !wire_get_hello(f, &h)) {
         peer_drop(p, "not a hello");
     } else if (h.version != WIRE_VERSION) {
         snprintf(text, sizeof text, "protocol version %llu, this engine speaks %d", (unsigned long long)h.version,

@@ -222,11 +222,7 @@ void client_forward(
 struct peer *client_find(struct engine *e, uint64_t id);
 
 /* serve_daemon.c */
-struct hello {
-    uint64_t version, role, daemon, pid;
-    char magic[16], token[WIRE_TOKEN + 1], instance[WIRE_TOKEN + 1];
-};
-void daemon_hello(struct peer *p, struct member *m, const struct hello *h);
+void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h);
 void daemon_frame(struct peer *p, const struct frame *f, struct blk *block);
 void daemon_gone(struct peer *p, const char *why);
 void daemon_tick(struct member *m, uint64_t now_ms);

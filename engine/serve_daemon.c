@@ -61,7 +61,7 @@ static void start_setups(struct member *m)
     }
 }
 
-void daemon_hello(struct peer *p, struct member *m, const struct hello *h)
+void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
 {
     struct engine *e = p->engine;
     struct pool *pool = m->pool;

@@ -213,3 +213,23 @@ void wire_new_secret(char text[WIRE_TOKEN + 1])
         snprintf(text + 2 * i, 3, "%02x", bytes[i]);
     mem_wipe(bytes, sizeof bytes);
 }
+
+bool wire_get_hello(const struct frame *f, struct wire_hello *h)
+{
+    struct wire_fields w;
+    *h = (struct wire_hello){0};
+    wire_fields_init(&w, f->body, f->len);
+    while (wire_fields_next(&w)) {
+        switch (w.key) {
+        case WIRE_K_MAGIC: wire_field_copy(&w, h->magic, sizeof h->magic); break;
+        case WIRE_K_VERSION: h->version = wire_field_number(&w); break;
+        case WIRE_K_ROLE: h->role = wire_field_number(&w); break;
+        case WIRE_K_TOKEN: wire_field_copy(&w, h->token, sizeof h->token); break;
+        case WIRE_K_INSTANCE: wire_field_copy(&w, h->instance, sizeof h->instance); break;
+        case WIRE_K_DAEMON: h->daemon = wire_field_number(&w); break;
+        case WIRE_K_PID: h->pid = wire_field_number(&w); break;
+        default: break;
+        }
+    }
+    return !w.broken && strcmp(h->magic, WIRE_MAGIC) == 0;
+}

@@ -120,6 +120,14 @@ enum wire_key {
 };
 #define WIRE_MAGIC "clowder"
 
+/* Who dials, as it says itself; fields that it left out are 0 or "". */
+struct wire_hello {
+    uint64_t version, role, daemon, pid;
+    char magic[16], token[WIRE_TOKEN + 1], instance[WIRE_TOKEN + 1];
+};
+/* False: it is no hello of ours. */
+bool wire_get_hello(const struct frame *f, struct wire_hello *h);
+
 /* A new token or instance: random hex digits. */
 void wire_new_secret(char text[WIRE_TOKEN + 1]);
 
