@@ -1,0 +1,130 @@
+/* What the machine gives at best, to hold figures against: ceiling echo N (round trips of 16 bytes over a bare nng
+ * stream between two processes; prints p50 and p99 in microseconds), ceiling spawn N (seconds for N times posix_spawn
+ * of true, two at a time). */
+#include "base/mono.h"
+
+#include <nng/nng.h>
+
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static void must(int rv)
+{
+    if (rv) {
+        fprintf(stderr, "ceiling: %s\n", nng_strerror(rv));
+        exit(1);
+    }
+}
+
+static void move(nng_stream *s, nng_aio *aio, void *data, size_t len, bool receive)
+{
+    for (size_t done = 0; done < len; done += nng_aio_count(aio)) {
+        nng_iov iov = {(char *)data + done, len - done};
+        nng_aio_set_iov(aio, 1, &iov);
+        if (receive)
+            nng_stream_recv(s, aio);
+        else
+            nng_stream_send(s, aio);
+        nng_aio_wait(aio);
+        if (nng_aio_result(aio))
+            exit(0); /* the other side is done */
+    }
+}
+
+static nng_stream *accept_one(const char *url)
+{
+    nng_stream_listener *l;
+    nng_aio *aio;
+    must(nng_stream_listener_alloc(&l, url));
+    must(nng_stream_listener_listen(l));
+    must(nng_aio_alloc(&aio, NULL, NULL));
+    nng_stream_listener_accept(l, aio);
+    nng_aio_wait(aio);
+    must(nng_aio_result(aio));
+    return nng_aio_get_output(aio, 0);
+}
+
+static nng_stream *dial(const char *url)
+{
+    nng_stream_dialer *d;
+    nng_aio *aio;
+    must(nng_stream_dialer_alloc(&d, url));
+    must(nng_aio_alloc(&aio, NULL, NULL));
+    for (;;) {
+        nng_stream_dialer_dial(d, aio);
+        nng_aio_wait(aio);
+        if (nng_aio_result(aio) == 0)
+            return nng_aio_get_output(aio, 0);
+        nng_msleep(1);
+    }
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void echo(size_t n)
+{
+    char url[64], data[16] = {0};
+    nng_aio *aio;
+    snprintf(url, sizeof url, "ipc:///tmp/clowder-ceiling-%d", (int)getpid());
+    pid_t child = fork();
+    nng_stream *s = child ? dial(url) : accept_one(url);
+    must(nng_aio_alloc(&aio, NULL, NULL));
+    while (!child) {
+        move(s, aio, data, sizeof data, true);
+        move(s, aio, data, sizeof data, false);
+    }
+    uint64_t *took = calloc(n, sizeof *took);
+    for (size_t i = 0; took && i < n; i++) {
+        uint64_t began = mono_ns();
+        move(s, aio, data, sizeof data, false);
+        move(s, aio, data, sizeof data, true);
+        took[i] = mono_ns() - began;
+    }
+    qsort(took, n, sizeof *took, by_size);
+    printf("%.1f %.1f\n", (double)took[n / 2] / 1000, (double)took[n * 99 / 100] / 1000);
+    free(took);
+    nng_stream_free(s);
+    waitpid(child, NULL, 0);
+    unlink(url + strlen("ipc://"));
+}
+
+static void spawn(size_t n)
+{
+    char *const argv[] = {(char *)(uintptr_t) "true", NULL};
+    uint64_t began = mono_ns();
+    size_t running = 0;
+    for (size_t i = 0; i < n || running;) {
+        pid_t pid;
+        if (i < n && running < 2) {
+            if (posix_spawn(&pid, "/bin/true", NULL, NULL, argv, environ))
+                exit(1);
+            i++;
+            running++;
+        } else if (wait(NULL) > 0) {
+            running--;
+        }
+    }
+    printf("%.4f\n", (double)(mono_ns() - began) / 1e9);
+}
+
+int main(int argc, char **argv)
+{
+    size_t n = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+    if (n && strcmp(argv[1], "echo") == 0)
+        echo(n);
+    else if (n && strcmp(argv[1], "spawn") == 0)
+        spawn(n);
+    else
+        return 2;
+    return 0;
+}
