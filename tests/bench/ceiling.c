@@ -4,6 +4,7 @@
 #include "base/mono.h"
 
 #include <nng/nng.h>
+#include <nng/supplemental/util/platform.h>
 
 #include <spawn.h>
 #include <stdio.h>

@@ -202,6 +202,31 @@ case_secrets() {
   connected default 1 || fail "a stranger disturbed the daemons"
 }
 
+# No GPU here: a host whose nvidia-smi tells of two.
+case_gpu() {
+  ready 1
+  mkdir -p "$LAB/h1/bin"
+  cat >"$LAB/h1/bin/nvidia-smi" <<'SMI'
+#!/bin/sh
+echo "0, NVIDIA A100-SXM4-40GB, 40960, 535.104.05"
+echo "1, NVIDIA A100-SXM4-40GB, 40960, 535.104.05"
+SMI
+  chmod +x "$LAB/h1/bin/nvidia-smi"
+  sed -i "s,^SetEnv HOME=.*,& PATH=$LAB/h1/bin:/usr/sbin:/usr/bin:/sbin:/bin," "$LAB/h1/base"
+  lab_stop 1
+  lab_sshd 1
+  expect 0 cl host probe h1
+  expect 0 cl host list --json
+  jq -e '.hosts[0].facts.gpus | length == 2' out >/dev/null || fail "GPUs: $(cat out)"
+  expect 0 cl profile set gpu --on h1 --per-gpu
+  expect 0 cl up gpu
+  connected gpu 2 || fail "one daemon for each GPU: $(clowder status)"
+  expect 0 cl everywhere -p gpu -- sh -c 'echo $CUDA_VISIBLE_DEVICES $HIP_VISIBLE_DEVICES'
+  [ "$(cut -f 2 out | sort)" = "0 0
+1 1" ] || fail "GPUs of the daemons: $(cat out)"
+  expect 0 cl down gpu
+}
+
 case_many() {
   ready 20
   local args=() i began took
