@@ -72,7 +72,7 @@ static void crash(int number)
 static void undo_add(const char *text)
 {
     size_t len = text && text != (const char *)-1 ? strlen(text) : 0;
-    if (term.undo_len + len < sizeof term.undo) {
+    if (len && term.undo_len + len < sizeof term.undo) {
         memcpy(term.undo + term.undo_len, text, len);
         term.undo_len += len;
     }
