@@ -36,9 +36,10 @@ static int spawn_with(struct process *p, const struct spawn *s, int out_fd, int 
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
-    sigset_t none, all;
+    sigset_t none, ignored;
     sigemptyset(&none);
-    sigfillset(&all);
+    sigemptyset(&ignored);
+    sigaddset(&ignored, SIGPIPE); /* the only one that the daemon ignores; each costs the child a call */
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, s->in_fd >= 0 ? s->in_fd : null_fd(), 0);
     posix_spawn_file_actions_adddup2(&actions, out_fd, 1);
@@ -49,7 +50,7 @@ static int spawn_with(struct process *p, const struct spawn *s, int out_fd, int 
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setpgroup(&attr, 0);
     posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
+    posix_spawnattr_setsigdefault(&attr, &ignored);
     int rv = posix_spawnp(&p->pid, s->argv[0], &actions, &attr, s->argv, s->env);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attr);

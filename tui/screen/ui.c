@@ -345,13 +345,13 @@ static int find_screen(const char *name)
 int screen_main(const char *screen, long frames)
 {
     struct clw_error err;
-    struct ui *ui = mem_zalloc(sizeof *ui);
     int first = screen ? find_screen(screen) : SCREEN_OVERVIEW;
     if (first < 0)
         return 2;
     term_block_signals();
     if (term_open(&err))
         return say(2, "%s; %s", err.message, err.hint);
+    struct ui *ui = mem_zalloc(sizeof *ui);
     ui->feed = feed_start();
     ui->frames_left = frames > 0 ? frames : -1;
     ui->screen = (enum screen_id)first;
