@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 struct listener {
@@ -178,12 +179,29 @@ void peer_send(struct peer *p, const struct frame *f, const void *body)
     peer_mark(p);
 }
 
+void peer_hold(struct peer *p)
+{
+    struct itimerspec at = {.it_value = {.tv_nsec = CORE_HOLD_MS * 1000000L}};
+    if (p->held || p->dirty)
+        return;
+    p->held = true;
+    timerfd_settime(p->engine->hold_fd, 0, &at, NULL);
+}
+
+void core_flush_held(struct engine *e)
+{
+    for (struct peer *p = e->peers; p; p = p->after)
+        if (p->held)
+            peer_mark(p);
+    core_flush(e);
+}
+
 void core_flush(struct engine *e)
 {
     struct peer *p;
     while ((p = e->dirty)) {
         e->dirty = p->dirty_next;
-        p->dirty = false;
+        p->dirty = p->held = false;
         link_flush(p->link);
     }
 }

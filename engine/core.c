@@ -24,6 +24,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -218,8 +219,13 @@ static void loop(struct engine *e, int signal_fd)
     uint64_t publish_ms = 0, ignored;
     int timeout_ms = 0;
     while (!round_of_work(e, &publish_ms, &timeout_ms)) {
-        struct pollfd fds[] = {{signal_fd, POLLIN, 0}, {e->wake_fd, POLLIN, 0}};
-        poll(fds, 2, timeout_ms);
+        struct pollfd fds[] = {{signal_fd, POLLIN, 0}, {e->wake_fd, POLLIN, 0}, {e->hold_fd, POLLIN, 0}};
+        poll(fds, 3, timeout_ms);
+        if (fds[2].revents && read(e->hold_fd, &ignored, sizeof ignored) > 0) {
+            pthread_mutex_lock(&e->lock);
+            core_flush_held(e);
+            pthread_mutex_unlock(&e->lock);
+        }
         if (fds[1].revents && read(e->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
             abort();
         if (fds[0].revents)
@@ -384,6 +390,7 @@ static void finish(struct engine *e)
     close(e->daemon_log_fd);
     close(e->wake_fd);
     close(e->doctor_fd);
+    close(e->hold_fd);
     log_close();
     nng_fini();
 }
@@ -396,6 +403,7 @@ static int run(const struct engine_options *o, int ready_fd)
     int signal_fd = block_signals();
     pthread_mutex_init(&e->lock, NULL);
     e->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    e->hold_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     e->doctor_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     e->started_ms = e->idle_since_ms = mono_ms();
     e->idle_ms = o->idle_ms;

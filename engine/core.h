@@ -30,6 +30,7 @@ enum {
     CORE_QUARANTINE_MS = 300000,  /* … and tried again after so long, when it is on a host */
     CORE_GRACE_MS = 60000,        /* a daemon on a host whose link broke looks for home so long … */
     CORE_RETURN_MS = 5000,        /* … and comes home in this time once the host is reached again */
+    CORE_HOLD_MS = 4,             /* answers of commands wait so long for others to travel with */
     CORE_REFRESH_MS = 30000,      /* a host that is up is measured again after so long */
     CORE_SLOW_READER = 8 << 20,   /* bytes queued to a client: its jobs pause … */
     CORE_STUCK_READER = 32 << 20, /* … and the daemons that answer it are not read */
@@ -152,6 +153,7 @@ struct peer {
     struct link *link;
     enum peer_role role;
     bool remote, dirty, dead, reading_paused;
+    bool held; /* answers wait for others to travel with, until the timer rings */
     uint64_t id, since_ms;
     struct core_job *jobs;
     unsigned job_count;
@@ -169,6 +171,7 @@ struct store;
 
 struct engine {
     pthread_mutex_t lock;
+    int hold_fd; /* timer: what is held goes out */
     int wake_fd, lock_fd, daemon_log_fd;
     char *daemon_program;
     char *data_url;
@@ -210,7 +213,10 @@ void peer_send(struct peer *p, const struct frame *f, const void *body);
 void peer_mark(struct peer *p);
 void peer_drop(struct peer *p, const char *why); /* one log line, then it is closed */
 void peer_refuse(struct peer *p, enum clw_err code, const char *text);
+/* Like peer_mark, but it may wait CORE_HOLD_MS. */
+void peer_hold(struct peer *p);
 void core_flush(struct engine *e);
+void core_flush_held(struct engine *e);
 
 /* serve_client.c */
 void client_frame(struct peer *p, const struct frame *f, struct blk *block);

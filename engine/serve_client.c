@@ -283,7 +283,12 @@ void client_forward(
     tell_name(p, m);
     out.job = j->client_job;
     out.daemon = m->number | attempts << 24;
+    uint64_t executing, awaiting;
     link_send_ref(p->link, &out, &(struct link_piece){f->body, f->len, block}, 1);
-    peer_mark(p);
+    disp_job_load(j->job, &executing, &awaiting);
+    if (j->spec.kind == FUNC_COMMAND && executing + awaiting > 0) /* each answer alone would wake the client */
+        peer_hold(p);
+    else
+        peer_mark(p);
     throttle(p, m->peer);
 }

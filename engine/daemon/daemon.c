@@ -20,7 +20,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { HOLD_US = 4000, HELLO_MS = 10000, REDIAL_MS = 200, PING_MS = 5000, SILENT_MS = 15000 };
+enum { HELLO_MS = 10000, REDIAL_MS = 200, PING_MS = 5000, SILENT_MS = 15000 };
 
 void daemon_wake(struct daemon *d)
 {
@@ -375,24 +375,6 @@ static void take_signal(struct daemon *d, int signal_fd)
     }
 }
 
-/* Answers of short commands travel together, as long as the daemon has more to do meanwhile: each wakes two others up.
- */
-static void flush(struct daemon *d, struct watch *w)
-{
-    uint64_t now = mono_us();
-    bool more = d->run && d->head && (d->head->done + 1 < d->head->slices.n || d->head->next);
-    if (link_queued(d->link) == 0 || !more)
-        d->held_us = 0;
-    else if (!d->held_us)
-        d->held_us = now;
-    if (d->held_us && now - d->held_us < HOLD_US) {
-        watch_until(w, d->held_us + HOLD_US);
-        return;
-    }
-    d->held_us = 0;
-    link_flush(d->link);
-}
-
 /* Runs tasks until the link breaks or it is time to go. */
 static void work(struct daemon *d, int signal_fd)
 {
@@ -406,7 +388,7 @@ static void work(struct daemon *d, int signal_fd)
         int wake_place = watch_add(&w, d->wake_fd, POLLIN), signal_place = watch_add(&w, signal_fd, POLLIN);
         check_life(d, &w);
         check_link(d, &w);
-        flush(d, &w);
+        link_flush(d->link);
         if (is_over(d))
             break;
         command_watch(d, &w);

@@ -69,7 +69,6 @@ struct daemon {
     struct run *run;        /* the command that runs now */
     struct worker *closing; /* workers of closed jobs on their way out */
     uint64_t started_ms, active_ms, pinged_ms, done;
-    uint64_t held_us; /* answers wait since then for others to travel with; 0: none do */
 };
 
 enum mark { MARK_CANCELLED = 1, MARK_SKIPPED = 2 };
