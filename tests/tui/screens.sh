@@ -24,6 +24,8 @@ for size in '80 24' '60 16' '200 60'; do
   cols=${size% *}
   see 'Overview'
   see '2/2'
+  see 'throughput of all'
+  see '^ +0( |$)' # the scale of its graph
   fits "$cols"
   keys 2
   see 'birch'

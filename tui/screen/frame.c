@@ -61,8 +61,10 @@ static void draw_summary(struct ui *ui)
     engine_text(ui, engine, sizeof engine, &role);
     localtime_r(&now, &local);
     strftime(now_text, sizeof now_text, "%H:%M:%S", &local);
-    snprintf(left, sizeof left, "hosts %u/%zu up   daemons %u/%u   busy %u   %s tasks/s", up,
-        ui->store ? ui->store->hosts.count : 0, connected, wanted, busy, text_rate(rate, sizeof rate, per_s));
+    snprintf(left, sizeof left,
+        COLS < 90 ? "hosts %u/%zu up  daemons %u/%u  busy %u  %s/s"
+                  : "hosts %u/%zu up   daemons %u/%u   busy %u   %s tasks/s",
+        up, ui->store ? ui->store->hosts.count : 0, connected, wanted, busy, text_rate(rate, sizeof rate, per_s));
     bool old = ui->engine && !ui->engine_alive;
     draw_text(0, 0, COLS, ROLE_NORMAL, "");
     draw_printf(0, 1, 9, ROLE_STRONG, "clowder");

@@ -40,17 +40,18 @@ struct rect layout_center(int cols, int rows, int want_cols, int want_rows)
     return r;
 }
 
-void layout_split(const struct rect *r, int top, struct rect *above, int *rule, struct rect *below)
+void layout_split(const struct rect *whole, int top, struct rect *above, int *rule, struct rect *below)
 {
-    if (top > r->rows - 3)
-        top = r->rows - 3;
+    const struct rect r = *whole; /* above or below may be the same */
+    if (top > r.rows - 3)
+        top = r.rows - 3;
     if (top < 1) {
-        *above = *r;
+        *above = r;
         *rule = -1;
-        *below = (struct rect){r->y + r->rows, r->x, 0, r->cols};
+        *below = (struct rect){r.y + r.rows, r.x, 0, r.cols};
         return;
     }
-    *above = (struct rect){r->y, r->x, top, r->cols};
-    *rule = r->y + top;
-    *below = (struct rect){r->y + top + 1, r->x, r->rows - top - 1, r->cols};
+    *above = (struct rect){r.y, r.x, top, r.cols};
+    *rule = r.y + top;
+    *below = (struct rect){r.y + top + 1, r.x, r.rows - top - 1, r.cols};
 }

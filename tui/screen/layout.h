@@ -21,7 +21,8 @@ struct layout {
 struct layout layout_make(int cols, int rows, int detail, bool greedy);
 /* A rectangle of that size in the middle, cut to the window. */
 struct rect layout_center(int cols, int rows, int want_cols, int want_rows);
-/* Splits r in rows: the first gets top rows (cut), a rule's row is left between them. */
-void layout_split(const struct rect *r, int top, struct rect *above, int *rule, struct rect *below);
+/* Splits whole in rows: the first gets top rows (cut), a rule's row is left between them. above or below may be whole.
+ */
+void layout_split(const struct rect *whole, int top, struct rect *above, int *rule, struct rect *below);
 
 #endif

@@ -92,6 +92,8 @@ static void draw_map(const struct overview *s, const struct ui *ui, const struct
     int per_row = r->cols / CELL > 0 ? r->cols / CELL : 1, width = r->cols / per_row, place = 0,
         room = per_row * r->rows;
     size_t left = 0;
+    if ((int)s->host_count > room)
+        room--; /* the last place tells how many more there are */
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < s->host_count; i++) {
             const struct host_line *row = &s->hosts[i];
@@ -112,7 +114,7 @@ static void draw_map(const struct overview *s, const struct ui *ui, const struct
         }
     }
     if (left)
-        draw_printf(r->y + r->rows - 1, r->x + r->cols - 22, 20, ROLE_DIM, "  and %zu more (2)", left);
+        draw_printf(r->y + r->rows - 1, r->x + 1 + (per_row - 1) * width, width, ROLE_DIM, "and %zu more (2)", left);
     if (!s->host_count)
         draw_text(
             r->y, r->x + 2, r->cols - 4, ROLE_DIM, "No hosts yet; 2 and a adds one. This machine needs no entry.");
