@@ -119,6 +119,7 @@ enum clw_err control_request(
     }
     nng_close(s);
     nng_aio_free(aio);
+    mem_wipe(text, strlen(text)); /* there may be a secret in it */
     free(text);
     return code ? code : read_reply(msg, reply, err);
 }

@@ -6,10 +6,13 @@
 #include <nng/nng.h>
 #include <nng/supplemental/util/platform.h>
 
+#include <netinet/in.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -118,9 +121,70 @@ static void spawn(size_t n)
     printf("%.4f\n", (double)(mono_ns() - began) / 1e9);
 }
 
+static int dial_port(int port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a)) {
+        perror("ceiling: connect");
+        exit(1);
+    }
+    return fd;
+}
+
+static void serve(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t len = sizeof a;
+    static char data[65536];
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (l < 0 || bind(l, (struct sockaddr *)&a, sizeof a) || listen(l, 8) ||
+        getsockname(l, (struct sockaddr *)&a, &len))
+        exit(1);
+    printf("%d\n", ntohs(a.sin_port));
+    fflush(stdout);
+    for (;;) {
+        int fd = accept(l, NULL, NULL);
+        ssize_t n;
+        while ((n = read(fd, data, sizeof data)) > 0)
+            for (ssize_t done = 0, put; done < n && (put = write(fd, data + done, (size_t)(n - done))) > 0;)
+                done += put;
+        close(fd);
+    }
+}
+
+static void pump(int port, size_t mb)
+{
+    static char out[65536], in[65536];
+    size_t want = mb << 20, sent = 0, got = 0;
+    int fd = dial_port(port);
+    uint64_t began = mono_ns();
+    while (got < want) {
+        struct pollfd p = {fd, (short)(POLLIN | (sent < want ? POLLOUT : 0)), 0};
+        poll(&p, 1, -1);
+        ssize_t n = 0;
+        if (p.revents & POLLOUT &&
+            (n = send(fd, out, sizeof out < want - sent ? sizeof out : want - sent, MSG_DONTWAIT)) > 0)
+            sent += (size_t)n;
+        if (p.revents & (POLLIN | POLLHUP) && (n = recv(fd, in, sizeof in, MSG_DONTWAIT)) > 0)
+            got += (size_t)n;
+        if (p.revents & POLLHUP && n <= 0)
+            exit(1);
+    }
+    printf("%.1f\n", (double)mb * 1e9 / (double)(mono_ns() - began));
+}
+
 int main(int argc, char **argv)
 {
     size_t n = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+    if (argc == 2 && strcmp(argv[1], "serve") == 0)
+        serve();
+    if (argc == 4 && strcmp(argv[1], "pump") == 0) {
+        pump((int)n, strtoul(argv[3], NULL, 10));
+        return 0;
+    }
     if (n && strcmp(argv[1], "echo") == 0)
         echo(n);
     else if (n && strcmp(argv[1], "spawn") == 0)

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# tunnel.sh BIN [MB]: the same bytes there and back through a tunnel of Clowder's and through ssh -R, alternating; then tiny
+# worker tasks through a tunnel, and the time from a fresh host to its first result. Root, for a host in a network namespace.
+set -euo pipefail
+bin=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+mb=${2:-200} rounds=${ROUNDS:-3}
+export PATH=$bin:$bin/tests:$PATH
+work=$(mktemp -d /tmp/clowder-bench.XXXXXX)
+export XDG_CONFIG_HOME=$work/config XDG_DATA_HOME=$work/data XDG_STATE_HOME=$work/state XDG_CACHE_HOME=$work/cache
+export XDG_RUNTIME_DIR=$work/run LAB=$work/lab PREFIX=clwb$$ NET=10.95
+mkdir -m 700 "$work/run"
+unset SSH_AUTH_SOCK CLOWDER_PROFILE
+set +eu
+. "$here/../hosts/lab.sh"
+export CLOWDER_SSH_CONFIG=$LAB/config
+started=()
+end() {
+  clowder engine stop --now >/dev/null 2>&1
+  for pid in "${started[@]}"; do kill "$pid" 2>/dev/null; done
+  lab_down
+  rm -rf "$work"
+}
+trap end EXIT
+lab_up 1 || exit 1
+[ "$lab_mode" = namespaces ] || { echo "needs network namespaces"; exit 77; }
+on_host="ip netns exec $PREFIX-h1"
+median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+$desktop ceiling serve >"$work/port" &
+started+=($!)
+until [ -s "$work/port" ]; do sleep 0.02; done
+port=$(cat "$work/port")
+$desktop ssh -F "$LAB/config" -N -R 127.0.0.1:15001:127.0.0.1:"$port" h1 &
+started+=($!)
+$desktop "$bin/tests/hosts_drive" --config "$LAB/config" --program "$bin/clowder-daemon" --target "tcp:127.0.0.1:$port" \
+  --seconds 600 h1 >"$work/drive" 2>/dev/null &
+started+=($!)
+until url=$(grep -oE 'url=tcp://127.0.0.1:[0-9]+' "$work/drive" | tail -1) && [ -n "$url" ]; do sleep 0.05; done
+until $on_host ceiling pump 15001 1 >/dev/null 2>&1; do sleep 0.05; done
+for _ in $(seq "$rounds"); do
+  $on_host ceiling pump 15001 "$mb" >>"$work/ssh"
+  $on_host ceiling pump "${url##*:}" "$mb" >>"$work/ours"
+done
+awk -v o="$(median <"$work/ours")" -v s="$(median <"$work/ssh")" \
+  'BEGIN { printf "bytes there and back, MB/s          %8.0f  %.2f x ssh -R (%.0f)\n", o, o / s, s }'
+
+$desktop clowder host add h1 >/dev/null
+rm -rf "$LAB/h1/home/.cache"
+began=$(date +%s%N)
+$desktop clowder up --on h1:2 >/dev/null && $desktop clowder run hostname >/dev/null
+echo "a fresh host, to its first result, ms  $((($(date +%s%N) - began) / 1000000))"
+line=$(head -c 63 /dev/zero | tr '\0' x)
+for _ in $(seq "$rounds"); do
+  began=$(date +%s%N)
+  yes "$line" | head -1000000 | $desktop clowder map -w -- cat | tail -1 >/dev/null
+  echo $((1000000000000000 / ($(date +%s%N) - began))) >>"$work/tasks"
+done
+echo "64-byte worker tasks/s through a tunnel $(median <"$work/tasks")"
