@@ -34,7 +34,7 @@ port=$(cat "$work/port")
 $desktop ssh -F "$LAB/config" -N -R 127.0.0.1:15001:127.0.0.1:"$port" h1 &
 started+=($!)
 $desktop "$bin/tests/hosts_drive" --config "$LAB/config" --program "$bin/clowder-daemon" --target "tcp:127.0.0.1:$port" \
-  --seconds 600 h1 >"$work/drive" 2>/dev/null &
+  --exits 99 --limit 600 h1 >"$work/drive" 2>/dev/null &
 started+=($!)
 until url=$(grep -oE 'url=tcp://127.0.0.1:[0-9]+' "$work/drive" | tail -1) && [ -n "$url" ]; do sleep 0.05; done
 until $on_host ceiling pump 15001 1 >/dev/null 2>&1; do sleep 0.05; done

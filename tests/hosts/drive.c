@@ -377,7 +377,7 @@ static const struct option options[] = {{"config", 1, 0, 'c'}, {"address", 1, 0,
     {"launch2", 1, 0, '2'}, {"script", 1, 0, 'S'}, {"run", 1, 0, 'R'}, {"until", 1, 0, 'U'}, {"hellos", 1, 0, 'H'},
     {"bytes", 1, 0, 'b'}, {"tasks", 1, 0, 'n'}, {"exits", 1, 0, 'E'}, {"after", 1, 0, 'f'}, {"limit", 1, 0, 'L'},
     {"close-after", 1, 0, 'X'}, {"listen", 1, 0, 'N'}, {"port-file", 1, 0, 'F'}, {"facts", 0, 0, 'J'},
-    {"doctor", 0, 0, 'D'}, {0, 0, 0, 0}};
+    {"doctor", 0, 0, 'D'}, {"target", 1, 0, 'G'}, {0, 0, 0, 0}};
 
 struct settings {
     struct host_link_options o;
@@ -435,6 +435,7 @@ static void take_option(struct settings *s, int c)
     case 'F': d.port_file = optarg; break;
     case 'J': d.facts = true; break;
     case 'D': s->doctor = true; break;
+    case 'G': s->o.target = optarg; break;
     default: exit(2);
     }
 }
@@ -445,7 +446,7 @@ static void open_links(struct settings *s)
         struct clw_error err = {0};
         struct host_link_options o = s->o;
         o.name = d.names[i];
-        o.target = o.goal == HOST_GOAL_UP ? d.targets[0] : "";
+        o.target = o.goal != HOST_GOAL_UP ? "" : s->o.target ? s->o.target : d.targets[0];
         o.cb = (struct host_callbacks){.arg = (void *)(uintptr_t)i,
             .state = on_state,
             .daemon = on_daemon,
