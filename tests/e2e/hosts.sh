@@ -202,6 +202,28 @@ case_secrets() {
   connected default 1 || fail "a stranger disturbed the daemons"
 }
 
+# A host that reboots comes back with its daemons; one that cannot start them is quarantined, with the reason.
+case_reboot() {
+  ready 2
+  expect 0 cl up --on h1:2 --on h2:1
+  lab_stop 1
+  if [ "$lab_mode" = namespaces ]; then
+    for pid in $(ip netns pids "$PREFIX-h1"); do kill -9 "$pid" 2>/dev/null || true; done
+    wait_until connected default 1
+  fi
+  lab_sshd 1
+  wait_until connected default 3
+  expect 0 cl down
+  [ "$lab_mode" = namespaces ] || return 0
+  echo "mount -t tmpfs -o size=30m,noexec none $LAB/h2/home" >"$LAB/h2/mount"
+  lab_stop 2
+  lab_sshd 2
+  expect 3 cl up --on h2:1
+  says 'noexec'
+  wait_until quarantined
+}
+quarantined() { [ "$(status_of default '.hosts[0].state')" = quarantined ]; }
+
 # No GPU here: a host whose nvidia-smi tells of two.
 case_gpu() {
   ready 1

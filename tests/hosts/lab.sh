@@ -15,7 +15,11 @@ lab_mode=""
 
 lab_has_namespaces() {
     [ "${LAB_LOOPBACK:-}" = "" ] && [ "$(id -u)" = 0 ] && command -v ip >/dev/null && command -v nft >/dev/null &&
-        ip netns add "$PREFIX-try" 2>/dev/null && ip netns del "$PREFIX-try"
+        ip netns add "$PREFIX-try" 2>/dev/null || return 1
+    ip netns exec "$PREFIX-try" unshare --uts --mount --propagation private true 2>/dev/null
+    local works=$?
+    ip netns del "$PREFIX-try"
+    return $works
 }
 
 lab_address() { if [ "$lab_mode" = namespaces ]; then echo "$NET.0.$((10 + $1))"; else echo "127.0.0.$((1 + $1))"; fi; }
