@@ -42,7 +42,7 @@ find_package(clowder 0.1 REQUIRED)
 add_executable(user user.c)
 target_link_libraries(user PRIVATE clowder::clowder)
 C
-cmake -S cm -B cm/build -DCMAKE_PREFIX_PATH="$work/usr" >/dev/null && cmake --build cm/build >/dev/null
+cmake -G Ninja -S cm -B cm/build -DCMAKE_PREFIX_PATH="$work/usr" >/dev/null && cmake --build cm/build >/dev/null
 expect 0 cm/build/user
 # Only the public names are in the library.
 nm -D --defined-only "$(pkg-config --variable=libdir clowder)/libclowder.so" | awk '{ print $3 }' | grep -v '^clowder_' && fail "private names are exported"
