@@ -68,7 +68,7 @@ static const struct link_owner owner = {&lock, frame_cb, batch_cb, closed_cb};
     do {                                                                                                               \
         struct timespec until;                                                                                         \
         clock_gettime(CLOCK_REALTIME, &until);                                                                         \
-        until.tv_sec += 60;                                                                                           \
+        until.tv_sec += 60;                                                                                            \
         while (!(condition))                                                                                           \
             assert_int_equal(pthread_cond_timedwait(&changed, &lock, &until), 0);                                      \
     } while (0)
