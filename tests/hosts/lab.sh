@@ -66,13 +66,15 @@ lab_sshd() {
     echo "lab: sshd of h$i did not start" >&2; tail -n 3 "$dir/log" >&2; return 1
 }
 
-# lab_stop I: ends the server and its sessions (processes in the host's namespace, or its children).
+# lab_stop I: ends the server and its sessions. The listener stands still first, so that nobody comes back in between.
 lab_stop() {
-    local dir=$LAB/h$1 pid
+    local dir=$LAB/h$1 pid child children
     pid=$(cat "$dir/sshd.pid" 2>/dev/null) || return 0
     rm -f "$dir/sshd.pid"
-    for child in $(ps -o pid= --ppid "$pid" 2>/dev/null); do kill "$child" 2>/dev/null; done
-    kill "$pid" 2>/dev/null
+    kill -STOP "$pid" 2>/dev/null
+    children=$(ps -o pid= --ppid "$pid" 2>/dev/null)
+    kill -KILL "$pid" 2>/dev/null
+    for child in $children; do kill "$child" 2>/dev/null; done
     for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.02; done
     return 0
 }
