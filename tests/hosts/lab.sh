@@ -71,10 +71,10 @@ lab_stop() {
     local dir=$LAB/h$1 pid child children
     pid=$(cat "$dir/sshd.pid" 2>/dev/null) || return 0
     rm -f "$dir/sshd.pid"
-    kill -STOP "$pid" 2>/dev/null
-    children=$(ps -o pid= --ppid "$pid" 2>/dev/null)
-    kill -KILL "$pid" 2>/dev/null
-    for child in $children; do kill "$child" 2>/dev/null; done
+    kill -STOP "$pid" 2>/dev/null || return 0
+    children=$(ps -o pid= --ppid "$pid" || true)
+    kill -KILL "$pid" || true
+    for child in $children; do kill "$child" 2>/dev/null || true; done
     for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.02; done
     return 0
 }
