@@ -64,7 +64,9 @@ static void print_up(struct clowder *c, const char *name, bool json)
         return;
     json_t *doc = json_loads(text, 0, NULL);
     json_t *profile = json_array_get(json_object_get(doc, "profiles"), 0);
-    json_int_t n = json_integer_value(json_object_get(json_object_get(profile, "daemons"), "connected"));
+    const json_t *daemons = json_object_get(profile, "daemons");
+    json_int_t n = json_number(daemons, "connected"), wanted = json_number(daemons, "wanted");
+    n = n < wanted ? n : wanted; /* those that are leaving are connected still */
     if (json)
         puts(text);
     else
