@@ -62,6 +62,10 @@ struct member {
     bool shrink; /* it leaves for good: not to be replaced */
     bool quit_sent;
     uint64_t started_ms, connected_ms, kill_at_ms, pinged_ms, away_until_ms;
+    struct pace pace;
+    bool has_usage; /* as it last said: */
+    uint32_t cpu_permille;
+    uint64_t memory_bytes;
     struct member *before, *after;
 };
 
@@ -191,6 +195,7 @@ struct engine {
     uint64_t last_client;
     int64_t last_job; /* id in the ledger */
     uint64_t started_ms, idle_since_ms, idle_ms;
+    uint64_t measured_ms; /* this machine, when it has daemons */
     bool stopping, stop_now, changed;
     struct link_owner link_owner;
 };

@@ -67,6 +67,9 @@ static void facts_cb(void *arg, const struct host_facts *facts)
     h->has_facts = true;
     h->measured++;
     recorder_facts(e->recorder, h->name, facts);
+    if (facts->load1 >= 0)
+        recorder_load(e->recorder, h->name, facts->load1,
+            facts->mem_available_bytes ? facts->mem_total_bytes - facts->mem_available_bytes : 0);
     core_changed(e);
     core_wake(e);
     pthread_mutex_unlock(&e->lock);
@@ -297,8 +300,29 @@ static bool is_wanted(const struct engine *e, const struct host *h)
     return false;
 }
 
+static bool works_here(const struct engine *e)
+{
+    for (const struct pool *p = e->pools; p; p = p->next)
+        for (const struct place *l = p->places; l; l = l->next)
+            if (!l->via && place_active(l))
+                return true;
+    return false;
+}
+
+/* This machine is measured like a host, while it has daemons. */
+static void measure_here(struct engine *e, uint64_t now_ms)
+{
+    double load;
+    if (now_ms < e->measured_ms + CORE_REFRESH_MS || !works_here(e))
+        return;
+    e->measured_ms = now_ms;
+    if (getloadavg(&load, 1) == 1)
+        recorder_load(e->recorder, "local", load, 0);
+}
+
 void host_tick(struct engine *e, uint64_t now_ms)
 {
+    measure_here(e, now_ms);
     for (struct host *h = e->hosts; h; h = h->next) {
         if (!h->link)
             continue;
@@ -315,7 +339,7 @@ void host_tick(struct engine *e, uint64_t now_ms)
 
 uint64_t host_next_ms(const struct engine *e)
 {
-    uint64_t next = UINT64_MAX;
+    uint64_t next = works_here(e) ? e->measured_ms + CORE_REFRESH_MS : UINT64_MAX;
     for (const struct host *h = e->hosts; h; h = h->next)
         if (h->link && h->shot.state == HOST_UP && h->refresh_ms < next)
             next = h->refresh_ms;

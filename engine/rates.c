@@ -53,3 +53,28 @@ double rates_mean_60s(struct rates *r, uint64_t now_ms)
         known = 60;
     return known ? (double)sum / (double)known : 0;
 }
+
+static void pace_move(struct pace *p, uint64_t second)
+{
+    if (p->since == 0)
+        p->since = p->second = second;
+    for (unsigned n = 0; p->second < second && n < PACE_SECONDS; n++)
+        p->bucket[++p->second % PACE_SECONDS] = 0;
+    p->second = second > p->second ? second : p->second;
+}
+
+void pace_add(struct pace *p, uint64_t now_ms, uint32_t tasks)
+{
+    pace_move(p, now_ms / 1000);
+    p->bucket[p->second % PACE_SECONDS] += tasks;
+}
+
+double pace_mean(struct pace *p, uint64_t now_ms)
+{
+    double sum = 0;
+    pace_move(p, now_ms / 1000);
+    uint64_t whole = p->second - p->since < PACE_SECONDS - 1 ? p->second - p->since : PACE_SECONDS - 1;
+    for (unsigned i = 0; i < PACE_SECONDS; i++)
+        sum += i == p->second % PACE_SECONDS ? 0 : p->bucket[i]; /* the newest still fills */
+    return whole ? sum / (double)whole : 0;
+}

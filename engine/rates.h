@@ -20,4 +20,13 @@ double rates_mean_60s(struct rates *r, uint64_t now_ms);
 /* The last n whole seconds, oldest first, into out; 0 before the start. */
 void rates_history(struct rates *r, uint64_t now_ms, uint32_t *out, unsigned n);
 
+/* The same in little: the mean of the last few whole seconds. */
+enum { PACE_SECONDS = 8 };
+struct pace {
+    uint64_t second, since;
+    uint32_t bucket[PACE_SECONDS];
+};
+void pace_add(struct pace *p, uint64_t now_ms, uint32_t tasks);
+double pace_mean(struct pace *p, uint64_t now_ms);
+
 #endif

@@ -9,6 +9,7 @@
 #include "store/event.h"
 #include "store/host.h"
 #include "store/job.h"
+#include "store/load.h"
 #include "store/sample.h"
 
 #include <pthread.h>
@@ -18,7 +19,7 @@
 
 enum { QUEUE_MAX = 20000, FAILURES_MAX = 50000, JOBS_KEPT = 1000, TIDY_MS = 60000 };
 
-enum kind { STATE, FACTS, EVENT, SAMPLE, RESET, JOB_NEW, JOB, FAILURES };
+enum kind { STATE, FACTS, EVENT, SAMPLE, LOAD, RESET, JOB_NEW, JOB, FAILURES };
 
 struct record {
     struct record *next;
@@ -28,6 +29,7 @@ struct record {
     char *text;                  /* reason, facts, line */
     enum log_level level;
     uint64_t at_us, number;
+    double load;
     struct store_gpu *gpus;
     size_t gpu_count;
     struct store_job *job;
@@ -84,6 +86,10 @@ static enum clw_err write_record(struct store *s, const struct record *c, struct
         memcpy(e.host, c->name, sizeof e.host);
         memcpy(e.profile, c->other, sizeof e.profile);
         return store_event_add(s, &e, err);
+    }
+    case LOAD: {
+        struct store_load load = {(int64_t)(c->at_us / 1000000), c->load, c->number};
+        return store_load_add(s, c->name, &load, err);
     }
     case SAMPLE: {
         struct store_sample sample = {.at_s = (int64_t)(c->at_us / 1000000), .span_s = 1, .tasks = c->number};
@@ -157,7 +163,9 @@ static void *work(void *arg)
         write_all(r, s, take_all(r, &stopping));
         if (s && (!tidied_ms || mono_ms() - tidied_ms > TIDY_MS)) {
             tidied_ms = mono_ms();
-            if (store_sample_downsample(s, (int64_t)(wall_us() / 1000000), &err) || store_job_prune(s, JOBS_KEPT, &err))
+            int64_t now_s = (int64_t)(wall_us() / 1000000);
+            if (store_sample_downsample(s, now_s, &err) || store_load_tidy(s, now_s, &err) ||
+                store_job_prune(s, JOBS_KEPT, &err))
                 complain(r, &err);
         }
     }
@@ -291,6 +299,14 @@ void recorder_sample(struct recorder *r, const char *profile, uint64_t second, u
     struct record *c = record_new(SAMPLE, profile, "", "");
     c->at_us = second * 1000000;
     c->number = tasks;
+    push(r, c);
+}
+
+void recorder_load(struct recorder *r, const char *host, double load, uint64_t mem_used_bytes)
+{
+    struct record *c = record_new(LOAD, host, "", "");
+    c->load = load;
+    c->number = mem_used_bytes;
     push(r, c);
 }
 

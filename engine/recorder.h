@@ -21,6 +21,8 @@ struct store_failure;
 void recorder_job(struct recorder *r, struct store_job *job, bool is_new);
 /* Failed tasks of a job; takes the array and what it holds. */
 void recorder_failures(struct recorder *r, int64_t job, struct store_failure *failures, size_t count);
+/* How loaded a host is now; mem_used_bytes 0: unknown. */
+void recorder_load(struct recorder *r, const char *host, double load, uint64_t mem_used_bytes);
 /* Tasks that ended in a second since 1970. */
 void recorder_sample(struct recorder *r, const char *profile, uint64_t second, uint64_t tasks);
 

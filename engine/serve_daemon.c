@@ -117,6 +117,7 @@ static void count(struct member *m, enum wire_outcome outcome, uint32_t n)
     uint64_t now_ms = mono_ms();
     rates_add(&m->pool->rates, now_ms, n);
     rates_add(&m->place->rates, now_ms, n);
+    pace_add(&m->pace, now_ms, n);
     m->place->done += n;
     if (outcome != WIRE_DONE)
         m->place->failed += n;
@@ -171,6 +172,15 @@ static void take_answer(struct peer *p, const struct frame *f, struct blk *block
     pool_act(p->engine, pool);
 }
 
+static void take_usage(struct peer *p, const struct frame *f)
+{
+    struct member *m = p->member;
+    m->has_usage = true;
+    m->cpu_permille = f->n;
+    m->memory_bytes = f->first;
+    core_changed(p->engine);
+}
+
 static void take_closed(struct peer *p, const struct frame *f)
 {
     struct disp_job *job = NULL;
@@ -223,6 +233,7 @@ void daemon_frame(struct peer *p, const struct frame *f, struct blk *block)
     case WIRE_LEAVE: take_leave(p, f); break;
     case WIRE_PING: peer_send(p, &(struct frame){.type = WIRE_PONG}, NULL); break;
     case WIRE_PONG: break;
+    case WIRE_USAGE: take_usage(p, f); break;
     default: peer_drop(p, "a frame that no daemon sends"); break;
     }
 }

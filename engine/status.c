@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LIST_DAEMONS_MAX = 512 };
-
 /* A field of /proc/PID/status in bytes ("VmRSS:" or "VmHWM:"), 0 when it cannot be read. */
 static uint64_t proc_memory(pid_t pid, const char *field)
 {
@@ -38,7 +36,15 @@ static const char *daemon_state(const struct member *m)
                                         : "lost";
 }
 
-static json_t *daemon_json(const struct member *m, uint64_t now_ms)
+/* What it uses: as it said itself, or before that what this machine's kernel says of its process. */
+static void add_usage(json_t *o, const struct member *m)
+{
+    uint64_t memory = m->has_usage ? m->memory_bytes : m->pid ? proc_memory(m->pid, "VmRSS:") : 0;
+    json_object_set_new(o, "rss_bytes", json_integer((json_int_t)memory));
+    json_object_set_new(o, "cpu", m->has_usage ? json_real(m->cpu_permille / 1000.0) : json_null());
+}
+
+static json_t *daemon_json(struct member *m, uint64_t now_ms)
 {
     json_t *o = json_object();
     json_object_set_new(o, "name", json_string(m->name));
@@ -48,9 +54,9 @@ static json_t *daemon_json(const struct member *m, uint64_t now_ms)
     json_object_set_new(o, "reason", json_string(m->reason));
     json_object_set_new(o, "done", json_integer(m->daemon ? (json_int_t)disp_daemon_done(m->daemon) : 0));
     json_object_set_new(o, "failed", json_integer(m->daemon ? (json_int_t)disp_daemon_failed(m->daemon) : 0));
+    json_object_set_new(o, "rate", json_real(pace_mean(&m->pace, now_ms)));
     json_object_set_new(o, "up_s", json_integer(m->connected_ms ? (json_int_t)((now_ms - m->connected_ms) / 1000) : 0));
-    json_object_set_new(o, "rss_bytes", json_integer(m->pid ? (json_int_t)proc_memory(m->pid, "VmRSS:") : 0));
-    json_object_set_new(o, "rss_peak_bytes", json_integer(m->pid ? (json_int_t)proc_memory(m->pid, "VmHWM:") : 0));
+    add_usage(o, m);
     return o;
 }
 
@@ -84,8 +90,10 @@ static json_t *gpus_json(const struct host_facts *f)
 {
     json_t *list = json_array();
     for (int i = 0; i < f->gpu_count; i++)
-        json_array_append_new(list, json_pack("{s:i, s:s, s:I}", "index", f->gpus[i].index, "name", f->gpus[i].name,
-                                        "mem_bytes", (json_int_t)f->gpus[i].mem_bytes));
+        json_array_append_new(list, json_pack("{s:i, s:s, s:I, s:o, s:I}", "index", f->gpus[i].index, "name",
+                                        f->gpus[i].name, "mem_bytes", (json_int_t)f->gpus[i].mem_bytes, "busy",
+                                        f->gpus[i].busy < 0 ? json_null() : json_integer(f->gpus[i].busy),
+                                        "mem_used_bytes", (json_int_t)f->gpus[i].mem_used_bytes));
     return list;
 }
 
@@ -195,7 +203,6 @@ static json_t *pool_json(struct engine *e, struct pool *p, uint64_t now_ms)
 {
     struct disp_stats s;
     json_t *o = json_object(), *list = json_array();
-    unsigned n = 0;
     disp_stats(p->disp, &s);
     json_object_set_new(o, "name", json_string(p->name));
     json_object_set_new(o, "state", json_string(pool_state(p)));
@@ -207,7 +214,7 @@ static json_t *pool_json(struct engine *e, struct pool *p, uint64_t now_ms)
     json_object_set_new(o, "rate", rate_json(p, now_ms));
     json_object_set_new(o, "memory", memory_json(&s));
     json_object_set_new(o, "hosts", hosts_json(p, now_ms));
-    for (struct member *m = p->members; m && n < LIST_DAEMONS_MAX; m = m->after, n++)
+    for (struct member *m = p->members; m; m = m->after)
         json_array_append_new(list, daemon_json(m, now_ms));
     json_object_set_new(o, "daemon_list", list);
     return o;

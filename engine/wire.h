@@ -51,6 +51,7 @@ enum wire_type {
     WIRE_PONG,
     WIRE_LEAVE, /* daemon: I would stop (text: why) */
     WIRE_QUIT,  /* engine to daemon: finish what you have and stop; WIRE_NOW: stop at once */
+    WIRE_USAGE, /* daemon: it and its tasks use `n` thousandths of a core and `first` bytes of memory */
     WIRE_TYPE_COUNT
 };
 

@@ -38,6 +38,8 @@ static json_t *gpus(const struct host_facts *f)
         text(o, "name", g->name);
         text(o, "vendor", g->vendor);
         number(o, "mem_bytes", (int64_t)g->mem_bytes, g->mem_bytes > 0);
+        number(o, "mem_used_bytes", (int64_t)g->mem_used_bytes, g->mem_used_bytes > 0);
+        number(o, "busy", g->busy, g->busy >= 0);
         text(o, "driver", g->driver);
         text(o, "source", g->source);
         json_array_append_new(list, o);

@@ -15,8 +15,10 @@ struct host_gpu {
     char name[96];
     char vendor[16];    /* nvidia, amd, intel */
     uint64_t mem_bytes; /* 0: unknown */
-    char driver[32];    /* "": unknown */
-    char source[16];    /* nvidia-smi, rocm-smi, pci */
+    uint64_t mem_used_bytes;
+    int busy;        /* per cent of the time just before; -1: unknown */
+    char driver[32]; /* "": unknown */
+    char source[16]; /* nvidia-smi, rocm-smi, pci */
 };
 
 struct host_facts {

@@ -155,6 +155,8 @@ static bool take_sha256(char out[65], const char *value)
 
 /* ---- GPUs ---- */
 
+enum { NVIDIA_FIELDS = 6 };
+
 static struct host_gpu *new_gpu(struct host_facts *f, const char *vendor, const char *source)
 {
     if (f->gpu_count == HOST_GPUS_MAX)
@@ -162,6 +164,7 @@ static struct host_gpu *new_gpu(struct host_facts *f, const char *vendor, const 
     struct host_gpu *g = &f->gpus[f->gpu_count];
     memset(g, 0, sizeof *g);
     g->index = f->gpu_count;
+    g->busy = -1;
     snprintf(g->vendor, sizeof g->vendor, "%s", vendor);
     snprintf(g->source, sizeof g->source, "%s", source);
     return g;
@@ -176,21 +179,21 @@ static char *trim(char *text)
     return text;
 }
 
-/* "0, NVIDIA A100-SXM4-40GB, 40960, 525.85.12" */
+/* "0, NVIDIA A100-SXM4-40GB, 40960, 525.85.12, 87, 30211": busy and used memory are told by most */
 static bool take_nvidia(struct host_facts *f, const char *value)
 {
-    char copy[256], *fields[4], *save = NULL;
-    int64_t index, mib;
+    char copy[256], *fields[NVIDIA_FIELDS], *save = NULL;
+    int64_t index, mib, busy;
     size_t n = 0;
     if (strlen(value) >= sizeof copy)
         return false;
     memcpy(copy, value, strlen(value) + 1);
     for (char *p = strtok_r(copy, ",", &save); p; p = strtok_r(NULL, ",", &save)) {
-        if (n == 4)
+        if (n == NVIDIA_FIELDS)
             return false;
         fields[n++] = trim(p);
     }
-    struct host_gpu *g = n == 4 ? new_gpu(f, "nvidia", "nvidia-smi") : NULL;
+    struct host_gpu *g = n == 4 || n == NVIDIA_FIELDS ? new_gpu(f, "nvidia", "nvidia-smi") : NULL;
     if (!g || !take_int(&index, fields[0], 0, 1023) || !take_text(g->name, sizeof g->name, fields[1]) || !*g->name)
         return false;
     g->index = (int)index;
@@ -198,6 +201,10 @@ static bool take_nvidia(struct host_facts *f, const char *value)
         g->mem_bytes = (uint64_t)mib << 20; /* "[N/A]" on machines that share their memory */
     if (!take_word(g->driver, sizeof g->driver, fields[3]))
         g->driver[0] = '\0';
+    if (n == NVIDIA_FIELDS && take_int(&busy, fields[4], 0, 100))
+        g->busy = (int)busy;
+    if (n == NVIDIA_FIELDS && take_int(&mib, fields[5], 0, 1 << 24))
+        g->mem_used_bytes = (uint64_t)mib << 20;
     f->gpu_count++;
     return true;
 }
@@ -217,12 +224,13 @@ static bool take_rocm(struct host_facts *f, const char *value)
 {
     static const char *const names[] = {"Card series", "Card Series", "Card model", "Card Model", NULL};
     static const char *const sizes[] = {"VRAM Total Memory (B)", NULL}, *const drivers[] = {"Driver version", NULL};
+    static const char *const uses[] = {"GPU use (%)", NULL}, *const used[] = {"VRAM Total Used Memory (B)", NULL};
     json_t *root = json_loads(value, JSON_REJECT_DUPLICATES, NULL);
     const char *key;
     json_t *card;
     bool any = false;
     json_object_foreach (root, key, card) {
-        int64_t index, bytes;
+        int64_t index, bytes, busy;
         if (strncmp(key, "card", 4) != 0 || !take_int(&index, key + 4, 0, 1023) || !json_is_object(card))
             continue;
         struct host_gpu *g = new_gpu(f, "amd", "rocm-smi");
@@ -231,6 +239,10 @@ static bool take_rocm(struct host_facts *f, const char *value)
         g->index = (int)index;
         if (take_int(&bytes, member(card, sizes), 1, (int64_t)1 << 50))
             g->mem_bytes = (uint64_t)bytes;
+        if (take_int(&bytes, member(card, used), 0, (int64_t)1 << 50))
+            g->mem_used_bytes = (uint64_t)bytes;
+        if (take_int(&busy, member(card, uses), 0, 100))
+            g->busy = (int)busy;
         if (!take_word(g->driver, sizeof g->driver, member(json_object_get(root, "system"), drivers)))
             g->driver[0] = '\0';
         f->gpu_count++;

@@ -66,9 +66,9 @@ static const char body[] =
     "2>/dev/null; then\n"
     "q old_session ended; fi\n"
     /* GPUs */
-    "if has nvidia-smi; then lim nvidia-smi --query-gpu=index,name,memory.total,driver_version"
-    " --format=csv,noheader,nounits | while read -r l; do q nvidia \"$l\"; done; fi\n"
-    "if has rocm-smi; then q rocm \"$(lim rocm-smi --showproductname --showmeminfo vram --showdriverversion "
+    "if has nvidia-smi; then lim nvidia-smi --query-gpu=index,name,memory.total,driver_version,"
+    "utilization.gpu,memory.used --format=csv,noheader,nounits | while read -r l; do q nvidia \"$l\"; done; fi\n"
+    "if has rocm-smi; then q rocm \"$(lim rocm-smi --showproductname --showmeminfo vram --showuse --showdriverversion "
     "--json |"
     " tr -d '\\n' | cut -c 1-12000)\"; fi\n"
     "for d in /sys/bus/pci/devices/*; do [ -r \"$d/class\" ] || continue; read -r k <\"$d/class\"; case $k "

@@ -119,6 +119,15 @@ static const char retry[] = "ALTER TABLE job ADD COLUMN function TEXT NOT NULL D
                             "ALTER TABLE job_failure ADD COLUMN input_cut INTEGER NOT NULL DEFAULT 0"
                             " CHECK(input_cut IN (0, 1));";
 
+static const char host_load[] = "CREATE TABLE host_load("
+                                " host TEXT NOT NULL,"
+                                " at_s INTEGER NOT NULL,"
+                                " load_percent INTEGER NOT NULL,"
+                                " mem_used_bytes INTEGER NOT NULL,"
+                                " PRIMARY KEY(host, at_s)"
+                                ") STRICT, WITHOUT ROWID;"
+                                "CREATE INDEX host_load_at ON host_load(at_s);";
+
 /* steps[n] leads from version n to n + 1. */
 static const struct {
     const char *sql, *stamp;
@@ -126,6 +135,7 @@ static const struct {
     {inventory, "PRAGMA application_id = 1131179895; PRAGMA user_version = 1"},
     {history, "PRAGMA user_version = 2"},
     {retry, "PRAGMA user_version = 3"},
+    {host_load, "PRAGMA user_version = 4"},
 };
 
 _Static_assert(sizeof steps / sizeof *steps == STORE_VERSION, "one step a version");

@@ -102,7 +102,7 @@ static void read_memory(struct bench *b, const char *profile)
     b->engine_rss = (uint64_t)json_integer_value(json_object_get(engine, "rss_peak_bytes"));
     json_array_foreach (
         json_object_get(json_array_get(json_object_get(doc, "profiles"), 0), "daemon_list"), i, daemon) {
-        uint64_t rss = (uint64_t)json_integer_value(json_object_get(daemon, "rss_peak_bytes"));
+        uint64_t rss = (uint64_t)json_integer_value(json_object_get(daemon, "rss_bytes"));
         b->daemon_rss = rss > b->daemon_rss ? rss : b->daemon_rss;
     }
     json_decref(doc);

@@ -62,14 +62,19 @@ static void print_daemons(const json_t *p)
 {
     const json_t *d;
     size_t i;
-    char done[32], rss[24], up[24];
-    printf("\n%-20s %-14s %8s %-10s %12s %6s %8s %8s\n", "DAEMON", "HOST", "PID", "STATE", "DONE", "FAIL", "RSS", "UP");
-    json_array_foreach (json_object_get(p, "daemon_list"), i, d)
-        printf("%-20s %-14s %8lld %-10s %12s %6lld %8s %8s\n", json_text(d, "name"), json_text(d, "host"),
+    char done[32], rate[16], cpu[16], rss[24], up[24];
+    printf("\n%-16s %-14s %8s %-10s %11s %5s %8s %5s %7s %7s\n", "DAEMON", "HOST", "PID", "STATE", "DONE", "FAIL",
+        "RATE/s", "CPU", "MEMORY", "UP");
+    json_array_foreach (json_object_get(p, "daemon_list"), i, d) {
+        snprintf(
+            cpu, sizeof cpu, json_is_number(json_object_get(d, "cpu")) ? "%.0f%%" : "-", json_decimal(d, "cpu") * 100);
+        printf("%-16s %-14s %8lld %-10s %11s %5lld %8s %5s %7s %7s\n", json_text(d, "name"), json_text(d, "host"),
             (long long)json_number(d, "pid"), json_text(d, "state"),
             text_count(done, sizeof done, (uint64_t)json_number(d, "done")), (long long)json_number(d, "failed"),
+            text_rate(rate, sizeof rate, json_decimal(d, "rate")), cpu,
             text_bytes(rss, sizeof rss, (uint64_t)json_number(d, "rss_bytes")),
             text_span(up, sizeof up, (uint64_t)json_number(d, "up_s") * 1000));
+    }
 }
 
 static void print_host(const json_t *h, const char *profile)

@@ -388,6 +388,7 @@ static void work(struct daemon *d, int signal_fd)
         int wake_place = watch_add(&w, d->wake_fd, POLLIN), signal_place = watch_add(&w, signal_fd, POLLIN);
         check_life(d, &w);
         check_link(d, &w);
+        usage_step(d, &w);
         link_flush(d->link);
         if (is_over(d))
             break;

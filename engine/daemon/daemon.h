@@ -69,6 +69,8 @@ struct daemon {
     struct run *run;        /* the command that runs now */
     struct worker *closing; /* workers of closed jobs on their way out */
     uint64_t started_ms, active_ms, pinged_ms, done;
+    bool usage_busy; /* at the last look at what we use, at usage_us; so are the other two */
+    uint64_t usage_us, usage_ticks, usage_done;
 };
 
 enum mark { MARK_CANCELLED = 1, MARK_SKIPPED = 2 };
@@ -150,6 +152,9 @@ void worker_step(struct daemon *d, const struct watch *w);
 void worker_watch(struct daemon *d, struct watch *w);
 void worker_close(struct daemon *d, struct job *j); /* takes the job; CLOSED is answered when its worker is gone */
 void worker_drop_all(struct daemon *d);             /* ends and forgets them, without a word */
+
+/* usage.c */
+void usage_step(struct daemon *d, struct watch *w); /* tells the engine what we use, when it is due */
 
 /* config.c */
 /* Reads "key value" lines from fd up to its end. 0, or -1 with a line on stderr. */

@@ -230,8 +230,8 @@ case_gpu() {
   mkdir -p "$LAB/h1/bin"
   cat >"$LAB/h1/bin/nvidia-smi" <<'SMI'
 #!/bin/sh
-echo "0, NVIDIA A100-SXM4-40GB, 40960, 535.104.05"
-echo "1, NVIDIA A100-SXM4-40GB, 40960, 535.104.05"
+echo "0, NVIDIA A100-SXM4-40GB, 40960, 535.104.05, 87, 30211"
+echo "1, NVIDIA A100-SXM4-40GB, 40960, 535.104.05, 0, 4"
 SMI
   chmod +x "$LAB/h1/bin/nvidia-smi"
   sed -i "s,^SetEnv HOME=.*,& PATH=$LAB/h1/bin:/usr/sbin:/usr/bin:/sbin:/bin," "$LAB/h1/base"
@@ -242,6 +242,8 @@ SMI
   jq -e '.hosts[0].facts.gpus | length == 2' out >/dev/null || fail "GPUs: $(cat out)"
   expect 0 cl profile set gpu --on h1 --per-gpu
   expect 0 cl up gpu
+  [ "$(status_of gpu '.hosts[0].gpus | map("\(.busy) \(.mem_used_bytes / 1048576)") | join(",")')" = '87 30211,0 4' ] ||
+    fail "what the GPUs do: $(clowder status --json)"
   connected gpu 2 || fail "one daemon for each GPU: $(clowder status)"
   expect 0 cl everywhere -p gpu -- sh -c 'echo $CUDA_VISIBLE_DEVICES $HIP_VISIBLE_DEVICES'
   [ "$(cut -f 2 out | sort)" = "0 0

@@ -116,6 +116,39 @@ keys /
 type_line 'birch'
 see '> .*birch'
 
+# The mouse: tabs, rows, a second click, the wheel, keys in the footer; off, and gone when the program is.
+keys Escape
+mouse_is 1 || fail "the mouse is not reported"
+click '1 Overview'
+see 'throughput of all'
+click '2 Hosts'
+gone 'throughput of all'
+see 'cedar'
+click 'alder '
+see '> .*alder'
+click 'cedar '
+see '> .*cedar'
+click 'cedar '
+see 'cedar: nothing runs there'
+wheel up
+see '> .*alder'
+wheel down
+see '> .*local'
+click '? help'
+see '── help'
+wheel down
+click 'alder '
+keys Escape
+gone '── help'
+keys m
+see 'mouse: off'
+mouse_is 0 || fail "the mouse is still reported"
+keys m
+see 'mouse: on'
+keys /
+type_line 'birch'
+see '> .*birch'
+
 # Removing asks.
 keys d
 see '[Rr]emove'
@@ -153,6 +186,8 @@ see 'exit 1'
 screen | LC_ALL=C grep -q $'\e' && fail "an escape reached the screen"
 keys q
 see 'ready>'
+
+mouse_is 0 || fail "the mouse stayed on"
 
 # Frames for scripts.
 tui 80 24 'clowder --frames 2; echo left=$?'

@@ -115,9 +115,10 @@ static void gpus(void **state)
 {
     (void)state;
     struct probe p =
-        feed("TOK nvidia=0, NVIDIA A100-SXM4-40GB, 40960, 525.85.12\nTOK nvidia=1, NVIDIA GB10, [N/A], 580.1\n"
+        feed("TOK nvidia=0, NVIDIA A100-SXM4-40GB, 40960, 525.85.12, 87, 30211\nTOK nvidia=1, NVIDIA GB10, [N/A], "
+             "580.1, [N/A], [N/A]\n"
              "TOK rocm={\"card0\": {\"Card series\": \"Instinct MI250\", \"VRAM Total Memory (B)\": "
-             "\"68702699520\"}, "
+             "\"68702699520\", \"VRAM Total Used Memory (B)\": \"10960896\", \"GPU use (%)\": \"12\"}, "
              "\"system\": {\"Driver version\": \"5.16\"}}\n"
              "TOK pci=0x10de 0x20b0 0000:01:00.0\nTOK pci=0x8086 0x56c0 0000:02:00.0\nTOK pci=0x1a03 0x2000 "
              "0000:03:00.0\n");
@@ -125,7 +126,13 @@ static void gpus(void **state)
     assert_string_equal(facts.gpus[0].name, "NVIDIA A100-SXM4-40GB");
     assert_true(facts.gpus[0].mem_bytes == 40960ull << 20);
     assert_string_equal(facts.gpus[0].driver, "525.85.12");
+    assert_int_equal(facts.gpus[0].busy, 87);
+    assert_true(facts.gpus[0].mem_used_bytes == 30211ull << 20);
     assert_true(facts.gpus[1].mem_bytes == 0);
+    assert_int_equal(facts.gpus[1].busy, -1);
+    assert_int_equal(facts.gpus[2].busy, 12);
+    assert_true(facts.gpus[2].mem_used_bytes == 10960896);
+    assert_int_equal(facts.gpus[3].busy, -1);
     assert_string_equal(facts.gpus[2].vendor, "amd");
     assert_true(facts.gpus[2].mem_bytes == 68702699520ull);
     assert_string_equal(facts.gpus[2].driver, "5.16");

@@ -28,8 +28,25 @@ static void test_rates(void **state)
     assert_true(rates_now(&r, 1001000) == 3);
 }
 
+static void test_pace(void **state)
+{
+    (void)state;
+    struct pace p = {0};
+    assert_true(pace_mean(&p, 100500) == 0);
+    pace_add(&p, 101000, 10);
+    assert_true(pace_mean(&p, 101900) == 0); /* the second is not over */
+    assert_true(pace_mean(&p, 102000) == 5); /* since 100 */
+    pace_add(&p, 103000, 20);
+    assert_true(pace_mean(&p, 104000) == 30.0 / 4);
+    assert_true(pace_mean(&p, 108000) == 30.0 / 7);
+    assert_true(pace_mean(&p, 109000) == 20.0 / 7); /* the first is too long ago */
+    assert_true(pace_mean(&p, 1000000) == 0);
+    pace_add(&p, 1000000, 7);
+    assert_true(pace_mean(&p, 1001000) == 1);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rates)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rates), cmocka_unit_test(test_pace)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,18 +98,27 @@ static void graph_shapes(void **state)
     (void)state;
     static char rows[2][GRAPH_ROW_SIZE];
     const double ramp[] = {0, 2, 4, 8}, gap[] = {NAN, 8, NAN, 8};
-    assert_true(graph_area(GRAPH_ASCII, ramp, 4, 0, 4, 2, rows) == 8);
+    assert_true(graph_area(GRAPH_ASCII, ramp, NULL, 4, 0, 4, 2, rows) == 8);
     assert_string_equal(rows[0], "   :");
     assert_string_equal(rows[1], " .::");
-    graph_area(GRAPH_BLOCKS, gap, 4, 0, 4, 1, rows);
+    graph_area(GRAPH_BLOCKS, gap, NULL, 4, 0, 4, 1, rows);
     assert_string_equal(rows[0], " █ █");
-    graph_area(GRAPH_BRAILLE, ramp, 4, 8, 3, 1, rows); /* fewer values stand at the right */
+    graph_area(GRAPH_BRAILLE, ramp, NULL, 4, 8, 3, 1, rows); /* fewer values stand at the right */
     assert_string_equal(rows[0], " ⢀⣼");
-    assert_true(graph_area(GRAPH_ASCII, ramp, 0, 0, 4, 1, rows) == 0);
+    assert_true(graph_area(GRAPH_ASCII, ramp, NULL, 0, 0, 4, 1, rows) == 0);
     assert_string_equal(rows[0], "    ");
-    double out[2];
-    graph_squeeze(gap, 4, out, 2);
-    assert_true(out[0] == 8 && out[1] == 8);
+    double means[2], peaks[2];
+    graph_squeeze(ramp, 4, means, peaks, 2);
+    assert_true(means[0] == 1 && means[1] == 6 && peaks[0] == 2 && peaks[1] == 8);
+    graph_squeeze(gap, 4, means, NULL, 2);
+    assert_true(means[0] == 8 && means[1] == 8);
+    const double flat[] = {2, 2}, high[] = {8, NAN}; /* a peak is a dot above the area, and sets the scale */
+    assert_true(graph_area(GRAPH_BRAILLE, flat, high, 2, 0, 1, 2, rows) == 8);
+    assert_string_equal(rows[0], "⠁");
+    assert_string_equal(rows[1], "⣤");
+    graph_area(GRAPH_ASCII, flat, high, 2, 0, 2, 2, rows);
+    assert_string_equal(rows[0], "' ");
+    assert_string_equal(rows[1], "..");
 }
 
 static void fits(const char *text, size_t len, int cols, bool utf8, const char *want)

@@ -4,6 +4,7 @@
 #include "store/host.h"
 #include "store/job.h"
 #include "store/launch.h"
+#include "store/load.h"
 #include "store/profile.h"
 #include "store/sample.h"
 #include "store/setting.h"
@@ -433,7 +434,7 @@ static void test_migrate_ledger(void **state)
     ok(store_job_failures_add(s, 1, &(struct store_failure){.task = 7}, 1, &error));
     store_close(s);
     raw("ALTER TABLE job DROP COLUMN function; ALTER TABLE job_failure DROP COLUMN input;"
-        "ALTER TABLE job_failure DROP COLUMN input_cut; PRAGMA user_version = 2");
+        "ALTER TABLE job_failure DROP COLUMN input_cut; DROP TABLE host_load; PRAGMA user_version = 2");
     s = open_store();
     assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
     ok(store_job_get(s, 1, &j, &error));
@@ -474,7 +475,7 @@ static void test_ledger_inputs(void **state)
     store_failure_list_fini(&failures);
     for (const char *const *bad = (const char *const[]){"[]", "{", "{\"a\":\"\xff\"}", NULL}; *bad; bad++) {
         j.function = (char *)(uintptr_t)*bad;
-    j.id = 0;
+        j.id = 0;
         ok(store_job_add(s, &j, &error));
         ok(store_job_get(s, j.id, &got, &error));
         assert_string_equal(got.function, "");
@@ -1341,6 +1342,31 @@ static void test_samples(void **state)
     store_close(s);
 }
 
+static void test_load(void **state)
+{
+    (void)state;
+    struct store *s = open_memory();
+    struct store_load_list list;
+    const struct store_load early = {1800000000, 0.256, 5}, late = {1800000030, 12, 0}, again = {1800000030, 3, 0};
+    ok(store_load_add(s, "birch", &late, &error));
+    ok(store_load_add(s, "birch", &early, &error));
+    ok(store_load_add(s, "birch", &again, &error)); /* the same second */
+    ok(store_load_add(s, "local", &late, &error));
+    ok(store_load_list(s, "birch", 0, &list, &error));
+    assert_int_equal(list.count, 2);
+    assert_true(list.items[0].at_s == early.at_s && list.items[0].load == 0.26 && list.items[0].mem_used_bytes == 5);
+    assert_true(list.items[1].at_s == late.at_s && list.items[1].load == 12);
+    store_load_list_fini(&list);
+    ok(store_load_list(s, "birch", late.at_s, &list, &error));
+    assert_int_equal(list.count, 1);
+    store_load_list_fini(&list);
+    ok(store_load_tidy(s, early.at_s + STORE_LOAD_KEPT_S + 1, &error));
+    assert_int_equal(count(s, "SELECT count(*) FROM host_load"), 2);
+    ok(store_load_list(s, "nobody", 0, &list, &error));
+    assert_int_equal(list.count, 0);
+    store_close(s);
+}
+
 static void test_settings(void **state)
 {
     (void)state;
@@ -1670,6 +1696,7 @@ int main(void)
         T(test_launches),
         T(test_events),
         T(test_samples),
+        T(test_load),
         T(test_settings),
         T(test_round_trip),
         T(test_merge),

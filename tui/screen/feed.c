@@ -230,8 +230,8 @@ static void *keep_store(void *arg)
             w->store = s;
             w->run(w);
             w->store = NULL;
+            changed = w->changes;
             finish(f, w);
-            changed = true;
         }
     }
     return NULL;
@@ -305,10 +305,8 @@ void feed_request(
     }
 }
 
-void feed_store(struct feed *f, void (*run)(struct feed_work *), void (*done)(struct feed_work *, void *), void *arg)
+static void queue(struct feed *f, struct feed_work *w)
 {
-    struct feed_work *w = work_new(f, done, arg);
-    w->run = run;
     pthread_mutex_lock(&f->lock);
     struct feed_work **at = &f->todo;
     while (*at)
@@ -316,6 +314,21 @@ void feed_store(struct feed *f, void (*run)(struct feed_work *), void (*done)(st
     *at = w;
     pthread_cond_signal(&f->store_work);
     pthread_mutex_unlock(&f->lock);
+}
+
+void feed_store(struct feed *f, void (*run)(struct feed_work *), void (*done)(struct feed_work *, void *), void *arg)
+{
+    struct feed_work *w = work_new(f, done, arg);
+    w->run = run;
+    w->changes = true;
+    queue(f, w);
+}
+
+void feed_look(struct feed *f, void (*run)(struct feed_work *), void (*done)(struct feed_work *, void *), void *arg)
+{
+    struct feed_work *w = work_new(f, done, arg);
+    w->run = run;
+    queue(f, w);
 }
 
 int feed_finish(struct feed *f, void *ui)

@@ -28,6 +28,7 @@ struct feed_work {
     struct store *store;      /* in run, for work on the store: borrowed */
     void (*run)(struct feed_work *w);
     void (*done)(struct feed_work *w, void *ui);
+    bool changes; /* the store */
     struct feed_work *next;
 };
 
@@ -35,9 +36,11 @@ struct feed_work {
  * start is set. Each has a thread of its own, so that a slow one holds up nobody. */
 void feed_request(
     struct feed *f, char *json, bool start, int64_t timeout_ms, void (*done)(struct feed_work *w, void *ui), void *arg);
-/* Work on the store, one after the other. */
+/* Work on the store, one after the other; what it changed is in the next view. */
 void feed_store(
     struct feed *f, void (*run)(struct feed_work *w), void (*done)(struct feed_work *w, void *ui), void *arg);
+/* The same for work that only reads. */
+void feed_look(struct feed *f, void (*run)(struct feed_work *w), void (*done)(struct feed_work *w, void *ui), void *arg);
 /* Calls done of what is finished. Returns how many. */
 int feed_finish(struct feed *f, void *ui);
 /* Requests and work under way. */

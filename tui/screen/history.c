@@ -115,14 +115,14 @@ void history_update(struct history *h, struct ui *ui, const char *profile, enum 
         l->span = span;
         snprintf(l->profile, sizeof l->profile, "%s", profile);
         h->asked_ms = now;
-        feed_store(ui->feed, load, loaded, l);
+        feed_look(ui->feed, load, loaded, l);
     }
 }
 
 void history_draw(const struct history *h, const struct rect *r)
 {
     static char rows[64][GRAPH_ROW_SIZE];
-    double values[GRAPH_COLS_MAX * 2];
+    double means[GRAPH_COLS_MAX * 2], peaks[GRAPH_COLS_MAX * 2];
     char scale[24];
     int cols = r->cols - SCALE_COLS - 2, height = r->rows > 64 ? 64 : r->rows;
     if (cols < 8 || height < 1)
@@ -130,13 +130,12 @@ void history_draw(const struct history *h, const struct rect *r)
     if (cols > GRAPH_COLS_MAX)
         cols = GRAPH_COLS_MAX;
     size_t room = (size_t)(cols * graph_values_per_column(history_style())), n = h->count;
-    const double *shown = h->values;
+    bool squeezed = n > room;
     if (n) { /* all of the span, as wide as the graph is */
-        graph_squeeze(h->values, n, values, room);
-        shown = values;
+        graph_squeeze(h->values, n, means, peaks, room);
         n = room;
     }
-    double max = graph_area(history_style(), shown, n, 0, cols, height, rows);
+    double max = graph_area(history_style(), means, squeezed ? peaks : NULL, n, 0, cols, height, rows);
     for (int i = 0; i < height; i++) {
         draw_text(r->y + i, r->x + SCALE_COLS + 1, cols, ROLE_GRAPH, rows[i]);
         draw_text(r->y + i, r->x, SCALE_COLS + 1, ROLE_DIM, "");

@@ -26,7 +26,8 @@ void history_update(struct history *h, struct ui *ui, const char *profile, enum 
 struct store_sample;
 void history_spread(
     const struct store_sample *samples, size_t n, int64_t from_s, unsigned step_s, double *values, size_t count);
-/* Draws it as a graph that fills r: scale at the left, span in the last row. */
+/* Draws it as a graph that fills r, with its scale at the left: means as an area and, where a column stands for more
+ * than one value, the highest as a dot above. */
 struct rect;
 void history_draw(const struct history *h, const struct rect *r);
 /* The finest graph of the terminal. */

@@ -4,6 +4,7 @@
 #include "base/mono.h"
 #include "base/text.h"
 #include "tui/screen/graph.h"
+#include "tui/screen/host_trend.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -96,20 +97,19 @@ static void draw_gpus(struct pane *p, const struct host_line *row)
     }
 }
 
-static void draw_load(struct pane *p, const struct host_line *row, const double *trend, size_t count)
+static void draw_load(struct pane *p, const struct host_line *row, const struct host_trend *t)
 {
-    double values[80];
-    char spark[GRAPH_ROW_SIZE], text[GRAPH_ROW_SIZE + 80];
-    if (row->load < 0)
+    char spark[GRAPH_ROW_SIZE], text[GRAPH_ROW_SIZE + 80], now[24] = "unknown now";
+    if (row->load < 0 && t->peak < 0)
         return;
-    size_t n = count < 60 ? count : 60;
-    graph_squeeze(trend, count, values, n);
-    double max = graph_spark(history_style(), values, n, 30, spark);
+    if (row->load >= 0)
+        snprintf(now, sizeof now, "%.1f", row->load);
+    graph_spark(history_style(), t->load, TREND_VALUES, TREND_VALUES / graph_values_per_column(history_style()), spark);
+    size_t used = (size_t)snprintf(text, sizeof text, "%s", now);
     if (row->facts && row->facts->cores)
-        snprintf(text, sizeof text, "%.1f of %u  %s  up to %.1f in the last %zu min", row->load, row->facts->cores,
-            spark, max, count / 12 + 1);
-    else
-        snprintf(text, sizeof text, "%.1f  %s  up to %.1f in the last %zu min", row->load, spark, max, count / 12 + 1);
+        used += (size_t)snprintf(text + used, sizeof text - used, " of %u", row->facts->cores);
+    if (t->peak >= 0)
+        snprintf(text + used, sizeof text - used, "  %s  up to %.1f in the last hour", spark, t->peak);
     line(p, ROLE_NORMAL, "Load", text);
 }
 
@@ -162,7 +162,7 @@ static void draw_reason(struct pane *p, const struct host_line *row)
 }
 
 void hosts_draw_detail(
-    const struct ui *ui, const struct host_line *row, const double *trend, size_t count, const struct rect *r)
+    const struct ui *ui, const struct host_line *row, const struct host_trend *trend, const struct rect *r)
 {
     struct pane p = {r, 0};
     char text[600] = "";
@@ -174,7 +174,7 @@ void hosts_draw_detail(
     } else {
         line(&p, ROLE_NORMAL, "Address", "this machine; daemons on it need no login");
     }
-    draw_load(&p, row, trend, count);
+    draw_load(&p, row, trend);
     draw_runs(&p, ui, row);
     if (row->link)
         draw_link(&p, row->link);

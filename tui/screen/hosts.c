@@ -2,11 +2,10 @@
 #include "tui/screen/hosts.h"
 
 #include "base/mem.h"
-#include "base/mono.h"
 #include "base/text.h"
+#include "tui/screen/host_trend.h"
 
 #include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +22,7 @@ enum {
     COL_TAGS,
     COL_NOTE
 };
-enum { DETAIL_ROWS = 9, TREND_MS = 5000 };
+enum { DETAIL_ROWS = 9 };
 
 static const struct table_column columns[] = {
     [COL_STATE] = {"STATE", 9, 0, false, false},
@@ -39,19 +38,11 @@ static const struct table_column columns[] = {
     [COL_NOTE] = {"NOTE", 16, 9, false, true},
 };
 
-struct trend {
-    uint64_t id;
-    double load[HOSTS_TREND];
-    size_t count;
-};
-
 struct hosts {
     struct table table;
     struct host_line *rows;
     size_t count;
-    struct trend *trends;
-    size_t trend_count;
-    uint64_t trend_ms;
+    struct host_trend trend;
 };
 
 static int by_name(const void *key, const void *row)
@@ -268,38 +259,7 @@ static void close_screen(void *state)
     struct hosts *s = state;
     table_fini(&s->table);
     free(s->rows);
-    free(s->trends);
     free(s);
-}
-
-static struct trend *trend_of(struct hosts *s, uint64_t host, bool make)
-{
-    for (size_t i = 0; i < s->trend_count; i++)
-        if (s->trends[i].id == host)
-            return &s->trends[i];
-    if (!make)
-        return NULL;
-    s->trends = mem_realloc(s->trends, (s->trend_count + 1) * sizeof *s->trends);
-    struct trend *t = &s->trends[s->trend_count++];
-    *t = (struct trend){.id = host};
-    return t;
-}
-
-/* The load of hosts that tell it, every few seconds for an hour. */
-static void note_trends(struct hosts *s)
-{
-    uint64_t now = mono_ms();
-    if (now - s->trend_ms < TREND_MS)
-        return;
-    s->trend_ms = now;
-    for (size_t i = 0; i < s->count; i++) {
-        if (!s->rows[i].live)
-            continue;
-        struct trend *t = trend_of(s, table_hash(s->rows[i].name), true);
-        if (t->count == HOSTS_TREND)
-            memmove(t->load, t->load + 1, --t->count * sizeof *t->load);
-        t->load[t->count++] = s->rows[i].load < 0 ? NAN : s->rows[i].load;
-    }
 }
 
 static void update(void *state, struct ui *ui)
@@ -307,7 +267,6 @@ static void update(void *state, struct ui *ui)
     struct hosts *s = state;
     free(s->rows);
     s->rows = hosts_rows(ui, &s->count);
-    note_trends(s);
     table_update(&s->table);
 }
 
@@ -318,9 +277,9 @@ static void draw(void *state, struct ui *ui)
     ui->layout = layout_make(ui->layout.cols, ui->layout.rows, row == SIZE_MAX ? 0 : DETAIL_ROWS, false);
     table_draw(&s->table, &ui->layout.table, true);
     if (ui->layout.rule >= 0 && row != SIZE_MAX) {
-        const struct trend *t = trend_of(s, table_hash(s->rows[row].name), false);
+        host_trend_update(&s->trend, ui, s->rows[row].name);
         draw_rule(ui->layout.rule, 0, ui->layout.cols, s->rows[row].name);
-        hosts_draw_detail(ui, &s->rows[row], t ? t->load : NULL, t ? t->count : 0, &ui->layout.detail);
+        hosts_draw_detail(ui, &s->rows[row], &s->trend, &ui->layout.detail);
     }
 }
 

@@ -4,8 +4,6 @@
 
 #include "tui/screen/ui.h"
 
-enum { HOSTS_TREND = 720 };
-
 /* A host as the screen shows it: pointers into the views of this moment. */
 struct host_line {
     const struct store_host *host;   /* NULL: this machine */
@@ -23,9 +21,10 @@ struct host_line *hosts_rows(const struct ui *ui, size_t *count);
 enum role hosts_state(const struct host_line *row, char *out, size_t size);
 /* "4xA100" */
 void hosts_gpu_text(const struct store_host *h, char *out, size_t size);
-/* The detail pane of a row. trend: its load over the last hour, count values. */
+/* The detail pane of a row. */
+struct host_trend;
 void hosts_draw_detail(
-    const struct ui *ui, const struct host_line *row, const double *trend, size_t count, const struct rect *r);
+    const struct ui *ui, const struct host_line *row, const struct host_trend *trend, const struct rect *r);
 
 /* The names of the rows that an action is for, without this machine; owned: free() frees all. */
 char **hosts_chosen(struct ui *ui, size_t *count);

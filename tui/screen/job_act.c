@@ -76,7 +76,7 @@ static void page_came(struct feed_work *w, void *ui)
     r->count = 0;
     const struct job_row *here = jobs_here(ui);
     if (more && here && here->id == r->job)
-        feed_store(((struct ui *)ui)->feed, read_page, page_came, r);
+        feed_look(((struct ui *)ui)->feed, read_page, page_came, r);
     else
         free(r);
 }
@@ -86,7 +86,7 @@ void jobs_read_failures(
 {
     struct reading *r = mem_zalloc(sizeof *r);
     *r = (struct reading){.job = job, .give = give};
-    feed_store(ui->feed, read_page, page_came, r);
+    feed_look(ui->feed, read_page, page_came, r);
 }
 
 struct looking {
@@ -128,7 +128,7 @@ void jobs_show_failure(struct ui *ui, int64_t job, uint64_t task)
 {
     struct looking *l = mem_zalloc(sizeof *l);
     *l = (struct looking){job, task, NULL};
-    feed_store(ui->feed, look, looked, l);
+    feed_look(ui->feed, look, looked, l);
 }
 
 /* ---- cancel, retry, save ---- */

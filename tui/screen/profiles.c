@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { COL_DAEMON, COL_HOST, COL_PID, COL_STATE, COL_DONE, COL_FAILED, COL_RSS, COL_UP, COL_REASON };
+enum { COL_DAEMON, COL_HOST, COL_PID, COL_STATE, COL_DONE, COL_FAILED, COL_RATE, COL_CPU, COL_RSS, COL_UP, COL_REASON };
 enum { PANE_PROFILES, PANE_DAEMONS, PANE_LAUNCHES };
 
 static const struct table_column daemon_columns[] = {
@@ -20,6 +20,8 @@ static const struct table_column daemon_columns[] = {
     [COL_STATE] = {"STATE", 11, 0, false, false},
     [COL_DONE] = {"DONE", 10, 1, true, false},
     [COL_FAILED] = {"FAIL", 4, 2, true, false},
+    [COL_RATE] = {"RATE/s", 6, 1, true, false},
+    [COL_CPU] = {"CPU", 5, 1, true, false},
     [COL_RSS] = {"MEM", 6, 2, true, false},
     [COL_UP] = {"UP", 6, 4, true, false},
     [COL_REASON] = {"REASON", 20, 6, false, true},
@@ -80,6 +82,16 @@ static void daemon_cell(void *arg, size_t row, int column, struct table_cell *c)
         text_count(c->text, sizeof c->text, d->failed);
         c->number = (double)d->failed;
         c->role = d->failed ? ROLE_WARN : ROLE_DIM;
+        break;
+    case COL_RATE:
+        c->numeric = d->rate >= 0;
+        c->number = d->rate;
+        text_rate(c->text, sizeof c->text, d->rate);
+        break;
+    case COL_CPU:
+        c->numeric = d->cpu >= 0;
+        c->number = d->cpu;
+        snprintf(c->text, sizeof c->text, d->cpu < 0 ? "-" : "%.0f%%", d->cpu * 100);
         break;
     case COL_RSS:
         text_bytes(c->text, sizeof c->text, d->rss_bytes);

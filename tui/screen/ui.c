@@ -221,10 +221,10 @@ static void take_store(struct ui *ui, struct view_store *v)
         theme_use(theme_find(v->theme));
 }
 
+/* Rows point into views: whoever takes new ones updates at once. */
 static void take_views(struct ui *ui)
 {
-    if (feed_finish(ui->feed, ui))
-        ui->dirty = true;
+    ui->views_wait = false;
     struct view_store *store = feed_take_store(ui->feed);
     if (store) {
         take_store(ui, store);
@@ -273,9 +273,16 @@ static void paint(struct ui *ui)
 static int patience(const struct ui *ui, uint64_t frame_ms, uint64_t tick_ms)
 {
     uint64_t now = mono_ms(), at = tick_ms;
-    if ((ui->dirty || ui->data_changed || ui->frames_left > 0) && frame_ms + FRAME_MS < at)
+    if ((ui->dirty || ui->data_changed || ui->views_wait || ui->frames_left > 0) && frame_ms + FRAME_MS < at)
         at = frame_ms + FRAME_MS;
     return at > now ? (int)(at - now) : 0;
+}
+
+/* Finished work at once; new views with the next frame. */
+static void take_news(struct ui *ui)
+{
+    ui->dirty |= feed_finish(ui->feed, ui) > 0;
+    ui->views_wait = true;
 }
 
 static void wait_first(struct ui *ui)
@@ -283,8 +290,10 @@ static void wait_first(struct ui *ui)
     struct pollfd fd = {feed_fd(ui->feed), POLLIN, 0};
     uint64_t end = mono_ms() + FIRST_DATA_MS;
     for (uint64_t now; !ui->store && (now = mono_ms()) < end;)
-        if (poll(&fd, 1, (int)(end - now)) > 0)
+        if (poll(&fd, 1, (int)(end - now)) > 0) {
+            take_news(ui);
             take_views(ui);
+        }
 }
 
 static void loop(struct ui *ui)
@@ -309,7 +318,7 @@ static void loop(struct ui *ui)
         if (fds[3].revents)
             pager_poll(ui);
         if (fds[2].revents)
-            take_views(ui);
+            take_news(ui);
         uint64_t now = mono_ms();
         if (now >= tick_ms) { /* the clock, ages, children */
             child_reap(ui);
@@ -319,6 +328,7 @@ static void loop(struct ui *ui)
         }
         if (!key && now - frame_ms < FRAME_MS)
             continue;
+        take_views(ui);
         if (ui->data_changed)
             update(ui);
         if (ui->dirty || ui->frames_left > 0) {

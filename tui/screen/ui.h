@@ -80,7 +80,8 @@ struct ui {
     uint64_t message_ms;
     bool message_seen;
     bool dirty, quit, paused, follow_log;
-    bool data_changed; /* views came since the last frame */
+    bool views_wait;   /* the feed has new views */
+    bool data_changed; /* the screen has to be updated */
     int status;        /* to leave with */
     long frames_left;  /* below 0: no limit */
     struct {
