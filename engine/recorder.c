@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_MAX = 20000, FAILURES_MAX = 50000, JOBS_KEPT = 1000, TIDY_MS = 60000 };
+enum { QUEUE_MAX = 20000, FAILURES_BYTES_MAX = 128 << 20, JOBS_KEPT = 1000, TIDY_MS = 60000 };
 
 enum kind { STATE, FACTS, EVENT, SAMPLE, LOAD, RESET, JOB_NEW, JOB, FAILURES };
 
@@ -44,7 +44,7 @@ struct recorder {
     pthread_t thread;
     struct record *first, **last;
     unsigned count, dropped;
-    size_t failure_count; /* in the queue */
+    size_t failure_bytes; /* in the queue */
     bool stopping, complained;
 };
 
@@ -143,7 +143,7 @@ static struct record *take_all(struct recorder *r, bool *stopping)
     r->first = NULL;
     r->last = &r->first;
     r->count = r->dropped = 0;
-    r->failure_count = 0;
+    r->failure_bytes = 0;
     pthread_mutex_unlock(&r->lock);
     if (dropped)
         log_debug("store", "dropped records=%u why=\"the disk is too slow\"", dropped);
@@ -175,11 +175,22 @@ static void *work(void *arg)
 
 /* ---- being told ---- */
 
+/* Failed tasks take as much as they said and were given; of all else there is little. */
+static size_t bytes_of(const struct record *c)
+{
+    size_t n = c->failure_count * sizeof *c->failures;
+    for (size_t i = 0; i < c->failure_count; i++) {
+        const struct store_failure *f = &c->failures[i];
+        n += f->input_len + strlen(f->status) + (f->stderr_tail ? strlen(f->stderr_tail) : 0);
+    }
+    return n;
+}
+
 static void push(struct recorder *r, struct record *c)
 {
     pthread_mutex_lock(&r->lock);
     bool is_full = r->count >= QUEUE_MAX && c->kind != JOB && c->kind != JOB_NEW;
-    if (is_full || r->failure_count + c->failure_count > FAILURES_MAX || r->stopping) {
+    if (is_full || r->failure_bytes + bytes_of(c) > FAILURES_BYTES_MAX || r->stopping) {
         r->dropped++;
         pthread_mutex_unlock(&r->lock);
         record_free(c);
@@ -188,7 +199,7 @@ static void push(struct recorder *r, struct record *c)
     *r->last = c;
     r->last = &c->next;
     r->count++;
-    r->failure_count += c->failure_count;
+    r->failure_bytes += bytes_of(c);
     pthread_cond_signal(&r->more);
     pthread_mutex_unlock(&r->lock);
 }

@@ -136,8 +136,10 @@ wheel down
 see '> .*local'
 click '? help'
 see '── help'
+see 'a F2 '
 wheel down
-click 'alder '
+wheel down
+gone 'a F2 '
 keys Escape
 gone '── help'
 keys m

@@ -1,4 +1,4 @@
-/* What can be done to jobs, and the reading of their failed tasks. */
+/* What can be done to jobs. */
 #include "tui/screen/jobs.h"
 
 #include "base/mem.h"
@@ -19,75 +19,6 @@ const char *jobs_none(struct ui *ui)
 }
 
 /* ---- failed tasks ---- */
-
-struct reading {
-    int64_t job;
-    uint64_t from;
-    struct job_failure *page;
-    size_t count;
-    void (*give)(struct ui *ui, int64_t job, struct job_failure *page, size_t count);
-};
-
-/* The last line with something in it. */
-static void last_line(const char *text, char *out, size_t size)
-{
-    size_t end = strlen(text), start;
-    while (end && strchr("\r\n ", text[end - 1]))
-        end--;
-    for (start = end; start && text[start - 1] != '\n'; start--)
-        ;
-    snprintf(out, size, "%.*s", (int)(end - start), text + start);
-}
-
-static void read_page(struct feed_work *w)
-{
-    struct reading *r = w->arg;
-    struct store_failure_list list;
-    struct clw_error err;
-    if (store_job_failures(w->store, r->job, r->from, PAGE, &list, &err)) {
-        feed_fail(w, &err);
-        return;
-    }
-    r->page = mem_zalloc((list.count + 1) * sizeof *r->page);
-    r->count = list.count;
-    for (size_t i = 0; i < list.count; i++) {
-        struct job_failure *f = &r->page[i];
-        f->task = list.items[i].task;
-        f->attempts = list.items[i].attempts;
-        snprintf(f->host, sizeof f->host, "%s", list.items[i].host);
-        snprintf(f->status, sizeof f->status, "%s", list.items[i].status);
-        last_line(list.items[i].stderr_tail, f->message, sizeof f->message);
-    }
-    store_failure_list_fini(&list);
-}
-
-static void page_came(struct feed_work *w, void *ui)
-{
-    struct reading *r = w->arg;
-    bool more = r->count == PAGE;
-    if (w->err.status) {
-        ui_say_error(ui, "failed tasks", &w->err);
-        free(r);
-        return;
-    }
-    r->from = more ? r->page[r->count - 1].task + 1 : 0;
-    r->give(ui, r->job, r->page, r->count);
-    r->page = NULL;
-    r->count = 0;
-    const struct job_row *here = jobs_here(ui);
-    if (more && here && here->id == r->job)
-        feed_look(((struct ui *)ui)->feed, read_page, page_came, r);
-    else
-        free(r);
-}
-
-void jobs_read_failures(
-    struct ui *ui, int64_t job, void (*give)(struct ui *ui, int64_t job, struct job_failure *page, size_t count))
-{
-    struct reading *r = mem_zalloc(sizeof *r);
-    *r = (struct reading){.job = job, .give = give};
-    feed_look(ui->feed, read_page, page_came, r);
-}
 
 struct looking {
     int64_t job;

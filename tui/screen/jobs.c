@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/text.h"
+#include "tui/screen/job_failures.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -35,10 +36,7 @@ struct jobs {
     size_t count;
     struct table table, failures;
     bool in_failures;
-    struct job_failure *failed;
-    size_t failed_count;
-    int64_t failed_job;    /* whose they are */
-    uint64_t failed_known; /* the job's count when they were read */
+    struct job_failures failed;
 };
 
 static void add_live(struct jobs *s, const struct view_job *j)
@@ -179,17 +177,17 @@ static uint64_t id(void *arg, size_t row)
 
 static size_t failure_count(void *arg)
 {
-    return ((struct jobs *)arg)->failed_count;
+    return ((struct jobs *)arg)->failed.count;
 }
 
 static uint64_t failure_id(void *arg, size_t row)
 {
-    return ((struct jobs *)arg)->failed[row].task;
+    return ((struct jobs *)arg)->failed.items[row].task;
 }
 
 static void failure_cell(void *arg, size_t row, int column, struct table_cell *c)
 {
-    const struct job_failure *f = &((struct jobs *)arg)->failed[row];
+    const struct job_failure *f = &((struct jobs *)arg)->failed.items[row];
     c->numeric = column == 0 || column == 2;
     c->number = column == 0 ? (double)f->task : f->attempts;
     if (column == 0)
@@ -225,7 +223,7 @@ static void close_screen(void *state)
     table_fini(&s->table);
     table_fini(&s->failures);
     free(s->rows);
-    free(s->failed);
+    job_failures_fini(&s->failed);
     free(s);
 }
 
@@ -235,35 +233,18 @@ static const struct job_row *here(const struct jobs *s)
     return row == SIZE_MAX ? NULL : &s->rows[row];
 }
 
-static void give(struct ui *ui, int64_t job, struct job_failure *page, size_t n)
+static void failures_changed(struct ui *ui)
 {
     struct jobs *s = ui->state[SCREEN_JOBS];
-    if (job == s->failed_job && n) {
-        s->failed = mem_realloc(s->failed, (s->failed_count + n) * sizeof *s->failed);
-        memcpy(s->failed + s->failed_count, page, n * sizeof *page);
-        s->failed_count += n;
-        table_update(&s->failures);
-        ui_dirty(ui);
-    }
-    free(page);
+    table_update(&s->failures);
+    ui_dirty(ui);
 }
 
 static void follow_cursor(struct jobs *s)
 {
     const struct job_row *j = here(s);
-    int64_t job = j ? j->id : 0;
-    uint64_t known = j ? j->failed : 0;
-    if (job == s->failed_job && known == s->failed_known)
-        return;
-    bool other = job != s->failed_job;
-    s->failed_job = job;
-    s->failed_known = known;
-    if (other || s->failed_count < 10000) { /* a long list is not read again for one more */
-        s->failed_count = 0;
+    if (job_failures_update(&s->failed, s->ui, j ? j->id : 0, j ? j->failed : 0, failures_changed))
         table_update(&s->failures);
-        if (known)
-            jobs_read_failures(s->ui, job, give);
-    }
 }
 
 static void update(void *state, struct ui *ui)
@@ -352,7 +333,7 @@ static void enter(void *state, struct ui *ui)
     if (!s->in_failures)
         s->in_failures = true;
     else if (row != SIZE_MAX)
-        jobs_show_failure(ui, s->failed_job, s->failed[row].task);
+        jobs_show_failure(ui, s->failed.job, s->failed.items[row].task);
 }
 
 static char *json(void *state, struct ui *ui)

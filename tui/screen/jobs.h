@@ -14,20 +14,9 @@ struct job_row {
     const struct view_job *job; /* live */
 };
 
-/* A failed task as the list shows it; the whole stderr is read when it is looked at. */
-struct job_failure {
-    uint64_t task;
-    unsigned attempts;
-    char host[STORE_NAME_SIZE], status[48], message[120];
-};
-
 const struct job_row *jobs_here(struct ui *ui);
 /* The ids of the jobs that an action is for. Owned. */
 int64_t *jobs_chosen(struct ui *ui, size_t *count);
-/* Reads the failed tasks of a job page by page; give is called in the thread of the screens with each page, which it
- * takes. */
-void jobs_read_failures(
-    struct ui *ui, int64_t job, void (*give)(struct ui *ui, int64_t job, struct job_failure *page, size_t count));
 /* Shows a failed task with its stderr. */
 void jobs_show_failure(struct ui *ui, int64_t job, uint64_t task);
 

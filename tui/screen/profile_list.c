@@ -78,7 +78,9 @@ static void daemons_cell(const struct profile_row *row, struct table_cell *c)
         want = row->live->wanted;
     c->numeric = true;
     c->number = row->live ? row->live->connected : 0;
-    snprintf(c->text, sizeof c->text, "%u/%u", row->live ? row->live->connected : 0, want);
+    unsigned have = row->live ? row->live->connected : 0;
+    if (snprintf(c->text, sizeof c->text, "%u/%u", have, want) > columns[COL_DAEMONS].width && have == want)
+        snprintf(c->text, sizeof c->text, "%u", have);
 }
 
 static void hosts_cell(const struct profile_row *row, struct table_cell *c)
