@@ -84,19 +84,50 @@ static bool is_stopped(struct engine *e)
 
 /* ---- children ---- */
 
+static bool is_dead(pid_t pid)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+/* The daemons on this machine that died and are not reaped yet; owned. */
+static pid_t *dead_daemons(struct engine *e, size_t *count)
+{
+    size_t n = 0, dead = 0;
+    pthread_mutex_lock(&e->lock);
+    for (const struct pool *p = e->pools; p; p = p->next)
+        n += p->member_count;
+    pid_t *list = mem_alloc((n + 1) * sizeof *list);
+    for (const struct pool *p = e->pools; p; p = p->next)
+        for (const struct member *m = p->members; m; m = m->after)
+            if (m->pid && is_dead(m->pid))
+                list[dead++] = m->pid;
+    pthread_mutex_unlock(&e->lock);
+    *count = dead;
+    return list;
+}
+
+/* Many may die at once: one look at all processes is for all of them. */
 static void reap(struct engine *e)
 {
-    for (;;) {
-        siginfo_t info = {0};
+    siginfo_t info = {0};
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid) {
+        size_t count;
         int status;
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid == 0)
-            return;
-        local_end_session(info.si_pid); /* while its number cannot be anybody else's */
-        if (waitpid(info.si_pid, &status, 0) == info.si_pid) {
+        pid_t *dead = dead_daemons(e, &count);
+        if (!count) /* no daemon, or one whose place is gone already */
+            waitpid(info.si_pid, &status, 0);
+        else
+            local_end_sessions(dead, count);
+        for (size_t i = 0; i < count; i++) {
+            if (waitpid(dead[i], &status, 0) != dead[i])
+                continue;
             pthread_mutex_lock(&e->lock);
-            member_exited(e, info.si_pid, status);
+            member_exited(e, dead[i], status);
             pthread_mutex_unlock(&e->lock);
         }
+        free(dead);
+        info = (siginfo_t){0};
     }
 }
 

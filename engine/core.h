@@ -18,12 +18,13 @@
 #include <sys/types.h>
 
 enum {
-    CORE_HELLO_MS = 5000,   /* a connection says hello in this time … */
-    CORE_LAUNCH_MS = 20000, /* a started daemon dials home in this time … */
-    CORE_QUIT_MS = 2000,    /* a daemon told to stop at once is gone in this time, or is killed */
-    CORE_PING_MS = 5000,    /* silence after which a daemon on tcp is asked … */
-    CORE_DEAD_MS = 15000,   /* … and after which it counts as lost */
-    CORE_BACKOFF_MS = 100,  /* first pause before a daemon is replaced; doubles up to … */
+    CORE_HELLO_MS = 5000,     /* a connection says hello in this time … */
+    CORE_LAUNCH_MS = 20000,   /* a started daemon dials home in this time … */
+    CORE_LAUNCHING_MAX = 100, /* … and so many at once on one machine, so that a slow one can */
+    CORE_QUIT_MS = 2000,      /* a daemon told to stop at once is gone in this time, or is killed */
+    CORE_PING_MS = 5000,      /* silence after which a daemon on tcp is asked … */
+    CORE_DEAD_MS = 15000,     /* … and after which it counts as lost */
+    CORE_BACKOFF_MS = 100,    /* first pause before a daemon is replaced; doubles up to … */
     CORE_BACKOFF_MAX_MS = 30000,
     CORE_STABLE_MS = 10000,       /* a daemon that lived this long ends the doubling */
     CORE_GIVE_UP = 5,             /* launches in a row that never connected: the place is quarantined … */
@@ -89,12 +90,13 @@ struct host {
 /* The share of a profile on one machine. */
 struct place {
     struct pool *pool;
-    char host[HOST_NAME_SIZE]; /* "local": this machine */
-    struct host *via;          /* NULL: this machine */
-    bool on;                   /* the profile is to have daemons there */
-    unsigned want;             /* how many; per_gpu and 0: one for each GPU */
-    unsigned fails;            /* launches in a row that went wrong */
-    bool broken;               /* gave up: reason says why */
+    char host[HOST_NAME_SIZE];           /* "local": this machine */
+    struct host *via;                    /* NULL: this machine */
+    bool on;                             /* the profile is to have daemons there */
+    unsigned want;                       /* how many; per_gpu and 0: one for each GPU */
+    unsigned counts[MEMBER_STATE_COUNT]; /* its members by state */
+    unsigned fails;                      /* launches in a row that went wrong */
+    bool broken;                         /* gave up: reason says why */
     enum clw_err code;
     char reason[500], hint[300];
     unsigned attempts; /* of the link, when daemons were last asked for: failures after that count */
@@ -122,7 +124,7 @@ struct pool {
     uint64_t owner; /* client that it lives for, when ephemeral */
     struct place *places;
     bool going; /* being taken down; freed when the last member is gone, if ephemeral */
-    struct member *members;
+    struct member *members, *last_member;
     unsigned member_count, counter;
     uint64_t started_ms;
     struct disp *disp;
@@ -271,6 +273,8 @@ enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struc
 unsigned place_want(const struct place *l);
 unsigned place_count(const struct place *l, enum member_state state);
 unsigned place_active(const struct place *l);
+/* It lacks daemons, and more may be launched now or at its next_launch_ms. */
+bool place_may_launch(const struct place *l);
 /* Nothing comes up there before somebody does something; *code and text (may be NULL) say why. */
 bool place_is_stuck(const struct place *l);
 /* The first attempt since daemons were asked for has failed, or it is stuck. */
@@ -286,6 +290,7 @@ void place_tick(struct engine *e, struct place *l, uint64_t now_ms);
 
 /* member.c */
 struct member *member_new(struct engine *e, struct place *l);
+void member_set_state(struct member *m, enum member_state state);
 struct member *member_by_number(struct engine *e, uint32_t number);
 void member_remove(struct engine *e, struct member *m);
 void member_exited(struct engine *e, pid_t pid, int status); /* a process on this machine */

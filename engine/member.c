@@ -26,7 +26,7 @@ struct member *member_by_number(struct engine *e, uint32_t number)
 struct member *member_new(struct engine *e, struct place *l)
 {
     struct pool *p = l->pool;
-    struct member *m = mem_zalloc(sizeof *m), *last = p->members;
+    struct member *m = mem_zalloc(sizeof *m);
     m->pool = p;
     m->place = l;
     m->gpu = -1;
@@ -34,21 +34,28 @@ struct member *member_new(struct engine *e, struct place *l)
     snprintf(m->name, sizeof m->name, "%s-%u", p->name, ++p->counter);
     wire_new_secret(m->token);
     m->started_ms = mono_ms();
-    while (last && last->after)
-        last = last->after;
-    m->before = last;
-    *(last ? &last->after : &p->members) = m;
+    m->before = p->last_member;
+    *(m->before ? &m->before->after : &p->members) = m;
+    p->last_member = m;
     p->member_count++;
+    l->counts[m->state]++;
     return m;
+}
+
+void member_set_state(struct member *m, enum member_state state)
+{
+    m->place->counts[m->state]--;
+    m->place->counts[state]++;
+    m->state = state;
 }
 
 void member_remove(struct engine *e, struct member *m)
 {
     struct pool *p = m->pool;
     *(m->before ? &m->before->after : &p->members) = m->after;
-    if (m->after)
-        m->after->before = m->before;
+    *(m->after ? &m->after->before : &p->last_member) = m->before;
     p->member_count--;
+    m->place->counts[m->state]--;
     mem_wipe(m->token, sizeof m->token);
     mem_wipe(m->instance, sizeof m->instance);
     free(m);
@@ -100,7 +107,7 @@ void member_quit(struct member *m, bool now, bool shrink)
     m->shrink |= shrink;
     if (m->state == MEMBER_LOST)
         return;
-    m->state = MEMBER_LEAVING;
+    member_set_state(m, MEMBER_LEAVING);
     if (now)
         m->kill_at_ms = mono_ms() + CORE_QUIT_MS;
     if (!m->peer) {

@@ -66,18 +66,17 @@ unsigned place_want(const struct place *l)
 
 unsigned place_count(const struct place *l, enum member_state state)
 {
-    unsigned n = 0;
-    for (const struct member *m = l->pool->members; m; m = m->after)
-        n += m->place == l && m->state == state;
-    return n;
+    return l->counts[state];
 }
 
 unsigned place_active(const struct place *l)
 {
-    unsigned n = 0;
-    for (const struct member *m = l->pool->members; m; m = m->after)
-        n += m->place == l && (m->state == MEMBER_UP || m->state == MEMBER_LAUNCHING || m->state == MEMBER_AWAY);
-    return n;
+    return l->counts[MEMBER_UP] + l->counts[MEMBER_LAUNCHING] + l->counts[MEMBER_AWAY];
+}
+
+bool place_may_launch(const struct place *l)
+{
+    return place_active(l) < place_want(l) && l->counts[MEMBER_LAUNCHING] < CORE_LAUNCHING_MAX;
 }
 
 bool place_is_stuck(const struct place *l)
@@ -252,6 +251,6 @@ void place_tick(struct engine *e, struct place *l, uint64_t now_ms)
         l->broken = false;
         l->fails = CORE_GIVE_UP - 1;
     }
-    while (!l->broken && now_ms >= l->next_launch_ms && place_active(l) < place_want(l))
+    while (!l->broken && now_ms >= l->next_launch_ms && place_may_launch(l))
         launch(e, l);
 }

@@ -89,8 +89,8 @@ void pool_free(struct engine *e, struct pool *p)
 unsigned pool_count(const struct pool *p, enum member_state state)
 {
     unsigned n = 0;
-    for (const struct member *m = p->members; m; m = m->after)
-        n += m->state == state;
+    for (const struct place *l = p->places; l; l = l->next)
+        n += place_count(l, state);
     return n;
 }
 
@@ -258,7 +258,7 @@ uint64_t pool_next_ms(const struct pool *p, uint64_t now_ms)
     uint64_t next = p->sample_n ? p->sample_due_ms : UINT64_MAX;
     for (const struct place *l = p->places; l && !p->going; l = l->next) {
         bool can = l->via ? l->via->shot.state == HOST_UP : !l->broken;
-        if (can && place_active(l) < place_want(l) && l->next_launch_ms < next)
+        if (can && place_may_launch(l) && l->next_launch_ms < next)
             next = l->next_launch_ms;
     }
     for (const struct member *m = p->members; m; m = m->after) {

@@ -82,12 +82,13 @@ void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
         peer_send(p, &(struct frame){.type = WIRE_QUIT}, NULL);
         m->quit_sent = true;
     } else {
-        m->state = MEMBER_UP;
+        member_set_state(m, MEMBER_UP);
         place_reset(m->place);
         start_setups(m);
     }
     pool_act(e, pool);
     core_changed(e);
+    core_wake(e); /* the next may be launched */
 }
 
 static void setup_ended(struct core_job *j, enum wire_outcome outcome, const struct frame *f)
@@ -105,7 +106,7 @@ static void setup_ended(struct core_job *j, enum wire_outcome outcome, const str
     snprintf(m->reason, sizeof m->reason, "setup '%.40s' failed%s%.100s", j->spec.argv[0], tail[0] ? ": " : "", tail);
     log_error("daemon", "setup failed daemon=%s command=\"%s\" stderr=\"%s\"", m->name, j->spec.argv[0], tail);
     place_break(m->place, CLW_UNREACHABLE, "see 'clowder log'", m->reason); /* the next one would fail the same way */
-    m->state = MEMBER_LEAVING;
+    member_set_state(m, MEMBER_LEAVING);
     m->shrink = true;
     disp_daemon_drain(m->pool->disp, m->daemon);
     peer_send(m->peer, &(struct frame){.type = WIRE_QUIT}, NULL);
@@ -208,7 +209,7 @@ static void take_leave(struct peer *p, const struct frame *f)
     text_escape(m->reason, sizeof m->reason, (const char *)f->body, f->len);
     log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
     if (m->state == MEMBER_UP) {
-        m->state = MEMBER_LEAVING;
+        member_set_state(m, MEMBER_LEAVING);
         if (strcmp(m->reason, "idletime") == 0) { /* it is not needed: not replaced */
             m->shrink = true;
             place_lower(m->place);
@@ -254,7 +255,7 @@ void daemon_gone(struct peer *p, const char *why)
         if (!m->reason[0])
             snprintf(m->reason, sizeof m->reason, "%.190s", why);
         bool may_return = !is_local && !m->ended;
-        m->state = may_return ? MEMBER_AWAY : MEMBER_LOST;
+        member_set_state(m, may_return ? MEMBER_AWAY : MEMBER_LOST);
         m->away_until_ms = mono_ms() + CORE_GRACE_MS;
         log_warn("daemon", "%s daemon=%s host=%s tasks=%u why=\"%s\"", may_return ? "away" : "lost", m->name,
             m->place->host, in_flight, m->reason);

@@ -53,16 +53,25 @@ enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_e
     return CLW_OK;
 }
 
-void local_end_session(pid_t pid)
+static int by_pid(const void *left, const void *right)
+{
+    pid_t a = *(const pid_t *)left, b = *(const pid_t *)right;
+    return (a > b) - (a < b);
+}
+
+void local_end_sessions(pid_t *leaders, size_t count)
 {
     DIR *proc = opendir("/proc");
     struct dirent *entry;
+    qsort(leaders, count, sizeof *leaders, by_pid);
     while (proc && (entry = readdir(proc))) {
         char *end;
-        long other = strtol(entry->d_name, &end, 10);
-        if (*end || other <= 1 || other == pid || getsid((pid_t)other) != pid)
+        pid_t other = (pid_t)strtol(entry->d_name, &end, 10);
+        if (*end || other <= 1)
             continue;
-        kill((pid_t)other, SIGKILL);
+        pid_t session = getsid(other);
+        if (session > 1 && session != other && bsearch(&session, leaders, count, sizeof session, by_pid))
+            kill(other, SIGKILL);
     }
     if (proc)
         closedir(proc);

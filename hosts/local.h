@@ -18,8 +18,8 @@ struct local_launch {
 /* Starts it in a session of its own, with an empty environment. The caller reaps *pid. */
 enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_error *err);
 
-/* Kills what is left of the session that pid led (its tasks, when it died before them). Call it while pid is dead but
- * not yet reaped, so that its number is still its own. */
-void local_end_session(pid_t pid);
+/* Kills what is left of the sessions that these led (their tasks, when they died before them); sorts the array. Call it
+ * while they are dead but not yet reaped, so that their numbers are still their own. */
+void local_end_sessions(pid_t *leaders, size_t count);
 
 #endif
