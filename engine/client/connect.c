@@ -282,7 +282,8 @@ static void recover(struct clowder *c)
         c->recoveries++;
         pthread_mutex_unlock(&c->lock);
         tell(c, "the engine went away; starting another");
-        connect_again(c, &err);
+        if (connect_again(c, &err) == CLW_OK)
+            err.code = CLW_OK; /* an attempt before the last one may have left its own */
         pthread_mutex_lock(&c->lock);
     }
     if (err.code) {

@@ -79,20 +79,24 @@ def kill_engine_twice(lab, roll):
     lab.end_engine()
 
 
+def kill_client_of(load):
+    load.broken = ((-signal.SIGKILL,), "")
+    procs.kill(load.client.pid)
+    load.client.wait()
+
+
 @fault(bound=4, weight=3)
 def kill_client(lab, roll):
     """What ran for it ends; a client that is started again gets every result."""
     load = roll.choice(lab.loads)
     lab.note(load.name)
-    load.broken = ((-signal.SIGKILL,), "")
-    procs.kill(load.client.pid)
+    kill_client_of(load)
 
 
 @fault(bound=8, needs=("engine-may-end",))
 def kill_client_and_engine(lab, roll):
     load = roll.choice(lab.loads)
-    load.broken = ((-signal.SIGKILL,), "")
-    procs.kill(load.client.pid)
+    kill_client_of(load)
     lab.end_engine()
 
 
