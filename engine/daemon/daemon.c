@@ -375,6 +375,18 @@ static void take_signal(struct daemon *d, int signal_fd)
     }
 }
 
+/* What comes to the front when one kind is done may be the other's. */
+static void step(struct daemon *d, struct watch *w)
+{
+    const struct batch *head;
+    do {
+        head = d->head;
+        worker_step(d, w);
+        command_step(d, w);
+        *w = (struct watch){.deadline_us = UINT64_MAX}; /* what was ready has been looked at */
+    } while (d->head != head);
+}
+
 /* Runs tasks until the link breaks or it is time to go. */
 static void work(struct daemon *d, int signal_fd)
 {
@@ -382,9 +394,7 @@ static void work(struct daemon *d, int signal_fd)
     uint64_t ignored;
     pthread_mutex_lock(&d->lock);
     while (!is_over(d)) {
-        worker_step(d, &w);
-        command_step(d, &w);
-        w = (struct watch){.deadline_us = UINT64_MAX};
+        step(d, &w);
         int wake_place = watch_add(&w, d->wake_fd, POLLIN), signal_place = watch_add(&w, signal_fd, POLLIN);
         check_life(d, &w);
         check_link(d, &w);

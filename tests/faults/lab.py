@@ -222,6 +222,7 @@ def arguments(parser):
     parser.add_argument("--kind", dest="kinds", action="append", metavar="KIND",
                         help="only this fault (repeatable): " + ", ".join(kinds.ALL))
     parser.add_argument("--keep-engine", action="store_true", help="no faults that end the engine")
+    parser.add_argument("--hold", action="store_true", help="at a failure leave everything running until FOLDER/release exists")
     parser.add_argument("--keep", action="store_true", help="keep the folder also when all is well")
 
 
@@ -233,6 +234,10 @@ def main():
     procs.become_subreaper()
     lab = Lab(options)
     result = lab.run()
+    if options.hold and result["verdict"] != "ok":
+        print(f"{json.dumps(result, indent=1)}\nheld: touch {lab.house.work}/release", file=sys.stderr)
+        while not os.path.exists(lab.house.work + "/release"):
+            time.sleep(0.2)
     keep = options.keep or result["verdict"] != "ok"
     lab.house.close(keep)
     if not keep:
