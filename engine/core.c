@@ -317,16 +317,16 @@ static enum clw_err start(struct engine *e, struct clw_error *err)
     if (!code && !e->daemon_program)
         code = clw_fail(
             err, CLW_UNREACHABLE, "reinstall Clowder, or set CLOWDER_LIBEXEC", "clowder-daemon is not installed");
+    pthread_mutex_lock(&e->lock); /* who is quick to dial is answered when the profiles of before are there */
     if (!code)
         code = accept_start(e, err);
     if (!code)
         code = control_start(e, err);
     if (!code) {
         e->recorder = recorder_start();
-        pthread_mutex_lock(&e->lock);
         restore_load(e);
-        pthread_mutex_unlock(&e->lock);
     }
+    pthread_mutex_unlock(&e->lock);
     return code;
 }
 

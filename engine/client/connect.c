@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HELLO_MS = 10000, DIAL_TRIES = 200, DIAL_PAUSE_MS = 10 };
+enum { HELLO_MS = 10000, DIAL_TRIES = 200, DIAL_PAUSE_MS = 10, RETRY_MS = 200 };
 
 int client_fail(struct clowder_error *to, const struct clw_error *from)
 {
@@ -267,6 +267,20 @@ static enum clw_err connect_again(struct clowder *c, struct clw_error *err)
     return code ? code : control_again(c, err);
 }
 
+/* Makes the connection anew, again when an engine dies while it starts or greets. Locked; unlocks while it works. */
+static enum clw_err reconnect(struct clowder *c, struct clw_error *err)
+{
+    enum clw_err code;
+    do {
+        unsigned pause_ms = c->recoveries++ * RETRY_MS;
+        pthread_mutex_unlock(&c->lock);
+        nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000L}, NULL);
+        code = connect_again(c, err);
+        pthread_mutex_lock(&c->lock);
+    } while (code == CLW_UNREACHABLE && c->recoveries < CLIENT_RECOVERIES);
+    return code;
+}
+
 /* The engine died: a new one gets what has no result. Locked; unlocks while it works. */
 static void recover(struct clowder *c)
 {
@@ -279,12 +293,11 @@ static void recover(struct clowder *c)
             : c->no_start ? "the engine is gone"
                           : "the engine dies again and again");
     } else {
-        c->recoveries++;
         pthread_mutex_unlock(&c->lock);
         tell(c, "the engine went away; starting another");
-        if (connect_again(c, &err) == CLW_OK)
-            err.code = CLW_OK; /* an attempt before the last one may have left its own */
         pthread_mutex_lock(&c->lock);
+        if (reconnect(c, &err) == CLW_OK)
+            err.code = CLW_OK; /* an attempt before the last one may have left its own */
     }
     if (err.code) {
         c->dead = err;

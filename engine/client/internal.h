@@ -16,7 +16,7 @@
 enum {
     CLIENT_BACKLOG_BYTES = 64 << 20, /* results that wait for the caller, and room for those that will come */
     CLIENT_FIRST_TASKS = 4096,       /* tasks out before the first result tells how large they are */
-    CLIENT_RECOVERIES = 5,           /* engines that may die under one handle */
+    CLIENT_RECOVERIES = 5,           /* engines that may die in a row, without a result between */
     CLIENT_CONTROL_MS = 10000
 };
 
