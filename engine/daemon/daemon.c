@@ -153,6 +153,11 @@ static void take_cancel(struct daemon *d, const struct frame *f)
 
 static void take_close(struct daemon *d, const struct frame *f)
 {
+    for (struct batch *b = d->head; b; b = b->next)
+        if (b->job->number == f->job) { /* no engine closes a job that has tasks here */
+            link_close(d->link);
+            return;
+        }
     for (struct job **at = &d->jobs; *at; at = &(*at)->next) {
         struct job *j = *at;
         if (j->number == f->job) {
@@ -167,6 +172,10 @@ static void take_close(struct daemon *d, const struct frame *f)
 static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
 {
     struct daemon *d = link_arg(l);
+    if (!d->welcome && f->type != WIRE_WELCOME && f->type != WIRE_REFUSE) {
+        link_close(l); /* nothing is taken from somebody who did not greet */
+        return;
+    }
     switch (f->type) {
     case WIRE_WELCOME: take_welcome(d, f); break;
     case WIRE_REFUSE:

@@ -58,5 +58,5 @@ seq "$(cat last)" | sed s/^/y/ | cmp - got || fail "another's results"
 clowder down --all >/dev/null
 expect 0 clowder engine stop
 
-"$stranger" engine "$bin/clowder-daemon" "$seed" "$rounds" || fail "as an engine"
+"$stranger" engine "$bin/clowder-daemon" "$seed" "$rounds" 2>daemons.err || fail "as an engine"
 [ -z "$(ls "$TMPDIR")" ] || fail "left in the folder for temporary files: $(ls "$TMPDIR")"

@@ -216,12 +216,27 @@ static bool swallow(int fd, int quiet_ms)
     return true;
 }
 
-/* Sends the script, in pieces that are no frames; reads meanwhile, so that nobody waits for us. */
-static void perform(int fd, const struct script *s)
+static struct buf script_bytes(const struct script *s)
 {
     struct buf all = {0};
     for (unsigned i = 0; i < s->count; i++)
         buf_add(&all, s->frames[i].data, s->frames[i].len);
+    return all;
+}
+
+/* Sends the script in one piece; the answers are for the caller. */
+static void say(int fd, const struct script *s)
+{
+    struct buf all = script_bytes(s);
+    if (send(fd, all.data, all.len, MSG_NOSIGNAL) != (ssize_t)all.len)
+        perror("send");
+    buf_fini(&all);
+}
+
+/* Sends the script, in pieces that are no frames; reads meanwhile, so that nobody waits for us. */
+static void perform(int fd, const struct script *s)
+{
+    struct buf all = script_bytes(s);
     for (size_t at = 0; at < all.len;) {
         size_t n = roll(4) ? all.len - at : 1 + roll(all.len - at);
         struct pollfd p = {fd, POLLOUT | POLLIN, 0};
@@ -299,7 +314,7 @@ static bool engine_lives(const char *path)
         return false;
     add_hello(&s, WIRE_ROLE_CLIENT, 0, "", "");
     add(&s, (struct frame){.type = WIRE_PING}, NULL, 0);
-    perform(fd, &s);
+    say(fd, &s);
     bool good = await(fd, WIRE_WELCOME) && await(fd, WIRE_PONG);
     script_fini(&s);
     close(fd);
@@ -374,7 +389,7 @@ static int as_daemon(void)
     add_hello(&s, WIRE_ROLE_DAEMON, number, token, instance);
     if (roll(8) == 0)
         spoil(&s);
-    perform(fd, &s);
+    say(fd, &s);
     script_fini(&s);
     int64_t until_ms = now_ms() + 10000;
     while (next_frame(fd, &f, until_ms)) {
@@ -475,7 +490,7 @@ static const char *await_end(pid_t daemon)
                : "the daemon ended with another status than 0, 3 or 5";
 }
 
-/* Without mistakes: nine results for nine tasks, whatever runs them, and nothing stands behind anything else for ever. */
+/* Without mistakes: eleven results for eleven tasks, whatever runs them, and nothing stands behind anything else for ever. */
 static bool answers_all(int fd)
 {
     struct frame f;
@@ -512,8 +527,10 @@ static int as_engine(const char *program, uint64_t seed, uint64_t rounds)
             engine_script_end(&s);
             spoil_some(&s);
         }
-        if (!wrong)
+        if (!wrong && i > 0)
             perform(fd, &s);
+        else if (!wrong)
+            say(fd, &s);
         if (!wrong && i == 0 && !answers_all(fd))
             wrong = "the daemon does not answer all tasks";
         if (!wrong)
