@@ -277,7 +277,7 @@ static enum clw_err reconnect(struct clowder *c, struct clw_error *err)
         nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000L}, NULL);
         code = connect_again(c, err);
         pthread_mutex_lock(&c->lock);
-    } while (code == CLW_UNREACHABLE && c->recoveries < CLIENT_RECOVERIES);
+    } while (code && (code == CLW_UNREACHABLE || c->lost) && c->recoveries < CLIENT_RECOVERIES);
     return code;
 }
 

@@ -20,13 +20,35 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { HELLO_MS = 10000, REDIAL_MS = 200, PING_MS = 5000, SILENT_MS = 15000 };
+enum {
+    HELLO_MS = 10000,
+    REDIAL_MS = 200,
+    PING_MS = 5000,
+    SILENT_MS = 15000,
+    SHORT_MS = 10000, /* a machine that is out of processes, memory or descriptors gets so long … */
+    AGAIN_MS = 100    /* … and is tried so often, before tasks fail for it */
+};
 
 void daemon_wake(struct daemon *d)
 {
     uint64_t one = 1;
     if (write(d->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
         abort();
+}
+
+/* ---- out of something ---- */
+
+bool daemon_is_short(struct daemon *d, int rv)
+{
+    uint64_t now = mono_ms();
+    if (rv != EAGAIN && rv != ENOMEM && rv != EMFILE && rv != ENFILE)
+        d->short_ms = 0;
+    else if (!d->short_ms)
+        d->short_ms = now;
+    if (!d->short_ms || now - d->short_ms > SHORT_MS)
+        return false;
+    d->again_ms = now + AGAIN_MS;
+    return true;
 }
 
 /* ---- waiting ---- */
@@ -388,6 +410,8 @@ static void take_signal(struct daemon *d, int signal_fd)
 static void step(struct daemon *d, struct watch *w)
 {
     const struct batch *head;
+    if (mono_ms() >= d->again_ms)
+        d->again_ms = 0;
     do {
         head = d->head;
         worker_step(d, w);
@@ -407,6 +431,8 @@ static void work(struct daemon *d, int signal_fd)
         int wake_place = watch_add(&w, d->wake_fd, POLLIN), signal_place = watch_add(&w, signal_fd, POLLIN);
         check_life(d, &w);
         check_link(d, &w);
+        if (d->again_ms)
+            watch_until(&w, d->again_ms * 1000);
         link_flush(d->link);
         if (is_over(d))
             break;

@@ -69,6 +69,7 @@ struct daemon {
     struct run *run;        /* the command that runs now */
     struct worker *closing; /* workers of closed jobs on their way out */
     uint64_t started_ms, active_ms, pinged_ms, done;
+    uint64_t short_ms, again_ms; /* since when nothing can be started, and until when nothing is tried; or 0 */
 };
 
 enum mark { MARK_CANCELLED = 1, MARK_SKIPPED = 2 };
@@ -83,6 +84,9 @@ struct task {
 
 /* daemon.c */
 void daemon_wake(struct daemon *d);
+/* A start failed with error rv: true when this machine is out of something for the moment; until again_ms, which is
+ * then set, nothing is to be started. */
+bool daemon_is_short(struct daemon *d, int rv);
 
 /* answer.c: all locked */
 struct task task_at(struct batch *b, uint32_t i);

@@ -114,6 +114,21 @@ wait "$map" || fail "exit status $? after an engine died while it greeted: $(cat
 y2
 y3" ] || fail "results after an engine died while it greeted: $(cat got)"
 
+# A daemon that can start nothing for a moment (no descriptors, memory, processes) fails no task for it.
+daemon=$(daemon_pids default)
+may_open() { prlimit --pid "$daemon" --nofile="$1":; }
+may_open "$(ls "/proc/$daemon/fd" | wc -l)"
+clowder map -- echo y{} ::: 1 2 3 >got 2>err &
+map=$!
+clowder map -w -- cat ::: 4 5 6 >got2 2>err2 &
+other=$!
+both_wait() { [ "$(status_of default '.tasks.executing + .tasks.awaiting')" -ge 6 ]; }
+wait_until both_wait
+may_open 1024
+wait "$map" || fail "exit status $? after a shortage of descriptors: $(cat err)"
+wait "$other" || fail "exit status $? of a worker's map after a shortage of descriptors: $(cat err2)"
+[ "$(cat got got2 | tr '\n' ' ')" = "y1 y2 y3 4 5 6 " ] || fail "results after a shortage: $(cat got got2)"
+
 # Interrupts. The first stops submitting and says so; what runs is waited for.
 mkfifo inputs
 clowder map -n 2 -- sh -c 'touch started-{}; until test -e finish; do sleep 0.02; done; echo {}' <inputs >out 2>err &

@@ -17,7 +17,7 @@ import procs
 from house import Failed, House
 from prng import Prng
 
-LOCAL, REMOTE = 3, 1  # daemons on this machine, and on each host
+REMOTE = 1  # daemons on each host
 ENGINES_MAX = 6
 RSS_GROWTH_KIB = 24 << 10
 
@@ -80,11 +80,11 @@ class Lab:
 
     def bring_up(self):
         on = [arg for i in range(1, self.hosts.count + 1) for arg in ("--on", f"h{i}:{REMOTE}")] if self.hosts else []
-        self.house.clowder("up", "-n", str(LOCAL), *on)
+        self.house.clowder("up", "-n", str(self.options.daemons), *on)
         self.engine = self.house.engine()
 
     def wanted(self):
-        return LOCAL + (REMOTE * self.hosts.count if self.hosts else 0)
+        return self.options.daemons + (REMOTE * self.hosts.count if self.hosts else 0)
 
     # ---- the run ----
 
@@ -130,26 +130,32 @@ class Lab:
             state = str(e)
         return f"recovery: {', '.join(behind)}; {state}"
 
-    def strike(self, kind, roll):
-        self.story.append(kind.name)
-        self.counts[kind.name] = self.counts.get(kind.name, 0) + 1
-        kind.strike(self, roll)
+    def strike(self, kinds_and_rolls):
+        """One fault, or two at once; then the wait until all is as it was."""
+        for kind, roll in kinds_and_rolls:
+            self.story.append(kind.name)
+            self.counts[kind.name] = self.counts.get(kind.name, 0) + 1
+            kind.strike(self, roll)
+        bound = sum(kind.bound for kind, _ in kinds_and_rolls)
         marks = [load.mark() for load in self.loads]
         start = time.monotonic()
-        left = lambda: kind.bound - (time.monotonic() - start) / self.house.slack
-        self.house.wait(self.what_is_missing, kind.bound,
+        self.house.wait(self.what_is_missing, bound,
                         lambda: all([self.caught_up(l, m) for l, m in zip(self.loads, marks)]))
-        self.house.wait(self.what_is_missing, max(left(), 0.5), self.all_connected)
+        left = bound - (time.monotonic() - start) / self.house.slack
+        self.house.wait(self.what_is_missing, max(left, 0.5), self.all_connected)
         took = int((time.monotonic() - start) * 1000)
         self.story[-1] += f" {took} ms"
-        self.worst_ms[kind.name] = max(took, self.worst_ms.get(kind.name, 0))
+        name = kinds_and_rolls[0][0].name if len(kinds_and_rolls) == 1 else "two at once"
+        self.worst_ms[name] = max(took, self.worst_ms.get(name, 0))
+
+    def choose(self):
+        possible = [(k, k.weight) for k in kinds.ALL.values() if k.can(self) and self.allowed(k)]
+        return self.roll.weighted(possible), Prng(self.roll.next())
 
     def schedule(self):
-        """Kinds with a roll for each and the pause before it, all from the seed."""
+        """Pauses and what comes after them, a kind with a roll of its own or two of them, all from the seed."""
         for _ in range(2 + self.roll.below(self.options.faults)):
-            possible = [(k, k.weight) for k in kinds.ALL.values() if k.can(self) and self.allowed(k)]
-            kind = self.roll.weighted(possible)
-            yield self.roll.between(0.05, 0.4), kind, Prng(self.roll.next())
+            yield self.roll.between(0.05, 0.4), [self.choose() for _ in range(2 if self.roll.below(4) == 0 else 1)]
 
     def allowed(self, kind):
         return not self.options.kinds or kind.name in self.options.kinds
@@ -202,10 +208,10 @@ class Lab:
         started = time.monotonic()
         try:
             self.begin()
-            for pause, kind, roll in self.schedule():
+            for pause, chosen in self.schedule():
                 time.sleep(pause)
                 self.look()
-                self.strike(kind, roll)
+                self.strike(chosen)
             self.end()
         except Failed as e:
             verdict = str(e)
@@ -225,6 +231,7 @@ def arguments(parser):
                         help="how many times as long everything may take here")
     parser.add_argument("--hosts", type=int, default=30, metavar="PERCENT", help="seeds that have hosts (30)")
     parser.add_argument("--faults", type=int, default=4, help="a seed has 2 to N+1 of them (4)")
+    parser.add_argument("--daemons", type=int, default=3, help="on this machine (3)")
     parser.add_argument("--loads", type=int, default=3, help="how many run at a time (3)")
     parser.add_argument("--load", action="append", help="only this one (repeatable): " +
                         ", ".join(k.name for k in loads.KINDS))
