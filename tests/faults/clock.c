@@ -1,7 +1,7 @@
-/* A clock that jumps: preloaded into clowder (engine and clients), it moves CLOCK_REALTIME by as many seconds as the file
- * named by CLOWDER_FAULT_CLOCK says, at any moment. It covers what a program reads (clock_gettime, gettimeofday, time);
- * it does not cover what the kernel keeps (timestamps of files, absolute timers on CLOCK_REALTIME), nor programs that
- * are linked statically, as clowder-daemon is in a release build. */
+/* A clock that jumps: preloaded into clowder (engine and clients), it moves CLOCK_REALTIME by as many seconds as the
+ * file named by CLOWDER_FAULT_CLOCK says, at any moment. It covers what a program reads (clock_gettime, gettimeofday,
+ * time); it does not cover what the kernel keeps (timestamps of files, absolute timers on CLOCK_REALTIME), nor programs
+ * that are linked statically, as clowder-daemon is in a release build. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>

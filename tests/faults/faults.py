@@ -22,13 +22,16 @@ def in_own_mounts(command):
 
 def run_seed(options, arguments, seed):
     command = in_own_mounts([sys.executable, os.path.join(HERE, "lab.py"), "--seed", str(seed), *arguments])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            out, _ = process.communicate(timeout=SEED_S * options.slack)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # it tidies up, and says where it was
+            out, _ = process.communicate()
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=SEED_S * options.slack, check=False)
-        return json.loads(done.stdout.splitlines()[-1])
-    except subprocess.TimeoutExpired:
-        verdict = f"the seed takes longer than {SEED_S * options.slack:.0f} s"
+        return json.loads(out.splitlines()[-1])
     except (IndexError, ValueError):
-        verdict = f"the lab ended with {done.returncode}"
+        verdict = f"the lab ended with {process.returncode}"
     return {"seed": seed, "tasks": 0, "failed": 0, "faults": {}, "recovery_ms": {}, "story": [], "hosts": False,
             "seconds": 0, "verdict": verdict}
 
@@ -122,4 +125,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

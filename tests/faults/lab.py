@@ -6,6 +6,7 @@ Prints one line of JSON: seed, tasks, failed, faults (kind -> times), recovery_m
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -224,6 +225,15 @@ class Lab:
                 "seconds": round(time.monotonic() - started, 1), "verdict": verdict, "kept": self.house.work}
 
 
+def stop_when_told():
+    """So that nothing is left behind when somebody has enough."""
+    def stop(number, _):
+        signal.signal(number, signal.SIG_IGN)
+        raise Failed(f"stopped by signal {number}")
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+
+
 def arguments(parser):
     parser.add_argument("--bin", default=os.environ.get("CLOWDER_BIN"), help="the folder of the programs under test")
     parser.add_argument("--other-bin", default=os.environ.get("CLOWDER_OTHER_BIN"), help="what an upgrade installs")
@@ -249,13 +259,14 @@ def main():
     arguments(parser)
     options = parser.parse_args()
     procs.become_subreaper()
+    stop_when_told()
     lab = Lab(options)
     result = lab.run()
     if options.hold and result["verdict"] != "ok":
         print(f"{json.dumps(result, indent=1)}\nheld: touch {lab.house.work}/release", file=sys.stderr)
         while not os.path.exists(lab.house.work + "/release"):
             time.sleep(0.2)
-    keep = options.keep or result["verdict"] != "ok"
+    keep = options.keep or not (result["verdict"] == "ok" or result["verdict"].startswith("stopped by"))
     lab.house.close(keep)
     if not keep:
         del result["kept"]

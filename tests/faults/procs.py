@@ -60,7 +60,9 @@ def alive(pid):
 
 
 def send(pid, number):
-    """True when the process was there to be told."""
+    """True when the process was there to be told. 0 is nobody, and never our own group."""
+    if pid <= 0:
+        return False
     try:
         os.kill(pid, number)
         return True

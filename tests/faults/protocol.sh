@@ -17,7 +17,7 @@ clowder up victim -n 2 >/dev/null
 pid=$(engine_pid)
 
 lives() { # WHAT
-  [ "$(engine_pid)" = "$pid" ] && kill -0 "$pid" || fail "the engine ended: $1"
+  if [ "$(engine_pid)" != "$pid" ] || ! kill -0 "$pid"; then fail "the engine ended: $1"; fi
   clowder status --json >/dev/null || fail "no status: $1"
   [ "$(seq 100 | clowder map -w -- sed -u s/^/y/ | md5sum)" = "$(seq 100 | sed s/^/y/ | md5sum)" ] || fail "another's map: $1"
   [ "$(clowder map -- echo x{} ::: 1 2 3)" = "x1

@@ -2,10 +2,12 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 import struct
 import sys
 
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a ^C is for the lab, which ends us
 port, to_address, to_port, control = int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4]
 writers = set()
 settings, seen = {}, None

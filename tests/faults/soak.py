@@ -66,6 +66,7 @@ def main():
         command = faults.in_own_mounts([sys.executable, *sys.argv])
         os.execvp(command[0], command)
     procs.become_subreaper()
+    lab.stop_when_told()
     soak, verdict = Soak(options), "ok"
     try:
         soak.soak()

@@ -1,12 +1,12 @@
 /* Frames that are nearly right, from a seed, against programs that live:
  *
  *   stranger client SOCKET SEED ROUNDS     at an engine's data socket, as a client and as nobody
- *   stranger engine DAEMON SEED ROUNDS     as the engine of a real clowder-daemon; the first round has no mistakes in it
- *   stranger                               as a daemon: it has been launched by an engine, with settings and a token on
- *                                          standard input; its seed is the number of the daemon
+ *   stranger engine DAEMON SEED ROUNDS     as the engine of a real clowder-daemon; the first round has no mistakes in
+ * it stranger                               as a daemon: it has been launched by an engine, with settings and a token
+ * on standard input; its seed is the number of the daemon
  *
- * After each round as a client a proper greeting must be answered; as an engine the daemon must end in time, with a status
- * of its own, and leave no process. What was wrong is printed, and the round's seed with it. */
+ * After each round as a client a proper greeting must be answered; as an engine the daemon must end in time, with a
+ * status of its own, and leave no process. What was wrong is printed, and the round's seed with it. */
 #include "engine/func.h"
 #include "engine/wire.h"
 
@@ -358,7 +358,9 @@ static void daemon_script(struct script *s, const struct frame *tasks)
     add(s, (struct frame){.type = WIRE_PING}, NULL, 0);
     if (n > 1)
         add_items(s, (struct frame){.type = WIRE_RESULT, .job = tasks->job, .first = tasks->first}, outputs, n - 1);
-    add(s, (struct frame){.type = WIRE_REPORT, .code = WIRE_FAILED, .job = tasks->job, .n = 1, .first = tasks->first + n - 1},
+    add(s,
+        (struct frame){
+            .type = WIRE_REPORT, .code = WIRE_FAILED, .job = tasks->job, .n = 1, .first = tasks->first + n - 1},
         report, sizeof report);
     if (roll(3) == 0)
         add(s, (struct frame){.type = WIRE_FAULT, .job = tasks->job}, "a fault", 7);
@@ -490,7 +492,8 @@ static const char *await_end(pid_t daemon)
                : "the daemon ended with another status than 0, 3 or 5";
 }
 
-/* Without mistakes: eleven results for eleven tasks, whatever runs them, and nothing stands behind anything else for ever. */
+/* Without mistakes: eleven results for eleven tasks, whatever runs them, and nothing stands behind anything else for
+ * ever. */
 static bool answers_all(int fd)
 {
     struct frame f;
