@@ -137,9 +137,9 @@ def freeze_client(lab, roll):
 
 @fault(bound=10, weight=1, needs=("engine-may-end",))
 def restart_engine(lab, roll):
-    """Stopped by its user: clients end with 3, and say so; what comes next starts anew."""
+    """Stopped by its user: clients end with 3 or 5, and say why; what comes next starts anew."""
     for load in lab.loads:
-        load.broken = ((3,), "clowder")
+        load.broken = ((3, 5), "clowder")  # 5: it came back while the engine was stopping
     lab.house.clowder("engine", "stop", "--now")
     lab.bring_up()
 
