@@ -74,7 +74,7 @@ def kill_engine(lab, roll):
 def kill_engine_twice(lab, roll):
     """The next engine dies while its clients come back to it."""
     lab.end_engine()
-    lab.house.wait("another engine", 8, lambda: lab.house.engine())
+    lab.some_engine()
     time.sleep(roll.between(0, 0.1))
     lab.end_engine()
 
@@ -113,7 +113,7 @@ def stop_for(roll, pids):
 
 @fault(bound=4)
 def freeze_engine(lab, roll):
-    stop_for(roll, [lab.house.engine()])
+    stop_for(roll, [lab.some_engine()])
 
 
 @fault(bound=4)
@@ -163,7 +163,7 @@ def limit(pid, what, soft):
 @fault(bound=6)
 def no_descriptors(lab, roll):
     """The engine can open nothing: it says so, and goes on when it can. A daemon dies meanwhile, or a command comes."""
-    engine = lab.house.engine()
+    engine = lab.some_engine()
     _, hard = resource.prlimit(engine, resource.RLIMIT_NOFILE)
     highest = max(int(fd) for fd in os.listdir(f"/proc/{engine}/fd"))
     limit(engine, resource.RLIMIT_NOFILE, min(highest + 1 + roll.below(3), procs.descriptors(engine) + roll.below(3)))
@@ -215,7 +215,7 @@ def full_disk(lab, roll):
     time.sleep(roll.between(0.2, 1.0))
     if roll.below(3) == 0 and lab.has("engine-may-end"):
         lab.end_engine()
-        lab.house.wait("another engine on a full disk", 8, lambda: lab.house.engine())
+        lab.some_engine()
     if roll.below(2):
         done = lab.house.clowder("run", "--", "echo", "room", check=False)
         if done.stdout != "room\n" and done.returncode != 3:  # 3: no daemons at this moment

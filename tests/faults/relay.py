@@ -28,6 +28,8 @@ async def watch():
 
 def cut(writer):
     sock = writer.get_extra_info("socket")
+    if writer.is_closing() or sock is None:
+        return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
