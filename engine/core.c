@@ -376,11 +376,12 @@ static void finish(struct engine *e)
     host_reap(e, true);
     accept_stop(e);
     control_stop(e);
-    recorder_stop(e->recorder);
+    recorder_flush(e->recorder); /* the next engine numbers its jobs after ours */
+    close(e->lock_fd);           /* the sockets are gone: from here on another engine may start … */
+    close_peers(e);              /* … and those who wait for our end see it */
+    recorder_stop(e->recorder);  /* their jobs ended with them */
     store_close(e->store);
     e->store = NULL;
-    close(e->lock_fd); /* the sockets are gone: from here on another engine may start … */
-    close_peers(e);    /* … and those who wait for our end see it */
     while (e->pools)
         pool_free(e, e->pools);
     log_info("engine", "stopped");
