@@ -299,6 +299,8 @@ static void recover(struct clowder *c)
         if (reconnect(c, &err) == CLW_OK)
             err.code = CLW_OK; /* an attempt before the last one may have left its own */
     }
+    if (err.code == CLW_CANCELLED) /* somebody took the daemons down; nobody interrupted the caller */
+        err.code = CLW_UNREACHABLE;
     if (err.code) {
         c->dead = err;
     } else {
