@@ -5,6 +5,7 @@ import argparse
 import concurrent.futures
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -79,6 +80,16 @@ def seeds_of(options):
     return [options.seed]
 
 
+def left_out(options):
+    """What cannot be had here, said before it is missed."""
+    if os.geteuid() != 0:
+        yield "full disk and hosts, which need root"
+    elif options.hosts and not lab.hosts.can_be_had():
+        yield "hosts, which need sshd"
+    elif options.hosts and not (shutil.which("nft") and shutil.which("ip")):
+        yield "cut and lossy links, which need ip and nft"
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./run faults", description="Real engines, daemons and hosts under faults.")
     parser.add_argument("--seed", type=int, default=1)
@@ -98,6 +109,8 @@ def main():
         for one in value if isinstance(value, list) else [value]:
             passed += [action.option_strings[-1]] + ([] if one is True else [str(one)])
     shown = [a for i, a in enumerate(passed) if not {"--bin", "--other-bin", "--slack"} & {a, passed[i - 1]}]
+    for text in left_out(options):
+        print(f"left out here: {text}", file=sys.stderr)
     end = time.monotonic() + options.minutes * 60 if options.minutes else None
     results = []
     figures = open(options.figures, "w") if options.figures else None

@@ -20,8 +20,9 @@ class Failed(Exception):
 
 class House:
     def __init__(self, options):
-        self.bin_from, self.other_bin = options.bin, options.other_bin or options.bin
-        self.tests_bin = os.path.join(options.bin, "tests")
+        self.bin_from = os.path.abspath(options.bin)
+        self.other_bin = os.path.abspath(options.other_bin or options.bin)
+        self.tests_bin = os.path.join(self.bin_from, "tests")
         self.slack = options.slack
         self.work = tempfile.mkdtemp(prefix="clw-fault.", dir="/tmp")
         self.desktop = []  # put before a command to run it on the desktop of the hosts' network
