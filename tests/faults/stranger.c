@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -27,8 +28,6 @@
 
 enum { FRAMES_MAX = 64, ANSWER_MS = 20000, QUIET_MS = 60 };
 
-extern char **environ;
-
 static uint64_t state;
 
 static uint64_t roll(uint64_t n)
@@ -36,7 +35,7 @@ static uint64_t roll(uint64_t n)
     uint64_t z = state += 0x9E3779B97F4A7C15;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    return (z ^ (z >> 31)) % n;
+    return n ? (z ^ (z >> 31)) % n : 0;
 }
 
 static int64_t now_ms(void)
@@ -103,9 +102,7 @@ static void add_open(struct script *s, uint32_t job, enum func_kind kind, const 
     f.dir = mem_strdup("/");
     f.timeout_ms = 2000;
     if (ship) {
-        uint8_t *data = mem_alloc(5);
-        memcpy(data, "hello", 5);
-        func_add_file(&f, "shipped", data, 5, false);
+        func_add_file(&f, "shipped", mem_zalloc(5), 5, false);
         f.fetch = kind == FUNC_COMMAND ? mem_strdup("s*") : NULL;
     }
     func_encode(&f, &b);
@@ -339,11 +336,11 @@ static int as_client(const char *path, uint64_t seed, uint64_t rounds)
             close(fd);
         script_fini(&s);
         if (!engine_lives(path)) {
-            printf("seed %llu: the engine does not answer a greeting\n", (unsigned long long)(seed + i));
+            printf("seed %" PRIu64 ": the engine does not answer a greeting\n", seed + i);
             return 1;
         }
     }
-    printf("client: %llu rounds\n", (unsigned long long)rounds);
+    printf("client: %" PRIu64 " rounds\n", rounds);
     return 0;
 }
 
@@ -545,7 +542,7 @@ static int as_engine(const char *program, uint64_t seed, uint64_t rounds)
         if (end && !wrong)
             wrong = end;
         if (wrong) {
-            printf("seed %llu%s: %s\n", (unsigned long long)(seed + i), i ? "" : " (without mistakes)", wrong);
+            printf("seed %" PRIu64 "%s: %s\n", seed + i, i ? "" : " (without mistakes)", wrong);
             if (end && daemon > 0)
                 kill(daemon, SIGKILL);
             result = 1;
@@ -555,7 +552,7 @@ static int as_engine(const char *program, uint64_t seed, uint64_t rounds)
     unlink(a.sun_path);
     rmdir(folder);
     if (!result)
-        printf("engine: %llu rounds\n", (unsigned long long)rounds);
+        printf("engine: %" PRIu64 " rounds\n", rounds);
     return result;
 }
 
