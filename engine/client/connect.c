@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HELLO_MS = 10000, DIAL_TRIES = 200, DIAL_PAUSE_MS = 10, RETRY_MS = 200 };
+enum { HELLO_MS = 10000, DIAL_TRIES = 200, DIAL_PAUSE_MS = 10, RETRY_MS = 200, NOTICE_MS = 100 };
 
 int client_fail(struct clowder_error *to, const struct clw_error *from)
 {
@@ -267,6 +267,14 @@ static enum clw_err connect_again(struct clowder *c, struct clw_error *err)
     return code ? code : control_again(c, err);
 }
 
+bool client_is_lost(struct clowder *c)
+{
+    uint64_t deadline_ms = mono_ms() + NOTICE_MS;
+    while (!c->lost && mono_ms() < deadline_ms)
+        wait_changed(c, deadline_ms);
+    return c->lost;
+}
+
 /* Makes the connection anew, again when an engine dies while it starts or greets. Locked; unlocks while it works. */
 static enum clw_err reconnect(struct clowder *c, struct clw_error *err)
 {
@@ -277,7 +285,7 @@ static enum clw_err reconnect(struct clowder *c, struct clw_error *err)
         nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000L}, NULL);
         code = connect_again(c, err);
         pthread_mutex_lock(&c->lock);
-    } while (code && (code == CLW_UNREACHABLE || c->lost) && c->recoveries < CLIENT_RECOVERIES);
+    } while (code && c->recoveries < CLIENT_RECOVERIES && (code == CLW_UNREACHABLE || client_is_lost(c)));
     return code;
 }
 

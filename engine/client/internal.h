@@ -126,6 +126,9 @@ enum clw_err client_connect(struct clowder *c, struct clw_error *err); /* makes 
  * Locked. */
 enum clw_err client_wait(struct clowder *c, uint64_t deadline_ms, struct clw_error *err);
 void client_disconnect(struct clowder *c);
+/* The engine of our link is gone; a request that it or the next one answered may be told of that a moment earlier.
+ * Locked. */
+bool client_is_lost(struct clowder *c);
 void client_signal(struct clowder *c); /* the event descriptor becomes readable; locked */
 uint64_t client_deadline(int64_t timeout_ms);
 
