@@ -348,16 +348,16 @@ static enum clw_err start(struct engine *e, struct clw_error *err)
     if (!code && !e->daemon_program)
         code = clw_fail(
             err, CLW_UNREACHABLE, "reinstall Clowder, or set CLOWDER_LIBEXEC", "clowder-daemon is not installed");
+    pthread_mutex_lock(&e->lock); /* who is quick to dial is answered when the profiles of before are there */
     if (!code)
         code = accept_start(e, err);
     if (!code)
         code = control_start(e, err);
     if (!code) {
         e->recorder = recorder_start();
-        pthread_mutex_lock(&e->lock);
         restore_load(e);
-        pthread_mutex_unlock(&e->lock);
     }
+    pthread_mutex_unlock(&e->lock);
     return code;
 }
 
@@ -407,11 +407,12 @@ static void finish(struct engine *e)
     host_reap(e, true);
     accept_stop(e);
     control_stop(e);
-    recorder_stop(e->recorder);
+    recorder_flush(e->recorder); /* the next engine numbers its jobs after ours */
+    close(e->lock_fd);           /* the sockets are gone: from here on another engine may start … */
+    close_peers(e);              /* … and those who wait for our end see it */
+    recorder_stop(e->recorder);  /* their jobs ended with them */
     store_close(e->store);
     e->store = NULL;
-    close(e->lock_fd); /* the sockets are gone: from here on another engine may start … */
-    close_peers(e);    /* … and those who wait for our end see it */
     while (e->pools)
         pool_free(e, e->pools);
     log_info("engine", "stopped");

@@ -308,7 +308,9 @@ struct host *host_find(struct engine *e, const char *name);
 /* Makes sure that its link is at work toward this goal at least; again: also out of a rest. */
 enum clw_err host_reach(struct host *h, enum host_goal goal, bool again, struct clw_error *err);
 enum clw_err host_launch(struct host *h, struct member *m, struct clw_error *err);
-bool host_is_resting(const struct host *h); /* it waits for somebody or something */
+bool host_is_resting(const struct host *h);
+/* Whoever is there can come home through its tunnel. NULL: no. */
+bool host_is_open(const struct host *h); /* it waits for somebody or something */
 json_t *host_key_json(const struct host_key_info *k);
 json_t *host_json(struct engine *e, const struct host *h);
 void host_tick(struct engine *e, uint64_t now_ms);

@@ -25,7 +25,21 @@ bool host_is_resting(const struct host *h)
     return s == HOST_BACKOFF || s == HOST_REFUSED || s == HOST_NEEDS_SECRET || s == HOST_QUARANTINED || s == HOST_DOWN;
 }
 
+bool host_is_open(const struct host *h)
+{
+    return h && h->shot.state == HOST_UP && !h->direct;
+}
+
 /* ---- what the link says (in its thread) ---- */
+
+/* The way home is closed: who is away already gets its time from now. */
+static void grant_grace(struct engine *e, const struct host *h)
+{
+    for (struct pool *p = e->pools; p; p = p->next)
+        for (struct member *m = p->members; m; m = m->after)
+            if (m->place->via == h && m->state == MEMBER_AWAY && !h->direct)
+                m->away_until_ms = mono_ms() + CORE_GRACE_MS;
+}
 
 /* The host is reached again: who was away may come home, when the way home is still the same. */
 static void await_return(struct engine *e, struct host *h, bool same_way)
@@ -44,6 +58,8 @@ static void state_cb(void *arg, const struct host_snapshot *shot)
     pthread_mutex_lock(&e->lock);
     bool was_up = h->shot.state == HOST_UP, is_up = shot->state == HOST_UP;
     h->shot = *shot;
+    if (was_up && !is_up)
+        grant_grace(e, h);
     if (is_up && !was_up) {
         await_return(e, h, shot->same_url);
         h->refresh_ms = mono_ms() + CORE_REFRESH_MS;

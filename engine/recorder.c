@@ -40,12 +40,12 @@ struct record {
 
 struct recorder {
     pthread_mutex_t lock;
-    pthread_cond_t more;
+    pthread_cond_t more, idle;
     pthread_t thread;
     struct record *first, **last;
     unsigned count, dropped;
     size_t failure_bytes; /* in the queue */
-    bool stopping, complained;
+    bool stopping, writing, complained;
 };
 
 /* ---- writing (its own thread) ---- */
@@ -140,6 +140,7 @@ static struct record *take_all(struct recorder *r, bool *stopping)
     struct record *list = r->first;
     unsigned dropped = r->dropped;
     *stopping = r->stopping;
+    r->writing = true;
     r->first = NULL;
     r->last = &r->first;
     r->count = r->dropped = 0;
@@ -161,6 +162,10 @@ static void *work(void *arg)
         complain(r, &err);
     while (!stopping) {
         write_all(r, s, take_all(r, &stopping));
+        pthread_mutex_lock(&r->lock);
+        r->writing = false;
+        pthread_cond_broadcast(&r->idle);
+        pthread_mutex_unlock(&r->lock);
         if (s && (!tidied_ms || mono_ms() - tidied_ms > TIDY_MS)) {
             tidied_ms = mono_ms();
             int64_t now_s = (int64_t)(wall_us() / 1000000);
@@ -257,6 +262,7 @@ struct recorder *recorder_start(void)
     sigset_t all, before;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->more, NULL);
+    pthread_cond_init(&r->idle, NULL);
     r->last = &r->first;
     push(r, record_new(RESET, "", "", ""));
     sigfillset(&all);
@@ -267,6 +273,16 @@ struct recorder *recorder_start(void)
         abort();
     log_set_tap(tap, r);
     return r;
+}
+
+void recorder_flush(struct recorder *r)
+{
+    if (!r)
+        return;
+    pthread_mutex_lock(&r->lock);
+    while (r->first || r->writing)
+        pthread_cond_wait(&r->idle, &r->lock);
+    pthread_mutex_unlock(&r->lock);
 }
 
 void recorder_stop(struct recorder *r)
@@ -280,6 +296,7 @@ void recorder_stop(struct recorder *r)
     pthread_mutex_unlock(&r->lock);
     pthread_join(r->thread, NULL);
     pthread_cond_destroy(&r->more);
+    pthread_cond_destroy(&r->idle);
     pthread_mutex_destroy(&r->lock);
     free(r);
 }

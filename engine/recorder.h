@@ -10,6 +10,8 @@ struct recorder;
 
 /* Starts it; from now on lines of the log become events too. Owned: recorder_stop(), which writes what is queued. */
 struct recorder *recorder_start(void);
+/* Waits until everything that was queued is written. */
+void recorder_flush(struct recorder *r);
 void recorder_stop(struct recorder *r);
 
 /* Each queues and returns at once; texts are copied. */

@@ -256,7 +256,7 @@ void daemon_gone(struct peer *p, const char *why)
             snprintf(m->reason, sizeof m->reason, "%.190s", why);
         bool may_return = !is_local && !m->ended;
         member_set_state(m, may_return ? MEMBER_AWAY : MEMBER_LOST);
-        m->away_until_ms = mono_ms() + CORE_GRACE_MS;
+        m->away_until_ms = mono_ms() + (host_is_open(m->place->via) ? CORE_RETURN_MS : CORE_GRACE_MS);
         log_warn("daemon", "%s daemon=%s host=%s tasks=%u why=\"%s\"", may_return ? "away" : "lost", m->name,
             m->place->host, in_flight, m->reason);
         if (!may_return)

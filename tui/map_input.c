@@ -24,8 +24,8 @@ static bool put(struct map *m, const char *input, size_t len)
     do /* wakes now and then to see a ^C while the daemons are busy */
         status = clowder_job_put(m->job, input, len, 500, &m->input_error);
     while (status == CLOWDER_AGAIN && !m->stopping);
-    if (status == CLOWDER_AGAIN)
-        m->input_error.status = CLOWDER_OK;
+    if (status == CLOWDER_OK || status == CLOWDER_AGAIN)
+        m->input_error.status = CLOWDER_OK; /* what a wait left there is no error */
     return status == CLOWDER_OK;
 }
 

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { HELLO_MS = 10000, DIAL_TRIES = 200, DIAL_PAUSE_MS = 10 };
+enum { HELLO_MS = 10000, DIAL_TRIES = 200, DIAL_PAUSE_MS = 10, RETRY_MS = 200, NOTICE_MS = 100 };
 
 int client_fail(struct clowder_error *to, const struct clw_error *from)
 {
@@ -267,6 +267,28 @@ static enum clw_err connect_again(struct clowder *c, struct clw_error *err)
     return code ? code : control_again(c, err);
 }
 
+bool client_is_lost(struct clowder *c)
+{
+    uint64_t deadline_ms = mono_ms() + NOTICE_MS;
+    while (!c->lost && mono_ms() < deadline_ms)
+        wait_changed(c, deadline_ms);
+    return c->lost;
+}
+
+/* Makes the connection anew, again when an engine dies while it starts or greets. Locked; unlocks while it works. */
+static enum clw_err reconnect(struct clowder *c, struct clw_error *err)
+{
+    enum clw_err code;
+    do {
+        unsigned pause_ms = c->recoveries++ * RETRY_MS;
+        pthread_mutex_unlock(&c->lock);
+        nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000L}, NULL);
+        code = connect_again(c, err);
+        pthread_mutex_lock(&c->lock);
+    } while (code && c->recoveries < CLIENT_RECOVERIES && (code == CLW_UNREACHABLE || client_is_lost(c)));
+    return code;
+}
+
 /* The engine died: a new one gets what has no result. Locked; unlocks while it works. */
 static void recover(struct clowder *c)
 {
@@ -279,12 +301,14 @@ static void recover(struct clowder *c)
             : c->no_start ? "the engine is gone"
                           : "the engine dies again and again");
     } else {
-        c->recoveries++;
         pthread_mutex_unlock(&c->lock);
         tell(c, "the engine went away; starting another");
-        connect_again(c, &err);
         pthread_mutex_lock(&c->lock);
+        if (reconnect(c, &err) == CLW_OK)
+            err.code = CLW_OK; /* an attempt before the last one may have left its own */
     }
+    if (err.code == CLW_CANCELLED) /* somebody took the daemons down; nobody interrupted the caller */
+        err.code = CLW_UNREACHABLE;
     if (err.code) {
         c->dead = err;
     } else {

@@ -218,6 +218,24 @@ static enum clw_err up(struct clowder *c, json_t *request, struct clw_error *err
     return code;
 }
 
+/* With daemons of our own: an engine that dies meanwhile is followed by another, which knows us by another number. */
+static enum clw_err up_own(struct clowder *c, json_t *request, struct clw_error *err)
+{
+    enum clw_err code = client_connect(c, err);
+    if (!code)
+        code = up(c, request, err);
+    while (code) {
+        pthread_mutex_lock(&c->lock);
+        bool lost = client_is_lost(c);
+        enum clw_err back = lost ? client_wait(c, UINT64_MAX, err) : code;
+        pthread_mutex_unlock(&c->lock);
+        if (back)
+            return back;
+        code = up(c, request, err);
+    }
+    return code;
+}
+
 enum clw_err control_again(struct clowder *c, struct clw_error *err)
 {
     enum clw_err code = CLW_OK;
@@ -230,9 +248,7 @@ int clowder_up(struct clowder *c, const char *name, const struct clowder_profile
 {
     struct clw_error err = {0};
     json_t *request = up_request(name ? name : "default", p);
-    enum clw_err code = p->ephemeral ? client_connect(c, &err) : CLW_OK;
-    if (!code)
-        code = up(c, request, &err);
+    enum clw_err code = p->ephemeral ? up_own(c, request, &err) : up(c, request, &err);
     if (!code && p->ephemeral) {
         struct ephemeral *e = mem_alloc(sizeof *e);
         pthread_mutex_lock(&c->lock);

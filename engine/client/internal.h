@@ -16,7 +16,7 @@
 enum {
     CLIENT_BACKLOG_BYTES = 64 << 20, /* results that wait for the caller, and room for those that will come */
     CLIENT_FIRST_TASKS = 4096,       /* tasks out before the first result tells how large they are */
-    CLIENT_RECOVERIES = 5,           /* engines that may die under one handle */
+    CLIENT_RECOVERIES = 5,           /* engines that may die in a row, without a result between */
     CLIENT_CONTROL_MS = 10000
 };
 
@@ -126,6 +126,9 @@ enum clw_err client_connect(struct clowder *c, struct clw_error *err); /* makes 
  * Locked. */
 enum clw_err client_wait(struct clowder *c, uint64_t deadline_ms, struct clw_error *err);
 void client_disconnect(struct clowder *c);
+/* The engine of our link is gone; a request that it or the next one answered may be told of that a moment earlier.
+ * Locked. */
+bool client_is_lost(struct clowder *c);
 void client_signal(struct clowder *c); /* the event descriptor becomes readable; locked */
 uint64_t client_deadline(int64_t timeout_ms);
 

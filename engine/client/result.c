@@ -176,6 +176,7 @@ static void take_answer(struct clowder_job *j, const struct frame *f, struct blk
     memset(k->have + a->pos, 1, f->n);
     k->received += f->n;
     j->received += f->n;
+    j->c->recoveries = 0; /* this engine is good for something */
     j->received_bytes += f->len;
     j->backlog_bytes += f->len;
     deliver(j, a);

@@ -59,6 +59,8 @@ static int input_fd(const struct task *t)
 static void refuse(struct daemon *d, const struct job *j, int rv, const struct task *t)
 {
     char why[400];
+    if (daemon_is_short(d, rv))
+        return;
     if (rv == E2BIG)
         snprintf(why, sizeof why, "the command line is too long (input of %zu bytes); use --stdin or a worker", t->len);
     else
@@ -67,7 +69,7 @@ static void refuse(struct daemon *d, const struct job *j, int rv, const struct t
     answer_why(d, WIRE_FAILED, rv == ENOENT ? 127 : 126, why);
 }
 
-/* Starts the task, or answers at once why it cannot run. */
+/* Starts the task, or answers at once why it cannot run, or leaves it for later. */
 static void start(struct daemon *d, struct batch *b)
 {
     struct job *j = b->job;
@@ -107,6 +109,7 @@ static void start(struct daemon *d, struct batch *b)
     r->deadline_us = j->func.timeout_ms ? r->started_us + j->func.timeout_ms * 1000 : UINT64_MAX;
     r->forced = WIRE_DONE;
     d->run = r;
+    d->short_ms = 0;
 }
 
 /* Reads what is there. stdout is kept from its start, stderr to its end. */
@@ -233,7 +236,7 @@ void command_step(struct daemon *d, const struct watch *w)
 {
     if (d->run && !collect(d, w))
         return;
-    while (!d->run && d->head && !worker_is_kind(d->head->job) && !d->quit_now)
+    while (!d->run && d->head && !worker_is_kind(d->head->job) && !d->quit_now && !d->again_ms)
         start(d, d->head);
 }
 

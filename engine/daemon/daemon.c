@@ -20,13 +20,35 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { HELLO_MS = 10000, REDIAL_MS = 200, PING_MS = 5000, SILENT_MS = 15000 };
+enum {
+    HELLO_MS = 10000,
+    REDIAL_MS = 200,
+    PING_MS = 5000,
+    SILENT_MS = 15000,
+    SHORT_MS = 10000, /* a machine that is out of processes, memory or descriptors gets so long … */
+    AGAIN_MS = 100    /* … and is tried so often, before tasks fail for it */
+};
 
 void daemon_wake(struct daemon *d)
 {
     uint64_t one = 1;
     if (write(d->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
         abort();
+}
+
+/* ---- out of something ---- */
+
+bool daemon_is_short(struct daemon *d, int rv)
+{
+    uint64_t now = mono_ms();
+    if (rv != EAGAIN && rv != ENOMEM && rv != EMFILE && rv != ENFILE)
+        d->short_ms = 0;
+    else if (!d->short_ms)
+        d->short_ms = now;
+    if (!d->short_ms || now - d->short_ms > SHORT_MS)
+        return false;
+    d->again_ms = now + AGAIN_MS;
+    return true;
 }
 
 /* ---- waiting ---- */
@@ -153,6 +175,11 @@ static void take_cancel(struct daemon *d, const struct frame *f)
 
 static void take_close(struct daemon *d, const struct frame *f)
 {
+    for (struct batch *b = d->head; b; b = b->next)
+        if (b->job->number == f->job) { /* no engine closes a job that has tasks here */
+            link_close(d->link);
+            return;
+        }
     for (struct job **at = &d->jobs; *at; at = &(*at)->next) {
         struct job *j = *at;
         if (j->number == f->job) {
@@ -167,6 +194,10 @@ static void take_close(struct daemon *d, const struct frame *f)
 static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
 {
     struct daemon *d = link_arg(l);
+    if (!d->welcome && f->type != WIRE_WELCOME && f->type != WIRE_REFUSE) {
+        link_close(l); /* nothing is taken from somebody who did not greet */
+        return;
+    }
     switch (f->type) {
     case WIRE_WELCOME: take_welcome(d, f); break;
     case WIRE_REFUSE:
@@ -375,6 +406,20 @@ static void take_signal(struct daemon *d, int signal_fd)
     }
 }
 
+/* What comes to the front when one kind is done may be the other's. */
+static void step(struct daemon *d, struct watch *w)
+{
+    const struct batch *head;
+    if (mono_ms() >= d->again_ms)
+        d->again_ms = 0;
+    do {
+        head = d->head;
+        worker_step(d, w);
+        command_step(d, w);
+        *w = (struct watch){.deadline_us = UINT64_MAX}; /* what was ready has been looked at */
+    } while (d->head != head);
+}
+
 /* Runs tasks until the link breaks or it is time to go. */
 static void work(struct daemon *d, int signal_fd)
 {
@@ -382,13 +427,13 @@ static void work(struct daemon *d, int signal_fd)
     uint64_t ignored;
     pthread_mutex_lock(&d->lock);
     while (!is_over(d)) {
-        worker_step(d, &w);
-        command_step(d, &w);
-        w = (struct watch){.deadline_us = UINT64_MAX};
+        step(d, &w);
         int wake_place = watch_add(&w, d->wake_fd, POLLIN), signal_place = watch_add(&w, signal_fd, POLLIN);
         check_life(d, &w);
         check_link(d, &w);
         usage_step(d, &w);
+        if (d->again_ms)
+            watch_until(&w, d->again_ms * 1000);
         link_flush(d->link);
         if (is_over(d))
             break;

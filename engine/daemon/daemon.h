@@ -71,6 +71,7 @@ struct daemon {
     uint64_t started_ms, active_ms, pinged_ms, done;
     bool usage_busy; /* at the last look at what we use, at usage_us; so are the other two */
     uint64_t usage_us, usage_ticks, usage_done;
+    uint64_t short_ms, again_ms; /* since when nothing can be started, and until when nothing is tried; or 0 */
 };
 
 enum mark { MARK_CANCELLED = 1, MARK_SKIPPED = 2 };
@@ -85,6 +86,9 @@ struct task {
 
 /* daemon.c */
 void daemon_wake(struct daemon *d);
+/* A start failed with error rv: true when this machine is out of something for the moment; until again_ms, which is
+ * then set, nothing is to be started. */
+bool daemon_is_short(struct daemon *d, int rv);
 
 /* answer.c: all locked */
 struct task task_at(struct batch *b, uint32_t i);

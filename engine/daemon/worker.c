@@ -199,8 +199,14 @@ static bool ensure_alive(struct daemon *d, struct worker *w)
         fail_batch(d, 126, w->job->problem);
         return false;
     }
-    if ((rv = spawn_worker(d, w)) == 0)
+    if (d->again_ms)
+        return false;
+    if ((rv = spawn_worker(d, w)) == 0) {
+        d->short_ms = 0;
         return true;
+    }
+    if (daemon_is_short(d, rv))
+        return false;
     snprintf(why, sizeof why, "cannot run '%.200s': %s", w->job->func.argv[0],
         rv == ENOENT ? "command not found" : strerror(rv));
     fail_batch(d, rv == ENOENT ? 127 : 126, why);
@@ -546,6 +552,8 @@ void worker_step(struct daemon *d, const struct watch *watch)
                 kill_worker(w, WIRE_FAILED); /* it reads no more: a new one takes over */
             if (is_head(d, w) && w->killed_for != WIRE_DONE)
                 break; /* it is on its way out */
+        } else if (d->again_ms) {
+            break;
         }
     }
 }

@@ -88,6 +88,47 @@ for how in '-n 2' ''; do
   says 'another engine runs; it was given the [0-9]+ tasks without a result again'
 done
 
+# An engine that dies while it greets a client is not the last word: the next one gets the tasks.
+clowder up -n 1 >/dev/null
+clowder map -- sh -c 'until test -e open; do sleep 0.02; done; echo y{}' ::: 1 2 3 >got 2>err &
+map=$!
+is_executing() { [ "$(status_of default .tasks.executing)" -gt 0 ]; }
+wait_until is_executing
+kill -STOP "$map"
+kill -9 "$(engine_pid)"
+python3 - "$XDG_RUNTIME_DIR/clowder/data.sock" <<'EOF' &
+import os, socket, sys
+os.path.exists(sys.argv[1]) and os.unlink(sys.argv[1])
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+open("listening", "w").close()
+s.accept()[0].close()
+os.unlink(sys.argv[1])
+EOF
+wait_until test -e listening
+touch open
+kill -CONT "$map"
+wait "$map" || fail "exit status $? after an engine died while it greeted: $(cat err)"
+[ "$(cat got)" = "y1
+y2
+y3" ] || fail "results after an engine died while it greeted: $(cat got)"
+
+# A daemon that can start nothing for a moment (no descriptors, memory, processes) fails no task for it.
+daemon=$(daemon_pids default)
+may_open() { prlimit --pid "$daemon" --nofile="$1":; }
+may_open "$(ls "/proc/$daemon/fd" | wc -l)"
+clowder map -- echo y{} ::: 1 2 3 >got 2>err &
+map=$!
+clowder map -w -- cat ::: 4 5 6 >got2 2>err2 &
+other=$!
+both_wait() { [ "$(status_of default '.tasks.executing + .tasks.awaiting')" -ge 6 ]; }
+wait_until both_wait
+may_open 1024
+wait "$map" || fail "exit status $? after a shortage of descriptors: $(cat err)"
+wait "$other" || fail "exit status $? of a worker's map after a shortage of descriptors: $(cat err2)"
+[ "$(cat got got2 | tr '\n' ' ')" = "y1 y2 y3 4 5 6 " ] || fail "results after a shortage: $(cat got got2)"
+
 # Interrupts. The first stops submitting and says so; what runs is waited for.
 mkfifo inputs
 clowder map -n 2 -- sh -c 'touch started-{}; until test -e finish; do sleep 0.02; done; echo {}' <inputs >out 2>err &

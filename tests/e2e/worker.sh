@@ -11,6 +11,12 @@ expect 0 sh -c "seq $million | clowder map -w -- cat | md5sum"
 expect 0 sh -c 'seq 20000 | clowder map -u -w -- cat | sort -n | md5sum'
 [ "$(cat out)" = "$(seq 20000 | md5sum)" ] || fail "unordered: lines lost"
 
+# Inputs that wait for the first results, because the worker needs its time to start, are no error.
+seq 9000 >in9
+expect 0 clowder map -w -a in9 -- sh -c 'sleep 1; exec cat'
+same out in9
+[ ! -s err ] || fail "a slow start is told as an error: $(cat err)"
+
 # A reader that is slow stops the map, and does not fill the engine.
 expect 0 sh -c "yes aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa | head -$million | clowder map -w -- cat |
   (dd bs=1 count=1 status=none; while ! test -e go; do sleep 0.05; done; cat) | wc -c & 

@@ -1,0 +1,173 @@
+"""What runs while faults strike: clients that are fed for as long as the lab wants, whose every result is checked as it
+comes. A load outlives its client: when a fault takes the client, the next one begins with new inputs.
+
+To add a load, derive from Load (or only give argv and expected) and put it into KINDS."""
+import json
+import os
+import subprocess
+import threading
+import time
+
+from house import Failed
+
+RETRIES = 100
+
+
+class Load:
+    """A `clowder map --json` that is fed a line at a time."""
+    name = "command"
+    pace_s, group = 0.02, 1  # so many inputs in a write, and a pause after it
+
+    def __init__(self, house, lab):
+        self.house, self.lab = house, lab
+        self.done = self.failed = 0  # of all clients together
+        self.client = None
+        self.sessions = 0
+        self.broken = None  # why the client may end otherwise than usually: (exit statuses, text of stderr)
+
+    # what is run, and what comes of input number i (from 1): status, exit, stdout
+
+    def argv(self):
+        return ["--", "sh", "-c", "sleep 0.005; case {} in *7) exit 3;; esac; echo y{}"]
+
+    def input(self, i):
+        return str(i)
+
+    def expected(self, i):
+        return ("failed", 3, "") if i % 10 == 7 else ("done", 0, f"y{i}\n")
+
+    # ---- its life ----
+
+    def start(self):
+        self.sessions += 1
+        self.path = f"{self.house.work}/{self.name}.{self.sessions}"
+        self.given = self.received = self.session_failed = 0
+        self.read_at, self.rest = 0, b""
+        self.feeding = True
+        self.broken = None
+        args = ["map", "--json", "--retries", str(RETRIES), "--no-progress", *self.argv()]
+        with open(self.path + ".out", "wb") as out, open(self.path + ".err", "wb") as err:
+            self.client = subprocess.Popen(self.house.command(*args), env=self.house.env, cwd=self.house.work,
+                                           stdin=subprocess.PIPE, stdout=out, stderr=err)
+        self.feeder = threading.Thread(target=self._feed, args=(self.client,), daemon=True)
+        self.feeder.start()
+
+    def _feed(self, client):
+        pipe = client.stdin
+        try:
+            while self.feeding:
+                numbers = range(self.given + 1, self.given + self.group + 1)
+                os.write(pipe.fileno(), "".join(self.input(i) + "\n" for i in numbers).encode())
+                self.given = numbers[-1]
+                time.sleep(self.pace_s)
+        except (BrokenPipeError, ValueError, OSError):
+            pass  # the client went: how it ended is looked at elsewhere
+
+    def errors(self):
+        with open(self.path + ".err", errors="replace") as f:
+            return f.read()
+
+    def look(self):
+        """Takes the results that are there, and notices a client that ended before its time."""
+        ended = self.client.poll()
+        with open(self.path + ".out", "rb") as f:
+            f.seek(self.read_at)
+            data = f.read()
+        self.read_at += len(data)
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        for line in lines:
+            self._take(json.loads(line))
+        if ended is not None and self.feeding:
+            self._ended_early(ended)
+
+    def _ended_early(self, status):
+        self.feeding = False
+        self.feeder.join()
+        statuses, text = self.broken or ((), "")
+        if status not in statuses or text not in self.errors():
+            raise Failed(f"{self.name}: its client ended with {status}: {self.errors()[-800:]}")
+        self.start()
+
+    def _take(self, result):
+        self.received += 1
+        self.done += 1
+        i = self.received
+        if result["index"] != i:
+            raise Failed(f"{self.name}: result {result['index']} came where {i} was due")
+        if i > self.given + self.group or result["input"] != self.input(i):
+            raise Failed(f"{self.name}: task {i} came back with input {result['input']!r}")
+        got = (result["status"], result["exit"], result["stdout"])
+        if got[0] != "done":
+            self.session_failed += 1
+        if got != self.expected(i):
+            if not self.lab.excused(self, result):
+                raise Failed(f"{self.name}: task {i} is {json.dumps(result)}, not {self.expected(i)}")
+            self.failed += 1
+
+    def caught_up_with(self, mark):
+        """All that was given before the mark has its result. A client that was replaced starts counting anew."""
+        session, given = mark
+        self.look()
+        return self.received >= given if self.sessions == session else self.received > 0
+
+    def mark(self):
+        return self.sessions, self.given
+
+    def finish(self, seconds):
+        """No more inputs; every result is in, and the client ends as it should."""
+        self.feeding = False
+        self.feeder.join()
+        self.client.stdin.close()
+        try:
+            status = self.client.wait(seconds * self.house.slack)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{self.name}: its client hangs with {self.received} of {self.given} results: "
+                         f"{self.errors()[-800:]}") from None
+        self.look()
+        if self.received != self.given:
+            raise Failed(f"{self.name}: {self.received} results for {self.given} tasks, exit status {status}: "
+                         f"{self.errors()[-800:]}")
+        if status != (1 if self.session_failed else 0):
+            raise Failed(f"{self.name}: exit status {status} with {self.session_failed} failed tasks")
+
+
+class Worker(Load):
+    """Lines through workers that stay."""
+    name = "worker"
+    group = 20
+
+    def argv(self):
+        return ["-w", "--", "sed", "-u", "s/^/y/"]
+
+    def expected(self, i):
+        return "done", 0, f"y{i}"
+
+
+class Framed(Load):
+    """The framed protocol, and workers that report failures."""
+    name = "framed"
+    group = 5
+
+    def argv(self):
+        return ["-W", "--", os.path.join(self.house.tests_bin, "worker_program")]
+
+    def input(self, i):
+        return "fail4" if i % 50 == 49 else f"x{i}"
+
+    def expected(self, i):
+        return ("failed", 4, "") if i % 50 == 49 else ("done", 0, f"x{i}")
+
+
+class Own(Load):
+    """Daemons that live as long as their map."""
+    name = "own"
+    pace_s = 0.03
+
+    def argv(self):
+        return ["-n", "1", "--stdin", "--", "cat"]
+
+    def expected(self, i):
+        return "done", 0, str(i)
+
+
+KINDS = [Load, Worker, Framed, Own]
