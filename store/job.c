@@ -154,9 +154,10 @@ enum clw_err store_job_list(
 enum clw_err store_job_mark_lost(struct store *s, uint64_t at_us, size_t *count, struct clw_error *err)
 {
     int changes = 0;
-    enum clw_err code =
-        store__exec(s, "UPDATE job SET state = 'lost', finished_us = ?1 WHERE state IN ('queued', 'running')",
-            ARGS(INT(at_us)), &changes, err);
+    enum clw_err code = store__exec(s,
+        "UPDATE job SET state = 'lost', finished_us = ?1 WHERE state IN ('queued', 'running')"
+        " AND id NOT IN (SELECT job FROM job_kept)",
+        ARGS(INT(at_us)), &changes, err);
     if (count)
         *count = (size_t)changes;
     return code;
@@ -166,7 +167,8 @@ enum clw_err store_job_prune(struct store *s, size_t keep, struct clw_error *err
 {
     return store__exec(s,
         "DELETE FROM job WHERE state NOT IN ('queued', 'running') AND id NOT IN"
-        " (SELECT id FROM job WHERE state NOT IN ('queued', 'running') ORDER BY id DESC LIMIT ?1)",
+        " (SELECT id FROM job WHERE state NOT IN ('queued', 'running') ORDER BY id DESC LIMIT ?1)"
+        " AND id NOT IN (SELECT job FROM job_kept WHERE collected_us = 0)",
         ARGS(INT(keep)), NULL, err);
 }
 

@@ -433,7 +433,8 @@ static void test_migrate_ledger(void **state)
     ok(store_job_failures_add(s, 1, &(struct store_failure){.task = 7}, 1, &error));
     store_close(s);
     raw("ALTER TABLE job DROP COLUMN function; ALTER TABLE job_failure DROP COLUMN input;"
-        "ALTER TABLE job_failure DROP COLUMN input_cut; PRAGMA user_version = 2");
+        "ALTER TABLE job_failure DROP COLUMN input_cut;"
+        "DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE job_kept; PRAGMA user_version = 2");
     s = open_store();
     assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
     ok(store_job_get(s, 1, &j, &error));
@@ -1560,8 +1561,8 @@ static void test_disk_full(void **state)
         snprintf(name, sizeof name, "k%d", i);
         code = store_setting_set(s, name, text, &error);
     }
-    assert_int_equal(code, CLW_IO);
-    assert_non_null(strstr(error.message, "disk is full"));
+    assert_int_equal(code, CLW_NO_ROOM);
+    assert_non_null(strstr(error.message, "no room on the disk"));
     assert_non_null(strstr(error.hint, "make room"));
     char *value;
     ok(store_setting_get(s, "before", &value, &error));
@@ -1576,7 +1577,7 @@ static void test_disk_full(void **state)
         snprintf(name, sizeof name, "m%d", i);
         code = store_setting_set(s, name, text, &error);
     }
-    assert_int_equal(code, CLW_IO);
+    assert_int_equal(code, CLW_NO_ROOM);
     bool undone = sqlite3_get_autocommit(s->db);
     if (undone)
         fails(CLW_IO, store_setting_set(s, "m-late", "x", &error));
@@ -1593,7 +1594,7 @@ static void test_disk_full(void **state)
     }
     close(fd);
     snprintf(path, sizeof path, "%s/second.db", dir);
-    fails(CLW_IO, store_open(path, &s, &error));
+    fails(CLW_NO_ROOM, store_open(path, &s, &error));
     assert_int_equal(access(path, F_OK), -1);
     free(text);
     assert_int_equal(umount2(dir, MNT_DETACH), 0);
