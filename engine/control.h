@@ -22,6 +22,9 @@ struct waiter {
     char host[64];        /* down: only there; "": everywhere */
     uint64_t since_ms;    /* of the link's state at the request */
     unsigned before[2];   /* what check compares with */
+    int64_t job;          /* wait: which */
+    uint64_t look, recorded;
+    bool has_recorded;
     uint64_t deadline_ms; /* 0: none */
     const char *what;     /* "profile 'x' is not up yet": "is not up yet" */
     struct waiter *next;

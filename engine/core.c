@@ -388,6 +388,7 @@ static void finish(struct engine *e)
     close_peers(e);    /* … and those who wait for our end see it */
     while (e->pools)
         pool_free(e, e->pools);
+    keep_free(e->keeper);
     log_info("engine", "stopped");
     free(e->data_url);
     free(e->tunnel_path);

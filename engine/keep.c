@@ -1,5 +1,5 @@
-/* The keeper's thread and its door: what it looks for in the store, when it sleeps and what wakes it, and what others are
- * told. */
+/* The keeper's thread and its door: what it looks for in the store, when it sleeps and what wakes it, and what others
+ * are told. */
 #include "engine/keep_internal.h"
 
 #include "base/log.h"
@@ -41,6 +41,7 @@ void keep_set_reason(struct keeper *k, struct keep_job *j, const char *reason)
     pthread_mutex_lock(&k->lock);
     snprintf(j->reason, sizeof j->reason, "%s", reason);
     pthread_mutex_unlock(&k->lock);
+    j->news = true;
     if (*reason)
         log_info("job", "waits job=%lld profile=%s why=\"%s\"", (long long)j->id, j->profile, reason);
     core_wake(k->e);
@@ -142,6 +143,8 @@ static bool may_run(struct keeper *k)
     }
     if (fd >= 0)
         close(fd);
+    k->lock_backoff_ms = k->lock_backoff_ms ? k->lock_backoff_ms : 50; /* perhaps it is just going */
+    k->lock_ms = keep_back_off(&k->lock_backoff_ms);
     return false;
 }
 
@@ -156,7 +159,7 @@ static void look_now(struct keeper *k)
         code = clw_fail(&err, CLW_BUSY, "stop it: clowder engine stop", "another engine runs the jobs of this store");
     if (!code)
         code = look(k, &err);
-    if (code && (code != CLW_BUSY || k->lock_fd >= 0 || !k->trouble_backoff_ms))
+    if (code && (code != CLW_BUSY || k->lock_backoff_ms == KEEP_RETRY_MAX_MS / 2))
         log_warn("job", "detached jobs cannot be looked for why=\"%s\" hint=\"%s\"", err.message, err.hint);
     k->looked = asked;
     core_wake(k->e);
@@ -178,8 +181,6 @@ static void open_waiting(struct keeper *k, uint64_t now_ms, bool hurry)
             clowder_open(&k->c, &(struct clowder_options){.no_start = true}, NULL);
         if (hurry || now_ms >= j->retry_ms)
             keep_job_open(k, j);
-        if (j->job)
-            j->next_from = j->chunks ? j->chunks->inputs.first : j->next_from;
     }
 }
 
@@ -212,7 +213,7 @@ static bool is_save_due(const struct keeper *k, uint64_t now_ms)
     if (k->trouble[0])
         return now_ms >= k->trouble_ms;
     for (const struct keep_job *j = k->jobs; j && !over; j = j->next)
-        over = j->ended || j->cancelled || (j->pending_bytes && !j->job);
+        over = j->news || j->ended || j->cancelled || (j->pending_bytes && !j->job);
     return over || k->pending_bytes >= KEEP_PENDING_BYTES ||
            (k->pending_bytes && now_ms - k->pending_ms >= KEEP_SAVE_MS);
 }
@@ -227,6 +228,8 @@ static int next_timeout(const struct keeper *k, uint64_t now_ms)
     for (const struct keep_job *j = k->jobs; j; j = j->next)
         if (!j->job && !k->trouble[0] && k->open_count < KEEP_OPEN_MAX && j->retry_ms < next)
             next = j->retry_ms;
+    if (k->lock_ms && k->lock_fd < 0 && k->lock_ms < next)
+        next = k->lock_ms;
     if (next == UINT64_MAX)
         return -1;
     return next <= now_ms ? 0 : (int)(next - now_ms);
@@ -259,7 +262,7 @@ static void leave_when_idle(struct keeper *k)
 static void round_of_work(struct keeper *k)
 {
     bool hurry = atomic_exchange(&k->hurry, false), more;
-    if (k->looked != k->asked)
+    if (k->looked != k->asked || (k->lock_ms && k->lock_fd < 0 && mono_ms() >= k->lock_ms))
         look_now(k);
     take_cancels(k);
     if (hurry && k->trouble[0])
@@ -288,7 +291,7 @@ static void finish(struct keeper *k)
             if (!keep_job_take(k, j) && j->job && !j->ended)
                 sleep_until(k, (int)(until_ms - mono_ms() > 50 ? 50 : 1));
     for (struct keep_job *j = k->jobs; j; j = j->next) {
-        j->ended &= j->done + j->failed == j->total;
+        j->ended &= j->stopped || j->done + j->failed == j->total;
         if (!j->ended)
             keep_job_close(k, j);
     }
@@ -311,6 +314,8 @@ static void *run(void *arg)
     finish(k);
     clowder_close(k->c);
     store_close(k->s);
+    if (k->lock_fd >= 0)
+        close(k->lock_fd);
     return NULL;
 }
 
@@ -339,6 +344,16 @@ void keep_stop(struct keeper *k)
     k->stopping = true;
     wake(k);
     pthread_join(k->thread, NULL);
+}
+
+void keep_free(struct keeper *k)
+{
+    if (!k)
+        return;
+    free(k->to_cancel);
+    close(k->wake_fd);
+    pthread_mutex_destroy(&k->lock);
+    free(k);
 }
 
 /* ---- the door ---- */

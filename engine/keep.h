@@ -1,6 +1,6 @@
-/* The keeper: runs the detached jobs of the store. A thread of the engine that is an ordinary client of it: it reads inputs
- * from the store, gives them to the engine as far as it takes them, and writes results back. A pointer to a keeper may be
- * NULL everywhere: there is none yet. */
+/* The keeper: runs the detached jobs of the store. A thread of the engine that is an ordinary client of it: it reads
+ * inputs from the store, gives them to the engine as far as it takes them, and writes results back. A pointer to a
+ * keeper may be NULL everywhere: there is none yet. */
 #ifndef ENGINE_KEEP_H
 #define ENGINE_KEEP_H
 
@@ -11,10 +11,11 @@
 struct engine;
 struct keeper;
 
-/* Starts it, with what the store has to do. Owned: keep_stop(), which writes all results that have come in. Neither is
- * called under the engine's lock. */
+/* Starts it, with what the store has to do. Owned: keep_stop(), which writes all results that have come in, and when
+ * nobody asks any more, keep_free(). None is called under the engine's lock. */
 struct keeper *keep_start(struct engine *e);
 void keep_stop(struct keeper *k);
+void keep_free(struct keeper *k);
 
 /* The functions below may be called under the engine's lock, and return at once. */
 

@@ -10,16 +10,16 @@
 #include <stdatomic.h>
 
 enum {
-    KEEP_OPEN_MAX = 200,            /* jobs that run at once; the others wait for their turn */
-    KEEP_INPUT_BYTES = 16 << 20,    /* inputs that are out, of all jobs; each may have one chunk */
-    KEEP_PENDING_BYTES = 4 << 20,   /* results that are not written are written at this size … */
-    KEEP_PENDING_MAX = 64 << 20,    /* … and when that fails no more are taken from here on */
-    KEEP_SAVE_MS = 1000,            /* the oldest of them waits at most so long */
-    KEEP_RETRY_MS = 1000,           /* what did not work is tried again after so long; doubles up to … */
+    KEEP_OPEN_MAX = 200,          /* jobs that run at once; the others wait for their turn */
+    KEEP_INPUT_BYTES = 16 << 20,  /* inputs that are out, of all jobs; each may have one chunk */
+    KEEP_PENDING_BYTES = 4 << 20, /* results that are not written are written at this size … */
+    KEEP_PENDING_MAX = 64 << 20,  /* … and when that fails no more are taken from here on */
+    KEEP_SAVE_MS = 1000,          /* the oldest of them waits at most so long */
+    KEEP_RETRY_MS = 1000,         /* what did not work is tried again after so long; doubles up to … */
     KEEP_RETRY_MAX_MS = 30000,
-    KEEP_TAKE = 8192,               /* results of one job in a row */
-    KEEP_FAILURES_MAX = 200000,     /* failed tasks that the ledger keeps of one job */
-    KEEP_STOP_MS = 5000,            /* at the end results that are on their way arrive in this time */
+    KEEP_TAKE = 8192,           /* results of one job in a row */
+    KEEP_FAILURES_MAX = 200000, /* failed tasks that the ledger keeps of one job */
+    KEEP_STOP_MS = 5000,        /* at the end results that are on their way arrive in this time */
 };
 
 /* A chunk of which some tasks are out, or whose results are not written. */
@@ -37,8 +37,8 @@ struct keep_job {
     int64_t id;
     char name[STORE_JOB_NAME_SIZE], profile[STORE_NAME_SIZE], reason[STORE_REASON_MAX];
     char *command;
-    uint64_t submitted_us, total, done, failed, recorded;
-    bool running; /* it is open at the engine */
+    uint64_t submitted_us, total, recorded;
+    _Atomic uint64_t done, failed;
     /* the thread's own */
     uint64_t started_us;
     uint32_t round;
@@ -52,6 +52,8 @@ struct keep_job {
     bool stopped;                     /* by its first failure */
     bool cancelled;                   /* wanted; it does not run any more */
     bool gone;                        /* to be forgotten */
+    bool news;                        /* its state or reason is not in the store yet */
+    char *fault;                      /* why its results are in doubt, or NULL */
     uint64_t out_bytes, pending_bytes;
     struct store_failure *failures;
     size_t failure_count, failures_kept;
@@ -76,11 +78,12 @@ struct keeper {
     char trouble[STORE_REASON_MAX];     /* why they cannot be; "": they can */
     uint64_t trouble_ms, trouble_backoff_ms;
     int lock_fd; /* the right to run the store's jobs */
+    uint64_t lock_ms, lock_backoff_ms;
 };
 
 /* keep.c */
 void keep_set_reason(struct keeper *k, struct keep_job *j, const char *reason); /* said in the log when it is another */
-uint64_t keep_back_off(uint64_t *backoff_ms); /* when to try again */
+uint64_t keep_back_off(uint64_t *backoff_ms);                                   /* when to try again */
 
 /* keep_job.c */
 /* A job of the store; NULL: it cannot be read, or it is not there any more. */

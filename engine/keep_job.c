@@ -42,6 +42,7 @@ void keep_job_free(struct keeper *k, struct keep_job *j)
     keep_job_close(k, j);
     keep_chunks_free(k, j);
     free(j->command);
+    free(j->fault);
     free(j->up);
     free(j);
 }
@@ -83,10 +84,8 @@ void keep_job_open(struct keeper *k, struct keep_job *j)
     if (!j->started_us)
         j->started_us = wall_us();
     k->open_count++;
-    keep_set_reason(k, j, k->trouble);
-    pthread_mutex_lock(&k->lock);
-    j->running = true;
-    pthread_mutex_unlock(&k->lock);
+    j->news = true;
+    keep_set_reason(k, j, "");
 }
 
 void keep_job_close(struct keeper *k, struct keep_job *j)
@@ -96,11 +95,9 @@ void keep_job_close(struct keeper *k, struct keep_job *j)
     clowder_job_close(j->job);
     j->job = NULL;
     k->open_count--;
-    pthread_mutex_lock(&k->lock);
-    j->running = false;
-    pthread_mutex_unlock(&k->lock);
+    j->news = true;
     if (*j->up)
-        clowder_down(k->c, j->profile, true, NULL);
+        client_down_again(k->c, j->profile);
 }
 
 /* ---- giving ---- */
@@ -209,13 +206,14 @@ void keep_job_give(struct keeper *k, struct keep_job *j)
 
 /* ---- taking ---- */
 
+/* Its last word. */
 static void end(struct keeper *k, struct keep_job *j, int status, const struct clowder_error *err)
 {
     if (status == CLOWDER_END) {
         j->ended = true;
     } else if (status == CLOWDER_FAILED) { /* its workers did not end well: the results are there, and in doubt */
-        keep_set_reason(k, j, err->message);
-        return;
+        free(j->fault);
+        j->fault = mem_strdup(err->message);
     } else {
         keep_job_close(k, j);
         refused(k, j, err);

@@ -103,6 +103,7 @@ void keep_gather(struct keeper *k, struct keep_job *j, const struct clowder_resu
     store_segment_add(&c->results, &result);
     c->have[pos] = 1;
     c->left--;
+    j->backoff_ms = 0;
     if (r->outcome == CLOWDER_DONE) {
         j->done++;
     } else {
@@ -178,7 +179,7 @@ static struct store_job row(const struct keep_job *j)
     if (is_over(j)) {
         r.finished_us = wall_us();
         r.cancelled = j->total - j->done - j->failed;
-        r.state = j->failed || j->reason[0] || r.cancelled ? STORE_JOB_FAILED : STORE_JOB_DONE;
+        r.state = j->failed || j->fault || r.cancelled ? STORE_JOB_FAILED : STORE_JOB_DONE;
     } else if (!j->job) {
         r.state = STORE_JOB_QUEUED;
     }
@@ -187,7 +188,9 @@ static struct store_job row(const struct keep_job *j)
 
 static const char *reason(const struct keep_job *j)
 {
-    return j->reason[0] || !j->stopped ? j->reason : "stopped at its first failure";
+    if (!is_over(j))
+        return j->reason;
+    return j->fault ? j->fault : j->stopped ? "stopped at its first failure" : "";
 }
 
 /* All of one job, or nothing of it. */
@@ -217,7 +220,7 @@ static enum clw_err cancel_job(struct keeper *k, struct keep_job *j, struct clw_
 
 static bool has_news(const struct keep_job *j)
 {
-    return !j->gone && (j->pending_bytes || is_over(j) || j->cancelled);
+    return !j->gone && (j->pending_bytes || j->news || is_over(j) || j->cancelled);
 }
 
 static enum clw_err write_all(struct keeper *k, struct clw_error *err)
@@ -228,7 +231,7 @@ static enum clw_err write_all(struct keeper *k, struct clw_error *err)
     for (struct keep_job *j = k->jobs; j && !code; j = j->next) {
         if (!has_news(j))
             continue;
-        if (j->pending_bytes || is_over(j))
+        if (!j->cancelled || j->pending_bytes)
             code = write_job(k, j, err);
         if (!code && j->cancelled)
             code = cancel_job(k, j, err);
@@ -288,6 +291,7 @@ void keep_save(struct keeper *k)
             log_end(j);
         j->gone |= is_over(j) || j->cancelled;
         j->recorded = j->done + j->failed;
+        j->news = false;
         settle(k, j);
     }
     pthread_mutex_unlock(&k->lock);

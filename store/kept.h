@@ -19,7 +19,7 @@
 #define STORE_CHUNK_BYTES 65536     /* a chunk is closed at this size; one input may be larger */
 #define STORE_SEGMENT_BYTES 1048576 /* the same for a segment */
 #define STORE_OWNER_SIZE 96
-#define STORE_REASON_MAX 500 /* bytes */
+#define STORE_REASON_MAX 800 /* bytes */
 
 /* What a detached job is besides its row in the ledger. up is owned: store_kept_fini(). */
 struct store_kept {

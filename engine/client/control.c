@@ -268,6 +268,15 @@ int client_up_again(struct clowder *c, const char *text, struct clowder_error *o
     return code ? client_fail(out, &err) : CLOWDER_OK;
 }
 
+void client_down_again(struct clowder *c, const char *name)
+{
+    json_t *reply = NULL,
+           *request = json_pack("{s:s, s:s, s:b, s:b}", "op", "down", "profile", name, "now", 1, "wait", 0);
+    control_request(c, request, CLIENT_CONTROL_MS, &reply, NULL);
+    json_decref(request);
+    json_decref(reply);
+}
+
 static void forget_ephemeral(struct clowder *c, const char *name)
 {
     pthread_mutex_lock(&c->lock);

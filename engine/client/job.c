@@ -104,9 +104,8 @@ static enum clw_err wait_opened(struct clowder_job *j, struct clw_error *err)
 }
 
 /* Opens j, whose function is made, or frees it. code: how that went. */
-static int open_job(
-    struct clowder *c, struct clowder_job *j, enum clw_err code, struct clw_error err, struct clowder_job **job,
-    struct clowder_error *out)
+static int open_job(struct clowder *c, struct clowder_job *j, enum clw_err code, struct clw_error err,
+    struct clowder_job **job, struct clowder_error *out)
 {
     *job = NULL;
     if (!code)
@@ -158,8 +157,8 @@ int client_function_bytes(const struct clowder_function *f, struct buf *bytes, s
     return code ? client_fail(out, &err) : CLOWDER_OK;
 }
 
-int client_job_open_kept(struct clowder *c, const uint8_t *func, size_t len, int64_t id, struct clowder_job **job,
-    struct clowder_error *out)
+int client_job_open_kept(
+    struct clowder *c, const uint8_t *func, size_t len, int64_t id, struct clowder_job **job, struct clowder_error *out)
 {
     struct clw_error err = {0};
     struct clowder_job *j = mem_zalloc(sizeof *j);
