@@ -159,7 +159,9 @@ static void look_now(struct keeper *k)
         code = clw_fail(&err, CLW_BUSY, "stop it: clowder engine stop", "another engine runs the jobs of this store");
     if (!code)
         code = look(k, &err);
-    if (code && (code != CLW_BUSY || k->lock_backoff_ms == KEEP_RETRY_MAX_MS / 2))
+    bool tell = code && !k->told && (k->lock_fd >= 0 || !k->lock_ms || k->lock_backoff_ms > KEEP_RETRY_MS);
+    k->told = code ? k->told || tell : false;
+    if (tell)
         log_warn("job", "detached jobs cannot be looked for why=\"%s\" hint=\"%s\"", err.message, err.hint);
     k->looked = asked;
     core_wake(k->e);
@@ -416,9 +418,9 @@ static json_t *entry(json_t *list, const struct keep_job *j)
     json_array_foreach (list, i, o)
         if (json_integer_value(json_object_get(o, "id")) == (json_int_t)j->id)
             return o;
-    o = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:f, s:[]}", "id", (json_int_t)j->id, "state", "queued", "awaiting",
-        (json_int_t)(j->total - j->done - j->failed), "executing", (json_int_t)0, "cancelled", (json_int_t)0,
-        "submitted_us", (json_int_t)j->submitted_us, "rate", 0.0, "hosts");
+    o = json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:f, s:[]}", "id", (json_int_t)j->id, "state",
+        j->open ? "running" : "queued", "awaiting", (json_int_t)(j->total - j->done - j->failed), "executing",
+        (json_int_t)0, "cancelled", (json_int_t)0, "submitted_us", (json_int_t)j->submitted_us, "rate", 0.0, "hosts");
     set_text(o, "name", j->name);
     set_text(o, "profile", j->profile);
     set_text(o, "command", j->command);

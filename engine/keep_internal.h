@@ -39,6 +39,7 @@ struct keep_job {
     char *command;
     uint64_t submitted_us, total, recorded;
     _Atomic uint64_t done, failed;
+    _Atomic bool open; /* it is at the engine, or all its results are in */
     /* the thread's own */
     uint64_t started_us;
     uint32_t round;
@@ -46,6 +47,7 @@ struct keep_job {
     char *up;
     struct clowder_job *job;
     struct keep_chunk *chunks, *last; /* in the order of their tasks */
+    struct keep_chunk *near;          /* where the last result was; or NULL */
     uint64_t next_from;               /* where the next chunk is looked for */
     uint64_t put_index;               /* the index that the next task put gets */
     bool all_given, finished, ended;  /* no more inputs; the engine knows it; it has answered all */
@@ -79,6 +81,7 @@ struct keeper {
     uint64_t trouble_ms, trouble_backoff_ms;
     int lock_fd; /* the right to run the store's jobs */
     uint64_t lock_ms, lock_backoff_ms;
+    bool told; /* that the jobs cannot be looked for */
 };
 
 /* keep.c */
@@ -98,7 +101,7 @@ void keep_job_give(struct keeper *k, struct keep_job *j);
 bool keep_job_take(struct keeper *k, struct keep_job *j);
 
 /* keep_save.c */
-void keep_gather(struct keeper *k, struct keep_job *j, const struct clowder_result *r);
+void keep_gather(struct keeper *k, struct keep_job *j, const struct clowder_result *r, uint64_t now_us);
 /* Writes all that is pending, and the ends of jobs. */
 void keep_save(struct keeper *k);
 void keep_chunks_free(struct keeper *k, struct keep_job *j);

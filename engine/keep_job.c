@@ -84,7 +84,7 @@ void keep_job_open(struct keeper *k, struct keep_job *j)
     if (!j->started_us)
         j->started_us = wall_us();
     k->open_count++;
-    j->news = true;
+    j->open = j->news = true;
     keep_set_reason(k, j, "");
 }
 
@@ -95,6 +95,7 @@ void keep_job_close(struct keeper *k, struct keep_job *j)
     clowder_job_close(j->job);
     j->job = NULL;
     k->open_count--;
+    j->open = false;
     j->news = true;
     if (*j->up)
         client_down_again(k->c, j->profile);
@@ -224,6 +225,7 @@ bool keep_job_take(struct keeper *k, struct keep_job *j)
 {
     struct clowder_result r;
     struct clowder_error err;
+    uint64_t now_us = wall_us();
     for (int n = 0; n < KEEP_TAKE && k->pending_bytes < KEEP_PENDING_MAX; n++) {
         int status = clowder_job_next(j->job, &r, 0, &err);
         if (status == CLOWDER_AGAIN)
@@ -232,7 +234,7 @@ bool keep_job_take(struct keeper *k, struct keep_job *j)
             end(k, j, status, &err);
             return false;
         }
-        keep_gather(k, j, &r);
+        keep_gather(k, j, &r, now_us);
         if (j->stop && j->failed && !j->stopped) {
             j->stopped = j->finished = true;
             clowder_job_cancel(j->job, NULL);

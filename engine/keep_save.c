@@ -13,10 +13,10 @@
 
 static struct keep_chunk *find_chunk(struct keep_job *j, uint64_t index)
 {
-    struct keep_chunk *c = j->chunks;
+    struct keep_chunk *c = j->near && index >= j->near->inputs.first ? j->near : j->chunks;
     while (c && index >= c->inputs.first + c->inputs.n)
         c = c->next;
-    return c && index >= c->inputs.first ? c : NULL;
+    return j->near = c && index >= c->inputs.first ? c : NULL;
 }
 
 static char *copy(const char *data, size_t len)
@@ -73,7 +73,7 @@ static void drop_failures(struct keep_job *j)
     j->failure_count = 0;
 }
 
-void keep_gather(struct keeper *k, struct keep_job *j, const struct clowder_result *r)
+void keep_gather(struct keeper *k, struct keep_job *j, const struct clowder_result *r, uint64_t now_us)
 {
     struct keep_chunk *c = find_chunk(j, r->index);
     uint32_t pos = c ? (uint32_t)(r->index - c->inputs.first) : 0;
@@ -98,7 +98,7 @@ void keep_gather(struct keeper *k, struct keep_job *j, const struct clowder_resu
         .out_total = r->out_total,
         .queued_us = r->queued_us,
         .run_us = r->run_us,
-        .ended_us = wall_us()};
+        .ended_us = now_us};
     size_t before = store_segment_bytes(&c->results), pending = j->pending_bytes;
     store_segment_add(&c->results, &result);
     c->have[pos] = 1;
@@ -133,7 +133,7 @@ void keep_chunks_free(struct keeper *k, struct keep_job *j)
         j->chunks = c->next;
         chunk_free(c);
     }
-    j->last = NULL;
+    j->last = j->near = NULL;
     drop_failures(j);
     k->pending_bytes -= j->pending_bytes;
     j->pending_bytes = 0;
@@ -156,6 +156,7 @@ static void settle(struct keeper *k, struct keep_job *j)
         at = &c->next;
     }
     j->last = last;
+    j->near = NULL;
     drop_failures(j);
     k->pending_bytes -= j->pending_bytes;
     j->pending_bytes = 0;

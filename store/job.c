@@ -151,6 +151,13 @@ enum clw_err store_job_list(
     return code;
 }
 
+enum clw_err store_job_last_id(struct store *s, int64_t *id, struct clw_error *err)
+{
+    *id = 0;
+    enum clw_err code = store__number(s, "SELECT seq FROM sqlite_sequence WHERE name = 'job'", NULL, id, err);
+    return code == CLW_NOT_FOUND ? CLW_OK : code;
+}
+
 enum clw_err store_job_mark_lost(struct store *s, uint64_t at_us, size_t *count, struct clw_error *err)
 {
     int changes = 0;
