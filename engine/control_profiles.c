@@ -5,6 +5,7 @@
 #include "base/mono.h"
 #include "base/text.h"
 #include "engine/keep.h"
+#include "store/job.h"
 #include "store/valid.h"
 
 #include <stdlib.h>
@@ -343,7 +344,10 @@ static json_t *cancel(struct engine *e, const json_t *request)
 /* A number in the ledger, for a job that its submitter will write into the store. */
 static json_t *reserve(struct engine *e)
 {
+    int64_t stored = 0;
     json_t *o = reply_ok();
+    if (e->store && store_job_last_id(e->store, &stored, NULL) == CLW_OK && stored > e->last_job)
+        e->last_job = stored; /* another engine with the same store was here */
     json_object_set_new(o, "job", json_integer(++e->last_job));
     return o;
 }

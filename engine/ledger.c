@@ -263,9 +263,10 @@ void ledger_close(struct core_job *j)
     bool whole = !l->was_cancelled && l->done + l->failed == total;
     struct store_job *r = row(j, !whole ? STORE_JOB_CANCELLED : l->failed ? STORE_JOB_FAILED : STORE_JOB_DONE);
     r->finished_us = wall_us();
-    log_info("job", "end job=%lld profile=%s state=%s done=%llu failed=%llu cancelled=%llu", (long long)l->id,
-        j->pool->name, store_job_state_text(r->state), (unsigned long long)l->done, (unsigned long long)l->failed,
-        (unsigned long long)(total - l->done - l->failed));
+    if (!l->kept) /* the keeper tells its own */
+        log_info("job", "end job=%lld profile=%s state=%s done=%llu failed=%llu cancelled=%llu", (long long)l->id,
+            j->pool->name, store_job_state_text(r->state), (unsigned long long)l->done, (unsigned long long)l->failed,
+            (unsigned long long)(total - l->done - l->failed));
     r->cancelled = total - l->done - l->failed;
     hand_over(j);
     record(j, r, false);

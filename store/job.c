@@ -175,7 +175,7 @@ enum clw_err store_job_prune(struct store *s, size_t keep, struct clw_error *err
     return store__exec(s,
         "DELETE FROM job WHERE state NOT IN ('queued', 'running') AND id NOT IN"
         " (SELECT id FROM job WHERE state NOT IN ('queued', 'running') ORDER BY id DESC LIMIT ?1)"
-        " AND id NOT IN (SELECT job FROM job_kept WHERE collected_us = 0)",
+        " AND id NOT IN (SELECT job FROM job_kept)",
         ARGS(INT(keep)), NULL, err);
 }
 

@@ -99,7 +99,7 @@ enum clw_err store_kept_get(struct store *s, int64_t job, struct store_kept *out
         out->collected_us = store__u64(stmt, 4);
         store__copy(stmt, 5, out->reason, sizeof out->reason);
     } else if (!code) {
-        code = CLW_NOT_FOUND;
+        code = clw_fail(err, CLW_NOT_FOUND, "see 'clowder job list'", "job %lld is no detached job", (long long)job);
     }
     store__release(s, stmt);
     return code;
@@ -137,19 +137,10 @@ enum clw_err store_kept_open(struct store *s, int64_t **ids, size_t *count, stru
     return code;
 }
 
-enum clw_err store_kept_size(struct store *s, int64_t job, uint64_t *bytes, uint64_t *jobs, struct clw_error *err)
+enum clw_err store_kept_count(struct store *s, uint64_t *jobs, struct clw_error *err)
 {
-    sqlite3_stmt *stmt;
-    *bytes = *jobs = 0;
-    enum clw_err code = store__prepare(s,
-        "SELECT (SELECT ifnull(sum(length(inputs)), 0) FROM job_chunk WHERE ?1 = 0 OR job = ?1) +"
-        " (SELECT ifnull(sum(length(heads) + length(data)), 0) FROM job_result WHERE ?1 = 0 OR job = ?1),"
-        " (SELECT count(*) FROM job_kept WHERE ?1 = 0 OR job = ?1)",
-        ARGS(INT(job)), &stmt, err);
-    if (!code && store__next(s, stmt, &code, err)) {
-        *bytes = store__u64(stmt, 0);
-        *jobs = store__u64(stmt, 1);
-    }
-    store__release(s, stmt);
+    int64_t n = 0;
+    enum clw_err code = store__number(s, "SELECT count(*) FROM job_kept WHERE owner <> 'removed'", NULL, &n, err);
+    *jobs = (uint64_t)n;
     return code;
 }

@@ -19,6 +19,7 @@
 #define STORE_CHUNK_BYTES 65536     /* a chunk is closed at this size; one input may be larger */
 #define STORE_SEGMENT_BYTES 1048576 /* the same for a segment */
 #define STORE_OWNER_SIZE 96
+#define STORE_COLLECTED_KEPT 1000
 #define STORE_REASON_MAX 800 /* bytes */
 
 /* What a detached job is besides its row in the ledger. up is owned: store_kept_fini(). */
@@ -61,15 +62,15 @@ bool store_owner_is_alive(const char *text);
 
 /* ---- looking ---- */
 
-/* CLW_NOT_FOUND without a message: no detached job. *out is the caller's. */
+/* CLW_NOT_FOUND: no detached job. *out is the caller's. */
 enum clw_err store_kept_get(struct store *s, int64_t job, struct store_kept *out, struct clw_error *err);
 void store_kept_fini(struct store_kept *k);
 /* The bytes of its function, owned. CLW_NOT_FOUND. */
 enum clw_err store_kept_func(struct store *s, int64_t job, uint8_t **func, size_t *len, struct clw_error *err);
 /* The ids of detached jobs that are not finished, in order; *ids is owned. */
 enum clw_err store_kept_open(struct store *s, int64_t **ids, size_t *count, struct clw_error *err);
-/* Bytes of inputs and results, of one job or (0) of all, and how many detached jobs there are. */
-enum clw_err store_kept_size(struct store *s, int64_t job, uint64_t *bytes, uint64_t *jobs, struct clw_error *err);
+/* How many detached jobs there are. */
+enum clw_err store_kept_count(struct store *s, uint64_t *jobs, struct clw_error *err);
 
 /* A chunk's inputs. All zero is valid; data is owned: store_chunk_fini(). */
 struct store_chunk {
@@ -147,7 +148,8 @@ enum clw_err store_kept_collected(struct store *s, int64_t job, uint64_t at_us, 
 /* Deletes the job with all that belongs to it, in steps that keep nobody else waiting for long. From the first one on
  * it counts as no detached job any more; what an interrupted removal leaves is removed by store_kept_sweep(). */
 enum clw_err store_kept_remove(struct store *s, int64_t job, struct clw_error *err);
-/* Removes what a removal or a submitter that died has left behind. */
+/* Removes what a removal or a submitter that died has left behind, and of the jobs that were collected all but the
+ * newest STORE_COLLECTED_KEPT. What nobody has collected stays. */
 enum clw_err store_kept_sweep(struct store *s, struct clw_error *err);
 
 #endif

@@ -151,7 +151,10 @@ enum clw_err store_kept_sweep(struct store *s, struct clw_error *err)
 {
     int64_t after = 0;
     bool more = true;
-    enum clw_err code = CLW_OK;
+    enum clw_err code = store__exec(s,
+        "UPDATE job_kept SET owner = 'removed' WHERE owner = '' AND collected_us <> 0 AND job <="
+        " (SELECT job FROM job_kept WHERE owner = '' AND collected_us <> 0 ORDER BY job DESC LIMIT 1 OFFSET ?1)",
+        ARGS(INT(STORE_COLLECTED_KEPT)), NULL, err);
     while (!code && more)
         code = sweep_one(s, &after, &more, err);
     return code;

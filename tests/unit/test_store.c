@@ -2,7 +2,7 @@
  * The last tests need root for a small file system of their own and are skipped without it. */
 #include "store/event.h"
 #include "store/host.h"
-#include "store/job.h"
+#include "store/kept.h"
 #include "store/launch.h"
 #include "store/profile.h"
 #include "store/sample.h"
@@ -434,7 +434,8 @@ static void test_migrate_ledger(void **state)
     store_close(s);
     raw("ALTER TABLE job DROP COLUMN function; ALTER TABLE job_failure DROP COLUMN input;"
         "ALTER TABLE job_failure DROP COLUMN input_cut;"
-        "DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE job_kept; PRAGMA user_version = 2");
+        "DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE job_kept; PRAGMA user_version = "
+        "2");
     s = open_store();
     assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
     ok(store_job_get(s, 1, &j, &error));
@@ -445,6 +446,31 @@ static void test_migrate_ledger(void **state)
     assert_int_equal(failures.items[0].task, 7);
     assert_true(failures.items[0].input == NULL && !failures.items[0].input_cut);
     store_failure_list_fini(&failures);
+    store_close(s);
+}
+
+/* The ledger of version 3 gets detached jobs, and what ran in it is as it was. */
+static void test_migrate_kept(void **state)
+{
+    (void)state;
+    struct store_job j;
+    struct store_kept kept;
+    struct store *s = open_store();
+    ok(store_job_add(
+        s, &(struct store_job){.profile = "p", .command = (char *)"old", .state = STORE_JOB_DONE}, &error));
+    store_close(s);
+    raw("DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE job_kept; PRAGMA user_version = "
+        "3");
+    s = open_store();
+    assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
+    ok(store_job_get(s, 1, &j, &error));
+    assert_string_equal(j.command, "old");
+    store_job_fini(&j);
+    fails(CLW_NOT_FOUND, store_kept_get(s, 1, &kept, &error));
+    j = (struct store_job){.profile = "p", .command = (char *)"new"};
+    ok(store_kept_add(s, &j, &kept, "f", 1, &error));
+    assert_int_equal(j.id, 2);
+    ok(store_check(s, &error));
     store_close(s);
 }
 
@@ -475,7 +501,7 @@ static void test_ledger_inputs(void **state)
     store_failure_list_fini(&failures);
     for (const char *const *bad = (const char *const[]){"[]", "{", "{\"a\":\"\xff\"}", NULL}; *bad; bad++) {
         j.function = (char *)(uintptr_t)*bad;
-    j.id = 0;
+        j.id = 0;
         ok(store_job_add(s, &j, &error));
         ok(store_job_get(s, j.id, &got, &error));
         assert_string_equal(got.function, "");
@@ -1651,6 +1677,7 @@ int main(void)
         T(test_migrate),
         T(test_migrate_fails),
         T(test_migrate_ledger),
+        T(test_migrate_kept),
         T(test_ledger_inputs),
         T(test_ledger_many),
         T(test_first_open_at_once),
