@@ -66,8 +66,9 @@ static void add(struct keeper *k, int64_t id)
         (unsigned long long)j->total, (unsigned long long)j->recorded);
     pthread_mutex_lock(&k->lock);
     struct keep_job **at = &k->jobs;
-    while (*at)
+    while (*at && (*at)->id < id)
         at = &(*at)->next;
+    j->next = *at;
     *at = j;
     pthread_mutex_unlock(&k->lock);
 }
@@ -88,7 +89,7 @@ static void forget_gone(struct keeper *k)
     }
 }
 
-/* Jobs that are there and were not are taken over; those that somebody has ended are left. */
+/* Jobs that are there and were not are taken over; those that somebody has ended are left. Both lists are in order. */
 static enum clw_err look(struct keeper *k, struct clw_error *err)
 {
     int64_t *ids;
@@ -99,15 +100,18 @@ static enum clw_err look(struct keeper *k, struct clw_error *err)
     if (code)
         return code;
     for (struct keep_job *j = k->jobs; j; j = j->next) {
-        bool there = false;
-        for (size_t i = 0; i < count && !there; i++)
-            there = ids[i] == j->id;
-        j->gone |= !there;
+        while (at < count && ids[at] < j->id)
+            at++;
+        j->gone |= at == count || ids[at] != j->id;
     }
     forget_gone(k);
-    for (; at < count; at++)
-        if (!find(k, ids[at]))
+    const struct keep_job *j = k->jobs;
+    for (at = 0; at < count; at++) {
+        while (j && j->id < ids[at])
+            j = j->next;
+        if (!j || j->id != ids[at])
             add(k, ids[at]);
+    }
     free(ids);
     return CLW_OK;
 }

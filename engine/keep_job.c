@@ -212,13 +212,17 @@ static void end(struct keeper *k, struct keep_job *j, int status, const struct c
 {
     if (status == CLOWDER_END) {
         j->ended = true;
-    } else if (status == CLOWDER_FAILED) { /* its workers did not end well: the results are there, and in doubt */
-        free(j->fault);
-        j->fault = mem_strdup(err->message);
-    } else {
-        keep_job_close(k, j);
-        refused(k, j, err);
+        return;
     }
+    keep_job_close(k, j);
+    refused(k, j, err);
+}
+
+/* Its workers did not end well: the results are there, and in doubt. */
+static void doubt(struct keep_job *j, const char *why)
+{
+    free(j->fault);
+    j->fault = mem_strdup(why);
 }
 
 bool keep_job_take(struct keeper *k, struct keep_job *j)
@@ -230,6 +234,10 @@ bool keep_job_take(struct keeper *k, struct keep_job *j)
         int status = clowder_job_next(j->job, &r, 0, &err);
         if (status == CLOWDER_AGAIN)
             return false;
+        if (status == CLOWDER_FAILED && !j->fault) {
+            doubt(j, err.message);
+            continue;
+        }
         if (status) {
             end(k, j, status, &err);
             return false;

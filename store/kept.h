@@ -16,8 +16,7 @@
 #include <stdint.h>
 
 #define STORE_CHUNK_TASKS 1024
-#define STORE_CHUNK_BYTES 65536     /* a chunk is closed at this size; one input may be larger */
-#define STORE_SEGMENT_BYTES 1048576 /* the same for a segment */
+#define STORE_CHUNK_BYTES 65536 /* a chunk is closed at this size; one input may be larger */
 #define STORE_OWNER_SIZE 96
 #define STORE_COLLECTED_KEPT 1000
 #define STORE_REASON_MAX 800 /* bytes */

@@ -240,7 +240,7 @@ static size_t file_head(
     if (n != 1 || left < HEAD_FULL || h[8] > FULL + STORE_LOST)
         return 0;
     struct place place = {h, segment, get_u32(h + HEAD + 24), *at};
-    for (int i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++)
         *at += get_u32(h + HEAD + 24 + 4 * i);
     if (!old || h[8] == FULL + STORE_DONE)
         r->places[pos] = place;

@@ -69,14 +69,19 @@ static void tell(const struct store_job *job)
         text_count(done, sizeof done, job->done + job->failed), text_count(total, sizeof total, job->total));
 }
 
-static int verdict(const struct store_job *job)
+static int verdict(struct store *s, const struct store_job *job)
 {
+    struct store_kept kept;
     if (job->state == STORE_JOB_DONE)
         return 0;
     if (job->state == STORE_JOB_FAILED && job->failed)
         return say(1, "job %lld: %llu of %llu tasks failed", (long long)job->id, (unsigned long long)job->failed,
             (unsigned long long)job->total);
-    return say(1, "job %lld: %s", (long long)job->id, store_job_state_text(job->state));
+    bool has_reason = store_kept_get(s, job->id, &kept, NULL) == CLW_OK && kept.reason[0];
+    say(1, "job %lld: %s%s%s", (long long)job->id, store_job_state_text(job->state), has_reason ? ": " : "",
+        has_reason ? kept.reason : "");
+    store_kept_fini(&kept);
+    return 1;
 }
 
 static int wait_one(struct store *s, struct clowder *c, int64_t id, uint64_t until_ms)
@@ -88,7 +93,7 @@ static int wait_one(struct store *s, struct clowder *c, int64_t id, uint64_t unt
         if (status)
             return status;
         if (job_is_finished(&job)) {
-            status = verdict(&job);
+            status = verdict(s, &job);
             store_job_fini(&job);
             return status;
         }

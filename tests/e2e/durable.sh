@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # durable.sh CASE: detached jobs. What map prints and what collect prints are compared byte for byte; engines, daemons and
 # clients are killed; tasks count by side effects how often they ran.
+# shellcheck disable=SC2016,SC2317
 case ${1:?a case} in
 full)
   # A file system of our own, in a mount namespace of our own.
@@ -97,6 +98,14 @@ case_same() {
   expect 1 clowder job collect "$job" --tag --joblog log
   prints "$(printf 'x\tx\ny\ty')"
   [ "$(cut -f1,2,5,6,7,8 log | tail -n 2)" = "$(printf '1\t:\t1\t2\t0\t0\n2\t:\t1\t2\t1\t0')" ] || fail "job log: $(cat log)"
+
+  # A worker that breaks its contract leaves results in doubt.
+  job=$(seq 10 | clowder submit -w -- sh -c 'while read -r x; do echo $x; done; echo more')
+  expect 1 clowder job wait "$job"
+  says 'failed: .*answered more lines than it was given'
+  expect 1 clowder job collect "$job"
+  same out <(seq 10)
+  says 'answered more lines than it was given'
 
   # --stop, and what is not a detached job.
   job=$(seq 500 | clowder submit --stop -- sh -c 'sleep 0.01; test {} != 3')
