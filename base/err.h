@@ -27,7 +27,8 @@
     X(CANCELLED, 130, "cancelled")                                                                                     \
     X(CLOSED, 3, "closed")                                                                                             \
     X(AGAIN, 1, "not ready")                                                                                           \
-    X(END, 0, "end")
+    X(END, 0, "end")                                                                                                   \
+    X(NO_ROOM, 1, "no room on the disk")
 
 enum clw_err {
 #define X(name, exit_status, text) CLW_##name,

@@ -18,10 +18,13 @@ void control_answer(struct slot *s, json_t *o);
 struct waiter {
     struct slot *slot;
     json_t *(*check)(struct engine *e, struct waiter *w);
-    char name[64];        /* of the profile or host that it is about; "": of all */
-    char host[64];        /* down: only there; "": everywhere */
-    uint64_t since_ms;    /* of the link's state at the request */
-    unsigned before[2];   /* what check compares with */
+    char name[64];      /* of the profile or host that it is about; "": of all */
+    char host[64];      /* down: only there; "": everywhere */
+    uint64_t since_ms;  /* of the link's state at the request */
+    unsigned before[2]; /* what check compares with */
+    int64_t job;        /* wait: which */
+    uint64_t look, recorded;
+    bool has_recorded;
     uint64_t deadline_ms; /* 0: none */
     const char *what;     /* "profile 'x' is not up yet": "is not up yet" */
     struct waiter *next;

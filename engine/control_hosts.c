@@ -4,14 +4,20 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/paths.h"
+#include "base/text.h"
 #include "hosts/doctor.h"
 #include "hosts/ssh_config.h"
 #include "hosts/wake.h"
 #include "store/host.h"
+#include "store/kept.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+
+/* A store up to this size is read as a whole by the doctor, and from the other on it is called large. */
+enum { CHECK_BYTES = 64 << 20, LARGE_BYTES = 1 << 30 };
 
 static json_t *hosts(struct engine *e, const json_t *request)
 {
@@ -310,6 +316,29 @@ static void finding(json_t *list, bool *healthy, const char *step, bool ok, cons
 }
 
 /* This machine: what every host needs of it. */
+/* The store: whole, as far as it can be read without keeping everybody waiting, and how much room detached jobs take.
+ */
+static void look_at_store(struct engine *e, json_t *list, bool *healthy)
+{
+    struct clw_error err = {0};
+    struct stat st = {0};
+    uint64_t jobs = 0;
+    char size[24], text[700];
+    bool open = e->store != NULL && stat(store_path(e->store), &st) == 0;
+    enum clw_err code = open && st.st_size <= CHECK_BYTES ? store_check(e->store, &err) : CLW_OK;
+    if (open && !code)
+        code = store_kept_count(e->store, &jobs, &err);
+    if (!open || code) {
+        finding(list, healthy, "store", false, open ? err.message : "the store cannot be used; see 'clowder log'",
+            err.hint);
+        return;
+    }
+    snprintf(text, sizeof text, "%.500s, %s, %llu detached jobs", store_path(e->store),
+        text_bytes(size, sizeof size, (uint64_t)st.st_size), (unsigned long long)jobs);
+    finding(list, healthy, "store", true, text,
+        st.st_size > LARGE_BYTES ? "'clowder job prune --keep N' removes finished jobs with their results" : "");
+}
+
 static json_t *doctor_here(struct engine *e)
 {
     struct clw_error err = {0};
@@ -321,8 +350,7 @@ static json_t *doctor_here(struct engine *e)
     snprintf(text, sizeof text, "version %s, %u connections", CLW_VERSION, e->peer_count);
     finding(list, &healthy, "engine", true, text, "");
     finding(list, &healthy, "program", true, e->daemon_program, "");
-    bool whole = e->store && store_check(e->store, &err) == CLW_OK;
-    finding(list, &healthy, "store", whole, whole ? store_path(e->store) : err.message, err.hint);
+    look_at_store(e, list, &healthy);
     bool read = ssh_config_load(NULL, &config, &err) == CLW_OK;
     finding(list, &healthy, "config", read, read ? "the ssh configuration can be read" : err.message, err.hint);
     ssh_config_free(config);

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/text.h"
+#include "engine/keep.h"
+#include "store/job.h"
 #include "store/valid.h"
 
 #include <stdlib.h>
@@ -334,9 +336,53 @@ static json_t *jobs(struct engine *e, const json_t *request)
 static json_t *cancel(struct engine *e, const json_t *request)
 {
     json_int_t id = json_integer_value(json_object_get(request, "job"));
-    return ledger_cancel(e, id)
+    return keep_cancel(e->keeper, id) || ledger_cancel(e, id)
                ? reply_ok()
                : reply_refusal(CLW_NOT_FOUND, "see 'clowder job list'", "no job %lld runs", (long long)id);
+}
+
+/* A number in the ledger, for a job that its submitter will write into the store. */
+static json_t *reserve(struct engine *e)
+{
+    int64_t stored = 0;
+    json_t *o = reply_ok();
+    if (e->store && store_job_last_id(e->store, &stored, NULL) == CLW_OK && stored > e->last_job)
+        e->last_job = stored; /* another engine with the same store was here */
+    json_object_set_new(o, "job", json_integer(++e->last_job));
+    return o;
+}
+
+static json_t *look(struct engine *e)
+{
+    keep_look(e->keeper);
+    return reply_ok();
+}
+
+static json_t *wait_answer(struct engine *e, struct waiter *w)
+{
+    uint64_t recorded = 0;
+    if (!keep_has_looked(e->keeper, w->look))
+        return NULL;
+    bool live = keep_has(e->keeper, w->job, &recorded);
+    if (live ? !w->has_recorded || recorded == w->recorded : ledger_has(e, w->job))
+        return NULL;
+    json_t *o = reply_ok();
+    json_object_set_new(o, "live", json_boolean(live));
+    return o;
+}
+
+/* Until the job does not run any more, or more than so many of its results are in the store. */
+static json_t *wait_job(struct engine *e, struct slot *s, const json_t *request)
+{
+    const json_t *recorded = json_object_get(request, "recorded");
+    struct waiter w = {.check = wait_answer, .what = "is not finished"};
+    w.job = json_integer_value(json_object_get(request, "job"));
+    w.has_recorded = json_is_integer(recorded);
+    w.recorded = (uint64_t)json_integer_value(recorded);
+    w.look = keep_look(e->keeper);
+    snprintf(w.name, sizeof w.name, "job %lld", (long long)w.job);
+    control_wait(e, s, w, request);
+    return NULL;
 }
 
 json_t *control_profiles(struct engine *e, struct slot *s, const char *op, json_t *request, bool *known)
@@ -353,6 +399,12 @@ json_t *control_profiles(struct engine *e, struct slot *s, const char *op, json_
         return jobs(e, request);
     if (strcmp(op, "cancel") == 0)
         return cancel(e, request);
+    if (strcmp(op, "reserve") == 0)
+        return reserve(e);
+    if (strcmp(op, "look") == 0)
+        return look(e);
+    if (strcmp(op, "wait") == 0)
+        return wait_job(e, s, request);
     *known = false;
     return NULL;
 }

@@ -6,6 +6,7 @@
 #include "base/mono.h"
 #include "base/paths.h"
 #include "engine/engine.h"
+#include "engine/keep.h"
 #include "engine/recorder.h"
 #include "hosts/local.h"
 #include "store/store.h"
@@ -45,11 +46,13 @@ void core_changed(struct engine *e)
     e->changed = true;
 }
 
+/* Those of the keeper go on with another engine. */
 static bool has_client_jobs(const struct engine *e)
 {
     for (const struct peer *p = e->peers; p; p = p->after)
-        if (p->role == PEER_CLIENT && p->jobs)
-            return true;
+        for (const struct core_job *j = p->role == PEER_CLIENT ? p->jobs : NULL; j; j = j->next)
+            if (!j->spec.kept)
+                return true;
     return false;
 }
 
@@ -356,6 +359,7 @@ static enum clw_err start(struct engine *e, struct clw_error *err)
     if (!code) {
         e->recorder = recorder_start();
         restore_load(e);
+        e->keeper = keep_start(e);
     }
     pthread_mutex_unlock(&e->lock);
     return code;
@@ -404,6 +408,7 @@ static void finish_walks(struct engine *e)
 static void finish(struct engine *e)
 {
     finish_walks(e);
+    keep_stop(e->keeper);
     host_reap(e, true);
     accept_stop(e);
     control_stop(e);
@@ -415,6 +420,7 @@ static void finish(struct engine *e)
     e->store = NULL;
     while (e->pools)
         pool_free(e, e->pools);
+    keep_free(e->keeper);
     log_info("engine", "stopped");
     free(e->data_url);
     free(e->tunnel_path);

@@ -185,6 +185,7 @@ struct engine {
     struct listener *listener;
     struct control *control;
     struct recorder *recorder;
+    struct keeper *keeper; /* detached jobs */
     struct store *store;
     struct peer *peers, *dead_peers, *dirty;
     unsigned peer_count;
@@ -332,6 +333,7 @@ void ledger_tick(struct engine *e, uint64_t now_ms);
 uint64_t ledger_next_ms(const struct engine *e);
 json_t *ledger_json(struct engine *e, const char *profile); /* NULL: of all */
 bool ledger_cancel(struct engine *e, int64_t id);           /* false: there is no such job now */
+bool ledger_has(const struct engine *e, int64_t id);        /* it runs */
 
 /* tls.c: direct connections */
 /* Starts to listen, once a profile; the port, and the certificate to trust. */

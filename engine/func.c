@@ -24,6 +24,7 @@ enum key {
     K_FILE,
     K_FILE_X,
     K_NO_INPUT,
+    K_KEPT,
 };
 
 void func_init(struct func *f)
@@ -118,6 +119,8 @@ void func_encode(const struct func *f, struct buf *b)
     wire_add_number(b, K_RETRIES, f->retries);
     wire_add_number(b, K_RETRY_FAILED, f->retry_failed);
     wire_add_number(b, K_MAX_OUTPUT, f->max_output);
+    if (f->kept)
+        wire_add_number(b, K_KEPT, (uint64_t)f->kept);
     for (size_t i = 0; i < f->file_count; i++) {
         const struct func_file *file = &f->files[i];
         struct buf body = {0};
@@ -187,6 +190,7 @@ static enum clw_err take_field(struct func *f, const struct wire_fields *w, stru
     case K_RETRIES: f->retries = bounded(number, 100); break;
     case K_RETRY_FAILED: f->retry_failed = bounded(number, 100); break;
     case K_MAX_OUTPUT: f->max_output = bounded(number, WIRE_OUTPUT_MAX); break;
+    case K_KEPT: f->kept = number < INT64_MAX ? (int64_t)number : 0; break;
     case K_FILE:
     case K_FILE_X: return take_file(f, w, err);
     default: break;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/text.h"
+#include "engine/keep.h"
 #include "engine/recorder.h"
 #include "store/job.h"
 
@@ -29,6 +30,7 @@ struct ledger {
     uint64_t submitted_us, saved_ms;
     uint64_t done, failed, cancelled;
     bool changed, was_cancelled;
+    bool kept; /* detached: the keeper writes its row and its failures, with its results */
     struct ledger_host *hosts;
     struct store_failure *failures; /* not handed over yet */
     size_t failure_count, failures_kept;
@@ -112,10 +114,21 @@ static void hand_over(struct core_job *j)
     l->failure_count = 0;
 }
 
+/* Takes the row. */
+static void record(const struct core_job *j, struct store_job *r, bool is_new)
+{
+    if (!j->ledger->kept) {
+        recorder_job(j->pool->engine->recorder, r, is_new);
+        return;
+    }
+    store_job_fini(r);
+    free(r);
+}
+
 static void save(struct core_job *j, uint64_t now_ms)
 {
     hand_over(j);
-    recorder_job(j->pool->engine->recorder, row(j, STORE_JOB_RUNNING), false);
+    record(j, row(j, STORE_JOB_RUNNING), false);
     j->ledger->changed = false;
     j->ledger->saved_ms = now_ms;
 }
@@ -124,7 +137,8 @@ void ledger_open(struct core_job *j, size_t files)
 {
     struct engine *e = j->pool->engine;
     struct ledger *l = j->ledger = mem_zalloc(sizeof *l);
-    l->id = ++e->last_job;
+    l->kept = j->spec.kept != 0;
+    l->id = l->kept ? j->spec.kept : ++e->last_job;
     l->submitted_us = wall_us();
     l->saved_ms = mono_ms();
     struct store_job *r = row(j, STORE_JOB_RUNNING);
@@ -141,7 +155,7 @@ void ledger_open(struct core_job *j, size_t files)
     r->function = function_text(&j->spec, files);
     log_info("job", "open job=%lld profile=%s name=\"%s\" command=\"%.200s\"", (long long)l->id, j->pool->name, r->name,
         r->command);
-    recorder_job(e->recorder, r, true); /* takes it */
+    record(j, r, true);
 }
 
 /* ---- as tasks end ---- */
@@ -184,7 +198,7 @@ static void keep_failure(struct core_job *j, uint64_t task, const char *host, un
     const struct wire_report *r, const uint8_t *input, uint32_t input_len)
 {
     struct ledger *l = j->ledger;
-    if (l->failures_kept >= FAILURES_MAX) {
+    if (l->kept || l->failures_kept >= FAILURES_MAX) {
         free(status);
         return;
     }
@@ -249,12 +263,14 @@ void ledger_close(struct core_job *j)
     bool whole = !l->was_cancelled && l->done + l->failed == total;
     struct store_job *r = row(j, !whole ? STORE_JOB_CANCELLED : l->failed ? STORE_JOB_FAILED : STORE_JOB_DONE);
     r->finished_us = wall_us();
-    log_info("job", "end job=%lld profile=%s state=%s done=%llu failed=%llu cancelled=%llu", (long long)l->id,
-        j->pool->name, store_job_state_text(r->state), (unsigned long long)l->done, (unsigned long long)l->failed,
-        (unsigned long long)(total - l->done - l->failed));
+    if (!l->kept) /* the keeper tells its own */
+        log_info("job", "end job=%lld profile=%s state=%s done=%llu failed=%llu cancelled=%llu", (long long)l->id,
+            j->pool->name, store_job_state_text(r->state), (unsigned long long)l->done, (unsigned long long)l->failed,
+            (unsigned long long)(total - l->done - l->failed));
     r->cancelled = total - l->done - l->failed;
     hand_over(j);
-    recorder_job(j->pool->engine->recorder, r, false);
+    record(j, r, false);
+    core_changed(j->pool->engine); /* somebody may wait for its end */
     while (l->hosts) {
         struct ledger_host *h = l->hosts;
         l->hosts = h->next;
@@ -308,6 +324,15 @@ static json_t *job_json(struct core_job *j, uint64_t now_ms)
         "hosts", hosts);
 }
 
+bool ledger_has(const struct engine *e, int64_t id)
+{
+    for (const struct peer *p = e->peers; p; p = p->after)
+        for (const struct core_job *j = p->role == PEER_CLIENT ? p->jobs : NULL; j; j = j->next)
+            if (j->ledger && j->ledger->id == id)
+                return true;
+    return false;
+}
+
 json_t *ledger_json(struct engine *e, const char *profile)
 {
     json_t *list = json_array();
@@ -316,6 +341,7 @@ json_t *ledger_json(struct engine *e, const char *profile)
         for (struct core_job *j = p->role == PEER_CLIENT ? p->jobs : NULL; j; j = j->next)
             if (j->ledger && (!profile || strcmp(j->pool->name, profile) == 0))
                 json_array_append_new(list, job_json(j, now_ms));
+    keep_json(e->keeper, list, profile);
     return list;
 }
 

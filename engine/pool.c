@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mono.h"
+#include "engine/keep.h"
 #include "engine/recorder.h"
 
 #include <stdlib.h>
@@ -218,6 +219,7 @@ void pool_start(struct engine *e, struct pool *p)
     core_flush(e);
     core_changed(e);
     core_wake(e);
+    keep_hurry(e->keeper);
 }
 
 static void record(struct pool *p)

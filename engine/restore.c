@@ -82,13 +82,9 @@ bool restore_profile(struct engine *e, struct pool *p, bool places)
 
 static void restore_last_job(struct engine *e)
 {
-    struct store_job_list jobs;
     struct clw_error err;
-    if (store_job_list(e->store, NULL, 1, &jobs, &err))
+    if (store_job_last_id(e->store, &e->last_job, &err))
         complain(&err);
-    else if (jobs.count)
-        e->last_job = jobs.items[0].id;
-    store_job_list_fini(&jobs);
 }
 
 void restore_load(struct engine *e)

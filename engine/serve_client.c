@@ -50,9 +50,12 @@ static void set_func(struct core_job *j, struct func *spec)
 {
     struct buf b = {0};
     char *profile = spec->profile;
+    int64_t kept = spec->kept;
     spec->profile = NULL;
+    spec->kept = 0;
     func_encode(spec, &b);
     spec->profile = profile;
+    spec->kept = kept;
     j->func = blk_new(b.len);
     if (!j->func)
         abort();

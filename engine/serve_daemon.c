@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mono.h"
+#include "engine/keep.h"
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -89,6 +90,7 @@ void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
     pool_act(e, pool);
     core_changed(e);
     core_wake(e); /* the next may be launched */
+    keep_hurry(e->keeper);
 }
 
 static void setup_ended(struct core_job *j, enum wire_outcome outcome, const struct frame *f)

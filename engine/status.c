@@ -2,6 +2,7 @@
 #include "engine/core.h"
 
 #include "base/mono.h"
+#include "engine/keep.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -239,6 +240,7 @@ json_t *status_json(struct engine *e, const char *profile)
         json_array_append_new(profiles, pool_json(e, p, now_ms));
     }
     json_object_set_new(o, "profiles", profiles);
+    json_object_set_new(o, "waiting", keep_waiting_json(e->keeper, profile));
     if (!found) {
         json_decref(o);
         return NULL;

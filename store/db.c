@@ -87,7 +87,7 @@ static enum clw_err use_wal(struct store *s, struct clw_error *err)
             break;
         usleep(20 * 1000);
     }
-    return code ? code : store__script(s, "PRAGMA synchronous = NORMAL", err);
+    return code ? code : store__script(s, "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216", err);
 }
 
 enum clw_err store__connect(struct store *s, bool fresh, struct clw_error *err)
@@ -98,6 +98,8 @@ enum clw_err store__connect(struct store *s, bool fresh, struct clw_error *err)
         code = check_owner(s, err);
     if (!code && !fresh && !stat(s->path, &st) && st.st_size <= STORE_CHECK_BYTES)
         code = verify(s, "PRAGMA quick_check(1)", err);
+    if (!code && fresh) /* so that room can be given back: it must be said before the first table */
+        code = store__script(s, "PRAGMA auto_vacuum = INCREMENTAL", err);
     if (!code)
         code = use_wal(s, err);
     if (!code)

@@ -151,12 +151,20 @@ enum clw_err store_job_list(
     return code;
 }
 
+enum clw_err store_job_last_id(struct store *s, int64_t *id, struct clw_error *err)
+{
+    *id = 0;
+    enum clw_err code = store__number(s, "SELECT seq FROM sqlite_sequence WHERE name = 'job'", NULL, id, err);
+    return code == CLW_NOT_FOUND ? CLW_OK : code;
+}
+
 enum clw_err store_job_mark_lost(struct store *s, uint64_t at_us, size_t *count, struct clw_error *err)
 {
     int changes = 0;
-    enum clw_err code =
-        store__exec(s, "UPDATE job SET state = 'lost', finished_us = ?1 WHERE state IN ('queued', 'running')",
-            ARGS(INT(at_us)), &changes, err);
+    enum clw_err code = store__exec(s,
+        "UPDATE job SET state = 'lost', finished_us = ?1 WHERE state IN ('queued', 'running')"
+        " AND id NOT IN (SELECT job FROM job_kept)",
+        ARGS(INT(at_us)), &changes, err);
     if (count)
         *count = (size_t)changes;
     return code;
@@ -166,7 +174,8 @@ enum clw_err store_job_prune(struct store *s, size_t keep, struct clw_error *err
 {
     return store__exec(s,
         "DELETE FROM job WHERE state NOT IN ('queued', 'running') AND id NOT IN"
-        " (SELECT id FROM job WHERE state NOT IN ('queued', 'running') ORDER BY id DESC LIMIT ?1)",
+        " (SELECT id FROM job WHERE state NOT IN ('queued', 'running') ORDER BY id DESC LIMIT ?1)"
+        " AND id NOT IN (SELECT job FROM job_kept)",
         ARGS(INT(keep)), NULL, err);
 }
 

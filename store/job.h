@@ -85,10 +85,12 @@ enum clw_err store_job_list(
 void store_job_fini(struct store_job *job);
 void store_job_list_fini(struct store_job_list *list);
 
-/* For an engine that starts: marks what is queued or running as lost, finished at at_us. *count may be NULL.
- */
+/* The highest id that was ever given, to jobs that are removed too; 0: none. */
+enum clw_err store_job_last_id(struct store *s, int64_t *id, struct clw_error *err);
+/* For an engine that starts: marks what is queued or running as lost, finished at at_us, but for detached jobs
+ * (kept.h). *count may be NULL. */
 enum clw_err store_job_mark_lost(struct store *s, uint64_t at_us, size_t *count, struct clw_error *err);
-/* Deletes finished jobs and their failures but for the newest keep. */
+/* Deletes finished jobs and their failures but for the newest keep; detached jobs (kept.h) have rules of their own. */
 enum clw_err store_job_prune(struct store *s, size_t keep, struct clw_error *err);
 enum clw_err store_job_remove(struct store *s, int64_t id, struct clw_error *err);
 

@@ -128,6 +128,41 @@ static const char host_load[] = "CREATE TABLE host_load("
                                 ") STRICT, WITHOUT ROWID;"
                                 "CREATE INDEX host_load_at ON host_load(at_s);";
 
+/* Detached jobs: what they run, their inputs and their results, in chunks; kept.h says how. The function is apart from
+ * the row that changes, for SQLite writes whole rows. */
+static const char kept[] = "CREATE TABLE job_kept("
+                           " job INTEGER PRIMARY KEY REFERENCES job(id) ON DELETE CASCADE,"
+                           " owner TEXT NOT NULL,"
+                           " up TEXT NOT NULL,"
+                           " stop INTEGER NOT NULL CHECK(stop IN (0, 1)),"
+                           " round INTEGER NOT NULL DEFAULT 0,"
+                           " collected_us INTEGER NOT NULL DEFAULT 0,"
+                           " reason TEXT NOT NULL DEFAULT ''"
+                           ") STRICT;"
+                           "CREATE TABLE job_func("
+                           " job INTEGER PRIMARY KEY REFERENCES job_kept(job) ON DELETE CASCADE,"
+                           " func BLOB NOT NULL"
+                           ") STRICT;"
+                           "CREATE TABLE job_chunk("
+                           " id INTEGER PRIMARY KEY,"
+                           " job INTEGER NOT NULL REFERENCES job_kept(job) ON DELETE CASCADE,"
+                           " first INTEGER NOT NULL,"
+                           " n INTEGER NOT NULL,"
+                           " inputs BLOB NOT NULL,"
+                           " UNIQUE(job, first)"
+                           ") STRICT;"
+                           "CREATE TABLE job_result("
+                           " id INTEGER PRIMARY KEY,"
+                           " job INTEGER NOT NULL REFERENCES job_kept(job) ON DELETE CASCADE,"
+                           " first INTEGER NOT NULL,"
+                           " seq INTEGER NOT NULL,"
+                           " round INTEGER NOT NULL,"
+                           " heads BLOB NOT NULL,"
+                           " names BLOB NOT NULL,"
+                           " data BLOB NOT NULL,"
+                           " UNIQUE(job, first, seq)"
+                           ") STRICT;";
+
 /* steps[n] leads from version n to n + 1. */
 static const struct {
     const char *sql, *stamp;
@@ -136,6 +171,7 @@ static const struct {
     {history, "PRAGMA user_version = 2"},
     {retry, "PRAGMA user_version = 3"},
     {host_load, "PRAGMA user_version = 4"},
+    {kept, "PRAGMA user_version = 5"},
 };
 
 _Static_assert(sizeof steps / sizeof *steps == STORE_VERSION, "one step a version");

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define RESTORE_HINT                                                                                                   \
@@ -24,6 +25,17 @@ static enum clw_err constraint(struct store *s, int extended, struct clw_error *
     return clw_fail(err, CLW_USAGE, NULL, "the value is not allowed (%s)", text);
 }
 
+static enum clw_err no_room(const struct store *s, struct clw_error *err)
+{
+    return clw_fail(err, CLW_NO_ROOM, "make room there and try again; nothing was changed",
+        "no room on the disk where the store lives (%s)", s->path);
+}
+
+static bool is_no_room(int system_errno)
+{
+    return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG;
+}
+
 enum clw_err store__sql_fail(struct store *s, int rc, struct clw_error *err)
 {
     const char *text = s->db ? sqlite3_errmsg(s->db) : sqlite3_errstr(rc);
@@ -35,9 +47,7 @@ enum clw_err store__sql_fail(struct store *s, int rc, struct clw_error *err)
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB: return store__damaged(s, err, text);
     case SQLITE_CONSTRAINT: return constraint(s, sqlite3_extended_errcode(s->db), err);
-    case SQLITE_FULL:
-        return clw_fail(err, CLW_IO, "make room on that disk and try again; nothing was changed",
-            "cannot write the database %s: the disk is full (%s)", s->path, text);
+    case SQLITE_FULL: return no_room(s, err);
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_CANTOPEN:
@@ -47,6 +57,8 @@ enum clw_err store__sql_fail(struct store *s, int rc, struct clw_error *err)
     case SQLITE_NOMEM: return clw_fail(err, CLW_NO_MEMORY, NULL, "out of memory while using the database %s", s->path);
     case SQLITE_TOOBIG: return clw_fail(err, CLW_TOO_LARGE, NULL, "the value is too large for the database (%s)", text);
     default:
+        if (rc == SQLITE_IOERR_SHMSIZE || is_no_room(s->db ? sqlite3_system_errno(s->db) : 0))
+            return no_room(s, err);
         return clw_fail(err, CLW_IO, "look at the disk with 'df' and 'dmesg'", "the database %s: %s", s->path, text);
     }
 }

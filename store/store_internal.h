@@ -11,7 +11,7 @@
 /* "Clow": tells our file from that of any other program. */
 #define STORE__APPLICATION_ID 0x436c6f77
 /* More statements than the folder has: each literal is prepared once. */
-#define STORE__STATEMENTS 96
+#define STORE__STATEMENTS 128
 
 struct store {
     sqlite3 *db;

@@ -53,12 +53,44 @@ static json_t *job_json(const struct store_job *j)
         "finished_us", (json_int_t)j->finished_us);
 }
 
+bool job_is_finished(const struct store_job *job)
+{
+    return job->state != STORE_JOB_QUEUED && job->state != STORE_JOB_RUNNING;
+}
+
+int job_kept(struct store *s, int64_t id, struct store_kept *kept)
+{
+    struct clw_error err;
+    enum clw_err code = store_kept_get(s, id, kept, &err);
+    return code == CLW_NOT_FOUND ? 1 : code ? (say_failure(&err), 3) : 0;
+}
+
+/* What a detached job has besides. */
+static void add_kept(json_t *o, struct store *s, const struct store_job *j)
+{
+    struct store_kept kept;
+    bool is_kept = store_kept_get(s, j->id, &kept, NULL) == CLW_OK;
+    const char *reason = is_kept ? kept.reason : "";
+    if (is_kept && kept.owner[0])
+        reason = "its inputs are still being read";
+    else if (is_kept && !*reason && !job_is_finished(j))
+        reason = "no engine runs it; any command that needs one starts it";
+    json_object_set_new(o, "detached", json_boolean(is_kept));
+    request_set_text(o, "reason", reason);
+    if (is_kept)
+        json_object_set_new(o, "collected_us", json_integer((json_int_t)kept.collected_us));
+    store_kept_fini(&kept);
+}
+
 /* The ledger's entry, with what the engine knows better. */
-static json_t *merged(const struct store_job *j, const json_t *live)
+static json_t *merged(struct store *s, const struct store_job *j, const json_t *live)
 {
     json_t *o = job_json(j);
+    add_kept(o, s, j);
     const json_t *item;
     size_t i;
+    if (job_is_finished(j))
+        return o; /* the store is the newer one of the two */
     json_array_foreach (json_object_get(live, "jobs"), i, item)
         if (json_number(item, "id") == (json_int_t)j->id)
             json_object_update(o, (json_t *)(uintptr_t)item);
@@ -74,6 +106,14 @@ static void when_text(char *out, size_t size, json_int_t at_us)
         strftime(out, size, "%Y-%m-%d %H:%M", &tm);
 }
 
+static void print_reason(const json_t *o)
+{
+    char reason[900];
+    text_escape(reason, sizeof reason, json_text(o, "reason"), strlen(json_text(o, "reason")));
+    if (*reason)
+        printf("       ! %s\n", reason);
+}
+
 static void print_job(const json_t *o)
 {
     char command[60], when[24], total[32], done[32], failed[32];
@@ -84,6 +124,7 @@ static void print_job(const json_t *o)
         json_text(o, "profile"), text_count(total, sizeof total, (uint64_t)json_number(o, "total")),
         text_count(done, sizeof done, (uint64_t)json_number(o, "done")),
         text_count(failed, sizeof failed, (uint64_t)json_number(o, "failed")), when, command);
+    print_reason(o);
 }
 
 static void print_jobs(const json_t *list)
@@ -118,7 +159,7 @@ int cmd_job_list(const struct opts *o, bool json)
     } else {
         json_t *live = live_jobs(), *all = json_array();
         for (size_t i = 0; i < list.count; i++)
-            json_array_append_new(all, merged(&list.items[i], live));
+            json_array_append_new(all, merged(s, &list.items[i], live));
         if (json)
             json_print(json_pack("{s:O}", "jobs", all));
         else
@@ -167,13 +208,14 @@ static void print_failure(const struct store_failure *f)
 static void print_details(const json_t *o)
 {
     char text[1200], when[24];
-    static const char *const texts[] = {"name", "profile", "state", "command", NULL};
+    static const char *const texts[] = {"name", "profile", "state", "reason", "command", NULL};
     static const char *const numbers[] = {"total", "done", "failed", "cancelled", "awaiting", "executing", NULL};
-    static const char *const times[] = {"submitted_us", "started_us", "finished_us", NULL};
+    static const char *const times[] = {"submitted_us", "started_us", "finished_us", "collected_us", NULL};
     printf("%-10s %lld\n", "job", (long long)json_number(o, "id"));
     for (const char *const *key = texts; *key; key++) {
         text_escape(text, sizeof text, json_text(o, *key), strlen(json_text(o, *key)));
-        printf("%-10s %s\n", *key, text);
+        if (*text || strcmp(*key, "reason") != 0)
+            printf("%-10s %s\n", *key, text);
     }
     for (const char *const *key = numbers; *key; key++)
         if (json_object_get(o, *key))
@@ -191,7 +233,7 @@ static int show(struct store *s, const struct store_job *job, size_t limit, bool
     struct clw_error err;
     if (store_job_failures(s, job->id, 0, limit, &list, &err))
         return say_failure(&err);
-    json_t *live = live_jobs(), *o = merged(job, live);
+    json_t *live = live_jobs(), *o = merged(s, job, live);
     json_decref(live);
     if (json) {
         json_t *failures = json_array();
@@ -236,20 +278,57 @@ int cmd_job_show(const struct opts *o, bool json)
 
 /* ---- cancel, save ---- */
 
-int cmd_job_cancel(const struct opts *o, bool json)
+/* The end of a detached job is written here, with or without an engine; one that runs then drops it. */
+static int cancel_kept(struct store *s, int64_t id)
 {
-    int64_t id;
-    json_t *reply;
-    (void)json;
-    int status = job_id(o, 1, &id);
-    struct clowder *c = status == 0 ? open_client(true) : NULL;
-    if (!c)
-        return status ? status : 1;
-    json_t *request = request_new("cancel");
+    struct clw_error err;
+    struct store_job job;
+    enum clw_err code = store_kept_cancel(s, id, &err);
+    int status = code ? say_failure(&err) : 0;
+    if (code == CLW_EXISTS && store_job_get(s, id, &job, NULL) == CLW_OK) {
+        store_job_fini(&job);
+        return status;
+    }
+    struct clowder *c = open_client(true);
+    json_t *request = request_new("cancel"), *reply = NULL;
     json_object_set_new(request, "job", json_integer(id));
-    status = request_told(c, request, 30000, &reply);
+    if (c && request_send(c, request, 30000, &reply, NULL) == CLOWDER_OK && code)
+        status = say(0, "the engine ends it, and writes that down as soon as it can");
     json_decref(reply);
     clowder_close(c);
+    return status;
+}
+
+static int cancel_live(int64_t id)
+{
+    json_t *reply;
+    struct clowder *c = open_client(true);
+    if (!c)
+        return 1;
+    json_t *request = request_new("cancel");
+    json_object_set_new(request, "job", json_integer(id));
+    int status = request_told(c, request, 30000, &reply);
+    json_decref(reply);
+    clowder_close(c);
+    return status;
+}
+
+int cmd_job_cancel(const struct opts *o, bool json)
+{
+    struct store *s;
+    struct store_kept kept = {0};
+    int64_t id;
+    (void)json;
+    int status = job_id(o, 1, &id);
+    if (status == 0)
+        status = inventory_open(&s);
+    if (status)
+        return status;
+    status = job_kept(s, id, &kept);
+    if (status <= 1)
+        status = status == 0 ? cancel_kept(s, id) : cancel_live(id);
+    store_kept_fini(&kept);
+    store_close(s);
     if (status == 0)
         printf("job %lld cancelled\n", (long long)id);
     return status;

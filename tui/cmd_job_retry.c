@@ -133,9 +133,26 @@ static int run(struct retry *r, const struct opts *o, bool json)
     return status;
 }
 
+/* A detached one goes on by itself. */
+static int queue_again(struct store *s, int64_t id)
+{
+    struct clw_error err;
+    uint64_t count;
+    if (store_kept_retry(s, id, &count, &err))
+        return say_failure(&err);
+    if (!count) {
+        say(0, "job %lld has no failed tasks: nothing to do", (long long)id);
+        return 0;
+    }
+    job_announce(true);
+    printf("job %lld: %llu tasks will run again\n", (long long)id, (unsigned long long)count);
+    return 0;
+}
+
 int cmd_job_retry(const struct opts *o, bool json)
 {
     struct retry r = {0};
+    struct store_kept kept = {0};
     int64_t id;
     int status = job_id(o, 1, &id);
     if (status == 0)
@@ -143,10 +160,14 @@ int cmd_job_retry(const struct opts *o, bool json)
     if (status)
         return status;
     status = job_find(r.s, id, &r.job);
-    if (status == 0 && (r.job.state == STORE_JOB_QUEUED || r.job.state == STORE_JOB_RUNNING))
+    int not_kept = status == 0 ? job_kept(r.s, id, &kept) : 1;
+    if (not_kept > 1)
+        status = not_kept;
+    if (status == 0 && !job_is_finished(&r.job))
         status = refuse(&r, "it is not finished");
     if (status == 0)
-        status = run(&r, o, json);
+        status = not_kept ? run(&r, o, json) : queue_again(r.s, id);
+    store_kept_fini(&kept);
     store_job_fini(&r.job);
     store_close(r.s);
     return status;

@@ -39,9 +39,9 @@ static int open_inputs(const struct opts *o, struct map *m)
     const char *path = opts_text(o, "arg-file", NULL);
     m->input_fd = STDIN_FILENO;
     if (path && m->words)
-        return say(2, "map: inputs come from --arg-file or after :::, not both");
+        return say(2, "%s: inputs come from --arg-file or after :::, not both", o->command);
     if (path && strcmp(path, "-") != 0 && (m->input_fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-        return say(errno == ENOENT ? 4 : 1, "map: cannot read %s: %s", path, strerror(errno));
+        return say(errno == ENOENT ? 4 : 1, "%s: cannot read %s: %s", o->command, path, strerror(errno));
     if (!path && !m->words && isatty(STDIN_FILENO))
         say(0, "reading inputs from the terminal, one a line; ^D ends");
     return 0;
@@ -55,11 +55,9 @@ static int read_map_options(const struct opts *o, struct map *m)
         return 2;
     bool lines = opts_has(o, "worker"), framed = opts_has(o, "framed");
     if (lines && framed)
-        return say(2, "map: a worker speaks lines (-w) or frames (-W), not both");
+        return say(2, "%s: a worker speaks lines (-w) or frames (-W), not both", o->command);
     if ((lines || framed) && opts_has(o, "stdin"))
-        return say(2, "map: a worker reads its tasks on stdin; leave out --stdin");
-    if (opts_has(o, "resume") && !opts_has(o, "joblog"))
-        return say(2, "map: --resume needs --joblog FILE");
+        return say(2, "%s: a worker reads its tasks on stdin; leave out --stdin", o->command);
     m->f.kind = lines ? CLOWDER_LINES : framed ? CLOWDER_FRAMED : CLOWDER_COMMAND;
     m->f.use_stdin = opts_has(o, "stdin");
     m->f.unordered = opts_has(o, "unordered");
@@ -77,7 +75,7 @@ static int read_map_options(const struct opts *o, struct map *m)
     return 0;
 }
 
-static void map_fini(struct map *m)
+void map_fini(struct map *m)
 {
     progress_free(m->progress);
     if (m->joblog)
@@ -87,27 +85,44 @@ static void map_fini(struct map *m)
     free(m->skip);
 }
 
+int map_options(const struct opts *o, struct map *m, int64_t *n)
+{
+    size_t count = 0;
+    clowder_function_init(&m->f);
+    while (count < o->word_count && strcmp(o->words[count], ":::") != 0)
+        count++;
+    if (count < o->word_count) {
+        m->words = o->words + count + 1;
+        m->word_count = o->word_count - count - 1;
+    }
+    int status = read_task_options(o, m, n);
+    if (status == 0)
+        status = read_map_options(o, m);
+    if (status == 0)
+        status = set_argv(o, m, count);
+    return status ? status : open_inputs(o, m);
+}
+
+static int open_joblog(const struct opts *o, struct map *m)
+{
+    bool resume = opts_has(o, "resume"), failed = opts_has(o, "resume-failed");
+    if ((resume || failed) && !opts_has(o, "joblog"))
+        return say(2, "map: --resume%s needs --joblog FILE", failed ? "-failed" : "");
+    if (!opts_has(o, "joblog") || m->dry_run)
+        return 0;
+    return map_load_joblog(m, opts_text(o, "joblog", NULL),
+        failed   ? JOBLOG_RESUME_FAILED
+        : resume ? JOBLOG_RESUME
+                 : JOBLOG_NEW);
+}
+
 int cmd_map(const struct opts *o, bool json)
 {
     struct map m = {.json = json};
     int64_t n = 0;
-    size_t count = 0;
-    clowder_function_init(&m.f);
-    while (count < o->word_count && strcmp(o->words[count], ":::") != 0)
-        count++;
-    if (count < o->word_count) {
-        m.words = o->words + count + 1;
-        m.word_count = o->word_count - count - 1;
-    }
-    int status = read_task_options(o, &m, &n);
+    int status = map_options(o, &m, &n);
     if (status == 0)
-        status = read_map_options(o, &m);
-    if (status == 0)
-        status = set_argv(o, &m, count);
-    if (status == 0)
-        status = open_inputs(o, &m);
-    if (status == 0 && opts_has(o, "joblog") && !m.dry_run)
-        status = map_load_joblog(&m, opts_text(o, "joblog", NULL), opts_has(o, "resume"));
+        status = open_joblog(o, &m);
     if (status == 0) {
         if (!opts_has(o, "no-progress") && (opts_has(o, "progress") || stderr_is_terminal()))
             m.progress = progress_new();

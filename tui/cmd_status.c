@@ -120,6 +120,18 @@ static void print_hosts(const json_t *profiles)
             print_host(h, json_text(p, "name"));
 }
 
+/* Detached jobs that cannot go on. */
+static void print_waiting(const json_t *list)
+{
+    const json_t *w;
+    size_t i;
+    char reason[900];
+    json_array_foreach (list, i, w) {
+        text_escape(reason, sizeof reason, json_text(w, "reason"), strlen(json_text(w, "reason")));
+        printf("! job %lld waits: %s\n", (long long)json_number(w, "job"), reason);
+    }
+}
+
 /* One profile is shown with its daemons. */
 static void print_table(const json_t *doc, bool daemons)
 {
@@ -128,6 +140,7 @@ static void print_table(const json_t *doc, bool daemons)
     size_t i;
     printf("engine up %s, %s\n", text_span(up, sizeof up, (uint64_t)json_number(engine, "uptime_s") * 1000),
         text_bytes(rss, sizeof rss, (uint64_t)json_number(engine, "rss_bytes")));
+    print_waiting(json_object_get(doc, "waiting"));
     if (!json_array_size(profiles)) {
         puts("no profiles are up; begin with: clowder up -n 2");
         return;

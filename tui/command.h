@@ -51,6 +51,7 @@ int cmd_up(const struct opts *o, bool json);
 int cmd_down(const struct opts *o, bool json);
 int cmd_status(const struct opts *o, bool json);
 int cmd_map(const struct opts *o, bool json);
+int cmd_submit(const struct opts *o, bool json);
 int cmd_run(const struct opts *o, bool json);
 int cmd_everywhere(const struct opts *o, bool json);
 int cmd_scale(const struct opts *o, bool json);
@@ -89,5 +90,9 @@ int cmd_job_show(const struct opts *o, bool json);
 int cmd_job_cancel(const struct opts *o, bool json);
 int cmd_job_retry(const struct opts *o, bool json);
 int cmd_job_save(const struct opts *o, bool json);
+int cmd_job_wait(const struct opts *o, bool json);
+int cmd_job_collect(const struct opts *o, bool json);
+int cmd_job_remove(const struct opts *o, bool json);
+int cmd_job_prune(const struct opts *o, bool json);
 
 #endif

@@ -76,32 +76,39 @@ static const struct opt status_options[] = {
         "max-output", 0, "SIZE", "most bytes of a task's stdout; one that writes more fails (default 16M)"             \
     }
 
+/* Of map and submit: the function and its inputs. */
+#define INPUT_OPTIONS                                                                                                  \
+    PROFILE_OPTION, LOCAL_OPTION,                                                                                      \
+        {"worker", 'w', NULL, "COMMAND is a worker: started once, one line in, one line out"},                         \
+        {"framed", 'W', NULL, "COMMAND is a worker that speaks length-framed bytes (clowder_worker.h)"},               \
+        {"stdin", 0, NULL, "give the input on the task's standard input"},                                             \
+        {"null", '0', NULL, "inputs end with NUL instead of newline"},                                                 \
+        {"arg-file", 'a', "FILE", "read inputs from FILE instead of stdin"}, TASK_OPTIONS,                             \
+        {"retries", 0, "N", "daemons that may die under a task before it counts as lost (default 2)"},                 \
+        {"retry-failed", 0, "N", "try a failed task up to N times more"},                                              \
+        {"stop", 0, NULL, "stop at the first failure"},                                                                \
+        {"ship", 0, "FILE", "copy FILE into the job's own folder, where tasks then run (repeatable)"},                 \
+        {"fetch", 0, "PATTERN", "bring files back from there after each task; placeholders allowed"},                  \
+        {"seed", 0, "N", "give each task CLOWDER_SEED, made from N and its index"},                                    \
+        {"name", 0, "NAME", "name the job"},                                                                           \
+    {                                                                                                                  \
+        "dry-run", 0, NULL, "print the commands and run nothing"                                                       \
+    }
+
 static const struct opt map_options[] = {
-    PROFILE_OPTION,
-    LOCAL_OPTION,
-    {"worker", 'w', NULL, "COMMAND is a worker: started once, one line in, one line out"},
-    {"framed", 'W', NULL, "COMMAND is a worker that speaks length-framed bytes (clowder_worker.h)"},
-    {"stdin", 0, NULL, "give the input on the task's standard input"},
-    {"null", '0', NULL, "inputs end with NUL instead of newline"},
-    {"arg-file", 'a', "FILE", "read inputs from FILE instead of stdin"},
+    INPUT_OPTIONS,
     {"unordered", 'u', NULL, "results as they come, not in the order of the inputs"},
     {"tag", 0, NULL, "begin each line of output with its input and a tab"},
-    JSON_OPTION,
-    TASK_OPTIONS,
-    {"retries", 0, "N", "daemons that may die under a task before it counts as lost (default 2)"},
-    {"retry-failed", 0, "N", "try a failed task up to N times more"},
-    {"stop", 0, NULL, "stop at the first failure"},
     {"joblog", 0, "FILE", "write a line for each task, in GNU parallel's format"},
     {"resume", 0, NULL, "leave out the tasks that --joblog FILE has already"},
-    {"ship", 0, "FILE", "copy FILE into the job's own folder, where tasks then run (repeatable)"},
-    {"fetch", 0, "PATTERN", "bring files back from there after each task; placeholders allowed"},
-    {"seed", 0, "N", "give each task CLOWDER_SEED, made from N and its index"},
-    {"name", 0, "NAME", "name the job"},
+    {"resume-failed", 0, NULL, "the same, but run those again that failed"},
     {"progress", 0, NULL, "show progress on stderr also when it is no terminal"},
     {"no-progress", 0, NULL, "show none"},
-    {"dry-run", 0, NULL, "print the commands and run nothing"},
+    JSON_OPTION,
     END_OPTION,
 };
+
+static const struct opt submit_options[] = {INPUT_OPTIONS, JSON_OPTION, END_OPTION};
 
 static const struct opt run_options[] = {PROFILE_OPTION, LOCAL_OPTION, JSON_OPTION, TASK_OPTIONS, END_OPTION};
 
@@ -169,6 +176,11 @@ const struct command commands[] = {
         "clowder map -n 2 -- sh -c 'sleep 1; echo {}' ::: a b c\n"
         "seq 1000000 | clowder map -w -- ./model        a worker: one line in, one line out",
         map_options, true, cmd_map},
+    {"submit", "COMMAND [ARG]... [::: INPUT...]",
+        "the same as a job that needs nobody: prints its number; 'job collect' gives the results",
+        "ls *.wav | clowder submit -- flac {}\nclowder submit -w -a inputs.txt -- ./model\n"
+        "clowder job wait 12 && clowder job collect 12",
+        submit_options, true, cmd_submit},
     {"run", "COMMAND [ARG]...", "run one task", "clowder run hostname\nclowder run -n 1 -- make test", run_options,
         true, cmd_run},
     {"everywhere", "COMMAND [ARG]...", "run a command once on every daemon",

@@ -23,6 +23,9 @@ struct map {
     size_t word_count;
     void (*feed)(struct map *m, void *arg); /* where they come from instead, by map_put_at(); or NULL */
     void *feed_arg;
+    bool (*sink)(struct map *m, const char *input, size_t len); /* where they go instead of to a job; or NULL */
+    void *sink_arg;
+    void (*pause_cb)(struct map *m); /* with sink: the next input may take a while */
     int input_fd;
     bool *skip; /* by index, from the joblog; skip_count long */
     size_t skip_count;
@@ -35,6 +38,7 @@ struct map {
 
     /* results */
     FILE *joblog;
+    uint64_t ended_us; /* of the result that is written; 0: just now */
     uint64_t done, failed;
     struct buf tag_text;
     struct progress *progress;
@@ -44,11 +48,19 @@ struct map {
 void map_read_inputs(struct map *m); /* the reader's whole life */
 /* For feed: puts the task of that index, which is higher than the one before. False when no more are taken. */
 bool map_put_at(struct map *m, uint64_t index, const char *input, size_t len);
-int map_load_joblog(struct map *m, const char *path, bool resume);
+/* What the job log is opened for. */
+enum map_joblog { JOBLOG_NEW, JOBLOG_RESUME, JOBLOG_RESUME_FAILED };
+int map_load_joblog(struct map *m, const char *path, enum map_joblog how);
 
 /* map_output.c */
 void map_write_result(struct map *m, const struct clowder_result *r);
 void map_write_dry(const struct map *m, const char *input, size_t len, uint64_t index);
+
+/* cmd_map.c */
+/* The function, its inputs and the daemons of its own (*n, 0: none) from the options of map, as far as submit has them
+ * too. 0, or told. */
+int map_options(const struct opts *o, struct map *m, int64_t *n);
+void map_fini(struct map *m);
 
 /* map_run.c */
 /* Opens the job (and, with -n, its daemons), runs it to its end and cleans up. Returns the exit status. */

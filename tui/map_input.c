@@ -18,6 +18,8 @@ static bool put(struct map *m, const char *input, size_t len)
         map_write_dry(m, input, len, index);
         return true;
     }
+    if (m->sink)
+        return m->sink(m, input, len);
     if (index < m->skip_count && m->skip[index])
         return clowder_job_skip(m->job, 1, &m->input_error) == CLOWDER_OK;
     int status;
@@ -65,6 +67,8 @@ static bool put_pieces(struct map *m, struct buf *b, size_t *from)
 static bool wait_readable(struct map *m)
 {
     struct pollfd fds[] = {{m->input_fd, POLLIN, 0}, {m->stop_fd, POLLIN, 0}};
+    if (m->pause_cb && poll(fds, 2, 0) == 0)
+        m->pause_cb(m);
     while (poll(fds, 2, -1) < 0 && errno == EINTR)
         ;
     return !fds[1].revents && !m->stopping;
@@ -88,7 +92,7 @@ static void put_stream(struct map *m)
                 (unsigned long long)m->read_count + 1, INPUT_MAX >> 20);
             goto out;
         }
-        if (!m->dry_run)
+        if (m->job)
             clowder_job_flush(m->job, NULL);
     }
     if (n < 0) {
@@ -109,14 +113,27 @@ void map_read_inputs(struct map *m)
         put_words(m);
     else
         put_stream(m);
-    if (!m->dry_run)
+    if (m->job)
         clowder_job_finish(m->job, NULL);
     m->input_done = true;
 }
 
 /* ---- the job log ---- */
 
-static void mark(struct map *m, const char *line)
+/* Columns 7 and 8, Exitval and Signal, are 0. */
+static bool went_well(const char *line)
+{
+    for (int column = 1; column < 7; column++) {
+        line = strchr(line, '\t');
+        if (!line)
+            return false;
+        line++;
+    }
+    return strncmp(line, "0\t0\t", 4) == 0;
+}
+
+/* The last line about a task counts. */
+static void mark(struct map *m, const char *line, bool skip)
 {
     char *end;
     unsigned long long seq = strtoull(line, &end, 10);
@@ -128,31 +145,31 @@ static void mark(struct map *m, const char *line)
         memset(m->skip + m->skip_count, 0, (count - m->skip_count) * sizeof *m->skip);
         m->skip_count = count;
     }
-    m->skip[seq - 1] = true;
+    m->skip[seq - 1] = skip;
 }
 
 /* Only whole lines count; one that a crash cut is written over. */
-static long read_joblog(struct map *m, FILE *f)
+static long read_joblog(struct map *m, FILE *f, bool failed)
 {
     char *line = NULL;
     size_t cap = 0;
     ssize_t n;
     long whole = 0;
     while ((n = getline(&line, &cap, f)) > 0 && line[n - 1] == '\n') {
-        mark(m, line);
+        mark(m, line, !failed || went_well(line));
         whole += (long)n;
     }
     free(line);
     return whole;
 }
 
-int map_load_joblog(struct map *m, const char *path, bool resume)
+int map_load_joblog(struct map *m, const char *path, enum map_joblog how)
 {
     static const char header[] = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
     long whole = 0;
-    m->joblog = resume ? fopen(path, "r+e") : NULL;
+    m->joblog = how != JOBLOG_NEW ? fopen(path, "r+e") : NULL;
     if (m->joblog)
-        whole = read_joblog(m, m->joblog);
+        whole = read_joblog(m, m->joblog, how == JOBLOG_RESUME_FAILED);
     else
         m->joblog = fopen(path, "we");
     if (!m->joblog)

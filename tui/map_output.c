@@ -169,9 +169,10 @@ static void log_command(const struct map *m, const struct clowder_result *r)
 
 static void write_joblog(const struct map *m, const struct clowder_result *r)
 {
-    double end_s = (double)wall_us() / 1e6, run_s = (double)r->run_us / 1e6;
+    double end_s = (double)(m->ended_us ? m->ended_us : wall_us()) / 1e6, run_s = (double)r->run_us / 1e6;
     if (!m->joblog || r->outcome == CLOWDER_TASK_CANCELLED)
         return;
+    fflush(stdout); /* a resume leaves out what is in the log: its output must be out first */
     int exit_status = r->exit_status >= 0 ? r->exit_status : r->outcome == CLOWDER_DONE ? 0 : r->signal ? 0 : -1;
     fprintf(m->joblog, "%llu\t%s\t%.3f\t%10.3f\t%zu\t%llu\t%d\t%d\t", (unsigned long long)r->index + 1,
         strcmp(r->host, "local") == 0 ? ":" : r->host, end_s - run_s, run_s, r->input_len,

@@ -156,17 +156,47 @@ static const struct opt job_save_options[] = {
     END_OPTION,
 };
 
+static const struct opt job_wait_options[] = {
+    OPTION("timeout", 0, "D", "how long to wait (default: as long as it takes)"),
+    END_OPTION,
+};
+
+static const struct opt job_collect_options[] = {
+    OPTION("no-wait", 0, NULL, "only the results that are there, up to the first that is missing"),
+    OPTION("timeout", 0, "D", "how long to wait for those that are missing"),
+    OPTION("tag", 0, NULL, "begin each line of output with its input and a tab"),
+    OPTION("joblog", 0, "FILE", "write a line for each task, in GNU parallel's format"),
+    OPTION("remove", 0, NULL, "remove the job when all of it is printed"),
+    JSON_OPTION,
+    END_OPTION,
+};
+
+static const struct opt job_prune_options[] = {
+    OPTION("keep", 0, "N", "how many finished jobs to keep, the newest (default 0)"),
+    YES_OPTION,
+    END_OPTION,
+};
+
 static const struct command job_verbs[] = {
     {"job list", "", "show the jobs that run and those that ran", "clowder job list\nclowder job list -p gpu -n 5",
         job_list_options, false, cmd_job_list},
     {"job show", "ID", "show a job and its failed tasks", "clowder job show 41", job_show_options, false, cmd_job_show},
     {"job cancel", "ID", "take back all tasks that have no result", "clowder job cancel 41", no_options, false,
         cmd_job_cancel},
-    {"job retry", "ID", "run the failed tasks of a job again, here and now", "clowder job retry 41", job_retry_options,
-        false, cmd_job_retry},
+    {"job wait", "ID...", "wait until jobs are finished; the exit status is that of a map",
+        "clowder job wait 41 42\nclowder job wait 41 --timeout 1h", job_wait_options, false, cmd_job_wait},
+    {"job collect", "ID", "print the results of a detached job as map would, waiting for those that are missing",
+        "clowder job collect 41 > results\nclowder job collect 41 --no-wait --json\nclowder job collect 41 --remove",
+        job_collect_options, false, cmd_job_collect},
+    {"job retry", "ID", "run the failed tasks of a job again: of a detached one by itself, of others here and now",
+        "clowder job retry 41", job_retry_options, false, cmd_job_retry},
     {"job save", "ID FILE", "write the failed tasks of a job into a file (-: stdout), a JSON object a line",
         "clowder job save 41 failed.jsonl\nclowder job save 41 failed.txt --inputs", job_save_options, false,
         cmd_job_save},
+    {"job remove", "ID...", "forget finished jobs with their results", "clowder job remove 41 42", yes_options, false,
+        cmd_job_remove},
+    {"job prune", "", "forget finished jobs with their results but for the newest", "clowder job prune --keep 100",
+        job_prune_options, false, cmd_job_prune},
     {NULL, NULL, NULL, NULL, NULL, false, NULL},
 };
 

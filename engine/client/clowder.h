@@ -246,7 +246,8 @@ CLOWDER_API void clowder_future_free(struct clowder_future *future);
 
 /* ---- somebody else's event loop ---- */
 
-/* A descriptor that is readable when clowder_process() has something to do. Owned by c. */
+/* A descriptor that becomes readable when clowder_process() has something to do, and when clowder_job_next() or
+ * clowder_job_put() may have. Owned by c. */
 CLOWDER_API int clowder_fd(struct clowder *c);
 /* Runs the callbacks of futures that are done; never waits. Returns how many it ran, or -1 with err: the engine is
  * gone. */

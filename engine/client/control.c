@@ -1,6 +1,7 @@
 /* Requests to the engine: profiles up and down, status, stop, updates. One REQ socket a request; the answer, or word
  * that the engine is gone, ends the wait. */
 #include "engine/client/internal.h"
+#include "engine/client/kept.h"
 
 #include "base/mono.h"
 #include "engine/engine.h"
@@ -258,6 +259,38 @@ int clowder_up(struct clowder *c, const char *name, const struct clowder_profile
     }
     json_decref(request);
     return code ? client_fail(out, &err) : CLOWDER_OK;
+}
+
+/* ---- daemons of a detached job's own ---- */
+
+char *client_up_text(const char *name, const struct clowder_profile *p)
+{
+    json_t *request = up_request(name, p);
+    char *text = json_dumps(request, JSON_COMPACT);
+    json_decref(request);
+    return text;
+}
+
+int client_up_again(struct clowder *c, const char *text, struct clowder_error *out)
+{
+    struct clw_error err = {0};
+    json_t *request = json_loads(text, 0, NULL);
+    enum clw_err code = client_connect(c, &err);
+    if (!code && !request)
+        code = clw_fail(&err, CLW_DAMAGED, NULL, "the request for daemons is no JSON");
+    if (!code)
+        code = up(c, request, &err);
+    json_decref(request);
+    return code ? client_fail(out, &err) : CLOWDER_OK;
+}
+
+void client_down_again(struct clowder *c, const char *name)
+{
+    json_t *reply = NULL,
+           *request = json_pack("{s:s, s:s, s:b, s:b}", "op", "down", "profile", name, "now", 1, "wait", 0);
+    control_request(c, request, CLIENT_CONTROL_MS, &reply, NULL);
+    json_decref(request);
+    json_decref(reply);
 }
 
 static void forget_ephemeral(struct clowder *c, const char *name)

@@ -1,6 +1,7 @@
 /* A job from its caller's side: the function, the inputs gathered into chunks, what the engine grants, what is sent
  * again. */
 #include "engine/client/internal.h"
+#include "engine/client/kept.h"
 
 #include "base/text.h"
 #include "engine/daemon/expand.h"
@@ -102,12 +103,10 @@ static enum clw_err wait_opened(struct clowder_job *j, struct clw_error *err)
     return code;
 }
 
-int clowder_job_open(
-    struct clowder *c, const struct clowder_function *f, struct clowder_job **job, struct clowder_error *out)
+/* Opens j, whose function is made, or frees it. code: how that went. */
+static int open_job(struct clowder *c, struct clowder_job *j, enum clw_err code, struct clw_error err,
+    struct clowder_job **job, struct clowder_error *out)
 {
-    struct clw_error err = {0};
-    struct clowder_job *j = mem_zalloc(sizeof *j);
-    enum clw_err code = make_func(&j->func, f, &err);
     *job = NULL;
     if (!code)
         code = client_connect(c, &err);
@@ -117,7 +116,6 @@ int clowder_job_open(
         return client_fail(out, &err);
     }
     j->c = c;
-    j->ordered = !f->unordered;
     pthread_mutex_lock(&c->lock);
     j->number = ++c->last_job;
     j->next = c->jobs;
@@ -134,6 +132,39 @@ int clowder_job_open(
     }
     *job = j;
     return CLOWDER_OK;
+}
+
+int clowder_job_open(
+    struct clowder *c, const struct clowder_function *f, struct clowder_job **job, struct clowder_error *out)
+{
+    struct clw_error err = {0};
+    struct clowder_job *j = mem_zalloc(sizeof *j);
+    enum clw_err code = make_func(&j->func, f, &err);
+    j->ordered = !f->unordered;
+    return open_job(c, j, code, err, job, out);
+}
+
+/* ---- detached jobs ---- */
+
+int client_function_bytes(const struct clowder_function *f, struct buf *bytes, struct clowder_error *out)
+{
+    struct clw_error err = {0};
+    struct func func;
+    enum clw_err code = make_func(&func, f, &err);
+    if (!code)
+        func_encode(&func, bytes);
+    func_fini(&func);
+    return code ? client_fail(out, &err) : CLOWDER_OK;
+}
+
+int client_job_open_kept(
+    struct clowder *c, const uint8_t *func, size_t len, int64_t id, struct clowder_job **job, struct clowder_error *out)
+{
+    struct clw_error err = {0};
+    struct clowder_job *j = mem_zalloc(sizeof *j);
+    enum clw_err code = func_decode(&j->func, func, len, &err);
+    j->func.kept = id;
+    return open_job(c, j, code, err, job, out);
 }
 
 /* ---- chunks ---- */
@@ -265,17 +296,22 @@ void job_resend(struct clowder_job *j)
 
 /* ---- putting ---- */
 
+enum clw_err client_check_input(enum func_kind kind, const void *input, size_t len, struct clw_error *err)
+{
+    if (len > WIRE_INPUT_MAX)
+        return clw_fail(err, CLW_USAGE, "put it into a file and pass the name",
+            "an input of %zu bytes; the limit is %d", len, WIRE_INPUT_MAX);
+    if (kind == FUNC_LINES && memchr(input, '\n', len))
+        return clw_fail(err, CLW_USAGE, "use a framed worker (-W)",
+            "an input holds a newline, which a line worker would take for two");
+    return CLW_OK;
+}
+
 static enum clw_err check_input(const struct clowder_job *j, const void *input, size_t len, struct clw_error *err)
 {
     if (j->finished || j->func.everywhere)
         return clw_fail(err, CLW_USAGE, NULL, "the job takes no more tasks");
-    if (len > WIRE_INPUT_MAX)
-        return clw_fail(err, CLW_USAGE, "put it into a file and pass the name",
-            "an input of %zu bytes; the limit is %d", len, WIRE_INPUT_MAX);
-    if (j->func.kind == FUNC_LINES && memchr(input, '\n', len))
-        return clw_fail(err, CLW_USAGE, "use a framed worker (-W)",
-            "an input holds a newline, which a line worker would take for two");
-    return CLW_OK;
+    return client_check_input(j->func.kind, input, len, err);
 }
 
 static void gather(struct clowder_job *j, const void *input, size_t len)

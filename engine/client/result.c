@@ -197,6 +197,7 @@ void result_frame(struct clowder *c, const struct frame *f, struct blk *block)
     default: break;
     }
     pthread_cond_broadcast(&c->changed);
+    client_signal(c); /* there may be room for more tasks, or an end to see */
 }
 
 /* ---- to the caller ---- */

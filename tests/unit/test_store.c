@@ -2,7 +2,7 @@
  * The last tests need root for a small file system of their own and are skipped without it. */
 #include "store/event.h"
 #include "store/host.h"
-#include "store/job.h"
+#include "store/kept.h"
 #include "store/launch.h"
 #include "store/load.h"
 #include "store/profile.h"
@@ -434,7 +434,9 @@ static void test_migrate_ledger(void **state)
     ok(store_job_failures_add(s, 1, &(struct store_failure){.task = 7}, 1, &error));
     store_close(s);
     raw("ALTER TABLE job DROP COLUMN function; ALTER TABLE job_failure DROP COLUMN input;"
-        "ALTER TABLE job_failure DROP COLUMN input_cut; DROP TABLE host_load; PRAGMA user_version = 2");
+        "ALTER TABLE job_failure DROP COLUMN input_cut;"
+        "DROP TABLE host_load; DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE job_kept; PRAGMA user_version = "
+        "2");
     s = open_store();
     assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
     ok(store_job_get(s, 1, &j, &error));
@@ -445,6 +447,31 @@ static void test_migrate_ledger(void **state)
     assert_int_equal(failures.items[0].task, 7);
     assert_true(failures.items[0].input == NULL && !failures.items[0].input_cut);
     store_failure_list_fini(&failures);
+    store_close(s);
+}
+
+/* The ledger of version 3 gets detached jobs, and what ran in it is as it was. */
+static void test_migrate_kept(void **state)
+{
+    (void)state;
+    struct store_job j;
+    struct store_kept kept;
+    struct store *s = open_store();
+    ok(store_job_add(
+        s, &(struct store_job){.profile = "p", .command = (char *)"old", .state = STORE_JOB_DONE}, &error));
+    store_close(s);
+    raw("DROP TABLE host_load; DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE job_kept;"
+        "PRAGMA user_version = 3");
+    s = open_store();
+    assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
+    ok(store_job_get(s, 1, &j, &error));
+    assert_string_equal(j.command, "old");
+    store_job_fini(&j);
+    fails(CLW_NOT_FOUND, store_kept_get(s, 1, &kept, &error));
+    j = (struct store_job){.profile = "p", .command = (char *)"new"};
+    ok(store_kept_add(s, &j, &kept, "f", 1, &error));
+    assert_int_equal(j.id, 2);
+    ok(store_check(s, &error));
     store_close(s);
 }
 
@@ -1586,8 +1613,8 @@ static void test_disk_full(void **state)
         snprintf(name, sizeof name, "k%d", i);
         code = store_setting_set(s, name, text, &error);
     }
-    assert_int_equal(code, CLW_IO);
-    assert_non_null(strstr(error.message, "disk is full"));
+    assert_int_equal(code, CLW_NO_ROOM);
+    assert_non_null(strstr(error.message, "no room on the disk"));
     assert_non_null(strstr(error.hint, "make room"));
     char *value;
     ok(store_setting_get(s, "before", &value, &error));
@@ -1602,7 +1629,7 @@ static void test_disk_full(void **state)
         snprintf(name, sizeof name, "m%d", i);
         code = store_setting_set(s, name, text, &error);
     }
-    assert_int_equal(code, CLW_IO);
+    assert_int_equal(code, CLW_NO_ROOM);
     bool undone = sqlite3_get_autocommit(s->db);
     if (undone)
         fails(CLW_IO, store_setting_set(s, "m-late", "x", &error));
@@ -1619,7 +1646,7 @@ static void test_disk_full(void **state)
     }
     close(fd);
     snprintf(path, sizeof path, "%s/second.db", dir);
-    fails(CLW_IO, store_open(path, &s, &error));
+    fails(CLW_NO_ROOM, store_open(path, &s, &error));
     assert_int_equal(access(path, F_OK), -1);
     free(text);
     assert_int_equal(umount2(dir, MNT_DETACH), 0);
@@ -1676,6 +1703,7 @@ int main(void)
         T(test_migrate),
         T(test_migrate_fails),
         T(test_migrate_ledger),
+        T(test_migrate_kept),
         T(test_ledger_inputs),
         T(test_ledger_many),
         T(test_first_open_at_once),

@@ -1,0 +1,146 @@
+/* Detached jobs: their rows, and who still writes one. */
+#include "store/kept.h"
+
+#include "store/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void store_kept_fini(struct store_kept *k)
+{
+    free(k->up);
+    *k = (struct store_kept){0};
+}
+
+enum clw_err store_kept_add(struct store *s, struct store_job *job, const struct store_kept *kept, const void *func,
+    size_t func_len, struct clw_error *err)
+{
+    enum clw_err code = store__write(s, err);
+    if (code)
+        return code;
+    code = store_job_add(s, job, err);
+    if (!code)
+        code = store__exec(s, "INSERT INTO job_kept(job, owner, up, stop) VALUES(?1, ?2, ?3, ?4)",
+            ARGS(INT(job->id), TEXT(kept->owner), TEXT(kept->up), INT(kept->stop)), NULL, err);
+    if (!code)
+        code = store__exec(s, "INSERT INTO job_func(job, func) VALUES(?1, ?2)",
+            ARGS(INT(job->id), BLOB_OR_NULL(func, func_len)), NULL, err);
+    return store__end(s, code, err);
+}
+
+/* ---- who writes it ---- */
+
+static size_t read_small(const char *path, char *out, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
+    if (fd >= 0)
+        close(fd);
+    out[n > 0 ? n : 0] = '\0';
+    return strcspn(out, "\n");
+}
+
+/* "BOOT:PID:START": the number of a process is used again, its start within one boot is not. */
+static bool owner_text(pid_t pid, char text[STORE_OWNER_SIZE])
+{
+    char path[64], boot[48], stat[1024], *at;
+    unsigned long long start = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    if (!read_small(path, stat, sizeof stat) || !(at = strrchr(stat, ')')))
+        return false;
+    for (int field = 2; field < 22 && at; field++)
+        at = strchr(at + 1, ' ');
+    if (at)
+        start = strtoull(at, NULL, 10);
+    size_t len = read_small("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+    snprintf(text, STORE_OWNER_SIZE, "%.*s:%d:%llu", (int)len, boot, (int)pid, start);
+    return true;
+}
+
+void store_owner_self(char text[STORE_OWNER_SIZE])
+{
+    if (!owner_text(getpid(), text))
+        snprintf(text, STORE_OWNER_SIZE, ":%d:", (int)getpid());
+}
+
+bool store_owner_is_alive(const char *text)
+{
+    char now[STORE_OWNER_SIZE];
+    const char *colon = strchr(text, ':');
+    pid_t pid = colon ? (pid_t)strtol(colon + 1, NULL, 10) : 0;
+    if (pid <= 0)
+        return false;
+    if (!owner_text(pid, now)) /* no /proc: as good as we can */
+        return kill(pid, 0) == 0 || errno == EPERM;
+    return strcmp(text, now) == 0 || text[0] == ':';
+}
+
+/* ---- looking ---- */
+
+enum clw_err store_kept_get(struct store *s, int64_t job, struct store_kept *out, struct clw_error *err)
+{
+    sqlite3_stmt *stmt;
+    *out = (struct store_kept){0};
+    enum clw_err code = store__prepare(s,
+        "SELECT owner, up, stop, round, collected_us, reason FROM job_kept WHERE job = ?1 AND owner <> 'removed'",
+        ARGS(INT(job)), &stmt, err);
+    if (code)
+        return code;
+    if (store__next(s, stmt, &code, err)) {
+        out->job = job;
+        store__copy(stmt, 0, out->owner, sizeof out->owner);
+        out->up = store__text(stmt, 1);
+        out->stop = sqlite3_column_int(stmt, 2) != 0;
+        out->round = (uint32_t)store__u64(stmt, 3);
+        out->collected_us = store__u64(stmt, 4);
+        store__copy(stmt, 5, out->reason, sizeof out->reason);
+    } else if (!code) {
+        code = clw_fail(err, CLW_NOT_FOUND, "see 'clowder job list'", "job %lld is no detached job", (long long)job);
+    }
+    store__release(s, stmt);
+    return code;
+}
+
+enum clw_err store_kept_func(struct store *s, int64_t job, uint8_t **func, size_t *len, struct clw_error *err)
+{
+    sqlite3_stmt *stmt;
+    *func = NULL;
+    *len = 0;
+    enum clw_err code = store__prepare(s, "SELECT func FROM job_func WHERE job = ?1", ARGS(INT(job)), &stmt, err);
+    if (code)
+        return code;
+    if (store__next(s, stmt, &code, err))
+        *func = (uint8_t *)store__blob_or_null(stmt, 0, len);
+    else if (!code)
+        code = clw_fail(err, CLW_NOT_FOUND, NULL, "the function of job %lld is gone", (long long)job);
+    store__release(s, stmt);
+    return code;
+}
+
+enum clw_err store_kept_open(struct store *s, int64_t **ids, size_t *count, struct clw_error *err)
+{
+    sqlite3_stmt *stmt;
+    *ids = NULL;
+    *count = 0;
+    enum clw_err code = store__prepare(s,
+        "SELECT id FROM job JOIN job_kept ON job = id WHERE owner = '' AND state IN ('queued', 'running') ORDER BY id",
+        NULL, &stmt, err);
+    while (!code && store__next(s, stmt, &code, err)) {
+        *ids = store__grow(*ids, *count, sizeof **ids);
+        (*ids)[(*count)++] = sqlite3_column_int64(stmt, 0);
+    }
+    store__release(s, stmt);
+    return code;
+}
+
+enum clw_err store_kept_count(struct store *s, uint64_t *jobs, struct clw_error *err)
+{
+    int64_t n = 0;
+    enum clw_err code = store__number(s, "SELECT count(*) FROM job_kept WHERE owner <> 'removed'", NULL, &n, err);
+    *jobs = (uint64_t)n;
+    return code;
+}
