@@ -92,6 +92,7 @@ struct place {
     struct pool *pool;
     char host[HOST_NAME_SIZE];           /* "local": this machine */
     struct host *via;                    /* NULL: this machine */
+    unsigned number;                     /* in the profile, small */
     bool on;                             /* the profile is to have daemons there */
     unsigned want;                       /* how many; per_gpu and 0: one for each GPU */
     unsigned counts[MEMBER_STATE_COUNT]; /* its members by state */
@@ -102,6 +103,9 @@ struct place {
     unsigned attempts; /* of the link, when daemons were last asked for: failures after that count */
     uint64_t next_launch_ms;
     uint64_t done, failed;
+    double lately, lately_failed; /* tasks, fading: health.c */
+    bool suspect;                 /* it fails more than others: */
+    char suspicion[160];
     struct rates rates;
     struct place *next;
 };
@@ -125,7 +129,7 @@ struct pool {
     struct place *places;
     bool going; /* being taken down; freed when the last member is gone, if ephemeral */
     struct member *members, *last_member;
-    unsigned member_count, counter;
+    unsigned member_count, counter, place_count;
     uint64_t started_ms;
     struct disp *disp;
     struct rates rates;
@@ -288,6 +292,10 @@ void place_break(struct place *l, enum clw_err code, const char *hint, const cha
 void place_back_off(struct place *l, const struct member *m); /* m was lost, or never came */
 void place_lower(struct place *l);                            /* one daemon less */
 void place_tick(struct engine *e, struct place *l, uint64_t now_ms);
+
+/* health.c */
+/* n tasks ended there, failed of them not well: is it worse than the others of its profile? */
+void health_note(struct place *l, uint32_t n, uint32_t failed);
 
 /* member.c */
 struct member *member_new(struct engine *e, struct place *l);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFETCH_BELOW_US = 50000, TAIL_BATCH_US = 100, UNKNOWN_TASK_US = 1000 };
+enum { PREFETCH_BELOW_US = 50000, TAIL_BATCH_US = 100, UNKNOWN_TASK_US = 1000, AVOID_US = 5000000 };
 
 struct disp *disp_new(uint64_t budget_bytes)
 {
@@ -37,6 +37,7 @@ void disp_free(struct disp *d)
         disp_job_free(d, d->jobs);
     disp_actions_clear(d);
     free(d->slots);
+    free(d->giving_at);
     free(d->actions);
     free(d);
 }
@@ -142,14 +143,14 @@ void disp__want_remove(struct disp *d, struct disp_daemon *m)
     m->want_before = m->want_after = NULL;
 }
 
-static bool is_giving(const struct disp_daemon *m)
+bool disp__is_giving(const struct disp_daemon *m)
 {
     return !m->held && !m->draining && !(m->max_tasks && m->given >= m->max_tasks);
 }
 
 static enum disp_want wanted(const struct disp_daemon *m)
 {
-    if (!m->pins && !is_giving(m))
+    if (!m->pins && !disp__is_giving(m))
         return DISP_WANT_NO;
     if (m->tasks == 0)
         return DISP_WANT_IDLE;
@@ -194,11 +195,23 @@ static bool has_fresh(struct disp_job *j)
     return false;
 }
 
+/* What came back first is to go to another machine than m's, and there is one that may get it yet. */
+static bool avoids(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m)
+{
+    const struct disp_range *r = j->back;
+    return j->back_count && r->avoid == m->place + 1 && d->now_us - r->back_us < AVOID_US &&
+           d->giving_at[m->place] < d->giving_count;
+}
+
 /* A busy daemon gets more when that keeps it from waiting, and not when another would be free for it sooner. */
-static bool suits(const struct disp *d, struct disp_job *j, const struct disp_daemon *m)
+static bool suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m)
 {
     if (!j->queued || j->paused || j->cancelled)
         return false;
+    if (avoids(d, j, m) && !has_fresh(j)) {
+        d->avoided = true;
+        return false;
+    }
     if (m->tasks == 0)
         return true;
     if (is_solo(j) && !has_fresh(j))
@@ -257,10 +270,10 @@ static void cut_to_bytes(struct disp_range *r)
     r->n = low;
 }
 
-static struct disp_range take(struct disp_job *j, const struct disp_daemon *m, uint32_t limit)
+static struct disp_range take(const struct disp *d, struct disp_job *j, const struct disp_daemon *m, uint32_t limit)
 {
     struct disp_range r;
-    if (j->back_count && !(is_solo(j) && m->tasks)) {
+    if (j->back_count && !(is_solo(j) && m->tasks) && !avoids(d, j, m)) {
         r = disp__pop_back(j);
         struct disp_range rest = r;
         r.n = is_solo(j) || (r.lost && !j->options.sequential) ? 1 : r.n < limit ? r.n : limit;
@@ -307,7 +320,7 @@ static bool unmark_open(struct disp_job *j, const struct disp_daemon *m)
     return true;
 }
 
-static void give(struct disp *d, struct disp_daemon *m, struct disp_job *j, struct disp_range r, uint64_t now_us)
+void disp__give(struct disp *d, struct disp_daemon *m, struct disp_job *j, struct disp_range r, bool paired)
 {
     double us = j->task_us > 0 ? j->task_us : UNKNOWN_TASK_US;
     mark_open(d, j, m);
@@ -318,7 +331,7 @@ static void give(struct disp *d, struct disp_daemon *m, struct disp_job *j, stru
     a->n = r.n;
     a->attempts = 1u + r.lost + r.tried;
     struct disp_batch *b = add_batch(m);
-    *b = (struct disp_batch){.job = j, .range = r, .sent_us = now_us, .bytes = range_bytes(&r)};
+    *b = (struct disp_batch){.job = j, .range = r, .sent_us = d->now_us, .bytes = range_bytes(&r), .paired = paired};
     b->est_us = j->task_us > 0 ? us * r.n : DISP_WINDOW_US;
     if (m->tasks == 0)
         d->busy_count++;
@@ -327,7 +340,7 @@ static void give(struct disp *d, struct disp_daemon *m, struct disp_job *j, stru
     m->load_us += b->est_us;
     m->given += r.n;
     m->solo = r.lost && !j->options.sequential;
-    d->stats.awaiting -= r.n;
+    d->stats.awaiting -= paired ? 0 : r.n;
     d->stats.executing += r.n;
     if (d->virtual_us < j->virtual_us)
         d->virtual_us = j->virtual_us;
@@ -335,30 +348,41 @@ static void give(struct disp *d, struct disp_daemon *m, struct disp_job *j, stru
 }
 
 /* Gives m one batch; false when there is nothing for it. */
-static bool assign(struct disp *d, struct disp_daemon *m, uint64_t now_us)
+static bool assign(struct disp *d, struct disp_daemon *m)
 {
     if (m->pins) {
         struct disp_pin *p = m->pins;
         m->pins = p->next;
-        give(d, m, p->job, (struct disp_range){.chunk = p->chunk, .pos = p->pos, .n = 1}, now_us);
+        disp__give(d, m, p->job, (struct disp_range){.chunk = p->chunk, .pos = p->pos, .n = 1}, false);
         free(p);
         return true;
     }
-    struct disp_job *j = is_giving(m) ? choose_job(d, m) : NULL;
+    struct disp_job *j = disp__is_giving(m) ? choose_job(d, m) : NULL;
     if (!j)
         return false;
-    give(d, m, j, take(j, m, batch_limit(d, j, m)), now_us);
+    disp__give(d, m, j, take(d, j, m, batch_limit(d, j, m)), false);
     return true;
 }
 
-/* A daemon that is busy and gets nothing leaves the list; its next answer brings it back. */
+/* What an idle daemon cannot have, nobody can, unless it waits for another machine. A daemon that is busy and gets
+ * nothing leaves the list; its next answer brings it back. */
 void disp__run(struct disp *d, uint64_t now_us)
 {
-    struct disp_daemon *m;
-    while (d->stats.awaiting && (m = d->idle.first ? d->idle.first : d->more.first)) {
-        bool was_idle = m->want == DISP_WANT_IDLE, got = assign(d, m, now_us);
-        if (was_idle && !got)
-            break; /* what an idle daemon cannot have, nobody can */
+    struct disp_daemon *m = d->idle.first, *next;
+    d->now_us = now_us;
+    d->avoided = false;
+    for (; d->stats.awaiting && m; m = next) {
+        next = m->want_after;
+        if (!assign(d, m)) {
+            if (d->avoided)
+                continue;
+            return;
+        }
+        disp__want_remove(d, m);
+        disp__want(d, m);
+    }
+    while (d->stats.awaiting && (m = d->more.first)) {
+        bool got = assign(d, m);
         disp__want_remove(d, m);
         if (got)
             disp__want(d, m); /* at the end of its list */
@@ -367,7 +391,8 @@ void disp__run(struct disp *d, uint64_t now_us)
 
 void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us)
 {
-    while (m->pins && m->want != DISP_WANT_NO && assign(d, m, now_us))
+    d->now_us = now_us;
+    while (m->pins && m->want != DISP_WANT_NO && assign(d, m))
         disp__want(d, m);
 }
 
@@ -376,19 +401,37 @@ void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us)
 static void count_giving(struct disp *d)
 {
     d->giving_count = 0;
-    for (unsigned s = 0; s < d->slot_count; s++)
-        d->giving_count += d->slots[s] && !d->slots[s]->held && !d->slots[s]->draining;
+    if (d->place_count)
+        memset(d->giving_at, 0, d->place_count * sizeof *d->giving_at);
+    for (unsigned s = 0; s < d->slot_count; s++) {
+        const struct disp_daemon *m = d->slots[s];
+        if (!m || m->held || m->draining)
+            continue;
+        d->giving_count++;
+        d->giving_at[m->place]++;
+    }
     if (!d->giving_count)
         d->giving_count = 1;
 }
 
-struct disp_daemon *disp_daemon_join(struct disp *d, void *arg, uint64_t max_tasks, bool held, uint64_t now_us)
+static void know_place(struct disp *d, unsigned place)
+{
+    if (place < d->place_count)
+        return;
+    d->giving_at = mem_realloc(d->giving_at, (place + 1u) * sizeof *d->giving_at);
+    d->place_count = place + 1;
+}
+
+struct disp_daemon *disp_daemon_join(
+    struct disp *d, void *arg, unsigned place, uint64_t max_tasks, bool held, uint64_t now_us)
 {
     struct disp_daemon *m = mem_zalloc(sizeof *m);
     unsigned slot = 0;
     m->arg = arg;
+    m->place = place;
     m->max_tasks = max_tasks;
     m->held = held;
+    know_place(d, place);
     while (slot < d->slot_count && d->slots[slot])
         slot++;
     if (slot == d->slot_count) {
@@ -442,6 +485,7 @@ uint64_t disp_daemon_failed(const struct disp_daemon *m)
 
 static void requeue(struct disp *d, struct disp_job *j, struct disp_range r)
 {
+    r.back_us = d->now_us;
     disp__push_back(j, r);
     j->queued += r.n;
     d->stats.awaiting += r.n;
@@ -497,9 +541,12 @@ static void requeue_living(struct disp *d, struct disp_job *j, struct disp_range
         for (part.n = 1; part.pos + part.n < end && disp__is_gone(r.chunk, part.pos + part.n) == gone;)
             part.n++;
         if (gone)
-            end_lost(d, j, part, WIRE_CANCELLED);
+            end_lost(d, j, part, disp__taken_back(j));
         else if (part.lost > j->options.retries)
-            end_lost(d, j, (struct disp_range){r.chunk, part.pos, part.n, part.lost - 1, part.tried}, WIRE_LOST);
+            end_lost(d, j,
+                (struct disp_range){
+                    .chunk = r.chunk, .pos = part.pos, .n = part.n, .lost = part.lost - 1, .tried = part.tried},
+                WIRE_LOST);
         else
             requeue(d, j, part);
     }
@@ -508,19 +555,24 @@ static void requeue_living(struct disp *d, struct disp_job *j, struct disp_range
 
 /* What a lost daemon still had of one batch. The suspects are what it was at: one task of a sequential job, else all of
  * its first batch; they count the loss, and go alone from now on. */
-static void batch_lost(struct disp *d, struct disp_batch *b, bool first)
+static void batch_lost(struct disp *d, const struct disp_daemon *m, struct disp_batch *b, bool first)
 {
     struct disp_job *j = b->job;
     struct disp_range rest = b->range, suspects = rest;
     d->stats.executing -= rest.n;
+    if (b->paired) {
+        disp__pair_lost(d, j, m, &rest);
+        return;
+    }
     if (j->cancelled) {
-        end_lost(d, j, rest, WIRE_CANCELLED);
+        end_lost(d, j, rest, disp__taken_back(j));
         return;
     }
     suspects.n = !first ? 0 : j->options.sequential ? 1 : rest.n;
     rest.pos += suspects.n;
     rest.n -= suspects.n;
     suspects.lost++;
+    suspects.avoid = (uint16_t)(m->place + 1);
     rest.chunk->left++;
     if (suspects.n)
         requeue_living(d, j, suspects);
@@ -540,13 +592,14 @@ static void drop_pins(struct disp *d, struct disp_daemon *m)
     }
 }
 
-static bool is_pinned(const struct disp_batch *b)
+bool disp__is_pinned(const struct disp_batch *b)
 {
     return b->range.chunk->mem_bytes == 0;
 }
 
 void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us)
 {
+    d->now_us = now_us;
     disp__want_remove(d, m);
     d->slots[m->slot] = NULL;
     d->daemon_count--;
@@ -559,11 +612,11 @@ void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us)
     for (bool first = true; m->ring_count; first = false) {
         struct disp_batch b = *disp__batch(m, 0);
         disp__pop_batch(m);
-        if (is_pinned(&b)) {
+        if (disp__is_pinned(&b)) {
             d->stats.executing -= b.range.n;
             end_lost(d, b.job, b.range, WIRE_LOST);
         } else {
-            batch_lost(d, &b, first);
+            batch_lost(d, m, &b, first);
         }
     }
     for (struct disp_job *j = d->jobs; j; j = j->after)
@@ -603,7 +656,11 @@ enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t 
     struct disp_job *j = b->job;
     struct disp_range r = b->range;
     r.n = n;
+    d->now_us = now_us;
+    bool late = j->late && outcome == WIRE_CANCELLED;
+    outcome = late ? WIRE_TIMEOUT : outcome;
     *verdict = (struct disp_verdict){.deliver = !j->abandoned,
+        .late = late,
         .attempts = 1u + r.lost + r.tried,
         .job = j,
         .queued_us = b->sent_us - r.chunk->arrived_us};
@@ -616,7 +673,7 @@ enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t 
     m->tasks -= n;
     m->bytes -= bytes;
     m->load_us -= est;
-    bool pinned = is_pinned(b);
+    bool pinned = disp__is_pinned(b), paired = b->paired;
     if (b->range.n == 0)
         disp__pop_batch(m);
     if (m->tasks == 0) {
@@ -631,8 +688,12 @@ enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t 
     bool cancelled = j->cancelled || disp__is_gone(r.chunk, r.pos);
     bool again = (outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT) && r.tried < j->options.retry_failed && !pinned;
     m->failed += outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT ? n : 0;
-    if (again && !cancelled) {
+    bool good = cancelled || outcome == WIRE_DONE || outcome == WIRE_CANCELLED;
+    if (paired && !disp__pair_answer(d, j, m, &r, good)) {
+        verdict->deliver = false;
+    } else if (again && !cancelled) {
         r.tried++;
+        r.avoid = (uint16_t)(m->place + 1);
         verdict->deliver = false;
         requeue(d, j, r);
     } else {
@@ -643,6 +704,11 @@ enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t 
     disp__give_pins(d, m, now_us);
     disp__run(d, now_us);
     return CLW_OK;
+}
+
+uint64_t disp__avoided_until(const struct disp_job *j)
+{
+    return j->back_count && j->back[0].avoid ? j->back[0].back_us + AVOID_US : UINT64_MAX;
 }
 
 bool disp_job_has_all(const struct disp_job *j)

@@ -1,9 +1,9 @@
 /* The dispatcher of one profile: jobs, their chunks of tasks, the daemons, and who gets what next. Pure: no I/O, no
  * clock, no threads. The engine tells it what happened (disp_* with the time in µs) and then carries out the actions
  * that it left in disp_actions(). The promises it keeps, checked after every event in tests/unit/test_disp.c: every
- * task ends exactly once · no task is with two daemons · the queue stays within the memory budget · a lost daemon's
- * tasks come back · FIFO within a job · jobs share fairly · what a daemon answers is what it was given. Daemons answer
- * in the order in which they were given tasks. */
+ * task ends exactly once · no task is with two daemons, but for a straggler and its one copy · the queue stays within
+ * the memory budget · a lost daemon's tasks come back · FIFO within a job · jobs share fairly · what a daemon answers
+ * is what it was given. Daemons answer in the order in which they were given tasks. */
 #ifndef ENGINE_DISP_H
 #define ENGINE_DISP_H
 
@@ -63,19 +63,23 @@ struct disp_job_options {
     uint32_t retries;      /* lost daemons that a task survives */
     uint32_t retry_failed; /* times that a failed task is tried again */
     bool sequential;       /* a daemon runs these strictly one by one (commands) */
+    bool speculate;        /* near the end, tasks that take long are given to idle daemons as well: the first result
+                              counts */
+    uint64_t deadline_us;  /* what has not ended then ends as timed out; 0: none */
     void *arg;
 };
 
 /* What a daemon's answer means for the submitter. */
 struct disp_verdict {
     bool deliver; /* pass it on; otherwise swallow it (it will be tried again, or nobody wants it) */
+    bool late;    /* it was taken back at the job's deadline: pass it on as timed out */
     uint32_t attempts;
     uint64_t queued_us; /* from its chunk's arrival until it was given to the daemon */
     struct disp_job *job;
 };
 
 struct disp_stats {
-    uint64_t awaiting, executing, completed, failed, cancelled, retried;
+    uint64_t awaiting, executing, completed, failed, cancelled, retried, speculated;
     uint64_t mem_used, mem_peak, mem_budget;
     unsigned daemons, busy, jobs;
 };
@@ -112,8 +116,10 @@ void disp_job_free(struct disp *d, struct disp_job *j);
 /* Tasks of the job by state; any pointer may be NULL. */
 void disp_job_counts(const struct disp_job *j, uint64_t *total, uint64_t *ended, uint64_t *failed);
 
-/* A daemon that is ready for work; max_tasks 0 means no end. held: only pinned tasks until disp_daemon_release. */
-struct disp_daemon *disp_daemon_join(struct disp *d, void *arg, uint64_t max_tasks, bool held, uint64_t now_us);
+/* A daemon that is ready for work; max_tasks 0 means no end. held: only pinned tasks until disp_daemon_release. place:
+ * a small number of the machine that it is on; what failed or was lost on one is tried on another when there is one. */
+struct disp_daemon *disp_daemon_join(
+    struct disp *d, void *arg, unsigned place, uint64_t max_tasks, bool held, uint64_t now_us);
 void disp_daemon_release(struct disp *d, struct disp_daemon *m, uint64_t now_us);
 /* It gets no more tasks. */
 void disp_daemon_drain(struct disp *d, struct disp_daemon *m);
@@ -131,6 +137,12 @@ void *disp_daemon_arg(const struct disp_daemon *m);
 uint32_t disp_daemon_in_flight(const struct disp_daemon *m);
 uint64_t disp_daemon_done(const struct disp_daemon *m);
 uint64_t disp_daemon_failed(const struct disp_daemon *m);
+
+/* When disp_tick has something to do, as things are; UINT64_MAX: never. Cheap while no job has a deadline or
+ * speculates. */
+uint64_t disp_next_us(const struct disp *d);
+/* Deadlines, copies of stragglers, and what waited for another machine in vain. */
+void disp_tick(struct disp *d, uint64_t now_us);
 
 /* The number that DISP_OPEN, SEND and the daemon's answers use for a job; never reused within a dispatcher. */
 uint32_t disp_job_number(const struct disp_job *j);

@@ -26,7 +26,16 @@ static void count_range(const struct census *c, const struct disp_range *r)
         c->place[r->pos + i]++;
 }
 
-/* Every living task of the chunk is in exactly one place: waiting, back, pinned or with one daemon. */
+static bool is_paired(const struct disp_job *j, const struct disp_chunk *chunk, uint32_t pos)
+{
+    for (size_t i = 0; i < j->pair_count; i++)
+        if (j->pairs[i].chunk == chunk && j->pairs[i].pos == pos)
+            return true;
+    return false;
+}
+
+/* Every living task of the chunk is in exactly one place: waiting, back, pinned or with one
+ * daemon; or with two, as a pair. */
 static void check_chunk(const struct disp *d, const struct disp_job *j, const struct disp_chunk *chunk)
 {
     uint32_t n = chunk->tasks.slices.n, living = 0;
@@ -44,7 +53,7 @@ static void check_chunk(const struct disp *d, const struct disp_job *j, const st
                 c.place[p->pos]++;
     }
     for (uint32_t i = 0; i < n; i++) {
-        CHECK(c.place[i] <= 1);
+        CHECK(c.place[i] <= (is_paired(j, chunk, i) ? 2 : 1));
         living += c.place[i];
     }
     CHECK(living == chunk->left && living > 0);
@@ -70,7 +79,7 @@ static void check_job(const struct disp *d, const struct disp_job *j)
     for (unsigned s = 0; s < d->slot_count; s++)
         open += disp__is_open(j, s);
     CHECK(open == j->open_count);
-    CHECK(live == j->live && j->live + j->ended == j->total);
+    CHECK(live == j->live + j->pair_count && j->live + j->ended == j->total);
     CHECK(queued == j->queued);
     CHECK(mem == j->mem_used);
     CHECK(mem <= j->grant || j->chunks == j->last);

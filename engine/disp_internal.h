@@ -20,6 +20,8 @@ struct disp_range {
     uint32_t pos, n;
     uint16_t lost;  /* daemons that it took down, perhaps */
     uint16_t tried; /* times that it failed */
+    uint16_t avoid; /* place to keep it from for a while, + 1; 0: none */
+    uint64_t back_us;
 };
 
 struct disp_batch {
@@ -28,6 +30,16 @@ struct disp_batch {
     uint64_t sent_us;
     double est_us;
     uint32_t bytes;
+    bool paired; /* one task, which another daemon has too */
+};
+
+/* A straggler and its copy: the first good answer counts, the other is swallowed. Its chunk is held (left + 1) until
+ * both are heard of. */
+struct disp_pair {
+    struct disp_chunk *chunk;
+    uint32_t pos;
+    bool decided;
+    struct disp_daemon *side[2];
 };
 
 struct disp_pin {
@@ -39,7 +51,7 @@ struct disp_pin {
 
 struct disp_daemon {
     void *arg;
-    unsigned slot;
+    unsigned slot, place;
     bool held, draining, solo;
     uint64_t max_tasks, given, done, failed;
     struct disp_pin *pins;
@@ -65,10 +77,12 @@ struct disp_job {
     uint64_t total, ended, failed;
     uint64_t mem_used, grant;
     double task_us, virtual_us;
-    bool paused, input_ended, cancelled, abandoned, closing, done;
+    bool paused, input_ended, cancelled, late, abandoned, closing, done;
     uint8_t *open; /* bit per daemon slot: knows the function */
     size_t open_size;
     unsigned open_count;
+    struct disp_pair *pairs;
+    size_t pair_count;
     struct disp_job *before, *after;
 };
 
@@ -82,6 +96,11 @@ struct disp {
     uint32_t next_number;
     struct disp_daemon **slots;
     unsigned slot_count, daemon_count, busy_count, giving_count;
+    unsigned *giving_at; /* per place */
+    unsigned place_count;
+    unsigned watched; /* jobs that have a deadline, or speculate */
+    bool avoided;     /* somebody did not get what another may have */
+    uint64_t now_us;  /* of the event at hand */
     struct disp_want_list idle, more;
     double virtual_us;
     uint64_t promised;
@@ -103,9 +122,26 @@ void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us);
 void disp__push_back(struct disp_job *j, struct disp_range r);
 struct disp_range disp__pop_back(struct disp_job *j);
 void disp__finish_if_over(struct disp *d, struct disp_job *j);
+/* disp_pair.c */
+/* What the answer to a paired task means: true when it counts like any other, false when it is swallowed (all is done
+ * then). */
+bool disp__pair_answer(
+    struct disp *d, struct disp_job *j, const struct disp_daemon *m, const struct disp_range *r, bool good);
+/* The daemon of a paired task is gone. */
+void disp__pair_lost(struct disp *d, struct disp_job *j, const struct disp_daemon *m, const struct disp_range *r);
+void disp__give(struct disp *d, struct disp_daemon *m, struct disp_job *j, struct disp_range r, bool paired);
+bool disp__is_pinned(const struct disp_batch *b);
+/* Until when the job waits for another machine, when it does. */
+uint64_t disp__avoided_until(const struct disp_job *j);
+bool disp__is_giving(const struct disp_daemon *m);
 struct disp_batch *disp__batch(const struct disp_daemon *m, unsigned i);
 void disp__pop_batch(struct disp_daemon *m);
 
+/* How tasks end that are taken back. */
+static inline enum wire_outcome disp__taken_back(const struct disp_job *j)
+{
+    return j->late ? WIRE_TIMEOUT : WIRE_CANCELLED;
+}
 static inline uint64_t disp__index(const struct disp_range *r)
 {
     return r->chunk->tasks.first + r->pos;

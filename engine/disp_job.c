@@ -24,6 +24,7 @@ struct disp_job *disp_job_open(struct disp *d, const struct disp_job_options *o,
         j->after->before = j;
     d->jobs = j;
     d->job_count++;
+    d->watched += j->options.speculate || j->options.deadline_us;
     disp__act(d, DISP_GRANT, j)->bytes = j->grant;
     return j;
 }
@@ -119,10 +120,11 @@ enum clw_err disp_job_tasks(struct disp *d, struct disp_job *j, const struct fra
         struct disp_action *a = disp__act(d, DISP_END, j);
         a->first = f->first;
         a->n = f->n;
-        a->outcome = WIRE_CANCELLED;
+        a->outcome = disp__taken_back(j);
         j->total += f->n;
         j->ended += f->n;
-        d->stats.cancelled += f->n;
+        *(j->late ? &d->stats.failed : &d->stats.cancelled) += f->n;
+        j->failed += j->late ? f->n : 0;
         j->next_index = f->first + f->n;
         disp__act(d, DISP_GRANT, j)->bytes = f->len;
         return CLW_OK;
@@ -236,7 +238,7 @@ static void cancel_fresh(struct disp *d, struct disp_job *j)
                 continue;
             j->queued -= stop - pos;
             d->stats.awaiting -= stop - pos;
-            end_quietly(d, j, c, pos, stop - pos, WIRE_CANCELLED);
+            end_quietly(d, j, c, pos, stop - pos, disp__taken_back(j));
         }
         disp__settle(d, j, c, 1);
     }
@@ -248,7 +250,7 @@ static void cancel_back(struct disp *d, struct disp_job *j)
         struct disp_range r = disp__pop_back(j);
         j->queued -= r.n;
         d->stats.awaiting -= r.n;
-        end_quietly(d, j, r.chunk, r.pos, r.n, WIRE_CANCELLED);
+        end_quietly(d, j, r.chunk, r.pos, r.n, disp__taken_back(j));
     }
 }
 
@@ -264,7 +266,7 @@ static void cancel_pins(struct disp *d, struct disp_job *j)
             }
             *at = p->next;
             d->stats.awaiting--;
-            end_quietly(d, j, p->chunk, p->pos, 1, WIRE_CANCELLED);
+            end_quietly(d, j, p->chunk, p->pos, 1, disp__taken_back(j));
             free(p);
         }
     }
@@ -326,7 +328,7 @@ static void cancel_in_back(struct disp *d, struct disp_job *j, struct disp_chunk
     if (found) {
         j->queued--;
         d->stats.awaiting--;
-        end_quietly(d, j, c, pos, 1, WIRE_CANCELLED);
+        end_quietly(d, j, c, pos, 1, disp__taken_back(j));
     }
 }
 
@@ -338,7 +340,7 @@ static void cancel_queued(struct disp *d, struct disp_job *j, struct disp_chunk 
         mark_gone(c, pos);
         j->queued--;
         d->stats.awaiting--;
-        end_quietly(d, j, c, pos, 1, WIRE_CANCELLED);
+        end_quietly(d, j, c, pos, 1, disp__taken_back(j));
     }
 }
 
@@ -383,7 +385,7 @@ void disp_job_abandon(struct disp *d, struct disp_job *j, uint64_t now_us)
 /* Once its last task has ended, the daemons forget the job; once they all have, it is done. Said once each. */
 void disp__finish_if_over(struct disp *d, struct disp_job *j)
 {
-    if (j->done || !j->input_ended || j->live)
+    if (j->done || !j->input_ended || j->live || j->pair_count)
         return;
     for (unsigned s = 0; s < d->slot_count && !j->closing; s++)
         if (d->slots[s] && disp__is_open(j, s))
@@ -406,8 +408,10 @@ void disp_job_free(struct disp *d, struct disp_job *j)
     if (j->after)
         j->after->before = j->before;
     d->job_count--;
+    d->watched -= j->options.speculate || j->options.deadline_us;
     d->promised -= j->grant;
     free(j->back);
+    free(j->pairs);
     free(j->open);
     free(j);
 }

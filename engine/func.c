@@ -25,6 +25,8 @@ enum key {
     K_FILE_X,
     K_NO_INPUT,
     K_KEPT,
+    K_SPECULATE,
+    K_DEADLINE,
 };
 
 void func_init(struct func *f)
@@ -118,6 +120,10 @@ void func_encode(const struct func *f, struct buf *b)
     wire_add_number(b, K_TIMEOUT, f->timeout_ms);
     wire_add_number(b, K_RETRIES, f->retries);
     wire_add_number(b, K_RETRY_FAILED, f->retry_failed);
+    if (f->speculate)
+        wire_add_number(b, K_SPECULATE, 1);
+    if (f->deadline_ms)
+        wire_add_number(b, K_DEADLINE, f->deadline_ms);
     wire_add_number(b, K_MAX_OUTPUT, f->max_output);
     if (f->kept)
         wire_add_number(b, K_KEPT, (uint64_t)f->kept);
@@ -189,6 +195,8 @@ static enum clw_err take_field(struct func *f, const struct wire_fields *w, stru
     case K_TIMEOUT: f->timeout_ms = number; break;
     case K_RETRIES: f->retries = bounded(number, 100); break;
     case K_RETRY_FAILED: f->retry_failed = bounded(number, 100); break;
+    case K_SPECULATE: f->speculate = number != 0; break;
+    case K_DEADLINE: f->deadline_ms = number < INT64_MAX ? number : 0; break;
     case K_MAX_OUTPUT: f->max_output = bounded(number, WIRE_OUTPUT_MAX); break;
     case K_KEPT: f->kept = number < INT64_MAX ? (int64_t)number : 0; break;
     case K_FILE:

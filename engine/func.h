@@ -45,9 +45,11 @@ struct func {
     uint64_t timeout_ms; /* 0: none */
     uint32_t retries;    /* how many lost daemons a task survives */
     uint32_t retry_failed;
-    uint32_t max_output; /* bytes of stdout that are kept */
-    int64_t kept;        /* its number in the ledger, when it is a detached job; only on the way to the engine */
-    char *fetch;         /* pattern of files to bring back after each task, or NULL */
+    bool speculate;       /* stragglers may run twice */
+    uint64_t deadline_ms; /* since 1970; 0: none */
+    uint32_t max_output;  /* bytes of stdout that are kept */
+    int64_t kept;         /* its number in the ledger, when it is a detached job; only on the way to the engine */
+    char *fetch;          /* pattern of files to bring back after each task, or NULL */
     struct func_file *files;
     size_t file_count;
 };

@@ -71,6 +71,7 @@ static char *function_text(const struct func *f, size_t files)
     add_number(o, "timeout_ms", f->timeout_ms);
     add_number(o, "retries", f->retries);
     add_number(o, "retry_failed", f->retry_failed);
+    add_number(o, "speculate", f->speculate);
     add_number(o, "max_output", f->max_output);
     add_number(o, "files", files);
     if (f->has_seed)

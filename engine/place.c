@@ -51,6 +51,7 @@ enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struc
             at = &(*at)->next;
         *out = *at = mem_zalloc(sizeof **out);
         (*out)->pool = p;
+        (*out)->number = p->place_count++;
         snprintf((*out)->host, sizeof(*out)->host, "%s", host);
     }
     (*out)->via = via;

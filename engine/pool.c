@@ -250,6 +250,10 @@ void pool_tick(struct engine *e, struct pool *p, uint64_t now_ms)
     }
     for (struct place *l = p->places; l; l = l->next)
         place_tick(e, l, now_ms);
+    if (disp_next_us(p->disp) <= mono_us()) {
+        disp_tick(p->disp, mono_us());
+        pool_act(e, p);
+    }
     if (now_ms >= p->sample_due_ms)
         record(p);
     pool_fail_jobs(e, p);
@@ -257,7 +261,9 @@ void pool_tick(struct engine *e, struct pool *p, uint64_t now_ms)
 
 uint64_t pool_next_ms(const struct pool *p, uint64_t now_ms)
 {
-    uint64_t next = p->sample_n ? p->sample_due_ms : UINT64_MAX;
+    uint64_t next = p->sample_n ? p->sample_due_ms : UINT64_MAX, disp_us = disp_next_us(p->disp);
+    if (disp_us != UINT64_MAX && disp_us / 1000 + 1 < next)
+        next = disp_us / 1000 + 1;
     for (const struct place *l = p->places; l && !p->going; l = l->next) {
         bool can = l->via ? l->via->shot.state == HOST_UP : !l->broken;
         if (can && place_may_launch(l) && l->next_launch_ms < next)
@@ -355,4 +361,6 @@ void pool_act(struct engine *e, struct pool *p)
         disp_actions_clear(p->disp);
         core_changed(e);
     }
+    if (disp_next_us(p->disp) != UINT64_MAX)
+        core_wake(e); /* something has to be done in time */
 }

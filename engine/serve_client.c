@@ -114,6 +114,15 @@ static struct pool *pool_for(struct peer *p, const struct frame *f, const struct
     return pool;
 }
 
+/* A time of the wall's clock as one of ours. */
+static uint64_t deadline_us(const struct func *spec)
+{
+    uint64_t wall_ms = wall_us() / 1000;
+    if (!spec->deadline_ms)
+        return 0;
+    return mono_us() + (spec->deadline_ms > wall_ms ? (spec->deadline_ms - wall_ms) * 1000 : 0);
+}
+
 static void open_job(struct peer *p, const struct frame *f)
 {
     struct func spec;
@@ -138,6 +147,8 @@ static void open_job(struct peer *p, const struct frame *f)
         set_func(j, &spec);
         struct disp_job_options o = {.retries = spec.retries,
             .retry_failed = spec.retry_failed,
+            .speculate = spec.speculate,
+            .deadline_us = deadline_us(&spec),
             .sequential = spec.kind == FUNC_COMMAND,
             .arg = j};
         j->job = disp_job_open(pool->disp, &o, mono_us());
@@ -280,6 +291,7 @@ void client_forward(
 {
     struct peer *p = j->client;
     struct frame out = *f;
+    out.code = v->late ? WIRE_TIMEOUT : f->code;
     uint32_t attempts = v->attempts < 255 ? v->attempts : 255;
     if (!p)
         return;

@@ -77,7 +77,8 @@ void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
     send_welcome(p, m);
     log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", m->state == MEMBER_AWAY ? "resumed" : "connected",
         m->name, m->place->host, (int)m->worker_pid, (unsigned long long)(m->connected_ms - m->started_ms));
-    m->daemon = disp_daemon_join(pool->disp, m, pool->settings.maxtasks, pool->setups != NULL, mono_us());
+    m->daemon =
+        disp_daemon_join(pool->disp, m, m->place->number, pool->settings.maxtasks, pool->setups != NULL, mono_us());
     if (m->state == MEMBER_LEAVING) {
         disp_daemon_drain(pool->disp, m->daemon);
         peer_send(p, &(struct frame){.type = WIRE_QUIT}, NULL);
@@ -124,6 +125,7 @@ static void count(struct member *m, enum wire_outcome outcome, uint32_t n)
     m->place->done += n;
     if (outcome != WIRE_DONE)
         m->place->failed += n;
+    health_note(m->place, n, outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT ? n : 0);
     pool_record(m->pool, n);
 }
 

@@ -131,6 +131,8 @@ static json_t *place_json(struct place *l, uint64_t now_ms)
     json_object_set_new(o, "state", json_string(place_state(l)));
     json_object_set_new(o, "reason", json_string(err.message));
     json_object_set_new(o, "hint", json_string(err.hint));
+    json_object_set_new(o, "suspect", json_boolean(l->suspect));
+    json_object_set_new(o, "suspicion", json_string(l->suspicion));
     json_object_set_new(o, "rate", json_real(rates_now(&l->rates, now_ms)));
     json_object_set_new(o, "rate_mean_60s", json_real(rates_mean_60s(&l->rates, now_ms)));
     json_object_set_new(o, "done", json_integer((json_int_t)l->done));
@@ -175,6 +177,7 @@ static json_t *tasks_json(const struct disp_stats *s)
     json_object_set_new(o, "failed", json_integer((json_int_t)s->failed));
     json_object_set_new(o, "cancelled", json_integer((json_int_t)s->cancelled));
     json_object_set_new(o, "retried", json_integer((json_int_t)s->retried));
+    json_object_set_new(o, "speculated", json_integer((json_int_t)s->speculated));
     return o;
 }
 

@@ -32,7 +32,7 @@ static int read_function(struct retry *r, struct map *m)
     argv = json_object_get(r->function, "argv");
     if (!json_array_size(argv))
         return refuse(r, "its function was not kept");
-    if (json_is_true(json_object_get(r->function, "everywhere")))
+    if (json_number(r->function, "everywhere"))
         return refuse(r, "it ran once on each daemon; use clowder everywhere");
     if (json_number(r->function, "files"))
         return refuse(r, "files were shipped with it; save its inputs and map them again with --ship");
@@ -50,8 +50,9 @@ static int read_function(struct retry *r, struct map *m)
     m->f.name = r->job.name;
     m->f.dir = *dir ? dir : NULL;
     m->f.fetch = *fetch ? fetch : NULL;
-    m->f.use_stdin = json_is_true(json_object_get(r->function, "use_stdin"));
-    m->f.no_input = json_is_true(json_object_get(r->function, "no_input"));
+    m->f.use_stdin = json_number(r->function, "use_stdin") != 0;
+    m->f.no_input = json_number(r->function, "no_input") != 0;
+    m->f.speculate = json_number(r->function, "speculate") != 0;
     m->f.timeout_ms = (uint64_t)json_number(r->function, "timeout_ms");
     if (json_object_get(r->function, "retries"))
         m->f.retries = (unsigned)json_number(r->function, "retries");

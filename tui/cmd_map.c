@@ -51,7 +51,7 @@ static int read_map_options(const struct opts *o, struct map *m)
 {
     int64_t retries = CLOWDER_RETRIES_DEFAULT, retry_failed = 0, seed = 0;
     if (opts_int(o, "retries", 0, 100, &retries) || opts_int(o, "retry-failed", 0, 100, &retry_failed) ||
-        opts_int(o, "seed", 0, INT64_MAX, &seed))
+        opts_int(o, "seed", 0, INT64_MAX, &seed) || opts_duration(o, "deadline", &m->f.deadline_ms))
         return 2;
     bool lines = opts_has(o, "worker"), framed = opts_has(o, "framed");
     if (lines && framed)
@@ -63,6 +63,7 @@ static int read_map_options(const struct opts *o, struct map *m)
     m->f.unordered = opts_has(o, "unordered");
     m->f.retries = (unsigned)retries;
     m->f.retry_failed = (unsigned)retry_failed;
+    m->f.speculate = opts_has(o, "speculate");
     m->f.has_seed = opts_has(o, "seed");
     m->f.seed = (uint64_t)seed;
     m->f.name = opts_text(o, "name", NULL);

@@ -86,6 +86,8 @@ static const struct opt status_options[] = {
         {"arg-file", 'a', "FILE", "read inputs from FILE instead of stdin"}, TASK_OPTIONS,                             \
         {"retries", 0, "N", "daemons that may die under a task before it counts as lost (default 2)"},                 \
         {"retry-failed", 0, "N", "try a failed task up to N times more"},                                              \
+        {"speculate", 0, NULL, "near the end, run stragglers on idle daemons too; the first result counts"},           \
+        {"deadline", 0, "D", "what has not ended after D is ended, as timed out"},                                     \
         {"stop", 0, NULL, "stop at the first failure"},                                                                \
         {"ship", 0, "FILE", "copy FILE into the job's own folder, where tasks then run (repeatable)"},                 \
         {"fetch", 0, "PATTERN", "bring files back from there after each task; placeholders allowed"},                  \

@@ -160,7 +160,10 @@ struct clowder_function {
     bool unordered;          /* results as they come */
     uint64_t timeout_ms;     /* per task; its process group is killed; 0: none */
     unsigned retries;        /* daemons that may die under a task before it counts as lost */
-    unsigned retry_failed;   /* times that a failed task is tried again */
+    unsigned retry_failed;   /* times that a failed task is tried again, on another machine if there is one */
+    bool speculate;          /* near the end, a task that takes much longer than others also runs on an idle daemon; the
+                                first good result counts, and the other run is ended */
+    uint64_t deadline_ms;    /* from now: what has not ended then is ended, as CLOWDER_TASK_TIMEOUT; 0: none */
     size_t max_output;       /* bytes of a task's stdout; one that writes more fails */
     bool has_seed;           /* each task gets CLOWDER_SEED, made from seed and its index */
     uint64_t seed;

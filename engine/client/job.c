@@ -3,6 +3,7 @@
 #include "engine/client/internal.h"
 #include "engine/client/kept.h"
 
+#include "base/mono.h"
 #include "base/text.h"
 #include "engine/daemon/expand.h"
 
@@ -72,6 +73,8 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     to->timeout_ms = f->timeout_ms;
     to->retries = f->retries;
     to->retry_failed = f->retry_failed;
+    to->speculate = f->speculate;
+    to->deadline_ms = f->deadline_ms ? wall_us() / 1000 + f->deadline_ms : 0;
     to->max_output = f->max_output < WIRE_OUTPUT_MAX ? (uint32_t)f->max_output : WIRE_OUTPUT_MAX;
     if (!text_is_name(to->profile))
         code = clw_fail(err, CLW_USAGE, NULL, "'%s' is not a name for a profile", to->profile);

@@ -19,6 +19,7 @@ struct model_job {
     uint32_t number;
     uint64_t next, total, grant; /* next index; tasks put; bytes that may be sent */
     unsigned retries, retry_failed;
+    bool speculate, late;
     bool sequential, input_ended, cancelled, abandoned, done, paused;
     uint8_t ended[TASKS_MAX], given[TASKS_MAX]; /* times; to how many live daemons */
     uint8_t poison[TASKS_MAX], lost_under[TASKS_MAX], put[TASKS_MAX], cancel[TASKS_MAX];
@@ -62,7 +63,7 @@ static void task_ended(struct model_job *j, uint64_t index)
 {
     assert_true(index < TASKS_MAX && j->put[index]);
     assert_int_equal(j->ended[index], 0);
-    assert_int_equal(j->given[index], 0);
+    assert_true(j->given[index] == 0 || (j->speculate && j->given[index] == 1)); /* its copy still runs */
     assert_false(j->done);
     j->ended[index] = 1;
 }
@@ -78,8 +79,8 @@ static void act_send(struct model *m, const struct disp_action *a, struct model_
     m->sends++;
     for (uint64_t i = a->tasks->first + a->pos; i < a->tasks->first + a->pos + a->n; i++) {
         assert_true(j->put[i] && !j->ended[i]);
-        assert_int_equal(j->given[i], 0);
-        j->given[i] = 1;
+        assert_true(j->given[i] == 0 || (j->speculate && a->n == 1 && j->given[i] == 1));
+        j->given[i]++;
         if (!j->was_given[i]) { /* first assignments go in order */
             assert_true(i >= j->last_first_given);
             j->last_first_given = i;
@@ -115,9 +116,10 @@ static void drain(struct model *m)
         case DISP_END:
             for (uint64_t t = a->first; t < a->first + a->n; t++) {
                 assert_false(j->abandoned);
-                j->given[t] = 0; /* its daemon died with it */
                 task_ended(j, t);
-                if (a->outcome == WIRE_LOST)
+                if (a->outcome == WIRE_TIMEOUT)
+                    assert_true(j->late);
+                else if (a->outcome == WIRE_LOST)
                     assert_true(j->lost_under[t] > j->retries);
                 else
                     assert_true(a->outcome == WIRE_CANCELLED && (j->cancelled || j->cancel[t]));
@@ -139,17 +141,25 @@ static void drain(struct model *m)
         disp_check(m->d);
 }
 
-static struct model_job *open_job(struct model *m, unsigned retries, unsigned retry_failed, bool sequential)
+static struct model_job *open_job_with(struct model *m, struct disp_job_options o)
 {
     struct model_job *j = &m->job[m->job_count++];
-    struct disp_job_options o = {.retries = retries, .retry_failed = retry_failed, .sequential = sequential, .arg = j};
-    j->retries = retries;
-    j->retry_failed = retry_failed;
-    j->sequential = sequential;
+    o.arg = j;
+    j->retries = o.retries;
+    j->retry_failed = o.retry_failed;
+    j->sequential = o.sequential;
+    j->speculate = o.speculate;
+    j->late = o.deadline_us != 0;
     j->job = disp_job_open(m->d, &o, m->now_us);
     j->number = disp_job_number(j->job);
     drain(m);
     return j;
+}
+
+static struct model_job *open_job(struct model *m, unsigned retries, unsigned retry_failed, bool sequential)
+{
+    return open_job_with(
+        m, (struct disp_job_options){.retries = retries, .retry_failed = retry_failed, .sequential = sequential});
 }
 
 /* A chunk of n tasks of `size` bytes each, if the grant allows it. */
@@ -178,7 +188,7 @@ static void join(struct model *m, unsigned i, uint64_t max_tasks)
 {
     m->daemon[i] = calloc(1, sizeof *m->daemon[i]);
     m->daemon[i]->max_tasks = max_tasks;
-    m->daemon[i]->daemon = disp_daemon_join(m->d, m->daemon[i], max_tasks, false, m->now_us);
+    m->daemon[i]->daemon = disp_daemon_join(m->d, m->daemon[i], i % 3, max_tasks, false, m->now_us);
     drain(m);
 }
 
@@ -189,7 +199,7 @@ static void lose(struct model *m, unsigned i)
     for (unsigned k = 0; k < w->count; k++) {
         struct model_batch *b = &w->queue[(w->head + k) % 8192];
         for (uint64_t t = b->first; t < b->first + b->n; t++) {
-            b->job->given[t] = 0;
+            b->job->given[t]--;
             if (first && (!b->job->sequential || t == b->first) && b->job->lost_under[t] < 255)
                 b->job->lost_under[t]++;
             if (b->job->abandoned || b->job->cancelled)
@@ -237,7 +247,7 @@ static bool answer(struct model *m, unsigned i, uint32_t n, bool may_fail)
         w->count--;
     }
     for (uint64_t t = was.first; t < was.first + n; t++)
-        was.job->given[t] = 0;
+        was.job->given[t]--;
     m->now_us += 1 + rnd(m, 300) * n;
     assert_int_equal(disp_daemon_answer(m->d, w->daemon, was.job->number, was.first, n, outcome, 1 + rnd(m, 200) * n,
                          m->now_us, &v, &err),
@@ -247,10 +257,28 @@ static bool answer(struct model *m, unsigned i, uint32_t n, bool may_fail)
             task_ended(was.job, t);
         m->ended += n;
     } else {
-        assert_true(outcome == WIRE_FAILED && was.job->retry_failed);
+        assert_true((outcome == WIRE_FAILED && was.job->retry_failed) || (was.job->speculate && n == 1));
     }
     drain(m);
     return true;
+}
+
+static void open_any(struct model *m)
+{
+    struct disp_job_options o = {.retries = (unsigned)rnd(m, 4), .retry_failed = (unsigned)rnd(m, 3)};
+    o.sequential = rnd(m, 2);
+    o.speculate = rnd(m, 2);
+    o.deadline_us = rnd(m, 4) ? 0 : m->now_us + rnd(m, 5000000);
+    open_job_with(m, o);
+}
+
+static void tick(struct model *m)
+{
+    for (int i = 0; i < 1000 && disp_next_us(m->d) <= m->now_us; i++) {
+        disp_tick(m->d, m->now_us);
+        drain(m);
+    }
+    assert_true(disp_next_us(m->d) > m->now_us); /* it does not ask to be called for nothing */
 }
 
 static void random_event(struct model *m)
@@ -292,7 +320,10 @@ static void random_event(struct model *m)
         disp_daemon_drain(m->d, m->daemon[i]->daemon);
         drain(m);
     } else if (what == 93 && j->done && m->job_count < JOBS * 2) {
-        open_job(m, (unsigned)rnd(m, 4), (unsigned)rnd(m, 3), rnd(m, 2));
+        open_any(m);
+    } else if (what == 95) { /* time goes by */
+        m->now_us += rnd(m, 3) ? 1000 : 1000000;
+        tick(m);
     } else if (what == 94 && j->next > 10) {
         uint64_t t = rnd(m, j->next);
         j->poison[t] |= !j->ended[t] && !j->given[t];
@@ -324,6 +355,8 @@ static void finish(struct model *m)
         disp_stats(m->d, &s);
         if (s.jobs == 0)
             break;
+        m->now_us += 10000;
+        tick(m);
         assert_true(round < 2000000);
         unsigned i = (unsigned)rnd(m, DAEMONS);
         if (!m->daemon[i])
@@ -343,7 +376,7 @@ static void run_seed(uint64_t seed)
     m->d = disp_new(4 << 20);
     m->check = true;
     for (int i = 0; i < JOBS; i++)
-        open_job(m, (unsigned)rnd(m, 4), (unsigned)rnd(m, 3), rnd(m, 2));
+        open_any(m);
     for (unsigned i = 0; i < DAEMONS / 2; i++)
         join(m, i, 0);
     for (int i = 0; i < 1500; i++)
@@ -439,7 +472,7 @@ static void test_fair(void **state)
         double each = q.job == a ? 1000 : 250;
         m->now_us += 100;
         for (uint64_t t = q.first; t < q.first + q.n; t++)
-            q.job->given[t] = 0;
+            q.job->given[t]--;
         disp_daemon_answer(
             m->d, w->daemon, q.job->number, q.first, q.n, WIRE_DONE, (uint64_t)each * q.n, m->now_us, &v, NULL);
         for (uint64_t t = q.first; t < q.first + q.n; t++)
@@ -501,6 +534,155 @@ static void test_wrong_answers(void **state)
     small_free(m);
 }
 
+static void answer_all(struct model *m, unsigned i)
+{
+    while (m->daemon[i]->count)
+        answer(m, i, 100, false);
+}
+
+/* Tasks of 1 ms, then one that does not end: the idle daemon gets it too, and its result is the one that counts. */
+static void test_straggler(void **state)
+{
+    (void)state;
+    struct model *m = small(2);
+    struct disp_stats s;
+    struct model_job *j =
+        open_job_with(m, (struct disp_job_options){.retries = 2, .sequential = true, .speculate = true});
+    put(m, j, 2, 10, 0);
+    answer_all(m, 0);
+    answer_all(m, 1);
+    put(m, j, 1, 10, 0);
+    j->input_ended = true;
+    disp_job_end(m->d, j->job, m->now_us);
+    drain(m);
+    unsigned slow = m->daemon[0]->count ? 0 : 1, quick = !slow;
+    assert_int_equal(m->daemon[slow]->count, 1);
+    assert_int_equal(m->daemon[quick]->count, 0);
+    uint64_t due = disp_next_us(m->d);
+    assert_true(due > m->now_us && due < m->now_us + 1000000);
+    tick(m);
+    assert_int_equal(m->daemon[quick]->count, 0); /* too early */
+    m->now_us = due;
+    tick(m);
+    assert_int_equal(m->daemon[quick]->count, 1);
+    disp_stats(m->d, &s);
+    assert_int_equal(s.speculated, 1);
+    assert_true(disp_next_us(m->d) == UINT64_MAX); /* one copy is all */
+    answer(m, quick, 1, false);
+    assert_int_equal(j->ended[2], 1);
+    assert_false(j->done); /* the slow one is to stop first */
+    answer(m, slow, 1, false);
+    answer_all(m, quick); /* CLOSE */
+    answer_all(m, slow);
+    assert_true(j->done);
+    small_free(m);
+}
+
+/* The daemon with the copy dies, or its machine fails the task: the other one's result counts. */
+static void test_straggler_lost(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 2; how++) {
+        struct model *m = small(2);
+        struct disp_verdict v;
+        struct model_job *j =
+            open_job_with(m, (struct disp_job_options){.retries = 2, .sequential = true, .speculate = true});
+        put(m, j, 2, 10, 0);
+        answer_all(m, 0);
+        answer_all(m, 1);
+        put(m, j, 1, 10, 0);
+        j->input_ended = true;
+        disp_job_end(m->d, j->job, m->now_us);
+        drain(m);
+        unsigned slow = m->daemon[0]->count ? 0 : 1, quick = !slow;
+        m->now_us += 2000000;
+        tick(m);
+        assert_int_equal(m->daemon[quick]->count, 1);
+        if (how == 0) {
+            lose(m, quick);
+        } else {
+            m->daemon[quick]->count--;
+            m->daemon[quick]->head++;
+            j->given[2]--;
+            assert_int_equal(disp_daemon_answer(
+                                 m->d, m->daemon[quick]->daemon, j->number, 2, 1, WIRE_FAILED, 5, m->now_us, &v, NULL),
+                CLW_OK);
+            assert_false(v.deliver);
+            drain(m);
+        }
+        assert_int_equal(j->ended[2], 0);
+        answer(m, slow, 1, false);
+        assert_int_equal(j->ended[2], 1);
+        finish(m);
+        assert_true(j->done);
+        small_free(m);
+    }
+}
+
+/* What was lost on one machine goes to the other, though that one is busy; but not for ever. */
+static void test_elsewhere(void **state)
+{
+    (void)state;
+    struct model *m = small(2); /* daemons 0 and 1 are on two machines; so is 3, on that of 0 */
+    struct model_job *j = open_job(m, 2, 0, true);
+    put(m, j, 2, 10, 0);
+    assert_int_equal(m->daemon[0]->count + m->daemon[1]->count, 2);
+    unsigned lost = m->daemon[0]->queue[0].first == 0 ? 0 : 1, other = !lost;
+    lose(m, lost);
+    join(m, lost + 3, 0); /* on the same machine */
+    assert_int_equal(m->daemon[lost + 3]->count, 0);
+    uint64_t due = disp_next_us(m->d);
+    assert_true(due != UINT64_MAX && due > m->now_us);
+    answer(m, other, 1, false);
+    assert_int_equal(m->daemon[other]->count, 1); /* there it is */
+    lose(m, other);
+    join(m, other, 0);
+    assert_int_equal(m->daemon[lost + 3]->count, 1); /* and back, for the other one failed it too */
+    answer(m, lost + 3, 1, false);
+    put(m, j, 2, 10, 0);
+    lose(m, other);
+    join(m, other, 0);
+    assert_int_equal(m->daemon[other]->count, 0);
+    m->now_us += 10000000; /* nobody else had time */
+    tick(m);
+    assert_int_equal(m->daemon[other]->count, 1);
+    finish(m);
+    small_free(m);
+}
+
+/* At its deadline a job ends: what waits, and what runs once it was stopped. */
+static void test_deadline(void **state)
+{
+    (void)state;
+    struct model *m = small(1);
+    struct disp_verdict v;
+    struct disp_stats s;
+    struct model_job *j =
+        open_job_with(m, (struct disp_job_options){.sequential = true, .retry_failed = 3, .deadline_us = 500});
+    put(m, j, 5, 10, 0);
+    assert_true(disp_next_us(m->d) == 500);
+    m->now_us = 500;
+    tick(m);
+    uint64_t running = m->daemon[0]->queue[m->daemon[0]->head].first;
+    assert_int_equal(j->ended[4], 1);
+    assert_int_equal(j->ended[running], 0);
+    m->daemon[0]->count--;
+    m->daemon[0]->head++;
+    j->given[running]--;
+    assert_int_equal(
+        disp_daemon_answer(m->d, m->daemon[0]->daemon, j->number, running, 1, WIRE_CANCELLED, 5, m->now_us, &v, NULL),
+        CLW_OK);
+    assert_true(v.deliver && v.late);
+    task_ended(j, running);
+    drain(m);
+    disp_stats(m->d, &s);
+    assert_int_equal(s.failed, 5);
+    assert_int_equal(s.cancelled, 0);
+    assert_true(disp_next_us(m->d) == UINT64_MAX);
+    finish(m);
+    small_free(m);
+}
+
 /* Ten thousand daemons that come, die and come back, a million tasks in virtual time. */
 static void test_large(void **state)
 {
@@ -522,7 +704,7 @@ static void test_large(void **state)
     for (uint32_t i = 0; i < CHUNK; i++)
         wire_put_u32(b->data + 4 * i, 8 * (i + 1));
     for (int i = 0; i < MANY; i++)
-        w[i].m = disp_daemon_join(d, &w[i], 0, false, 0);
+        w[i].m = disp_daemon_join(d, &w[i], 0, 0, false, 0);
     for (uint64_t step = 0; done < TOTAL; step++) {
         struct disp_stats s;
         size_t count;
@@ -541,7 +723,7 @@ static void test_large(void **state)
                 struct disp_daemon *gone = w[i].m;
                 w[i].count = 0;
                 disp_daemon_lost(d, gone, now);
-                w[i].m = disp_daemon_join(d, &w[i], 0, false, now);
+                w[i].m = disp_daemon_join(d, &w[i], 0, 0, false, now);
                 deaths++;
             } else if (w[i].count) {
                 unsigned h = w[i].head++ % 64;
@@ -576,6 +758,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_seed), cmocka_unit_test(test_poison),
         cmocka_unit_test(test_fair), cmocka_unit_test(test_pins), cmocka_unit_test(test_wrong_answers),
-        cmocka_unit_test(test_large)};
+        cmocka_unit_test(test_straggler), cmocka_unit_test(test_straggler_lost), cmocka_unit_test(test_elsewhere),
+        cmocka_unit_test(test_deadline), cmocka_unit_test(test_large)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
