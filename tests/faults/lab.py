@@ -19,7 +19,7 @@ from house import Failed, House
 from prng import Prng
 
 REMOTE = 1  # daemons on each host
-ENGINES_MAX = 6
+ENGINES_MAX = 6  # a seed that ends more says little more
 RSS_GROWTH_KIB = 24 << 10
 
 
@@ -154,11 +154,15 @@ class Lab:
 
     def choose(self):
         possible = [(k, k.weight) for k in kinds.ALL.values() if k.can(self) and self.allowed(k)]
+        if not possible:
+            raise Failed("none of the faults that are wanted can be had here")
         return self.roll.weighted(possible), Prng(self.roll.next())
 
     def schedule(self):
         """Pauses and what comes after them, a kind with a roll of its own or two of them, all from the seed."""
         for _ in range(2 + self.roll.below(self.options.faults)):
+            if self.engines_ended >= ENGINES_MAX and self.options.kinds:
+                return
             yield self.roll.between(0.05, 0.4), [self.choose() for _ in range(2 if self.roll.below(4) == 0 else 1)]
 
     def allowed(self, kind):
