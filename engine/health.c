@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { ENOUGH = 20, FADE_AT = 400 }; /* tasks */
+enum { ENOUGH = 20, FADE_AT = 100 }; /* tasks */
 
 /* The share of failures is judged with some room for chance: one that would be seen once in thousands of looks. */
 static double surely_below(double failed, double tasks)

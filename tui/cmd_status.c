@@ -94,6 +94,8 @@ static void print_host(const json_t *h, const char *profile)
         text_rate(rate, sizeof rate, json_decimal(h, "rate")), load, memory,
         json_array_size(json_object_get(h, "gpus")), rtt,
         json_is_true(json_object_get(h, "over_stdio")) ? "  over stdio" : "");
+    if (*json_text(h, "suspicion"))
+        printf("  ! suspect: %s\n", json_text(h, "suspicion"));
     if (!*json_text(h, "reason") || strcmp(word, "up") == 0)
         return;
     text_escape(reason, sizeof reason, json_text(h, "reason"), strlen(json_text(h, "reason")));

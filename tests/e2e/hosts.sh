@@ -251,6 +251,26 @@ SMI
   expect 0 cl down gpu
 }
 
+# A machine on which tasks fail: it is said, and what failed there is done elsewhere when the job asks for that.
+case_suspect() {
+  ready 2
+  expect 0 cl up --on h1:1 --on h2:1
+  connected default 2 || fail "not all are up: $(clowder status)"
+  seq 200 >in
+  # shellcheck disable=SC2016
+  cl map -- sh -c 'sleep 0.01; test $CLOWDER_HOST != h1' <in >/dev/null 2>&1 && fail "no task failed"
+  suspects() { [ "$(status_of default '.hosts[] | select(.suspect) | .host')" = "$1" ]; }
+  suspects h1 || fail "not suspected: $(clowder status --json)"
+  clowder status | grep -q 'suspect: .*% of its tasks failed lately, 0 %' || fail "status: $(clowder status)"
+  clowder log | grep -q 'suspect host=h1' || fail "log: $(clowder log)"
+  # shellcheck disable=SC2016
+  expect 0 cl map --retry-failed 1 -- sh -c 'test $CLOWDER_HOST != h1 && echo {}' <in
+  cmp -s out in || fail "retried elsewhere: $(head -3 out err)"
+  seq 800 | expect 0 cl map -- true
+  suspects '' || fail "suspected still: $(clowder status --json)"
+  expect 0 cl down
+}
+
 case_many() {
   ready 20
   local args=() i began took

@@ -134,3 +134,16 @@ clowder up other -n 1 >/dev/null
 expect 0 clowder with other -- clowder map -- sh -c 'echo $CLOWDER_PROFILE' ::: a
 prints other
 expect 4 clowder with nowhere -- true
+
+# The last task hangs where it runs first: an idle daemon runs it too, and its result is the one; the other run is ended.
+clowder down other >/dev/null
+expect 0 clowder map -n 2 --speculate -- sh -c 'if [ {} = 10 ] && mkdir hangs 2>/dev/null; then sleep 331.77; fi; echo r{}' ::: 1 2 3 4 5 6 7 8 9 10
+[ "$(tr '\n' ' ' <out)" = 'r1 r2 r3 r4 r5 r6 r7 r8 r9 r10 ' ] || fail "a straggler's copy: $(cat out)"
+[ -d hangs ] || fail "nothing hung"
+wait_until none_running '^sleep 331.77'
+
+# At the deadline all that is left ends, and says why.
+expect 1 clowder map -n 2 --deadline 1s --json -- sh -c 'test {} = 1 || exec sleep 332.77' ::: 1 2 3 4 5
+[ "$(jq -r .status out | tr '\n' ' ')" = 'done timeout timeout timeout timeout ' ] || fail "deadline: $(cat out)"
+wait_until none_running '^sleep 332.77'
+expect 2 clowder map --deadline soon -- true ::: a

@@ -44,6 +44,10 @@ static void profile_alert(struct ui *ui, const struct view_profile *p)
     else if (strcmp(p->state, "partial") == 0)
         add(ui, ROLE_WARN, SCREEN_PROFILES, p->name, "%s: %u of %u daemons connected%s%s", p->name, p->connected,
             p->wanted, *p->reason ? ": " : "", p->reason);
+    for (size_t i = 0; i < p->host_count; i++)
+        if (*p->hosts[i].suspicion)
+            add(ui, ROLE_WARN, SCREEN_HOSTS, p->hosts[i].host, "%s is suspect: %s", p->hosts[i].host,
+                p->hosts[i].suspicion);
 }
 
 void alerts_update(struct ui *ui)

@@ -157,6 +157,8 @@ static void draw_reason(struct pane *p, const struct host_line *row)
     const char *reason = l ? l->reason : row->host ? row->host->reason : "";
     if (*reason)
         line(p, ROLE_WARN, "Reason", reason);
+    if (row->live && *row->live->suspicion)
+        line(p, ROLE_WARN, "Suspect", row->live->suspicion);
     if (l && *l->hint)
         line(p, ROLE_NORMAL, "Next", l->hint);
 }

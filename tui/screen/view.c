@@ -55,6 +55,7 @@ static void read_at_host(const json_t *o, struct view_at_host *h)
 {
     TEXT_OF(o, "host", h->host);
     TEXT_OF(o, "state", h->state);
+    TEXT_OF(o, "suspicion", h->suspicion);
     h->daemons = (unsigned)count_of(o, "daemons");
     h->rate = number_of(o, "rate", -1);
     h->load = number_of(o, "load", -1);

@@ -38,7 +38,8 @@ struct view_facts { /* 0, below 0 or "": unknown */
 struct view_at_host { /* a profile's share on a host */
     char host[STORE_NAME_SIZE], state[24];
     unsigned daemons;
-    double rate, load; /* below 0: unknown */
+    char suspicion[160]; /* "": none */
+    double rate, load;   /* below 0: unknown */
     uint64_t memory;
     struct view_gpu gpus[VIEW_GPUS];
     unsigned gpu_count;
