@@ -13,11 +13,13 @@
 #include <string.h>
 
 enum {
-    RECV_FIRST = 4 << 10,    /* a quiet connection costs little … */
+    RECV_FIRST = 1 << 10,    /* a quiet connection costs little … */
     RECV_FULL = 256 << 10,   /* … a busy one reads much at once */
-    RECV_ROOM = 2 << 10,     /* read into a block only with this much room left */
+    RECV_ROOM = 2 << 10,     /* read into a block only with this much room left, or half of it */
     TRUST_AT_ONCE = 4 << 20, /* a larger frame gets memory only as its bytes arrive */
-    ARENA = 16 << 10,
+    SMALL_READS = 16,
+    ARENA_FIRST = 1 << 10,
+    ARENA_FULL = 16 << 10,
     COPY_BELOW = 512,
     IOV_MAX_NNG = 8,
 };
@@ -41,6 +43,8 @@ struct link {
 
     struct blk *in;
     size_t in_start, in_end;
+    size_t room, got; /* of the last read: how much it might have, and had */
+    unsigned small;   /* reads in a row that used little of their block */
 
     struct segment *queue; /* ring */
     size_t queue_cap, queue_head, queue_count, queue_bytes;
@@ -80,12 +84,21 @@ struct link *link_new(nng_stream *stream, const struct link_owner *owner, void *
     return l;
 }
 
+/* How large the next block should be: reads that fill theirs ask for more, reads that use little of it for less. */
+static size_t next_cap(const struct link *l)
+{
+    size_t cap = l->in->cap;
+    if (l->got == l->room && cap < RECV_FULL)
+        return cap * 2;
+    return l->small >= SMALL_READS && cap / 2 >= RECV_FIRST ? cap / 2 : cap;
+}
+
 /* Makes sure that a good piece can be read after in_end; the unread part moves along when the block changes. */
 static bool make_room(struct link *l)
 {
-    size_t part = l->in_end - l->in_start, need = RECV_ROOM;
+    size_t part = l->in_end - l->in_start, need = l->in->cap / 2 < RECV_ROOM ? l->in->cap / 2 : RECV_ROOM;
     bool alone = atomic_load_explicit(&l->in->refs, memory_order_acquire) == 1;
-    if (part == 0 && alone)
+    if (part == 0 && alone && next_cap(l) == l->in->cap)
         l->in_start = l->in_end = 0;
     if (part >= WIRE_HEADER) {
         size_t frame = WIRE_HEADER + (size_t)wire_u32(l->in->data + l->in_start);
@@ -96,9 +109,9 @@ static bool make_room(struct link *l)
         if (missing > need)
             need = missing;
     }
-    if (l->in->cap - l->in_end >= need)
+    size_t cap = next_cap(l);
+    if (l->in->cap - l->in_end >= need && !(part == 0 && cap < l->in->cap))
         return true;
-    size_t cap = l->in->cap * 2 < RECV_FULL ? l->in->cap * 2 : RECV_FULL;
     if (part + need > cap)
         cap = part + need;
     struct blk *bigger = blk_new(cap);
@@ -107,6 +120,7 @@ static bool make_room(struct link *l)
     memcpy(bigger->data, l->in->data + l->in_start, part);
     blk_rele(l->in);
     l->in = bigger;
+    l->small = 0;
     l->in_start = 0;
     l->in_end = part;
     return true;
@@ -119,7 +133,8 @@ static void receive(struct link *l)
         link_close(l);
         return;
     }
-    nng_iov iov = {l->in->data + l->in_end, l->in->cap - l->in_end};
+    l->room = l->in->cap - l->in_end;
+    nng_iov iov = {l->in->data + l->in_end, l->room};
     nng_aio_set_iov(l->recv_aio, 1, &iov);
     l->receiving = true;
     nng_stream_recv(l->stream, l->recv_aio);
@@ -171,7 +186,9 @@ static void recv_cb(void *arg)
     if (rv || l->closing) {
         end(l, rv);
     } else {
-        l->in_end += nng_aio_count(l->recv_aio);
+        l->got = nng_aio_count(l->recv_aio);
+        l->in_end += l->got;
+        l->small = l->got < l->in->cap / 8 ? l->small + 1 : 0;
         l->heard_ms = mono_ms();
         if (!take_frames(l))
             link_close(l);
@@ -296,9 +313,12 @@ static void push_copy(struct link *l, const void *data, size_t len)
 {
     if (!len)
         return;
+    if (l->arena && !l->queue_count && atomic_load_explicit(&l->arena->refs, memory_order_acquire) == 1)
+        l->arena_used = 0; /* all of it has gone */
     if (!l->arena || len > l->arena->cap - l->arena_used) {
+        size_t cap = !l->arena ? ARENA_FIRST : l->arena->cap < ARENA_FULL ? l->arena->cap * 4 : ARENA_FULL;
         blk_rele(l->arena);
-        l->arena = blk_new(len > ARENA ? len : ARENA);
+        l->arena = blk_new(len > cap ? len : cap);
         l->arena_used = 0;
         if (!l->arena)
             abort();
