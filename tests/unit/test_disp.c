@@ -530,6 +530,13 @@ static void test_wrong_answers(void **state)
     struct frame back = {.type = WIRE_TASKS, .n = 1, .first = 3, .len = 4, .body = b->data};
     assert_int_equal(disp_job_tasks(m->d, j->job, &back, b, 1, &err), CLW_PROTOCOL);
     blk_rele(b);
+    uint32_t much = (uint32_t)j->grant + 1; /* beyond what it was granted */
+    b = blk_new(much);
+    memset(b->data, 0, much);
+    wire_put_u32(b->data, much - 4);
+    back = (struct frame){.type = WIRE_TASKS, .n = 1, .first = 10, .len = much, .body = b->data};
+    assert_int_equal(disp_job_tasks(m->d, j->job, &back, b, 1, &err), CLW_PROTOCOL);
+    blk_rele(b);
     finish(m);
     small_free(m);
 }

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""mutants.py: bugs put into the dispatcher, the codec and the store on purpose, one at a time, in a copy of the sources; the
+unit tests must find each. Ends with 1 when one lives.
+
+usage: mutants.py [NUMBER]...
+"""
+import os, shutil, subprocess, sys, tempfile
+
+# what it would do to users, the file, what is there, what is put there
+MUTANTS = [
+    ("a task that a lost daemon had is forgotten", "engine/disp.c",
+     "        requeue_living(d, j, suspects);\n    if (rest.n)", "        requeue_living(d, j, suspects);\n    if (rest.n > 1)"),
+    ("a task that kills its daemons is tried for ever", "engine/disp.c",
+     "else if (part.lost > j->options.retries)", "else if (part.lost > j->options.retries + 50)"),
+    ("a daemon may answer what it was not given", "engine/disp.c",
+     "|| first != disp__index(&b->range) ||", "|| first > 1000000 ||"),
+    ("both results of a straggler are delivered", "engine/disp_pair.c",
+     "    if (p->decided || !good) {", "    if (!good) {"),
+    ("a failed copy ends a task that would have gone well", "engine/disp_pair.c",
+     "    if (p->decided || !good) {", "    if (p->decided || (!good && r->pos > 1000000)) {"),
+    ("what was cancelled while it waited runs", "engine/disp.c",
+     "while (c->next < c->tasks.slices.n && disp__is_gone(c, c->next))", "while (c->next < c->tasks.slices.n && false)"),
+    ("a job takes more memory than it was granted", "engine/disp_job.c",
+     "if (j->mem_used && j->mem_used + f->len > j->grant)", "if (j->mem_used && j->mem_used > 4 * j->grant)"),
+    ("a chunk's memory is never given back to its submitter", "engine/disp_job.c",
+     "    if (c->mem_bytes && !j->done) /* nothing", "    if (c->mem_bytes > 100000 && !j->done) /* nothing"),
+    ("the earliest task that came back is not the next to go", "engine/disp.c",
+     "if (child + 1 < j->back_count && disp__index(&j->back[child + 1]) < disp__index(&j->back[child]))",
+     "if (child + 1 < j->back_count && disp__index(&j->back[child + 1]) > disp__index(&j->back[child]))"),
+    ("a frame's length may be anything", "engine/wire.c", "f->len > max_body", "f->len > UINT32_MAX - 1"),
+    ("offsets of a frame may lead outside of its bytes", "engine/wire.c",
+     "        if (end < previous) /*", "        if (end < s->base + 0 * previous) /*"),
+    ("a field may claim more bytes than there are", "engine/wire.c",
+     "if (left < 6 || wire_u32(w->at + 2) > left - 6)", "if (left < 6)"),
+    ("what failed half-way is kept", "store/tx.c",
+     "    if (code)\n        undo(s);", "    if (code && s->depth)\n        undo(s);\n    else if (code)\n        store__script(s, \"COMMIT\", NULL);"),
+    ("a result that came twice replaces the first", "store/schema.c", " UNIQUE(job, first, seq)", " UNIQUE(job, first, seq) ON CONFLICT REPLACE"),
+    ("an input's end is lost", "store/job_failure.c",
+     "BLOB_OR_NULL(f->input, cut ? STORE_INPUT_MAX : f->input_len)", "BLOB_OR_NULL(f->input, cut ? STORE_INPUT_MAX : f->input_len / 2)"),
+    ("merging the history counts some of it twice", "store/sample.c",
+     "DELETE FROM sample WHERE span_s = ?1 AND at_s < ?2", "DELETE FROM sample WHERE span_s = ?1 AND at_s < ?2 - 600"),
+]
+TESTS = ["test_disp", "test_wire", "test_store", "test_store_kept"]
+
+
+def run(*command, **more):
+    return subprocess.run(command, capture_output=True, text=True, check=False, **more)
+
+
+def main():
+    chosen = [int(n) for n in sys.argv[1:]] or range(1, len(MUTANTS) + 1)
+    source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    work = tempfile.mkdtemp(prefix="clowder-mutants.")
+    alive = 0
+    try:
+        for name in run("git", "-C", source, "ls-files", "-z").stdout.split("\0"):
+            if name and os.path.isfile(f"{source}/{name}"):
+                os.makedirs(os.path.dirname(f"{work}/{name}"), exist_ok=True)
+                shutil.copy2(f"{source}/{name}", f"{work}/{name}")
+        if run("cmake", "--preset", "dev", cwd=work).returncode:
+            sys.exit("the copy does not configure")
+        build = ["cmake", "--build", "--preset", "dev", "--target", *TESTS]
+        first = run(*build, cwd=work)
+        if first.returncode:
+            sys.exit(first.stdout[-2000:])
+        print(f"{'BUG':<60} {'FOUND BY'}")
+        for number in chosen:
+            what, path, old, new = MUTANTS[number - 1]
+            with open(f"{work}/{path}", encoding="utf-8") as f:
+                text = f.read()
+            if text.count(old) != 1:
+                sys.exit(f"bug {number}: its place in {path} is not there, or not once")
+            with open(f"{work}/{path}", "w", encoding="utf-8") as f:
+                f.write(text.replace(old, new))
+            built = run(*build, cwd=work)
+            found = "the compiler" if built.returncode else ""
+            for test in TESTS if not found else []:
+                try:
+                    status = run(f"build/dev/bin/tests/{test}", cwd=work, timeout=120).returncode
+                except subprocess.TimeoutExpired:
+                    status = -1
+                if status:
+                    found = test
+                    break
+            print(f"{number:>2} {what:<57} {found or 'NOBODY'}", flush=True)
+            alive += not found
+            with open(f"{work}/{path}", "w", encoding="utf-8") as f:
+                f.write(text)
+        print(f"{len(chosen) - alive} of {len(chosen)} found")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    sys.exit(1 if alive else 0)
+
+
+main()
