@@ -273,13 +273,15 @@ case_killed() {
 
   # The same with a worker, and with what is collected while it goes on.
   seq 400000 >in
-  job=$(clowder submit -a in -w -- sh -c 'while read -r x; do echo y$x; done')
+  # shellcheck disable=SC2016
+  job=$(clowder submit -a in -w -- sh -c 'while read -r x; do case $x in 100000 | 250000) until test -e "gate-$x"; do sleep 0.02; done ;; esac; echo y$x; done')
   clowder job collect "$job" >follows 2>follows.err &
   follower=$!
   for part in 20000 100000; do
-    reached() { [ "$(lines follows)" -ge $part ] || gone "$follower"; }
+    reached() { [ "$(lines follows)" -ge $part ]; }
     wait_until reached
     kill_engine
+    touch "gate-$([ $part = 20000 ] && echo 100000 || echo 250000)"
   done
   wait "$follower" || fail "collect ended with $?: $(cat follows.err)"
   same follows <(sed s/^/y/ in)
