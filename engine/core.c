@@ -30,7 +30,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PUBLISH_MS = 1000, PUBLISH_SOON_MS = 100 };
+enum { PUBLISH_MS = 1000, PUBLISH_SOON_MS = 100, PUBLISH_SHARE = 20 };
 
 void core_wake(struct engine *e)
 {
@@ -185,8 +185,12 @@ static void publish(struct engine *e, uint64_t now_ms, uint64_t *next_ms)
         *next_ms = 0;
         return;
     }
-    if (now_ms >= *next_ms || (e->changed && now_ms + PUBLISH_MS - PUBLISH_SOON_MS >= *next_ms)) {
+    if (now_ms >= *next_ms || (e->changed && now_ms + PUBLISH_MS - e->publish_soon_ms >= *next_ms)) {
+        uint64_t began_us = mono_us();
         control_publish(e, "status", status_json(e, NULL));
+        uint64_t rest_ms =
+            (mono_us() - began_us) * PUBLISH_SHARE / 1000; /* thousands of daemons take time to tell of */
+        e->publish_soon_ms = rest_ms < PUBLISH_SOON_MS ? PUBLISH_SOON_MS : rest_ms < PUBLISH_MS ? rest_ms : PUBLISH_MS;
         *next_ms = now_ms + PUBLISH_MS;
     }
 }
@@ -211,7 +215,7 @@ static int next_timeout(const struct engine *e, uint64_t now_ms, uint64_t publis
     next = refresh < next ? refresh : next;
     next = save < next ? save : next;
     if (publish_ms) {
-        uint64_t at = e->changed ? publish_ms - PUBLISH_MS + PUBLISH_SOON_MS : publish_ms;
+        uint64_t at = e->changed ? publish_ms - PUBLISH_MS + e->publish_soon_ms : publish_ms;
         next = at < next ? at : next;
     }
     if (any_stranger(e) && now_ms + CORE_HELLO_MS / 4 < next)
@@ -429,6 +433,7 @@ static void finish(struct engine *e)
     close(e->wake_fd);
     close(e->doctor_fd);
     close(e->hold_fd);
+    link_owner_fini(&e->link_owner);
     log_close();
     nng_fini();
 }
@@ -445,6 +450,7 @@ static int run(const struct engine_options *o, int ready_fd)
     e->doctor_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     e->started_ms = e->idle_since_ms = mono_ms();
     e->idle_ms = o->idle_ms;
+    e->publish_soon_ms = PUBLISH_SOON_MS;
     umask(077);
     raise_descriptor_limit();
     prctl(PR_SET_DUMPABLE, 0); /* tokens stay out of core files and debuggers */

@@ -202,7 +202,8 @@ struct engine {
     uint64_t last_client;
     int64_t last_job; /* id in the ledger */
     uint64_t started_ms, idle_since_ms, idle_ms;
-    uint64_t measured_ms; /* this machine, when it has daemons */
+    uint64_t publish_soon_ms; /* when something has changed, after the publication before */
+    uint64_t measured_ms;     /* this machine, when it has daemons */
     bool stopping, stop_now, changed;
     struct link_owner link_owner;
 };

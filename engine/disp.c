@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFETCH_BELOW_US = 50000, TAIL_BATCH_US = 100, UNKNOWN_TASK_US = 1000, AVOID_US = 5000000 };
+enum { PREFETCH_BELOW_US = 50000, TAIL_BATCH_US = 100, UNKNOWN_TASK_US = 1000, AVOID_US = 5000000, QUICK_US = 200 };
 
 struct disp *disp_new(uint64_t budget_bytes)
 {
@@ -170,6 +170,12 @@ void disp__want(struct disp *d, struct disp_daemon *m)
         return;
     struct disp_want_list *list = want_list(d, want);
     m->want = want;
+    if (want == DISP_WANT_IDLE && m->quick) { /* it is warm: a thousand others that are not would have to wake */
+        m->want_after = list->first;
+        *(list->first ? &list->first->want_before : &list->last) = m;
+        list->first = m;
+        return;
+    }
     m->want_before = list->last;
     *(list->last ? &list->last->want_after : &list->first) = m;
     list->last = m;
@@ -682,6 +688,7 @@ enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t 
         d->busy_count--;
     }
     d->stats.executing -= n;
+    m->quick = run_us < QUICK_US * (uint64_t)n;
     m->done += n;
     if (outcome == WIRE_DONE || outcome == WIRE_FAILED)
         learn(j, n, run_us);

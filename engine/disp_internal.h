@@ -53,6 +53,7 @@ struct disp_daemon {
     void *arg;
     unsigned slot, place;
     bool held, draining, solo;
+    bool quick; /* what it did last took no time worth speaking of */
     uint64_t max_tasks, given, done, failed;
     struct disp_pin *pins;
     /* batches in flight, oldest first: a ring */

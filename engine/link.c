@@ -32,14 +32,14 @@ struct segment {
 
 struct link {
     nng_stream *stream;
-    const struct link_owner *owner;
+    struct link_owner *owner;
     void *arg;
-    nng_aio *recv_aio, *send_aio, *try_aio;
+    nng_aio *recv_aio, *send_aio; /* send_aio: NULL until the kernel does not take all at once */
     uint32_t max_body;
     uint64_t heard_ms;
     bool try_first; /* not over TLS: a record that was begun must be finished with the same bytes */
     bool receiving, sending, paused, closing, closed, close_when_sent;
-    struct clw_error why;
+    struct clw_error *why; /* NULL: nothing is wrong */
 
     struct blk *in;
     size_t in_start, in_end;
@@ -62,7 +62,33 @@ static void set_nodelay(nng_stream *stream)
     nng_stream_set(stream, NNG_OPT_TCP_KEEPALIVE, &on, sizeof on);
 }
 
-struct link *link_new(nng_stream *stream, const struct link_owner *owner, void *arg, uint32_t max_body)
+static nng_aio *new_aio(void (*cb)(void *), void *arg)
+{
+    nng_aio *aio;
+    if (nng_aio_alloc(&aio, cb, arg)) {
+        fprintf(stderr, "clowder: out of memory\n");
+        abort();
+    }
+    nng_aio_set_timeout(aio, NNG_DURATION_INFINITE);
+    return aio;
+}
+
+void link_owner_fini(struct link_owner *owner)
+{
+    if (owner->try_aio)
+        nng_aio_free(owner->try_aio);
+    owner->try_aio = NULL;
+}
+
+/* Where to say what is wrong. */
+static struct clw_error *why(struct link *l)
+{
+    if (!l->why)
+        l->why = mem_zalloc(sizeof *l->why);
+    return l->why;
+}
+
+struct link *link_new(nng_stream *stream, struct link_owner *owner, void *arg, uint32_t max_body)
 {
     struct link *l = mem_zalloc(sizeof *l);
     l->stream = stream;
@@ -71,13 +97,11 @@ struct link *link_new(nng_stream *stream, const struct link_owner *owner, void *
     l->max_body = max_body;
     l->heard_ms = mono_ms();
     l->in = blk_new(RECV_FIRST);
-    if (!l->in || nng_aio_alloc(&l->recv_aio, recv_cb, l) || nng_aio_alloc(&l->send_aio, send_cb, l) ||
-        nng_aio_alloc(&l->try_aio, NULL, NULL)) {
-        fprintf(stderr, "clowder: out of memory\n");
+    if (!l->in)
         abort();
-    }
-    nng_aio_set_timeout(l->recv_aio, NNG_DURATION_INFINITE);
-    nng_aio_set_timeout(l->send_aio, NNG_DURATION_INFINITE);
+    l->recv_aio = new_aio(recv_cb, l);
+    if (!owner->try_aio)
+        owner->try_aio = new_aio(NULL, NULL);
     set_nodelay(stream);
     bool verified;
     l->try_first = nng_stream_get_bool(stream, NNG_OPT_TLS_VERIFIED, &verified) != 0;
@@ -129,7 +153,7 @@ static bool make_room(struct link *l)
 static void receive(struct link *l)
 {
     if (!make_room(l)) {
-        clw_fail(&l->why, CLW_NO_MEMORY, NULL, "no memory for a frame");
+        clw_fail(why(l), CLW_NO_MEMORY, NULL, "no memory for a frame");
         link_close(l);
         return;
     }
@@ -152,11 +176,11 @@ static void end(struct link *l, int rv)
     if (l->closed)
         return;
     l->closed = l->closing = true;
-    if (!l->why.code)
-        clw_fail(&l->why, CLW_CLOSED, NULL, "%s",
+    if (!l->why)
+        clw_fail(why(l), CLW_CLOSED, NULL, "%s",
             rv == NNG_ECONNSHUT || rv == NNG_ECLOSED ? "the connection was closed" : nng_strerror(rv));
     nng_stream_close(l->stream);
-    l->owner->closed_cb(l, &l->why);
+    l->owner->closed_cb(l, l->why);
 }
 
 /* Hands over every whole frame. False when the peer broke the protocol. */
@@ -164,8 +188,11 @@ static bool take_frames(struct link *l)
 {
     while (!l->closing && l->in_end - l->in_start >= WIRE_HEADER) {
         struct frame f;
-        if (wire_get_header(l->in->data + l->in_start, l->max_body, &f, &l->why))
+        struct clw_error err;
+        if (wire_get_header(l->in->data + l->in_start, l->max_body, &f, &err)) {
+            *why(l) = err;
             return false;
+        }
         if (l->in_end - l->in_start < WIRE_HEADER + (size_t)f.len)
             break;
         f.body = l->in->data + l->in_start + WIRE_HEADER;
@@ -219,8 +246,8 @@ static void advance(struct link *l, size_t sent)
 
 static void send_failed(struct link *l, int rv)
 {
-    if (!l->why.code)
-        clw_fail(&l->why, CLW_CLOSED, NULL, "%s", nng_strerror(rv));
+    if (!l->why)
+        clw_fail(why(l), CLW_CLOSED, NULL, "%s", nng_strerror(rv));
     link_close(l);
 }
 
@@ -237,11 +264,12 @@ static unsigned front(const struct link *l, nng_iov iov[IOV_MAX_NNG])
 /* 0: the kernel took some of it. ECANCELED: nothing, it is full. */
 static int try_send(struct link *l, unsigned n, nng_iov *iov)
 {
-    nng_aio_set_iov(l->try_aio, n, iov);
-    nng_stream_send(l->stream, l->try_aio);
-    nng_aio_cancel(l->try_aio);
-    nng_aio_wait(l->try_aio);
-    return nng_aio_result(l->try_aio);
+    nng_aio *aio = l->owner->try_aio;
+    nng_aio_set_iov(aio, n, iov);
+    nng_stream_send(l->stream, aio);
+    nng_aio_cancel(aio);
+    nng_aio_wait(aio);
+    return nng_aio_result(aio);
 }
 
 void link_flush(struct link *l)
@@ -251,13 +279,15 @@ void link_flush(struct link *l)
         unsigned n = front(l, iov);
         int rv = l->try_first ? try_send(l, n, iov) : NNG_ECANCELED;
         if (rv == 0) {
-            advance(l, nng_aio_count(l->try_aio));
+            advance(l, nng_aio_count(l->owner->try_aio));
             continue;
         }
         if (rv != NNG_ECANCELED) {
             send_failed(l, rv);
             return;
         }
+        if (!l->send_aio)
+            l->send_aio = new_aio(send_cb, l);
         nng_aio_set_iov(l->send_aio, n, iov);
         l->sending = true;
         nng_stream_send(l->stream, l->send_aio);
@@ -383,11 +413,11 @@ void link_free(struct link *l)
         return;
     nng_stream_close(l->stream);
     nng_aio_stop(l->recv_aio);
-    nng_aio_stop(l->send_aio);
-    nng_aio_stop(l->try_aio);
     nng_aio_free(l->recv_aio);
-    nng_aio_free(l->send_aio);
-    nng_aio_free(l->try_aio);
+    if (l->send_aio) {
+        nng_aio_stop(l->send_aio);
+        nng_aio_free(l->send_aio);
+    }
     nng_stream_free(l->stream);
     while (l->queue_count) {
         blk_rele(l->queue[l->queue_head].block);
@@ -397,6 +427,7 @@ void link_free(struct link *l)
     free(l->queue);
     blk_rele(l->arena);
     blk_rele(l->in);
+    free(l->why);
     free(l);
 }
 

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+struct nng_aio;
 struct nng_stream;
 struct link;
 
@@ -23,10 +24,13 @@ struct link_owner {
     void (*batch_cb)(struct link *l);
     /* The connection is over (why->message says how). Called once; nothing follows. Locked. */
     void (*closed_cb)(struct link *l, const struct clw_error *why);
+    struct nng_aio *try_aio; /* of the links: they send under the one lock, so one is enough */
 };
+/* When no link of it is left. */
+void link_owner_fini(struct link_owner *owner);
 
 /* Takes the stream and starts to receive. max_body bounds a frame until link_set_max. Not locked. */
-struct link *link_new(struct nng_stream *stream, const struct link_owner *owner, void *arg, uint32_t max_body);
+struct link *link_new(struct nng_stream *stream, struct link_owner *owner, void *arg, uint32_t max_body);
 /* Starts to receive. Not locked. */
 void link_start(struct link *l);
 /* Waits until no callback runs, then frees it. Not locked, and not from a callback. */

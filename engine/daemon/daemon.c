@@ -556,6 +556,7 @@ int main(int argc, char **argv)
     int status = run(d, signal_fd);
     mem_wipe(d->config.token, sizeof d->config.token);
     mem_wipe(d->instance, sizeof d->instance);
+    link_owner_fini(&d->owner);
     nng_fini();
     while (d->env_count)
         free(d->env[--d->env_count]);

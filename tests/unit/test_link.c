@@ -61,7 +61,7 @@ static void closed_cb(struct link *l, const struct clw_error *why)
     pthread_cond_broadcast(&changed);
 }
 
-static const struct link_owner owner = {&lock, frame_cb, batch_cb, closed_cb};
+static struct link_owner owner = {.lock = &lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
 
 /* Waits, locked, until the condition holds; gives up after 60 s. */
 #define WAIT(condition)                                                                                                \
@@ -351,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_tls), cmocka_unit_test(test_limits), cmocka_unit_test(test_backpressure),
         cmocka_unit_test(test_closing), cmocka_unit_test(test_freed)};
     int rv = cmocka_run_group_tests(tests, make_cert, NULL);
+    link_owner_fini(&owner);
     nng_fini();
     return rv;
 }
