@@ -40,7 +40,7 @@ struct disp_pin {
 struct disp_daemon {
     void *arg;
     unsigned slot;
-    bool held, draining, solo;
+    bool held, draining, paused, solo;
     uint64_t max_tasks, given, done, failed;
     struct disp_pin *pins;
     /* batches in flight, oldest first: a ring */

@@ -74,6 +74,18 @@ unsigned place_active(const struct place *l)
     return l->counts[MEMBER_UP] + l->counts[MEMBER_LAUNCHING] + l->counts[MEMBER_AWAY];
 }
 
+unsigned place_paused(const struct place *l, const char **why)
+{
+    unsigned n = 0;
+    *why = NULL;
+    for (const struct member *m = l->pool->members; m; m = m->after) {
+        if (m->place != l || m->state != MEMBER_UP || !m->paused)
+            continue;
+        *why = n++ ? *why : m->pause;
+    }
+    return n;
+}
+
 bool place_may_launch(const struct place *l)
 {
     return place_active(l) < place_want(l) && l->counts[MEMBER_LAUNCHING] < CORE_LAUNCHING_MAX;

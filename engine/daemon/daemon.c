@@ -135,6 +135,9 @@ static void take_welcome(struct daemon *d, const struct frame *f)
     for (size_t i = 0; i < d->env_count; i++)
         if (strncmp(d->env[i], "PATH=", 5) == 0)
             setenv("PATH", d->env[i] + 5, 1); /* where commands are looked for */
+    d->judged = d->paused = false;
+    d->stopped_us = 0;
+    neighbour_terms(d, NULL);
     d->welcome = true;
 }
 
@@ -211,6 +214,7 @@ static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
     case WIRE_TASKS: take_tasks(d, f, block); break;
     case WIRE_CANCEL: take_cancel(d, f); break;
     case WIRE_CLOSE: take_close(d, f); break;
+    case WIRE_TERMS: neighbour_terms(d, f); break;
     case WIRE_QUIT:
         d->quit = true;
         d->quit_now |= (f->flags & WIRE_NOW) != 0;
@@ -427,7 +431,9 @@ static void work(struct daemon *d, int signal_fd)
     uint64_t ignored;
     pthread_mutex_lock(&d->lock);
     while (!is_over(d)) {
+        neighbour_judge(d);
         step(d, &w);
+        neighbour_step(d, &w);
         int wake_place = watch_add(&w, d->wake_fd, POLLIN), signal_place = watch_add(&w, signal_fd, POLLIN);
         check_life(d, &w);
         check_link(d, &w);
@@ -463,9 +469,7 @@ static void drop_work(struct daemon *d)
     while (d->head) {
         struct batch *b = d->head;
         d->head = b->next;
-        blk_rele(b->block);
-        free(b->marks);
-        free(b);
+        batch_free(b);
     }
     d->tail = NULL;
     while (d->jobs) {
@@ -552,8 +556,10 @@ int main(int argc, char **argv)
     d->owner =
         (struct link_owner){.lock = &d->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     d->started_ms = d->active_ms = mono_ms();
+    limits_clear(&d->limits);
     wire_new_secret(d->instance);
     int status = run(d, signal_fd);
+    limits_clear(&d->limits);
     mem_wipe(d->config.token, sizeof d->config.token);
     mem_wipe(d->instance, sizeof d->instance);
     nng_fini();
