@@ -59,11 +59,12 @@ static bool read_settings(const json_t *request, struct pool_settings *s)
         s->has_seed = json_is_integer(seed);
         s->seed = (uint64_t)json_integer_value(seed);
     }
-    return !store_manners_take(request, &s->manners) && read_env(request, "env", &s->env) && read_env(request, "local_env", &s->local_env) &&
-           request_ms(request, "idletime_ms", &s->idletime_ms) && request_ms(request, "walltime_ms", &s->walltime_ms) &&
-           request_ms(request, "maxtasks", &s->maxtasks) && request_ms(request, "memory_bytes", &s->memory_bytes) &&
-           request_bool(request, "respawn", &s->respawn) && request_bool(request, "cleanup", &s->cleanup) &&
-           request_bool(request, "output", &s->output) && request_bool(request, "per_gpu", &s->per_gpu);
+    return !store_manners_take(request, &s->manners) && read_env(request, "env", &s->env) &&
+           read_env(request, "local_env", &s->local_env) && request_ms(request, "idletime_ms", &s->idletime_ms) &&
+           request_ms(request, "walltime_ms", &s->walltime_ms) && request_ms(request, "maxtasks", &s->maxtasks) &&
+           request_ms(request, "memory_bytes", &s->memory_bytes) && request_bool(request, "respawn", &s->respawn) &&
+           request_bool(request, "cleanup", &s->cleanup) && request_bool(request, "output", &s->output) &&
+           request_bool(request, "per_gpu", &s->per_gpu);
 }
 
 /* ---- up ---- */

@@ -65,7 +65,7 @@ struct member {
     bool quit_sent;
     uint64_t started_ms, connected_ms, kill_at_ms, pinged_ms, away_until_ms;
     struct pace pace;
-    bool paused;        /* as it says; why: */
+    bool paused; /* as it says; why: */
     char pause[200], limits[200];
     bool has_usage; /* as it last said: */
     uint32_t cpu_permille;

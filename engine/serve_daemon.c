@@ -221,7 +221,11 @@ static void take_yield(struct peer *p, const struct frame *f)
 static void take_limits(struct peer *p, const struct frame *f)
 {
     struct member *m = p->member;
-    text_escape(m->limits, sizeof m->limits, (const char *)f->body, f->len);
+    char text[sizeof m->limits];
+    text_escape(text, sizeof text, (const char *)f->body, f->len);
+    if (strcmp(text, m->limits) == 0)
+        return;
+    memcpy(m->limits, text, sizeof m->limits);
     log_info("daemon", "limits daemon=%s host=%s are=\"%s\"", m->name, m->place->host, m->limits);
     core_changed(p->engine);
 }

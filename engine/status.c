@@ -30,9 +30,10 @@ static uint64_t proc_memory(pid_t pid, const char *field)
 static const char *daemon_state(const struct member *m)
 {
     if (m->state == MEMBER_UP)
-        return m->paused       ? "paused"
-               : m->setup_left ? "setup"
-               : m->daemon && disp_daemon_in_flight(m->daemon) ? "executing" : "idle";
+        return m->paused                                       ? "paused"
+               : m->setup_left                                 ? "setup"
+               : m->daemon && disp_daemon_in_flight(m->daemon) ? "executing"
+                                                               : "idle";
     return m->state == MEMBER_LAUNCHING ? "launching"
            : m->state == MEMBER_LEAVING ? "leaving"
            : m->state == MEMBER_AWAY    ? "away"

@@ -23,8 +23,8 @@ enum clw_err store_manners_permille(const char *what, const char *text, uint32_t
 {
     char *end;
     double value = strtod(text, &end);
-    bool good = end != text && !*end && strspn(text, "0123456789.") == strlen(text) &&
-                value <= STORE_PERMILLE_MAX / 1000;
+    bool good =
+        end != text && !*end && strspn(text, "0123456789.") == strlen(text) && value <= STORE_PERMILLE_MAX / 1000;
     if (!good || (value > 0 && value < 0.01))
         return clw_fail(err, CLW_USAGE, "write it like 0.5 or 4", "'%.40s' is no %s (0.01 to %d; 0: no limit)", text,
             what, STORE_PERMILLE_MAX / 1000);

@@ -5,7 +5,7 @@
 
 #define COLUMNS                                                                                                        \
     "id, name, runtime, base_url, command, per_gpu, env, idletime_ms, walltime_ms, maxtasks, memory_bytes,"            \
-    " setup, seed, respawn, local_daemons, wanted, nice, cpus_permille, mem_bytes, pause_load_permille,"          \
+    " setup, seed, respawn, local_daemons, wanted, nice, cpus_permille, mem_bytes, pause_load_permille,"               \
     " pause_user_ms, pause_now, hours"
 
 enum clw_err store__profile_id(struct store *s, const char *name, int64_t *id, struct clw_error *err)
@@ -32,7 +32,8 @@ enum clw_err store_profile_set(struct store *s, const struct store_profile *p, s
         "INSERT INTO profile(name, runtime, base_url, command, per_gpu, env, idletime_ms, walltime_ms, "
         "maxtasks,"
         " memory_bytes, setup, seed, respawn, nice, cpus_permille, mem_bytes, pause_load_permille, pause_user_ms,"
-        " pause_now, hours) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,"
+        " pause_now, hours) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+        "?19,"
         " ?20) ON CONFLICT(name) DO UPDATE SET runtime = ?2, base_url = ?3, command = ?4, per_gpu = ?5, env = ?6,"
         " idletime_ms = ?7, walltime_ms = ?8, maxtasks = ?9, memory_bytes = ?10, setup = ?11, seed = ?12,"
         " respawn = ?13, nice = ?14, cpus_permille = ?15, mem_bytes = ?16, pause_load_permille = ?17,"

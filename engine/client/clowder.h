@@ -116,7 +116,7 @@ struct clowder_profile {
     uint64_t pause_user_ms; /* … and until nobody has typed there for so long */
     const char *hours;      /* "22:00-06:00,12:00-13:00": they pause at other hours of that machine's clock */
     bool pause_now;         /* a pause stops what runs; otherwise that comes to its end */
-    int64_t timeout_ms; /* how long to wait until they are connected; -1: no limit; 0: do not wait */
+    int64_t timeout_ms;     /* how long to wait until they are connected; -1: no limit; 0: do not wait */
 };
 /* Everything 0, timeout_ms 30 s. */
 CLOWDER_API void clowder_profile_init(struct clowder_profile *p);

@@ -145,7 +145,7 @@ struct spawn {
     char *const *argv;
     char *const *env;
     const char *dir;
-    int in_fd; /* becomes standard input; -1: /dev/null */
+    int in_fd;                   /* becomes standard input; -1: /dev/null */
     const struct limits *limits; /* borrowed */
 };
 struct process {

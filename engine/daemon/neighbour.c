@@ -80,28 +80,45 @@ static bool is_running(const char *path)
     return at && (at[2] == 'R' || at[2] == 'D');
 }
 
-/* How many threads of tasks the kernel counts as load now, from the starter (depth 0) or a daemon (1) down. */
+static unsigned count_running(pid_t pid, int depth, unsigned *budget);
+
+/* One thread, when it belongs to a task, and the processes that it has started. */
+static unsigned count_thread(pid_t pid, const char *thread, int depth, unsigned *budget)
+{
+    char path[80], text[4096], *save = NULL;
+    unsigned n = 0;
+    if (depth > 1) {
+        snprintf(path, sizeof path, "/proc/%d/task/%.16s/stat", (int)pid, thread);
+        n = is_running(path);
+    }
+    snprintf(path, sizeof path, "/proc/%d/task/%.16s/children", (int)pid, thread);
+    read_text(path, text, sizeof text);
+    for (char *word = strtok_r(text, " ", &save); word && depth < DEPTH_MAX; word = strtok_r(NULL, " ", &save))
+        n += count_running((pid_t)strtol(word, NULL, 10), depth + 1, budget);
+    return n;
+}
+
+/* How many threads of tasks the kernel counts as load now, from the starter (depth 0) or a daemon (1, which starts all
+ * of its tasks in its first thread) down. */
 static unsigned count_running(pid_t pid, int depth, unsigned *budget)
 {
-    char path[80], text[4096];
+    char name[80];
     unsigned n = 0;
     struct dirent *entry;
-    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
-    DIR *tasks = depth > 1 ? opendir(path) : NULL;
-    while (tasks && *budget && (entry = readdir(tasks))) {
+    snprintf(name, sizeof name, "/proc/%d/task", (int)pid);
+    DIR *threads = depth == 1 ? NULL : opendir(name);
+    if (depth == 1) {
+        snprintf(name, sizeof name, "%d", (int)pid);
+        return count_thread(pid, name, depth, budget);
+    }
+    while (threads && *budget && (entry = readdir(threads))) {
         if (entry->d_name[0] == '.')
             continue;
         --*budget;
-        snprintf(path, sizeof path, "/proc/%d/task/%.16s/stat", (int)pid, entry->d_name);
-        n += is_running(path);
+        n += count_thread(pid, entry->d_name, depth, budget);
     }
-    if (tasks)
-        closedir(tasks);
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    read_text(path, text, sizeof text);
-    char *save = NULL;
-    for (char *word = strtok_r(text, " ", &save); word && depth < DEPTH_MAX; word = strtok_r(NULL, " ", &save))
-        n += count_running((pid_t)strtol(word, NULL, 10), depth + 1, budget);
+    if (threads)
+        closedir(threads);
     return n;
 }
 
@@ -242,8 +259,8 @@ void neighbour_terms(struct daemon *d, const struct frame *f)
     char text[sizeof d->limits.text + 60];
     if (f)
         read_terms(f, &t);
-    bool same = t.nice == d->terms.nice && t.cpus_permille == d->terms.cpus_permille &&
-                t.mem_bytes == d->terms.mem_bytes;
+    bool same =
+        t.nice == d->terms.nice && t.cpus_permille == d->terms.cpus_permille && t.mem_bytes == d->terms.mem_bytes;
     d->terms = t;
     d->judge_ms = 0;
     if (!same)
@@ -251,7 +268,8 @@ void neighbour_terms(struct daemon *d, const struct frame *f)
     if (!f)
         return;
     snprintf(text, sizeof text, "%s%s", d->limits.text,
-        !t.user_ms || sees_users() ? "" : *d->limits.text ? "; no utmp: users are not seen"
-                                                                    : "no utmp: users are not seen");
+        !t.user_ms || sees_users() ? ""
+        : *d->limits.text          ? "; no utmp: users are not seen"
+                                   : "no utmp: users are not seen");
     link_send(d->link, &(struct frame){.type = WIRE_LIMITS, .len = (uint32_t)strlen(text)}, text);
 }

@@ -159,8 +159,10 @@ static int spawn_worker(struct daemon *d, struct worker *w)
     int in[2];
     if (pipe2(in, O_CLOEXEC))
         return errno;
-    struct spawn s = {
-        .argv = w->job->func.argv, .env = job_env(d, w->job, UINT64_MAX, &env), .dir = w->job->dir, .in_fd = in[0],
+    struct spawn s = {.argv = w->job->func.argv,
+        .env = job_env(d, w->job, UINT64_MAX, &env),
+        .dir = w->job->dir,
+        .in_fd = in[0],
         .limits = &d->limits};
     int rv = process_spawn(&w->process, &s);
     close(in[0]);

@@ -276,8 +276,7 @@ static void give_back(struct model *m, unsigned i)
         w->head++;
         w->count--;
     }
-    assert_int_equal(
-        disp_daemon_returned(m->d, w->daemon, j->number, first, n, m->now_us, &err), CLW_OK);
+    assert_int_equal(disp_daemon_returned(m->d, w->daemon, j->number, first, n, m->now_us, &err), CLW_OK);
     drain(m);
     assert_int_equal(disp_daemon_returned(m->d, w->daemon, 999999, first, n, m->now_us, &err), CLW_PROTOCOL);
 }

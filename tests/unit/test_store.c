@@ -442,7 +442,8 @@ static void test_migrate_ledger(void **state)
     store_close(s);
     raw("ALTER TABLE job DROP COLUMN function; ALTER TABLE job_failure DROP COLUMN input;"
         "ALTER TABLE job_failure DROP COLUMN input_cut;"
-        "DROP TABLE host_load; DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE job_kept;" before_manners "PRAGMA user_version = "
+        "DROP TABLE host_load; DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE "
+        "job_kept;" before_manners "PRAGMA user_version = "
         "2");
     s = open_store();
     assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
@@ -467,8 +468,8 @@ static void test_migrate_kept(void **state)
     ok(store_job_add(
         s, &(struct store_job){.profile = "p", .command = (char *)"old", .state = STORE_JOB_DONE}, &error));
     store_close(s);
-    raw("DROP TABLE host_load; DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE job_kept;"
-        before_manners "PRAGMA user_version = 3");
+    raw("DROP TABLE host_load; DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE "
+        "job_kept;" before_manners "PRAGMA user_version = 3");
     s = open_store();
     assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
     ok(store_job_get(s, 1, &j, &error));

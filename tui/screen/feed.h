@@ -40,7 +40,8 @@ void feed_request(
 void feed_store(
     struct feed *f, void (*run)(struct feed_work *w), void (*done)(struct feed_work *w, void *ui), void *arg);
 /* The same for work that only reads. */
-void feed_look(struct feed *f, void (*run)(struct feed_work *w), void (*done)(struct feed_work *w, void *ui), void *arg);
+void feed_look(
+    struct feed *f, void (*run)(struct feed_work *w), void (*done)(struct feed_work *w, void *ui), void *arg);
 /* Calls done of what is finished. Returns how many. */
 int feed_finish(struct feed *f, void *ui);
 /* Requests and work under way. */

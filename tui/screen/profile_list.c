@@ -48,8 +48,9 @@ static enum role state_text(const struct profile_row *row, char *out, size_t siz
     static const struct {
         const char *state, *sign;
         enum role role;
-    } words[] = {{"up", "+", ROLE_GOOD}, {"partial", "!", ROLE_WARN}, {"launching", "~", ROLE_BUSY}, {"paused", "=", ROLE_WARN},
-        {"stopping", "~", ROLE_BUSY}, {"failed", "!", ROLE_BAD}, {"stopped", "-", ROLE_DIM}};
+    } words[] = {{"up", "+", ROLE_GOOD}, {"partial", "!", ROLE_WARN}, {"launching", "~", ROLE_BUSY},
+        {"paused", "=", ROLE_WARN}, {"stopping", "~", ROLE_BUSY}, {"failed", "!", ROLE_BAD},
+        {"stopped", "-", ROLE_DIM}};
     const char *state = row->live ? row->live->state : "stopped";
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcmp(words[i].state, state) == 0) {
