@@ -37,8 +37,9 @@ enum {
     CORE_SLOW_READER = 8 << 20,   /* bytes queued to a client: its jobs pause … */
     CORE_STUCK_READER = 32 << 20, /* … and the daemons that answer it are not read */
     CORE_PEERS_MAX = 20000,
-    CORE_JOBS_MAX = 1000,     /* per client */
-    CORE_DAEMONS_MAX = 10000, /* per profile */
+    CORE_STRANGERS_MAX = 1000, /* out of tunnels and on direct ports, that have not said hello yet */
+    CORE_JOBS_MAX = 1000,      /* per client */
+    CORE_DAEMONS_MAX = 10000,  /* per profile */
 };
 
 /* AWAY: its link broke, but it may come back and resume; LOST: it will not. */
@@ -162,7 +163,7 @@ struct peer {
     struct engine *engine;
     struct link *link;
     enum peer_role role;
-    bool remote, dirty, dead, reading_paused;
+    bool remote, dirty, dead, reading_paused, stranger;
     bool held; /* answers wait for others to travel with, until the timer rings */
     uint64_t id, since_ms;
     struct core_job *jobs;
@@ -183,6 +184,7 @@ struct engine {
     pthread_mutex_t lock;
     int hold_fd; /* timer: what is held goes out */
     int wake_fd, lock_fd, daemon_log_fd;
+    unsigned user_umask; /* of who started us: tasks on this machine have it */
     char *daemon_program;
     char *data_url;
     char *tunnel_path; /* of the socket where tunnels from hosts end */
@@ -192,7 +194,7 @@ struct engine {
     struct keeper *keeper; /* detached jobs */
     struct store *store;
     struct peer *peers, *dead_peers, *dirty;
-    unsigned peer_count;
+    unsigned peer_count, stranger_count;
     struct pool *pools;
     unsigned walks;               /* of doctors, under way */
     int doctor_fd;                /* readable: they are to come to an end */

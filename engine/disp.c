@@ -622,8 +622,8 @@ enum clw_err disp_daemon_returned(struct disp *d, struct disp_daemon *m, uint64_
 {
     unsigned at = 0;
     struct disp_batch *b = batch_that_ends(m, job, first, n, &at);
-    if (!b)
-        return clw_fail(err, CLW_PROTOCOL, NULL, "it gives back tasks that it was not given");
+    if (!b || !m->paused) /* else it would get them again at once, and so on */
+        return clw_fail(err, CLW_PROTOCOL, NULL, "it gives back tasks that it was not given, or without a pause");
     struct disp_job *j = b->job;
     struct disp_range r = b->range;
     bool pinned = is_pinned(b);

@@ -172,7 +172,8 @@ void place_lower(struct place *l)
 static enum clw_err launch_here(struct engine *e, struct member *m, struct clw_error *err)
 {
     struct buf config = {0};
-    buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\n", e->data_url, m->number, m->token);
+    buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\numask %u\n", e->data_url, m->number, m->token,
+        e->user_umask);
     struct local_launch l = {.program = e->daemon_program,
         .config = (char *)config.data,
         .config_len = config.len,

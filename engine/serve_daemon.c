@@ -54,6 +54,7 @@ void daemon_send_terms(struct peer *p, const struct member *m)
     wire_add_number(&b, WIRE_K_PAUSE_USER_MS, t->pause_user_ms);
     wire_add_number(&b, WIRE_K_PAUSE_NOW, t->pause_now);
     wire_add_text(&b, WIRE_K_HOURS, t->hours);
+    wire_add_number(&b, WIRE_K_NO_NEW_PRIVS, t->no_new_privs);
     peer_send(p, &(struct frame){.type = WIRE_TERMS, .len = (uint32_t)b.len}, b.data);
     buf_fini(&b);
 }

@@ -128,6 +128,7 @@ enum wire_key {
     WIRE_K_PAUSE_USER_MS,
     WIRE_K_PAUSE_NOW,
     WIRE_K_HOURS,
+    WIRE_K_NO_NEW_PRIVS,
     WIRE_K_FUNC = 100 /* keys of func.c start here */
 };
 #define WIRE_MAGIC "clowder"

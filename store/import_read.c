@@ -159,7 +159,7 @@ static void read_profile(struct reader *r, json_t *o, struct store_profile *p)
 {
     static const char *const known[] = {"hosts", "runtime", "base_url", "command", "per_gpu", "env", "idletime_ms",
         "walltime_ms", "maxtasks", "memory_bytes", "setup", "seed", "respawn", "local_daemons", "wanted", "nice",
-        "cpus", "mem_bytes", "pause_load", "pause_user_ms", "pause_now", "hours"};
+        "cpus", "mem_bytes", "pause_load", "pause_user_ms", "pause_now", "no_new_privs", "hours"};
     char runtime[32] = "clowder";
     json_t *seed = json_object_get(o, "seed");
     check_keys(r, o, known, sizeof known / sizeof *known);

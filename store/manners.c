@@ -16,7 +16,7 @@ bool store_manners_same(const struct store_manners *a, const struct store_manner
 {
     return a->nice == b->nice && a->cpus_permille == b->cpus_permille && a->mem_bytes == b->mem_bytes &&
            a->pause_load_permille == b->pause_load_permille && a->pause_user_ms == b->pause_user_ms &&
-           a->pause_now == b->pause_now && strcmp(a->hours, b->hours) == 0;
+           a->pause_now == b->pause_now && a->no_new_privs == b->no_new_privs && strcmp(a->hours, b->hours) == 0;
 }
 
 enum clw_err store_manners_permille(const char *what, const char *text, uint32_t *permille, struct clw_error *err)
@@ -53,6 +53,7 @@ void store_manners_put(json_t *o, const struct store_manners *m)
     json_object_set_new(o, "pause_load", json_real(m->pause_load_permille / 1000.0));
     json_object_set_new(o, "pause_user_ms", json_integer((json_int_t)m->pause_user_ms));
     json_object_set_new(o, "pause_now", json_boolean(m->pause_now));
+    json_object_set_new(o, "no_new_privs", json_boolean(m->no_new_privs));
     json_object_set_new(o, "hours", json_string(m->hours));
 }
 
@@ -81,7 +82,8 @@ static bool take_permille(const json_t *o, const char *key, uint32_t *out)
 
 const char *store_manners_take(const json_t *o, struct store_manners *m)
 {
-    const json_t *now = json_object_get(o, "pause_now"), *hours = json_object_get(o, "hours");
+    const json_t *now = json_object_get(o, "pause_now"), *nnp = json_object_get(o, "no_new_privs"),
+                 *hours = json_object_get(o, "hours");
     uint64_t nice = m->nice;
     if (!take_number(o, "nice", STORE_NICE_MAX, &nice))
         return "nice";
@@ -97,6 +99,9 @@ const char *store_manners_take(const json_t *o, struct store_manners *m)
     if (now && !json_is_boolean(now))
         return "pause_now";
     m->pause_now = now ? json_is_true(now) : m->pause_now;
+    if (nnp && !json_is_boolean(nnp))
+        return "no_new_privs";
+    m->no_new_privs = nnp ? json_is_true(nnp) : m->no_new_privs;
     if (hours && (!json_is_string(hours) || hours_check(json_string_value(hours), NULL)))
         return "hours";
     if (hours)

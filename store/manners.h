@@ -18,6 +18,7 @@ struct store_manners {
     uint64_t mem_bytes;           /* memory, for a daemon's tasks together */
     uint32_t pause_load_permille; /* pause above this load of others, in thousandths */
     uint64_t pause_user_ms;       /* pause until no user has typed for so long */
+    bool no_new_privs;            /* tasks gain nothing from setuid programs: no sudo */
     bool pause_now;               /* stop what runs as well, instead of letting it end */
     char hours[HOURS_SIZE];       /* the only hours (of the host's clock) to work in: base/hours.h; "": all */
 };
@@ -28,7 +29,7 @@ enum clw_err store_manners_check(const struct store_manners *m, struct clw_error
 /* "0.5" in thousandths. what: of what it is the number, for the message. CLW_USAGE. */
 enum clw_err store_manners_permille(const char *what, const char *text, uint32_t *permille, struct clw_error *err);
 
-/* As fields of a JSON object: nice, cpus, mem_bytes, pause_load, pause_user_ms, pause_now, hours. */
+/* As fields of a JSON object: nice, cpus, mem_bytes, pause_load, pause_user_ms, pause_now, no_new_privs, hours. */
 void store_manners_put(json_t *o, const struct store_manners *m);
 /* Those that are there replace what m has; the rest stays. NULL, or the key whose value has the wrong type or range. */
 const char *store_manners_take(const json_t *o, struct store_manners *m);

@@ -170,6 +170,7 @@ static const char manners[] =
     "ALTER TABLE profile ADD COLUMN pause_load_permille INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE profile ADD COLUMN pause_user_ms INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE profile ADD COLUMN pause_now INTEGER NOT NULL DEFAULT 0 CHECK(pause_now IN (0, 1));"
+    "ALTER TABLE profile ADD COLUMN no_new_privs INTEGER NOT NULL DEFAULT 0 CHECK(no_new_privs IN (0, 1));"
     "ALTER TABLE profile ADD COLUMN hours TEXT NOT NULL DEFAULT '';";
 
 /* steps[n] leads from version n to n + 1. */

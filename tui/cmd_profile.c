@@ -38,6 +38,7 @@ static int read_manners(const struct opts *o, struct clowder_profile *p)
     p->pause_user_ms = m.pause_user_ms;
     p->hours = opts_text(o, "hours", NULL);
     p->pause_now = m.pause_now;
+    p->no_new_privs = m.no_new_privs;
     return status;
 }
 

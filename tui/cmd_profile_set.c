@@ -82,7 +82,7 @@ static int set_settings(const struct opts *o, struct store_profile *p)
 
 static int check_pairs(const struct opts *o)
 {
-    static const char *const names[] = {"seed", "per-gpu", "respawn", "pause-now", NULL};
+    static const char *const names[] = {"seed", "per-gpu", "respawn", "pause-now", "new-privs", NULL};
     char no[32];
     for (const char *const *name = names; *name; name++) {
         snprintf(no, sizeof no, "no-%s", *name);
@@ -194,6 +194,8 @@ static void print_manners(const struct store_manners *m)
         printf("%-10s until nobody has typed for %s\n", "pause", text_span(text, sizeof text, m->pause_user_ms));
     if (m->hours[0])
         printf("%-10s outside %s\n", "pause", m->hours);
+    if (m->no_new_privs)
+        printf("%-10s %s\n", "privileges", "tasks gain none");
     if (store_manners_pause(m))
         printf("%-10s %s\n", "pausing", m->pause_now ? "stops what runs" : "lets what runs end");
 }

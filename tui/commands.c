@@ -42,6 +42,7 @@ static const struct opt up_options[] = {
     {"pause-user", 0, "D", "a daemon pauses until nobody has typed at its machine for so long"},
     {"hours", 0, "HH:MM-HH:MM,...", "a daemon pauses at other hours of its machine's clock"},
     {"pause-now", 0, NULL, "a pause stops what runs, instead of letting it end"},
+    {"no-new-privs", 0, NULL, "tasks gain nothing from setuid programs: sudo does not work in them"},
     {"seed", 0, "N", "give each task CLOWDER_SEED, made from N and its index"},
     {"no-respawn", 0, NULL, "do not replace a daemon that dies"},
     {"no-cleanup", 0, NULL, "leave alone what a task leaves running"},

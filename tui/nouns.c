@@ -115,6 +115,8 @@ static const struct opt set_options[] = {
     OPTION("hours", 0, "HH:MM-HH:MM,...", "a daemon pauses at other hours of its machine's clock (\"\": never)"),
     OPTION("pause-now", 0, NULL, "a pause stops what runs"),
     OPTION("no-pause-now", 0, NULL, "a pause lets what runs come to its end (the default)"),
+    OPTION("no-new-privs", 0, NULL, "tasks gain nothing from setuid programs: sudo does not work in them"),
+    OPTION("new-privs", 0, NULL, "they do (the default)"),
     OPTION("setup", 0, "CMD", "run sh -c CMD on each daemon before its first task (repeatable)"),
     OPTION("no-setup", 0, NULL, "forget the set-up commands (before --setup adds new ones)"),
     OPTION("seed", 0, "N", "give each task CLOWDER_SEED, made from N and its index"),

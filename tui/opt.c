@@ -188,6 +188,7 @@ int opts_manners(const struct opts *o, struct store_manners *m)
         snprintf(m->hours, sizeof m->hours, "%s", hours);
     m->nice = (uint32_t)nice;
     m->pause_now = (m->pause_now || opts_has(o, "pause-now")) && !opts_has(o, "no-pause-now");
+    m->no_new_privs = (m->no_new_privs || opts_has(o, "no-new-privs")) && !opts_has(o, "new-privs");
     return store_manners_check(m, &err) ? say(2, "%s: %s", o->command, err.message) : 0;
 }
 

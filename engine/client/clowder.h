@@ -114,6 +114,7 @@ struct clowder_profile {
     uint64_t mem_bytes;     /* … and so much memory; the state says how that is held to */
     double pause_load;      /* they pause while others load the machine more than that */
     uint64_t pause_user_ms; /* … and until nobody has typed there for so long */
+    bool no_new_privs;      /* tasks gain nothing from setuid programs (no sudo) */
     const char *hours;      /* "22:00-06:00,12:00-13:00": they pause at other hours of that machine's clock */
     bool pause_now;         /* a pause stops what runs; otherwise that comes to its end */
     int64_t timeout_ms;     /* how long to wait until they are connected; -1: no limit; 0: do not wait */

@@ -190,6 +190,7 @@ static void set_manners(json_t *o, const struct clowder_profile *p)
     if (p->hours)
         set_text(o, "hours", p->hours);
     set_true(o, "pause_now", p->pause_now);
+    set_true(o, "no_new_privs", p->no_new_privs);
 }
 
 static json_t *up_request(const char *name, const struct clowder_profile *p)

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -543,7 +544,8 @@ int main(int argc, char **argv)
     struct daemon *d;
     if (argc > 1)
         return other_role(argv[1]);
-    prctl(PR_SET_DUMPABLE, 0); /* the token stays out of core files and debuggers */
+    close_range(3, UINT_MAX, 0); /* nothing but standard input and output was meant for us */
+    prctl(PR_SET_DUMPABLE, 0);   /* the token stays out of core files and debuggers */
     int signal_fd = block_signals();
     d = mem_zalloc(sizeof *d);
     if (config_read(0, &d->config))

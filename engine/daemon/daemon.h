@@ -53,13 +53,13 @@ struct job {
 struct terms {
     uint32_t nice, cpus_permille, load_permille;
     uint64_t mem_bytes, user_ms;
-    bool now;
+    bool now, no_new_privs;
     char hours[HOURS_SIZE];
 };
 
 /* What a new process gets, made ready: limits.c. */
 struct limits {
-    bool active, idle_io, has_cpus;
+    bool active, idle_io, has_cpus, no_new_privs;
     int nice, group_fd, procs_fd;
     char group[400]; /* cgroup of ours, or "" */
     cpu_set_t cpus;

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -198,7 +199,8 @@ void limits_set(struct limits *l, const struct terms *t, uint32_t number)
     limits_clear(l);
     set_nice(l, t);
     find_group(l, t);
-    l->active = t->nice || t->cpus_permille || t->mem_bytes;
+    l->no_new_privs = t->no_new_privs;
+    l->active = t->no_new_privs || t->nice || t->cpus_permille || t->mem_bytes;
     if (t->cpus_permille && l->group[0]) {
         add(l, "%g CPUs (cgroup)", t->cpus_permille / 1000.0);
     } else if (t->cpus_permille) {
@@ -215,6 +217,8 @@ void limits_set(struct limits *l, const struct terms *t, uint32_t number)
         l->as_bytes = t->mem_bytes;
         add(l, "memory %.0fM a process (rlimit; no cgroup to write)", (double)t->mem_bytes / 1048576);
     }
+    if (t->no_new_privs)
+        add(l, "no new privileges");
     l->mem_bytes = t->mem_bytes;
     l->kills = limits_kills(l);
 }
@@ -238,6 +242,8 @@ int limits_apply(const struct limits *l)
     if (l->idle_io)
         syscall(SYS_ioprio_set, IO_WHO_PROCESS, 0, IO_IDLE);
     if (l->has_cpus && sched_setaffinity(0, sizeof l->cpus, &l->cpus))
+        return errno;
+    if (l->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         return errno;
     struct rlimit as = {l->as_bytes, l->as_bytes};
     if (l->as_bytes && setrlimit(RLIMIT_AS, &as))

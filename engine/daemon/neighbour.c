@@ -247,6 +247,7 @@ static void read_terms(const struct frame *f, struct terms *t)
         case WIRE_K_PAUSE_LOAD_PERMILLE: t->load_permille = (uint32_t)n; break;
         case WIRE_K_PAUSE_USER_MS: t->user_ms = n; break;
         case WIRE_K_PAUSE_NOW: t->now = n != 0; break;
+        case WIRE_K_NO_NEW_PRIVS: t->no_new_privs = n != 0; break;
         case WIRE_K_HOURS: wire_field_copy(&w, t->hours, sizeof t->hours); break;
         default: break;
         }
@@ -259,8 +260,8 @@ void neighbour_terms(struct daemon *d, const struct frame *f)
     char text[sizeof d->limits.text + 60];
     if (f)
         read_terms(f, &t);
-    bool same =
-        t.nice == d->terms.nice && t.cpus_permille == d->terms.cpus_permille && t.mem_bytes == d->terms.mem_bytes;
+    bool same = t.nice == d->terms.nice && t.cpus_permille == d->terms.cpus_permille &&
+                t.mem_bytes == d->terms.mem_bytes && t.no_new_privs == d->terms.no_new_privs;
     d->terms = t;
     d->judge_ms = 0;
     if (!same)

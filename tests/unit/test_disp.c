@@ -254,6 +254,13 @@ static bool answer(struct model *m, unsigned i, uint32_t n, bool may_fail)
     return true;
 }
 
+static void pause_or_go_on(struct model *m, unsigned i, bool paused)
+{
+    m->daemon[i]->paused = paused;
+    disp_daemon_pause(m->d, m->daemon[i]->daemon, paused, m->now_us);
+    drain(m);
+}
+
 /* Gives back the end of one of its batches, whichever, as tasks on their way to it make possible. */
 static void give_back(struct model *m, unsigned i)
 {
@@ -263,6 +270,12 @@ static void give_back(struct model *m, unsigned i)
     struct model_batch *b = &w->queue[(w->head + at) % 8192];
     if (!w->count || !b->n)
         return;
+    if (!w->paused) {
+        assert_int_equal(
+            disp_daemon_returned(m->d, w->daemon, b->job->number, b->first, b->n, m->now_us, &err), CLW_PROTOCOL);
+        pause_or_go_on(m, i, true);
+        return;
+    }
     uint32_t n = rnd(m, 2) ? b->n : 1 + (uint32_t)rnd(m, b->n);
     uint64_t first = b->first + b->n - n;
     struct model_job *j = b->job;
@@ -279,13 +292,6 @@ static void give_back(struct model *m, unsigned i)
     assert_int_equal(disp_daemon_returned(m->d, w->daemon, j->number, first, n, m->now_us, &err), CLW_OK);
     drain(m);
     assert_int_equal(disp_daemon_returned(m->d, w->daemon, 999999, first, n, m->now_us, &err), CLW_PROTOCOL);
-}
-
-static void pause_or_go_on(struct model *m, unsigned i, bool paused)
-{
-    m->daemon[i]->paused = paused;
-    disp_daemon_pause(m->d, m->daemon[i]->daemon, paused, m->now_us);
-    drain(m);
 }
 
 static void random_event(struct model *m)

@@ -428,7 +428,7 @@ static void test_migrate(void **state)
     "ALTER TABLE profile DROP COLUMN nice; ALTER TABLE profile DROP COLUMN cpus_permille;"                             \
     "ALTER TABLE profile DROP COLUMN mem_bytes; ALTER TABLE profile DROP COLUMN pause_load_permille;"                  \
     "ALTER TABLE profile DROP COLUMN pause_user_ms; ALTER TABLE profile DROP COLUMN pause_now;"                        \
-    "ALTER TABLE profile DROP COLUMN hours;"
+    "ALTER TABLE profile DROP COLUMN hours; ALTER TABLE profile DROP COLUMN no_new_privs;"
 
 /* The ledger of version 2 gets functions and inputs, and keeps its rows. */
 static void test_migrate_ledger(void **state)
@@ -1033,7 +1033,7 @@ static void fill_profile(struct store_profile *p, const char *name)
     p->walltime_ms = STORE_SPAN_MAX_MS;
     p->maxtasks = 9;
     p->memory_bytes = 1ull << 40;
-    p->manners = (struct store_manners){19, 500, 1 << 28, 4500, 900000, true, "22:00-06:00"};
+    p->manners = (struct store_manners){19, 500, 1 << 28, 4500, 900000, true, true, "22:00-06:00"};
     store_profile_setup_add(p, one, 3);
     store_profile_setup_add(p, two, 3);
     p->has_seed = true;

@@ -29,6 +29,7 @@ enum {
     F_PAUSE_USER,
     F_HOURS,
     F_PAUSE_NOW,
+    F_NO_NEW_PRIVS,
     F_HEADING,
     F_LOCAL,
     F_HOSTS
@@ -130,6 +131,7 @@ static void read_manners(const struct form *f, struct store_manners *m)
     text_parse_duration(form_text(f, F_PAUSE_USER), &m->pause_user_ms, NULL);
     snprintf(m->hours, sizeof m->hours, "%s", form_text(f, F_HOURS));
     m->pause_now = form_is_set(f, F_PAUSE_NOW);
+    m->no_new_privs = form_is_set(f, F_NO_NEW_PRIVS);
 }
 
 static void read_form(const struct form *f, struct saving *s)
@@ -306,6 +308,8 @@ static void add_manners(struct form *f, const struct store_manners *m)
     text(f, "Hours", m->hours, "to work in, there: 22:00-06:00", check_hours);
     form_add(f, FORM_CHECK, "Pause at once", "")->choice = m->pause_now;
     snprintf(f->fields[F_PAUSE_NOW].hint, sizeof f->fields[0].hint, "stop what runs, do not let it end");
+    form_add(f, FORM_CHECK, "No privileges", "")->choice = m->no_new_privs;
+    snprintf(f->fields[F_NO_NEW_PRIVS].hint, sizeof f->fields[0].hint, "no new ones: no sudo in tasks");
 }
 
 static void open_form(struct ui *ui, const struct store_profile *p)
