@@ -184,7 +184,8 @@ case_now() {
   wait_until state_is now .tasks.executing 1
   expect 0 clowder up now --hours "$closed"
   wait_until state_is now .state paused
-  kill -INT $map && kill -INT $map
+  interrupted() { ! kill -INT "$map"; } # the second one leaves
+  wait_until interrupted
   wait $map || true
   wait_until none_running '^sleep 300.515'
   # A daemon that dies while its task is stopped leaves nothing behind.

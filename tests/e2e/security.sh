@@ -172,6 +172,10 @@ case_tasks() {
     ! grep -q SECRET out || fail "$profile: the environment leaks: $(cat out)"
     grep -qx 640 out || fail "$profile: umask of tasks: $(cat out)"
   done
+  echo data >shipped
+  expect 0 clowder map -p plain --ship shipped -- sh -c 'stat -c %a . shipped' ::: x
+  prints '700
+600'
   # Nothing new for who wants it so.
   expect 0 clowder up bound -n 1 --no-new-privs
   expect 0 clowder run -p bound sh -c "$inherits"
@@ -214,7 +218,7 @@ case_host() {
   expect 0 $desktop clowder run -p far sh -c "$inherits"
   inherits_little "$(umask)"
   expect 0 $desktop clowder everywhere -p far -- sh -c "$inherits"
-  [ "$(cut -f 2 out | sed -E 's/^0000000(18|08|10)0{7}$/0000000000000000/' | sort -u | paste -sd ,)" = "0,0000000000000000,0 1 2 $(umask)" ] ||
+  [ "$(cut -f 2 out | sed -E 's/^0000000(18|08|10)0{7}$/0000000000000000/' | sort -u | paste -sd ,)" = "0,0 1 2 $(umask),0000000000000000" ] ||
     fail "tasks on hosts inherit: $(cat out)"
   local i
   for i in 1 2; do
@@ -240,6 +244,40 @@ case_escape() {
   clowder job show 1 >>shown 2>&1 || true
   ! grep -qP '\x1b|\x07' shown || fail "control bytes on the screen: $(cat -v shown)"
   ! grep -qP '\x1b|\x07' "$engine_log" || fail "control bytes in the log: $(cat -v "$engine_log")"
+}
+
+# A daemon in the hands of somebody else, with a valid token.
+case_rogue() {
+  mkdir rogue && cd rogue # files that it sends land here, or not
+  mkdir "$work/libexec"
+  ln -s "$(command -v clowder)" "$work/libexec/clowder"
+  cp "$CLOWDER_SOURCE/tests/e2e/rogue_daemon.py" "$work/libexec/clowder-daemon"
+  export CLOWDER_LIBEXEC=$work/libexec
+  echo files >"$work/libexec/errand"
+  expect 0 clowder up -n 1
+  expect 1 clowder map --fetch 'result-{}.txt' -- true ::: 1
+  says "task 1 on local sent a file that was not asked for, 'Makefile': not saved"
+  [ "$(ls -A)" = result-1.txt ] && [ ! -e ../up ] || fail "it wrote $(ls -A . ..)"
+  expect 1 clowder map -- true ::: 1
+  says 'not saved'
+  echo whatever >"$work/libexec/errand"
+  expect 0 clowder up two -n 1
+  expect 1 clowder map -p two -- true ::: 1
+  says '0;owned'
+  ! grep -qP '\x1b|\x07' "$work/err" || fail "its reason reaches the terminal as it is: $(cat -v "$work/err")"
+  clowder job list >"$work/shown"
+  clowder job show 3 >>"$work/shown"
+  ! grep -qP '\x1b|\x07' "$work/shown" "$engine_log" || fail "its reason reaches a screen: $(cat -v "$work/shown")"
+  echo twice >"$work/libexec/errand"
+  expect 0 clowder up three -n 1
+  wait_until grep -q 'this token belongs to another daemon' "$work/libexec/noted"
+  echo back >"$work/libexec/errand"
+  expect 0 clowder up four -n 1
+  clowder map -p four -- true ::: 1 >/dev/null 2>&1 &
+  local map=$!
+  wait_until grep -q 'it gives back tasks that it was not given, or without a pause' "$engine_log"
+  kill -9 $map
+  clowder engine stop --now
 }
 
 # A file to import that means harm is refused whole.
