@@ -29,7 +29,11 @@ static struct {
 
 static int open_file(const char *path)
 {
-    return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    struct stat st;
+    if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 077) && S_ISREG(st.st_mode))
+        fchmod(fd, 0600); /* it was there, open to others */
+    return fd;
 }
 
 int log_open(const char *path)

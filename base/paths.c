@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -83,6 +84,19 @@ enum clw_err paths_config(const char *name, char **path, struct clw_error *err)
     return xdg("XDG_CONFIG_HOME", ".config", name, path, err);
 }
 
+/* Nobody but us and root can put something else in the place of dir: its parent is ours or root's, and where others may
+ * write there, they may not touch what is not theirs. */
+static bool is_safe_parent(const char *dir)
+{
+    struct stat st;
+    const char *slash = strrchr(dir, '/');
+    char *parent = mem_printf("%.*s", slash && slash > dir ? (int)(slash - dir) : 1, dir);
+    bool safe = stat(parent, &st) == 0 && (st.st_uid == geteuid() || st.st_uid == 0) &&
+                (!(st.st_mode & 022) || (st.st_mode & S_ISVTX));
+    free(parent);
+    return safe;
+}
+
 /* Sockets live here, so the folder must be ours alone: in /tmp somebody else may have made it first. */
 static enum clw_err check_private(const char *dir, struct clw_error *err)
 {
@@ -92,6 +106,9 @@ static enum clw_err check_private(const char *dir, struct clw_error *err)
     if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
         return clw_fail(err, CLW_REFUSED, "remove it, or set XDG_RUNTIME_DIR to a folder of your own",
             "%s is not a folder that belongs to you", dir);
+    if (!is_safe_parent(dir))
+        return clw_fail(err, CLW_REFUSED, "set XDG_RUNTIME_DIR to a folder of your own",
+            "others may replace %s: the folder that it is in belongs to another user, or all may write there", dir);
     if ((st.st_mode & 077) && chmod(dir, 0700))
         return clw_fail(err, CLW_REFUSED, NULL, "%s is open to others: %s", dir, strerror(errno));
     return CLW_OK;

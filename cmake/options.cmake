@@ -16,7 +16,8 @@ if(CLOWDER_SANITIZE)
     -fno-sanitize-recover=all)
   target_link_options(clw_hardening INTERFACE -fsanitize=${CLOWDER_SANITIZE})
 else()
-  target_compile_options(clw_hardening INTERFACE -fstack-protector-strong
+  target_compile_options(clw_hardening INTERFACE -fstack-protector-strong -fstack-clash-protection
+    $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-fcf-protection>
     $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=2>)
   target_link_options(clw_hardening INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()

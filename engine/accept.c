@@ -115,6 +115,10 @@ static bool is_welcome(struct engine *e, nng_stream *stream, bool remote)
         log_warn("accept", "dropped uid=%lld why=\"another user\"", (long long)uid);
         return false;
     }
+    if (remote && e->stranger_count >= CORE_STRANGERS_MAX) {
+        log_warn("accept", "dropped why=\"more than %d connections without a hello\"", CORE_STRANGERS_MAX);
+        return false;
+    }
     if (e->peer_count >= CORE_PEERS_MAX) {
         log_warn("accept", "dropped why=\"more than %d connections\"", CORE_PEERS_MAX);
         return false;
@@ -126,7 +130,8 @@ static void add_peer(struct engine *e, nng_stream *stream, bool remote)
 {
     struct peer *p = mem_zalloc(sizeof *p);
     p->engine = e;
-    p->remote = remote;
+    p->remote = p->stranger = remote;
+    e->stranger_count += remote;
     p->since_ms = mono_ms();
     p->id = new_client_id();
     p->after = e->peers;
@@ -225,6 +230,12 @@ void peer_refuse(struct peer *p, enum clw_err code, const char *text)
     link_close_after_send(p->link);
 }
 
+static void no_stranger(struct peer *p)
+{
+    p->engine->stranger_count -= p->stranger;
+    p->stranger = false;
+}
+
 static void welcome_client(struct peer *p)
 {
     struct buf b = {0};
@@ -260,8 +271,10 @@ static void take_hello(struct peer *p, const struct frame *f)
             peer_refuse(p, CLW_BUSY, "the connection of before is not over yet");
         else if (!bound && m->state == MEMBER_LOST)
             peer_refuse(p, CLW_REFUSED, "this daemon is not expected any more");
-        else
+        else {
+            no_stranger(p);
             daemon_hello(p, m, &h);
+        }
     } else {
         peer_refuse(p, CLW_REFUSED, "no such role here");
     }
@@ -308,6 +321,7 @@ static void closed_cb(struct link *l, const struct clw_error *why)
                                      : "stranger",
             why->message);
     p->dead = true;
+    no_stranger(p);
     if (p->role == PEER_CLIENT)
         client_gone(p);
     else if (p->role == PEER_DAEMON)

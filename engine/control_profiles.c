@@ -59,11 +59,12 @@ static bool read_settings(const json_t *request, struct pool_settings *s)
         s->has_seed = json_is_integer(seed);
         s->seed = (uint64_t)json_integer_value(seed);
     }
-    return read_env(request, "env", &s->env) && read_env(request, "local_env", &s->local_env) &&
-           request_ms(request, "idletime_ms", &s->idletime_ms) && request_ms(request, "walltime_ms", &s->walltime_ms) &&
-           request_ms(request, "maxtasks", &s->maxtasks) && request_ms(request, "memory_bytes", &s->memory_bytes) &&
-           request_bool(request, "respawn", &s->respawn) && request_bool(request, "cleanup", &s->cleanup) &&
-           request_bool(request, "output", &s->output) && request_bool(request, "per_gpu", &s->per_gpu);
+    return !store_manners_take(request, &s->manners) && read_env(request, "env", &s->env) &&
+           read_env(request, "local_env", &s->local_env) && request_ms(request, "idletime_ms", &s->idletime_ms) &&
+           request_ms(request, "walltime_ms", &s->walltime_ms) && request_ms(request, "maxtasks", &s->maxtasks) &&
+           request_ms(request, "memory_bytes", &s->memory_bytes) && request_bool(request, "respawn", &s->respawn) &&
+           request_bool(request, "cleanup", &s->cleanup) && request_bool(request, "output", &s->output) &&
+           request_bool(request, "per_gpu", &s->per_gpu);
 }
 
 /* ---- up ---- */
@@ -144,7 +145,7 @@ static bool is_complete(const struct place *l)
 {
     unsigned ready = 0, want = place_want(l);
     for (const struct member *m = l->pool->members; m; m = m->after)
-        ready += m->place == l && m->state == MEMBER_UP && m->setup_left == 0;
+        ready += m->place == l && m->state == MEMBER_UP && (m->setup_left == 0 || m->paused);
     return want > 0 && ready >= want;
 }
 
@@ -188,6 +189,8 @@ static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const jso
     bool named = names_places(request);
     if (!was_up && !p->member_count)
         restore_profile(e, p, !named);
+    else
+        restore_manners(e, p);
     if (!read_settings(request, &p->settings) || !request_bool(request, "ephemeral", &ephemeral) ||
         !request_bool(request, "wait", wait))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
@@ -215,6 +218,7 @@ static json_t *up(struct engine *e, struct slot *s, const json_t *request)
             CLW_NOT_FOUND, "say how many daemons to make it: -n N, or --on HOST:N", "there is no profile '%s'", name);
     if (!p)
         p = pool_new(e, name);
+    struct store_manners before = p->settings.manners;
     json_t *problem = bring_up(e, p, is_new, request, &wait);
     if (problem) {
         if (is_new)
@@ -223,6 +227,9 @@ static json_t *up(struct engine *e, struct slot *s, const json_t *request)
     }
     if (p->settings.memory_bytes)
         disp_set_budget(p->disp, p->settings.memory_bytes);
+    for (struct member *m = p->members; m; m = m->after)
+        if (m->peer && !store_manners_same(&before, &p->settings.manners))
+            daemon_send_terms(m->peer, m);
     log_info("pool", "up profile=%s daemons=%u", p->name, pool_want(p));
     pool_start(e, p);
     restore_save(e, p, pool_is_wanted(p));

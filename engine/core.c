@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -451,7 +452,7 @@ static int run(const struct engine_options *o, int ready_fd)
     e->started_ms = e->idle_since_ms = mono_ms();
     e->idle_ms = o->idle_ms;
     e->publish_soon_ms = PUBLISH_SOON_MS;
-    umask(077);
+    e->user_umask = umask(077);
     raise_descriptor_limit();
     prctl(PR_SET_DUMPABLE, 0); /* tokens stay out of core files and debuggers */
     enum clw_err code = take_lock(e, &err);
@@ -492,6 +493,7 @@ int engine_main(const struct engine_options *o)
 {
     int ready[2];
     char reply[400];
+    close_range(3, UINT_MAX, 0); /* what whoever started us had open is not for us, and not for tasks */
     if (o->foreground)
         return run(o, -1);
     if (pipe2(ready, O_CLOEXEC))

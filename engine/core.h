@@ -10,6 +10,7 @@
 #include "engine/link.h"
 #include "engine/rates.h"
 #include "hosts/link.h"
+#include "store/manners.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -36,8 +37,9 @@ enum {
     CORE_SLOW_READER = 8 << 20,   /* bytes queued to a client: its jobs pause … */
     CORE_STUCK_READER = 32 << 20, /* … and the daemons that answer it are not read */
     CORE_PEERS_MAX = 20000,
-    CORE_JOBS_MAX = 1000,     /* per client */
-    CORE_DAEMONS_MAX = 10000, /* per profile */
+    CORE_STRANGERS_MAX = 1000, /* out of tunnels and on direct ports, that have not said hello yet */
+    CORE_JOBS_MAX = 1000,      /* per client */
+    CORE_DAEMONS_MAX = 10000,  /* per profile */
 };
 
 /* AWAY: its link broke, but it may come back and resume; LOST: it will not. */
@@ -64,6 +66,8 @@ struct member {
     bool quit_sent;
     uint64_t started_ms, connected_ms, kill_at_ms, pinged_ms, away_until_ms;
     struct pace pace;
+    bool paused; /* as it says; why: */
+    char pause[200], limits[200];
     bool has_usage; /* as it last said: */
     uint32_t cpu_permille;
     uint64_t memory_bytes;
@@ -117,6 +121,7 @@ struct pool_settings {
     bool respawn, cleanup, output, per_gpu;
     bool has_seed;
     uint64_t seed;
+    struct store_manners manners;
 };
 
 /* A profile that is up, was up, or has work. */
@@ -162,7 +167,7 @@ struct peer {
     struct engine *engine;
     struct link *link;
     enum peer_role role;
-    bool remote, dirty, dead, reading_paused;
+    bool remote, dirty, dead, reading_paused, stranger;
     bool held; /* answers wait for others to travel with, until the timer rings */
     uint64_t id, since_ms;
     struct core_job *jobs;
@@ -183,6 +188,7 @@ struct engine {
     pthread_mutex_t lock;
     int hold_fd; /* timer: what is held goes out */
     int wake_fd, lock_fd, daemon_log_fd;
+    unsigned user_umask; /* of who started us: tasks on this machine have it */
     char *daemon_program;
     char *data_url;
     char *tunnel_path; /* of the socket where tunnels from hosts end */
@@ -192,7 +198,7 @@ struct engine {
     struct keeper *keeper; /* detached jobs */
     struct store *store;
     struct peer *peers, *dead_peers, *dirty;
-    unsigned peer_count;
+    unsigned peer_count, stranger_count;
     struct pool *pools;
     unsigned walks;               /* of doctors, under way */
     int doctor_fd;                /* readable: they are to come to an end */
@@ -244,6 +250,8 @@ struct peer *client_find(struct engine *e, uint64_t id);
 void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h);
 void daemon_frame(struct peer *p, const struct frame *f, struct blk *block);
 void daemon_gone(struct peer *p, const char *why);
+/* Tells it the profile's manners as they are now. */
+void daemon_send_terms(struct peer *p, const struct member *m);
 void daemon_tick(struct member *m, uint64_t now_ms);
 
 /* pool.c */
@@ -280,6 +288,8 @@ unsigned place_want(const struct place *l);
 unsigned place_count(const struct place *l, enum member_state state);
 unsigned place_active(const struct place *l);
 /* It lacks daemons, and more may be launched now or at its next_launch_ms. */
+/* How many of its daemons that are up are paused; the reason of the first, or NULL. */
+unsigned place_paused(const struct place *l, const char **why);
 bool place_may_launch(const struct place *l);
 /* Nothing comes up there before somebody does something; *code and text (may be NULL) say why. */
 bool place_is_stuck(const struct place *l);
@@ -371,6 +381,8 @@ void restore_save(struct engine *e, const struct pool *p, bool wanted);
 bool restore_is_known(struct engine *e, const char *name);
 /* What the store has of it into p: settings and set-up commands, and its daemons and hosts as well (places). False:
  * nothing is known of it. */
+/* Its manners alone: an edit reaches also daemons that are up. */
+void restore_manners(struct engine *e, struct pool *p);
 bool restore_profile(struct engine *e, struct pool *p, bool places);
 
 #endif

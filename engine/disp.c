@@ -145,12 +145,12 @@ void disp__want_remove(struct disp *d, struct disp_daemon *m)
 
 bool disp__is_giving(const struct disp_daemon *m)
 {
-    return !m->held && !m->draining && !(m->max_tasks && m->given >= m->max_tasks);
+    return !m->held && !m->draining && !m->paused && !(m->max_tasks && m->given >= m->max_tasks);
 }
 
 static enum disp_want wanted(const struct disp_daemon *m)
 {
-    if (!m->pins && !disp__is_giving(m))
+    if (m->paused || (!m->pins && !disp__is_giving(m)))
         return DISP_WANT_NO;
     if (m->tasks == 0)
         return DISP_WANT_IDLE;
@@ -411,7 +411,7 @@ static void count_giving(struct disp *d)
         memset(d->giving_at, 0, d->place_count * sizeof *d->giving_at);
     for (unsigned s = 0; s < d->slot_count; s++) {
         const struct disp_daemon *m = d->slots[s];
-        if (!m || m->held || m->draining)
+        if (!m || m->held || m->draining || m->paused)
             continue;
         d->giving_count++;
         d->giving_at[m->place]++;
@@ -467,6 +467,15 @@ void disp_daemon_drain(struct disp *d, struct disp_daemon *m)
     m->draining = true;
     count_giving(d);
     disp__want(d, m);
+}
+
+void disp_daemon_pause(struct disp *d, struct disp_daemon *m, bool paused, uint64_t now_us)
+{
+    m->paused = paused;
+    count_giving(d);
+    disp__want(d, m);
+    disp__give_pins(d, m, now_us);
+    disp__run(d, now_us);
 }
 
 void *disp_daemon_arg(const struct disp_daemon *m)
@@ -630,6 +639,84 @@ void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us)
     free(m->ring);
     free(m);
     disp__run(d, now_us);
+}
+
+/* ---- given back ---- */
+
+static struct disp_batch *batch_that_ends(struct disp_daemon *m, uint64_t job, uint64_t first, uint32_t n, unsigned *at)
+{
+    for (unsigned i = 0; i < m->ring_count; i++) {
+        struct disp_batch *b = disp__batch(m, i);
+        uint64_t from = disp__index(&b->range), to = from + b->range.n;
+        if (b->job->number == job && n && n <= b->range.n && first == to - n) {
+            *at = i;
+            return b;
+        }
+    }
+    return NULL;
+}
+
+static void pin_again(struct disp *d, struct disp_daemon *m, struct disp_job *j, struct disp_range r)
+{
+    struct disp_pin *p = mem_zalloc(sizeof *p);
+    *p = (struct disp_pin){.job = j, .chunk = r.chunk, .pos = r.pos, .next = m->pins};
+    m->pins = p;
+    d->stats.awaiting++;
+}
+
+static void wait_again(struct disp *d, struct disp_daemon *m, struct disp_job *j, struct disp_range r, bool pinned)
+{
+    uint64_t retried = d->stats.retried;
+    if (j->cancelled)
+        end_lost(d, j, r, disp__taken_back(j));
+    else if (pinned)
+        pin_again(d, m, j, r);
+    else
+        requeue_living(d, j, r);
+    d->stats.retried = retried; /* nobody has tried them */
+}
+
+enum clw_err disp_daemon_returned(struct disp *d, struct disp_daemon *m, uint64_t job, uint64_t first, uint32_t n,
+    uint64_t now_us, struct clw_error *err)
+{
+    unsigned at = 0;
+    struct disp_batch *b = batch_that_ends(m, job, first, n, &at);
+    if (!b || !m->paused) /* else it would get them again at once, and so on */
+        return clw_fail(err, CLW_PROTOCOL, NULL, "it gives back tasks that it was not given, or without a pause");
+    struct disp_job *j = b->job;
+    struct disp_range r = b->range;
+    bool pinned = disp__is_pinned(b), paired = b->paired;
+    d->now_us = now_us;
+    r.pos += r.n - n;
+    r.n = n;
+    uint32_t bytes = range_bytes(&r);
+    double est = b->est_us * n / b->range.n;
+    b->range.n -= n;
+    b->bytes -= bytes;
+    b->est_us -= est;
+    m->tasks -= n;
+    m->bytes -= bytes;
+    m->load_us -= est;
+    m->given -= n;
+    d->stats.executing -= n;
+    if (b->range.n == 0) {
+        for (; at; at--)
+            *disp__batch(m, at) = *disp__batch(m, at - 1);
+        disp__pop_batch(m);
+    }
+    if (m->tasks == 0) {
+        m->load_us = 0;
+        m->solo = false;
+        d->busy_count--;
+    }
+    if (paired)
+        disp__pair_lost(d, j, m, &r); /* the other one has it still */
+    else
+        wait_again(d, m, j, r, pinned);
+    disp__want_remove(d, m);
+    disp__want(d, m);
+    disp__run(d, now_us);
+    return CLW_OK;
 }
 
 enum clw_err disp_daemon_closed(struct disp *d, struct disp_daemon *m, uint64_t number, struct disp_job **which)

@@ -123,6 +123,12 @@ struct disp_daemon *disp_daemon_join(
 void disp_daemon_release(struct disp *d, struct disp_daemon *m, uint64_t now_us);
 /* It gets no more tasks. */
 void disp_daemon_drain(struct disp *d, struct disp_daemon *m);
+/* While paused it gets no tasks, pinned ones included; those that it has not begun it gives back (below). */
+void disp_daemon_pause(struct disp *d, struct disp_daemon *m, bool paused, uint64_t now_us);
+/* It gives back, not begun, the last n tasks of a batch, which begin at first: they wait again, as if never given out.
+ * PROTOCOL: not what it was given, or it is not paused. */
+enum clw_err disp_daemon_returned(struct disp *d, struct disp_daemon *m, uint64_t job, uint64_t first, uint32_t n,
+    uint64_t now_us, struct clw_error *err);
 /* It is gone: its tasks come back or, past their retries, end as LOST. The handle is dead after this. */
 void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us);
 /* It answered n tasks from first on of job with this outcome, in run_us altogether. PROTOCOL: not what it was given. */

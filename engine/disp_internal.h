@@ -52,7 +52,7 @@ struct disp_pin {
 struct disp_daemon {
     void *arg;
     unsigned slot, place;
-    bool held, draining, solo;
+    bool held, draining, paused, solo;
     bool quick; /* what it did last took no time worth speaking of */
     uint64_t max_tasks, given, done, failed;
     struct disp_pin *pins;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
+#include "base/text.h"
 #include "engine/core.h"
 
 #include <stdlib.h>
@@ -36,7 +37,9 @@ static char *status_text(const struct clowder_result *r)
         return mem_strdup("timed out");
     if (r->signal)
         return mem_printf("signal %d (%s)", r->signal, strsignal(r->signal));
-    return r->why[0] ? mem_printf("%.150s", r->why) : mem_printf("exit %d", r->exit_status);
+    char text[200];
+    text_escape(text, sizeof text, r->why, strnlen(r->why, 150)); /* a host's word, or a worker's */
+    return *text ? mem_strdup(text) : mem_printf("exit %d", r->exit_status);
 }
 
 /* For the ledger. */

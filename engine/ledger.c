@@ -181,8 +181,11 @@ static char *status_text(enum wire_outcome outcome, const struct wire_report *r)
         return mem_strdup("timed out");
     if (r && r->signal)
         return mem_printf("signal %d (%s)", r->signal, strsignal(r->signal));
-    if (r && r->why_len)
-        return mem_printf("%.*s", (int)(r->why_len < 150 ? r->why_len : 150), (const char *)r->why);
+    if (r && r->why_len) { /* a host's word, or a worker's */
+        char text[200];
+        text_escape(text, sizeof text, (const char *)r->why, r->why_len < 150 ? r->why_len : 150);
+        return mem_strdup(text);
+    }
     return mem_printf("exit %d", r ? r->exit_status : -1);
 }
 

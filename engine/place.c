@@ -75,6 +75,18 @@ unsigned place_active(const struct place *l)
     return l->counts[MEMBER_UP] + l->counts[MEMBER_LAUNCHING] + l->counts[MEMBER_AWAY];
 }
 
+unsigned place_paused(const struct place *l, const char **why)
+{
+    unsigned n = 0;
+    *why = NULL;
+    for (const struct member *m = l->pool->members; m; m = m->after) {
+        if (m->place != l || m->state != MEMBER_UP || !m->paused)
+            continue;
+        *why = n++ ? *why : m->pause;
+    }
+    return n;
+}
+
 bool place_may_launch(const struct place *l)
 {
     return place_active(l) < place_want(l) && l->counts[MEMBER_LAUNCHING] < CORE_LAUNCHING_MAX;
@@ -161,7 +173,8 @@ void place_lower(struct place *l)
 static enum clw_err launch_here(struct engine *e, struct member *m, struct clw_error *err)
 {
     struct buf config = {0};
-    buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\n", e->data_url, m->number, m->token);
+    buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\numask %u\n", e->data_url, m->number, m->token,
+        e->user_umask);
     struct local_launch l = {.program = e->daemon_program,
         .config = (char *)config.data,
         .config_len = config.len,

@@ -32,6 +32,7 @@ static void apply_settings(struct pool *p, const struct store_profile *from)
     s->respawn = from->respawn;
     s->has_seed = from->has_seed;
     s->seed = (uint64_t)from->seed;
+    s->manners = from->manners;
     if (s->memory_bytes)
         disp_set_budget(p->disp, s->memory_bytes);
 }
@@ -78,6 +79,15 @@ bool restore_profile(struct engine *e, struct pool *p, bool places)
     apply(e, p, &profile, places);
     store_profile_fini(&profile);
     return true;
+}
+
+void restore_manners(struct engine *e, struct pool *p)
+{
+    struct store_profile profile;
+    if (!e->store || store_profile_get(e->store, p->name, &profile, NULL))
+        return;
+    p->settings.manners = profile.manners;
+    store_profile_fini(&profile);
 }
 
 static void restore_last_job(struct engine *e)
@@ -127,6 +137,7 @@ static void fill(struct store_profile *to, const struct pool *p)
     to->respawn = s->respawn;
     to->has_seed = s->has_seed;
     to->seed = (int64_t)(s->seed & INT64_MAX);
+    to->manners = s->manners;
 }
 
 static enum clw_err save_places(struct engine *e, const struct pool *p, struct clw_error *err)

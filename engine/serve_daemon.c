@@ -43,6 +43,22 @@ static void send_welcome(struct peer *p, const struct member *m)
     buf_fini(&b);
 }
 
+void daemon_send_terms(struct peer *p, const struct member *m)
+{
+    const struct store_manners *t = &m->pool->settings.manners;
+    struct buf b = {0};
+    wire_add_number(&b, WIRE_K_NICE, t->nice);
+    wire_add_number(&b, WIRE_K_CPUS_PERMILLE, t->cpus_permille);
+    wire_add_number(&b, WIRE_K_MEM_BYTES, t->mem_bytes);
+    wire_add_number(&b, WIRE_K_PAUSE_LOAD_PERMILLE, t->pause_load_permille);
+    wire_add_number(&b, WIRE_K_PAUSE_USER_MS, t->pause_user_ms);
+    wire_add_number(&b, WIRE_K_PAUSE_NOW, t->pause_now);
+    wire_add_text(&b, WIRE_K_HOURS, t->hours);
+    wire_add_number(&b, WIRE_K_NO_NEW_PRIVS, t->no_new_privs);
+    peer_send(p, &(struct frame){.type = WIRE_TERMS, .len = (uint32_t)b.len}, b.data);
+    buf_fini(&b);
+}
+
 /* The profile's setup commands, pinned to this daemon, before anything else. */
 static void start_setups(struct member *m)
 {
@@ -75,6 +91,8 @@ void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
     m->reason[0] = '\0';
     link_set_max(p->link, WIRE_BODY_MAX);
     send_welcome(p, m);
+    if (!store_manners_same(&pool->settings.manners, &(struct store_manners){0}))
+        daemon_send_terms(p, m);
     log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", m->state == MEMBER_AWAY ? "resumed" : "connected",
         m->name, m->place->host, (int)m->worker_pid, (unsigned long long)(m->connected_ms - m->started_ms));
     m->daemon =
@@ -186,6 +204,45 @@ static void take_usage(struct peer *p, const struct frame *f)
     core_changed(p->engine);
 }
 
+static void take_yield(struct peer *p, const struct frame *f)
+{
+    struct member *m = p->member;
+    bool paused = f->len > 0;
+    if (paused)
+        text_escape(m->pause, sizeof m->pause, (const char *)f->body, f->len);
+    if (paused && !m->paused)
+        log_info("daemon", "paused daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->pause);
+    else if (m->paused && !paused)
+        log_info("daemon", "goes on daemon=%s host=%s", m->name, m->place->host);
+    m->paused = paused;
+    disp_daemon_pause(m->pool->disp, m->daemon, paused, mono_us());
+    pool_act(p->engine, m->pool);
+    core_changed(p->engine);
+    core_wake(p->engine);
+}
+
+static void take_limits(struct peer *p, const struct frame *f)
+{
+    struct member *m = p->member;
+    char text[sizeof m->limits];
+    text_escape(text, sizeof text, (const char *)f->body, f->len);
+    if (strcmp(text, m->limits) == 0)
+        return;
+    memcpy(m->limits, text, sizeof m->limits);
+    log_info("daemon", "limits daemon=%s host=%s are=\"%s\"", m->name, m->place->host, m->limits);
+    core_changed(p->engine);
+}
+
+static void take_back(struct peer *p, const struct frame *f)
+{
+    struct clw_error err;
+    struct pool *pool = p->member->pool;
+    if (disp_daemon_returned(pool->disp, p->member->daemon, f->job, f->first, f->n, mono_us(), &err))
+        peer_drop(p, err.message);
+    else
+        pool_act(p->engine, pool);
+}
+
 static void take_closed(struct peer *p, const struct frame *f)
 {
     struct disp_job *job = NULL;
@@ -239,6 +296,9 @@ void daemon_frame(struct peer *p, const struct frame *f, struct blk *block)
     case WIRE_PING: peer_send(p, &(struct frame){.type = WIRE_PONG}, NULL); break;
     case WIRE_PONG: break;
     case WIRE_USAGE: take_usage(p, f); break;
+    case WIRE_YIELD: take_yield(p, f); break;
+    case WIRE_LIMITS: take_limits(p, f); break;
+    case WIRE_BACK: take_back(p, f); break;
     default: peer_drop(p, "a frame that no daemon sends"); break;
     }
 }
@@ -254,6 +314,7 @@ void daemon_gone(struct peer *p, const char *why)
     m->peer = NULL;
     m->daemon = NULL;
     m->setup_left = 0;
+    m->paused = false;
     p->member = NULL;
     if (m->state == MEMBER_UP) {
         if (!m->reason[0])

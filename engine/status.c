@@ -30,7 +30,10 @@ static uint64_t proc_memory(pid_t pid, const char *field)
 static const char *daemon_state(const struct member *m)
 {
     if (m->state == MEMBER_UP)
-        return m->setup_left ? "setup" : m->daemon && disp_daemon_in_flight(m->daemon) ? "executing" : "idle";
+        return m->paused                                       ? "paused"
+               : m->setup_left                                 ? "setup"
+               : m->daemon && disp_daemon_in_flight(m->daemon) ? "executing"
+                                                               : "idle";
     return m->state == MEMBER_LAUNCHING ? "launching"
            : m->state == MEMBER_LEAVING ? "leaving"
            : m->state == MEMBER_AWAY    ? "away"
@@ -52,7 +55,8 @@ static json_t *daemon_json(struct member *m, uint64_t now_ms)
     json_object_set_new(o, "host", json_string(m->place->host));
     json_object_set_new(o, "pid", json_integer(m->worker_pid ? m->worker_pid : m->pid));
     json_object_set_new(o, "state", json_string(daemon_state(m)));
-    json_object_set_new(o, "reason", json_string(m->reason));
+    json_object_set_new(o, "reason", json_string(m->paused ? m->pause : m->reason));
+    json_object_set_new(o, "limits", json_string(m->limits));
     json_object_set_new(o, "done", json_integer(m->daemon ? (json_int_t)disp_daemon_done(m->daemon) : 0));
     json_object_set_new(o, "failed", json_integer(m->daemon ? (json_int_t)disp_daemon_failed(m->daemon) : 0));
     json_object_set_new(o, "rate", json_real(pace_mean(&m->pace, now_ms)));
@@ -61,11 +65,26 @@ static json_t *daemon_json(struct member *m, uint64_t now_ms)
     return o;
 }
 
+static unsigned pool_paused(const struct pool *p, const char **why)
+{
+    unsigned n = 0;
+    const char *one;
+    *why = "";
+    for (const struct place *l = p->places; l; l = l->next) {
+        n += place_paused(l, &one);
+        *why = one && !**why ? one : *why;
+    }
+    return n;
+}
+
 static const char *pool_state(const struct pool *p)
 {
+    const char *why;
     unsigned up = pool_count(p, MEMBER_UP), want = pool_want(p);
     if (p->going)
         return p->member_count ? "stopping" : "stopped";
+    if (up && pool_paused(p, &why) == up)
+        return "paused";
     if (up && up >= want)
         return "up";
     if (up)
@@ -78,12 +97,15 @@ static const char *pool_state(const struct pool *p)
 static const char *place_state(const struct place *l)
 {
     unsigned up = place_count(l, MEMBER_UP), want = place_want(l);
+    const char *why;
     if (!l->on)
         return "stopping";
     if (l->broken)
         return l->via ? "quarantined" : "failed";
     if (l->via && l->via->shot.state != HOST_UP)
         return host_state_text(l->via->shot.state);
+    if (up && place_paused(l, &why) == up)
+        return "paused";
     return up && up >= want ? "up" : up ? "partial" : "launching";
 }
 
@@ -122,14 +144,16 @@ static void add_machine(json_t *o, const struct place *l)
 static json_t *place_json(struct place *l, uint64_t now_ms)
 {
     struct clw_error err = {0};
+    const char *paused;
     json_t *o = json_object();
+    place_paused(l, &paused);
     if (l->reason[0] || (l->via && l->via->shot.reason[0]))
         place_explain(l, &err);
     json_object_set_new(o, "host", json_string(l->host));
     json_object_set_new(o, "daemons", json_integer(place_count(l, MEMBER_UP)));
     json_object_set_new(o, "wanted", json_integer(place_want(l)));
     json_object_set_new(o, "state", json_string(place_state(l)));
-    json_object_set_new(o, "reason", json_string(err.message));
+    json_object_set_new(o, "reason", json_string(paused && !err.message[0] ? paused : err.message));
     json_object_set_new(o, "hint", json_string(err.hint));
     json_object_set_new(o, "suspect", json_boolean(l->suspect));
     json_object_set_new(o, "suspicion", json_string(l->suspicion));
@@ -159,10 +183,12 @@ static json_t *hosts_json(struct pool *p, uint64_t now_ms)
 
 static json_t *daemons_json(const struct pool *p, const struct disp_stats *s)
 {
+    const char *why;
     json_t *o = json_object();
     json_object_set_new(o, "wanted", json_integer(pool_want(p)));
     json_object_set_new(o, "connected", json_integer(pool_count(p, MEMBER_UP) + pool_count(p, MEMBER_LEAVING)));
     json_object_set_new(o, "busy", json_integer(s->busy));
+    json_object_set_new(o, "paused", json_integer(pool_paused(p, &why)));
     json_object_set_new(o, "launching", json_integer(pool_count(p, MEMBER_LAUNCHING)));
     json_object_set_new(o, "lost", json_integer(pool_count(p, MEMBER_LOST) + pool_count(p, MEMBER_AWAY)));
     return o;
@@ -206,11 +232,13 @@ static json_t *memory_json(const struct disp_stats *s)
 static json_t *pool_json(struct engine *e, struct pool *p, uint64_t now_ms)
 {
     struct disp_stats s;
+    const char *paused;
     json_t *o = json_object(), *list = json_array();
     disp_stats(p->disp, &s);
+    pool_paused(p, &paused);
     json_object_set_new(o, "name", json_string(p->name));
     json_object_set_new(o, "state", json_string(pool_state(p)));
-    json_object_set_new(o, "reason", json_string(pool_reason(p)));
+    json_object_set_new(o, "reason", json_string(*pool_reason(p) ? pool_reason(p) : paused));
     json_object_set_new(o, "url", json_string(e->data_url));
     json_object_set_new(o, "runtime", json_string("clowder"));
     json_object_set_new(o, "daemons", daemons_json(p, &s));

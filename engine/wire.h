@@ -49,9 +49,13 @@ enum wire_type {
     WIRE_NAME,      /* engine to client: daemon number's fields DAEMON_NAME HOST */
     WIRE_PING,
     WIRE_PONG,
-    WIRE_LEAVE, /* daemon: I would stop (text: why) */
-    WIRE_QUIT,  /* engine to daemon: finish what you have and stop; WIRE_NOW: stop at once */
-    WIRE_USAGE, /* daemon: it and its tasks use `n` thousandths of a core and `first` bytes of memory */
+    WIRE_LEAVE,  /* daemon: I would stop (text: why) */
+    WIRE_QUIT,   /* engine to daemon: finish what you have and stop; WIRE_NOW: stop at once */
+    WIRE_USAGE,  /* daemon: it and its tasks use `n` thousandths of a core and `first` bytes of memory */
+    WIRE_TERMS,  /* engine to daemon: the owner's terms as of now: fields [NICE .. HOURS] */
+    WIRE_LIMITS, /* daemon: which limits are in force (text) */
+    WIRE_YIELD,  /* daemon: it pauses, and takes no new tasks (text: why), or it goes on (no text) */
+    WIRE_BACK,   /* daemon: the tasks first..first+n-1, the last ones of a batch, not begun */
     WIRE_TYPE_COUNT
 };
 
@@ -116,7 +120,15 @@ enum wire_key {
     WIRE_K_CLEANUP,
     WIRE_K_OUTPUT,
     WIRE_K_PROFILE,
-    WIRE_K_INSTANCE,  /* a daemon's own secret, by which its token is bound to it */
+    WIRE_K_INSTANCE, /* a daemon's own secret, by which its token is bound to it */
+    WIRE_K_NICE,     /* of TERMS: */
+    WIRE_K_CPUS_PERMILLE,
+    WIRE_K_MEM_BYTES,
+    WIRE_K_PAUSE_LOAD_PERMILLE,
+    WIRE_K_PAUSE_USER_MS,
+    WIRE_K_PAUSE_NOW,
+    WIRE_K_HOURS,
+    WIRE_K_NO_NEW_PRIVS,
     WIRE_K_FUNC = 100 /* keys of func.c start here */
 };
 #define WIRE_MAGIC "clowder"

@@ -62,6 +62,7 @@ static json_t *export_profile(const struct store_profile *p, bool *good)
     put(o, "setup", export_setup(p, good), good);
     put(o, "seed", p->has_seed ? json_integer(p->seed) : json_null(), good);
     put(o, "respawn", json_boolean(p->respawn), good);
+    store_manners_put(o, &p->manners);
     put(o, "local_daemons", json_integer(p->local_daemons), good);
     put(o, "wanted", json_boolean(p->wanted), good);
     return o;

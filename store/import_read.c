@@ -158,7 +158,8 @@ static void read_profile_hosts(struct reader *r, const json_t *o, struct store_p
 static void read_profile(struct reader *r, json_t *o, struct store_profile *p)
 {
     static const char *const known[] = {"hosts", "runtime", "base_url", "command", "per_gpu", "env", "idletime_ms",
-        "walltime_ms", "maxtasks", "memory_bytes", "setup", "seed", "respawn", "local_daemons", "wanted"};
+        "walltime_ms", "maxtasks", "memory_bytes", "setup", "seed", "respawn", "local_daemons", "wanted", "nice",
+        "cpus", "mem_bytes", "pause_load", "pause_user_ms", "pause_now", "no_new_privs", "hours"};
     char runtime[32] = "clowder";
     json_t *seed = json_object_get(o, "seed");
     check_keys(r, o, known, sizeof known / sizeof *known);
@@ -180,6 +181,9 @@ static void read_profile(struct reader *r, json_t *o, struct store_profile *p)
     p->local_daemons = (unsigned)read_number(r, o, "local_daemons", STORE_DAEMONS_MAX);
     read_bool(r, o, "wanted", &p->wanted);
     read_profile_hosts(r, o, p);
+    const char *wrong = store_manners_take(o, &p->manners);
+    if (wrong)
+        fault(r, wrong, "it is not what 'clowder profile set' takes");
     if (!r->code)
         checked(r, store_runtime_parse(runtime, &p->runtime, r->err));
     if (!r->code)

@@ -5,7 +5,8 @@
 
 #define COLUMNS                                                                                                        \
     "id, name, runtime, base_url, command, per_gpu, env, idletime_ms, walltime_ms, maxtasks, memory_bytes,"            \
-    " setup, seed, respawn, local_daemons, wanted"
+    " setup, seed, respawn, local_daemons, wanted, nice, cpus_permille, mem_bytes, pause_load_permille,"               \
+    " pause_user_ms, pause_now, hours, no_new_privs"
 
 enum clw_err store__profile_id(struct store *s, const char *name, int64_t *id, struct clw_error *err)
 {
@@ -19,6 +20,7 @@ enum clw_err store__profile_id(struct store *s, const char *name, int64_t *id, s
 
 enum clw_err store_profile_set(struct store *s, const struct store_profile *p, struct clw_error *err)
 {
+    const struct store_manners *m = &p->manners;
     enum clw_err code = store_profile_check(p, err);
     if (!code)
         code = store__write(s, err);
@@ -29,13 +31,19 @@ enum clw_err store_profile_set(struct store *s, const struct store_profile *p, s
     code = store__exec(s,
         "INSERT INTO profile(name, runtime, base_url, command, per_gpu, env, idletime_ms, walltime_ms, "
         "maxtasks,"
-        " memory_bytes, setup, seed, respawn) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
-        " ON CONFLICT(name) DO UPDATE SET runtime = ?2, base_url = ?3, command = ?4, per_gpu = ?5, env = ?6,"
+        " memory_bytes, setup, seed, respawn, nice, cpus_permille, mem_bytes, pause_load_permille, pause_user_ms,"
+        " pause_now, hours, no_new_privs) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
+        "?16, ?17, ?18, "
+        "?19,"
+        " ?20, ?21) ON CONFLICT(name) DO UPDATE SET runtime = ?2, base_url = ?3, command = ?4, per_gpu = ?5, env = ?6,"
         " idletime_ms = ?7, walltime_ms = ?8, maxtasks = ?9, memory_bytes = ?10, setup = ?11, seed = ?12,"
-        " respawn = ?13",
+        " respawn = ?13, nice = ?14, cpus_permille = ?15, mem_bytes = ?16, pause_load_permille = ?17,"
+        " pause_user_ms = ?18, pause_now = ?19, hours = ?20, no_new_privs = ?21",
         ARGS(TEXT(p->name), TEXT(store_runtime_text(p->runtime)), TEXT(p->base_url), TEXT(command), INT(p->per_gpu),
             TEXT(env), INT(p->idletime_ms), INT(p->walltime_ms), INT(p->maxtasks), INT(p->memory_bytes), TEXT(setup),
-            INT_OR_NULL(p->has_seed, p->seed), INT(p->respawn)),
+            INT_OR_NULL(p->has_seed, p->seed), INT(p->respawn), INT(m->nice), INT(m->cpus_permille), INT(m->mem_bytes),
+            INT(m->pause_load_permille), INT(m->pause_user_ms), INT(m->pause_now), TEXT(m->hours),
+            INT(m->no_new_privs)),
         NULL, err);
     free(command);
     free(env);
@@ -73,6 +81,14 @@ static enum clw_err read_profile(struct store *s, sqlite3_stmt *stmt, struct sto
     p->respawn = sqlite3_column_int(stmt, 13) != 0;
     p->local_daemons = (unsigned)store__u64(stmt, 14);
     p->wanted = sqlite3_column_int(stmt, 15) != 0;
+    p->manners = (struct store_manners){.nice = (uint32_t)store__u64(stmt, 16),
+        .cpus_permille = (uint32_t)store__u64(stmt, 17),
+        .mem_bytes = store__u64(stmt, 18),
+        .pause_load_permille = (uint32_t)store__u64(stmt, 19),
+        .pause_user_ms = store__u64(stmt, 20),
+        .pause_now = sqlite3_column_int(stmt, 21) != 0,
+        .no_new_privs = sqlite3_column_int(stmt, 23) != 0};
+    store__copy(stmt, 22, p->manners.hours, sizeof p->manners.hours);
     return read_texts(stmt, p) ? CLW_OK : store__damaged(s, err, "a profile cannot be read");
 }
 

@@ -4,6 +4,7 @@
 #ifndef STORE_PROFILE_H
 #define STORE_PROFILE_H
 
+#include "store/manners.h"
 #include "store/store.h"
 #include "store/strlist.h"
 #include "store/valid.h"
@@ -56,6 +57,7 @@ struct store_profile {
     bool has_seed;
     int64_t seed; /* 0 or more; meaningless without has_seed */
     bool respawn; /* start a daemon again that went away */
+    struct store_manners manners;
     /* what is wanted: written by store_profile_want and store_profile_host(s)_set */
     int64_t id;
     unsigned local_daemons;           /* on this machine */

@@ -162,5 +162,7 @@ enum clw_err store_profile_check(const struct store_profile *p, struct clw_error
         code = check_envs(&p->env, err);
     if (!code)
         code = check_numbers(p, err);
+    if (!code)
+        code = store_manners_check(&p->manners, err);
     return code ? code : check_setup(p, err);
 }

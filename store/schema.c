@@ -163,6 +163,16 @@ static const char kept[] = "CREATE TABLE job_kept("
                            " UNIQUE(job, first, seq)"
                            ") STRICT;";
 
+static const char manners[] =
+    "ALTER TABLE profile ADD COLUMN nice INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN cpus_permille INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN mem_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN pause_load_permille INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN pause_user_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE profile ADD COLUMN pause_now INTEGER NOT NULL DEFAULT 0 CHECK(pause_now IN (0, 1));"
+    "ALTER TABLE profile ADD COLUMN no_new_privs INTEGER NOT NULL DEFAULT 0 CHECK(no_new_privs IN (0, 1));"
+    "ALTER TABLE profile ADD COLUMN hours TEXT NOT NULL DEFAULT '';";
+
 /* steps[n] leads from version n to n + 1. */
 static const struct {
     const char *sql, *stamp;
@@ -172,6 +182,7 @@ static const struct {
     {retry, "PRAGMA user_version = 3"},
     {host_load, "PRAGMA user_version = 4"},
     {kept, "PRAGMA user_version = 5"},
+    {manners, "PRAGMA user_version = 6"},
 };
 
 _Static_assert(sizeof steps / sizeof *steps == STORE_VERSION, "one step a version");

@@ -196,13 +196,14 @@ static json_t *failure_json(const struct store_failure *f)
 
 static void print_failure(const struct store_failure *f)
 {
-    char input[64], tail[200];
+    char input[64], tail[200], status[400];
     size_t len = strlen(f->stderr_tail), from = len > 150 ? len - 150 : 0;
     while (len > from && f->stderr_tail[len - 1] == '\n')
         len--;
+    text_escape(status, sizeof status, f->status, strlen(f->status));
     text_escape(input, sizeof input, f->input ? f->input : "", f->input_len);
     text_escape(tail, sizeof tail, f->stderr_tail + from, len - from);
-    printf("  %8llu %-14s %-20s %-24s %s\n", (unsigned long long)f->task + 1, f->host, f->status, input, tail);
+    printf("  %8llu %-14s %-20s %-24s %s\n", (unsigned long long)f->task + 1, f->host, status, input, tail);
 }
 
 static void print_details(const json_t *o)

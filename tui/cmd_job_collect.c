@@ -56,7 +56,7 @@ static int show(struct collect *x, struct store_chunk *in, const struct store_re
             r.why = why = mem_printf("%.*s", (int)from->why_len, from->why);
         x->m.ended_us = from->ended_us;
     }
-    if (x->m.json || x->m.tag || x->m.joblog || r.outcome != CLOWDER_DONE) {
+    if (x->m.json || x->m.tag || x->m.joblog || r.files_len || r.outcome != CLOWDER_DONE) {
         if (store_chunk_load(x->s, x->id, in, &err)) {
             free(why);
             return say_failure(&err);
@@ -167,6 +167,7 @@ static int load_function(struct collect *x)
     x->m.f.argv = (const char *const *)x->func.argv;
     x->m.f.use_stdin = x->func.use_stdin;
     x->m.f.no_input = x->func.no_input;
+    x->m.f.fetch = x->func.fetch;
     return 0;
 }
 

@@ -27,6 +27,21 @@ static int read_places(const struct opts *o, struct inventory_places *places, bo
     return status;
 }
 
+static int read_manners(const struct opts *o, struct clowder_profile *p)
+{
+    struct store_manners m = {0};
+    int status = opts_manners(o, &m);
+    p->nice = m.nice;
+    p->cpus = m.cpus_permille / 1000.0;
+    p->mem_bytes = m.mem_bytes;
+    p->pause_load = m.pause_load_permille / 1000.0;
+    p->pause_user_ms = m.pause_user_ms;
+    p->hours = opts_text(o, "hours", NULL);
+    p->pause_now = m.pause_now;
+    p->no_new_privs = m.no_new_privs;
+    return status;
+}
+
 static int read_up(const struct opts *o, struct clowder_profile *p, struct inventory_places *places)
 {
     int64_t n = 0, seed = 0;
@@ -36,7 +51,7 @@ static int read_up(const struct opts *o, struct clowder_profile *p, struct inven
     if (opts_int(o, "daemons", 1, 10000, &n) || opts_int(o, "seed", 0, INT64_MAX, &seed) ||
         opts_int(o, "maxtasks", 1, INT64_MAX, &maxtasks) || opts_duration(o, "idletime", &p->idletime_ms) ||
         opts_duration(o, "walltime", &p->walltime_ms) || opts_size(o, "memory", &p->memory_bytes) ||
-        opts_duration(o, "timeout", &timeout_ms))
+        opts_duration(o, "timeout", &timeout_ms) || read_manners(o, p))
         return 2;
     p->daemons = (unsigned)n;
     p->maxtasks = (uint64_t)maxtasks;

@@ -64,7 +64,7 @@ static int set_settings(const struct opts *o, struct store_profile *p)
     int64_t maxtasks = (int64_t)p->maxtasks;
     if (opts_int(o, "maxtasks", 0, INT64_MAX, &maxtasks) || opts_duration(o, "idletime", &p->idletime_ms) ||
         opts_duration(o, "walltime", &p->walltime_ms) || opts_size(o, "memory", &p->memory_bytes) ||
-        opts_int(o, "seed", 0, INT64_MAX, &p->seed))
+        opts_int(o, "seed", 0, INT64_MAX, &p->seed) || opts_manners(o, &p->manners))
         return 2;
     p->maxtasks = (uint64_t)maxtasks;
     if (runtime && store_runtime_parse(runtime, &p->runtime, &err))
@@ -82,7 +82,7 @@ static int set_settings(const struct opts *o, struct store_profile *p)
 
 static int check_pairs(const struct opts *o)
 {
-    static const char *const names[] = {"seed", "per-gpu", "respawn", NULL};
+    static const char *const names[] = {"seed", "per-gpu", "respawn", "pause-now", "new-privs", NULL};
     char no[32];
     for (const char *const *name = names; *name; name++) {
         snprintf(no, sizeof no, "no-%s", *name);
@@ -144,12 +144,14 @@ static json_t *profile_json(const struct store_profile *p)
     for (size_t i = 0; i < p->host_count; i++)
         json_array_append_new(
             hosts, json_pack("{s:s, s:i}", "host", p->hosts[i].host, "daemons", (int)p->hosts[i].daemons));
-    return json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:b, s:b, s:i, s:o}", "name",
+    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:b, s:b, s:i, s:o}", "name",
         p->name, "runtime", store_runtime_text(p->runtime), "base", p->base_url, "command", strings_json(&p->command),
         "per_gpu", (int)p->per_gpu, "env", strings_json(&p->env), "idletime_ms", (json_int_t)p->idletime_ms,
         "walltime_ms", (json_int_t)p->walltime_ms, "maxtasks", (json_int_t)p->maxtasks, "memory_bytes",
         (json_int_t)p->memory_bytes, "setup", setup, "seed", p->has_seed ? json_integer(p->seed) : json_null(),
         "respawn", (int)p->respawn, "wanted", (int)p->wanted, "local_daemons", (int)p->local_daemons, "hosts", hosts);
+    store_manners_put(o, &p->manners);
+    return o;
 }
 
 /* "4 here, gpu1:2, gpu2 (one a GPU)" */
@@ -177,6 +179,27 @@ static void print_span(const char *key, uint64_t ms)
         printf("%-10s %s\n", key, text_span(text, sizeof text, ms));
 }
 
+static void print_manners(const struct store_manners *m)
+{
+    char text[32];
+    if (m->nice)
+        printf("%-10s %u\n", "nice", m->nice);
+    if (m->cpus_permille)
+        printf("%-10s %g\n", "CPUs", m->cpus_permille / 1000.0);
+    if (m->mem_bytes)
+        printf("%-10s %s for the tasks of a daemon\n", "mem", text_bytes(text, sizeof text, m->mem_bytes));
+    if (m->pause_load_permille)
+        printf("%-10s while the load of others is above %g\n", "pause", m->pause_load_permille / 1000.0);
+    if (m->pause_user_ms)
+        printf("%-10s until nobody has typed for %s\n", "pause", text_span(text, sizeof text, m->pause_user_ms));
+    if (m->hours[0])
+        printf("%-10s outside %s\n", "pause", m->hours);
+    if (m->no_new_privs)
+        printf("%-10s %s\n", "privileges", "tasks gain none");
+    if (store_manners_pause(m))
+        printf("%-10s %s\n", "pausing", m->pause_now ? "stops what runs" : "lets what runs end");
+}
+
 static void print_profile(const struct store_profile *p)
 {
     char *hosts = hosts_text(p), text[32];
@@ -193,6 +216,7 @@ static void print_profile(const struct store_profile *p)
         printf("%-10s %llu\n", "maxtasks", (unsigned long long)p->maxtasks);
     if (p->memory_bytes)
         printf("%-10s %s\n", "memory", text_bytes(text, sizeof text, p->memory_bytes));
+    print_manners(&p->manners);
     if (p->has_seed)
         printf("%-10s %lld\n", "seed", (long long)p->seed);
     if (!p->respawn)

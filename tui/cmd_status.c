@@ -62,6 +62,7 @@ static void print_daemons(const json_t *p)
 {
     const json_t *d;
     size_t i;
+    const char *limits = ""; /* the same for many: said once */
     char done[32], rate[16], cpu[16], rss[24], up[24];
     printf("\n%-16s %-14s %8s %-10s %11s %5s %8s %5s %7s %7s\n", "DAEMON", "HOST", "PID", "STATE", "DONE", "FAIL",
         "RATE/s", "CPU", "MEMORY", "UP");
@@ -74,6 +75,10 @@ static void print_daemons(const json_t *p)
             text_rate(rate, sizeof rate, json_decimal(d, "rate")), cpu,
             text_bytes(rss, sizeof rss, (uint64_t)json_number(d, "rss_bytes")),
             text_span(up, sizeof up, (uint64_t)json_number(d, "up_s") * 1000));
+        if (strcmp(json_text(d, "state"), "paused") == 0)
+            printf("  ! paused: %s\n", json_text(d, "reason"));
+        if (*json_text(d, "limits") && strcmp(json_text(d, "limits"), limits) != 0)
+            printf("  limits: %s\n", limits = json_text(d, "limits"));
     }
 }
 

@@ -25,6 +25,8 @@ char host_state_sign(const char *state)
         return '+';
     if (strcmp(state, "refused") == 0 || strcmp(state, "needs-secret") == 0 || strcmp(state, "quarantined") == 0)
         return '!';
+    if (strcmp(state, "paused") == 0)
+        return '=';
     return is_passing(state) || strcmp(state, "backoff") == 0 ? '~' : '-';
 }
 

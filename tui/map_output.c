@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,21 +128,22 @@ static void describe(const struct clowder_result *r, char *out, size_t size)
 
 static void tell_failure(struct map *m, const struct clowder_result *r)
 {
-    char how[100], input[SHOW_INPUT * 4 + 8];
+    char how[100], input[SHOW_INPUT * 4 + 8], why[600];
     size_t shown = r->input_len < SHOW_INPUT ? r->input_len : SHOW_INPUT;
     if (m->json || m->failed > TELL_FAILURES)
         return;
     progress_clear(m->progress);
     describe(r, how, sizeof how);
     text_escape(input, sizeof input, r->input, shown);
+    text_escape(why, sizeof why, r->why, strlen(r->why)); /* perhaps a host's word, or a worker's */
     if (m->f.no_input)
         say(0, "%s%s%s%s", r->daemon[0] && m->tag_daemon ? r->daemon : "task", m->tag_daemon ? ": " : ": ", how,
-            r->why[0] ? "" : "");
+            why[0] ? "" : "");
     else
         say(0, "task %llu (%s%s): %s%s%s", (unsigned long long)r->index + 1, input, shown < r->input_len ? "…" : "",
-            how, r->why[0] ? ": " : "", r->why);
-    if (m->f.no_input && r->why[0])
-        say(0, "%s", r->why);
+            how, why[0] ? ": " : "", why);
+    if (m->f.no_input && why[0])
+        say(0, "%s", why);
     if (r->err_len && m->f.kind != CLOWDER_COMMAND) {
         char tail[400];
         size_t len = r->err_len < 300 ? r->err_len : 300;
@@ -181,12 +183,33 @@ static void write_joblog(const struct map *m, const struct clowder_result *r)
     fflush(m->joblog); /* it is what a resume goes by */
 }
 
+/* Files come from the machine that ran the task: only those that were asked for are written here. */
+static bool was_asked_for(const struct map *m, const struct clowder_result *r, const char *name)
+{
+    const char *const pattern[] = {m->f.fetch, NULL};
+    struct clowder_function f = {.argv = pattern};
+    if (!m->f.fetch)
+        return false;
+    char **list = clowder_expand(&f, r->input, r->input_len, r->index);
+    bool good = fnmatch(list[0], name, FNM_PERIOD) == 0;
+    free(list);
+    return good;
+}
+
 static void save_files(struct map *m, const struct clowder_result *r)
 {
     const char *name;
     const uint8_t *data;
     size_t at = 0, len;
     while (clowder_result_file(r, &at, &name, &data, &len)) {
+        if (!was_asked_for(m, r, name)) {
+            char shown[300];
+            text_escape(shown, sizeof shown, name, strlen(name));
+            m->failed++;
+            say(0, "task %llu on %s sent a file that was not asked for, '%s': not saved",
+                (unsigned long long)r->index + 1, r->host, shown);
+            continue;
+        }
         int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
         bool good = fd >= 0 && write(fd, data, len) == (ssize_t)len;
         if (fd >= 0 && close(fd))

@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "store/manners.h"
+#include "tui/command.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +164,32 @@ int opts_duration(const struct opts *o, const char *name, uint64_t *ms)
     struct clw_error err;
     const char *text = opts_text(o, name, NULL);
     return text && text_parse_duration(text, ms, &err) ? bad(o, name, &err) : 0;
+}
+
+static int permille(const struct opts *o, const char *name, const char *what, uint32_t *value)
+{
+    struct clw_error err;
+    const char *text = opts_text(o, name, NULL);
+    return text && store_manners_permille(what, text, value, &err) ? bad(o, name, &err) : 0;
+}
+
+int opts_manners(const struct opts *o, struct store_manners *m)
+{
+    struct clw_error err;
+    int64_t nice = m->nice;
+    const char *hours = opts_text(o, "hours", NULL);
+    if (opts_int(o, "nice", 0, STORE_NICE_MAX, &nice) || permille(o, "cpus", "number of CPUs", &m->cpus_permille) ||
+        opts_size(o, "mem", &m->mem_bytes) || permille(o, "pause-load", "load", &m->pause_load_permille) ||
+        opts_duration(o, "pause-user", &m->pause_user_ms))
+        return 2;
+    if (hours && hours_check(hours, &err))
+        return bad(o, "hours", &err);
+    if (hours)
+        snprintf(m->hours, sizeof m->hours, "%s", hours);
+    m->nice = (uint32_t)nice;
+    m->pause_now = (m->pause_now || opts_has(o, "pause-now")) && !opts_has(o, "no-pause-now");
+    m->no_new_privs = (m->no_new_privs || opts_has(o, "no-new-privs")) && !opts_has(o, "new-privs");
+    return store_manners_check(m, &err) ? say(2, "%s: %s", o->command, err.message) : 0;
 }
 
 int opts_size(const struct opts *o, const char *name, uint64_t *bytes)

@@ -41,5 +41,8 @@ const char **opts_all(const struct opts *o, const char *name);
 int opts_int(const struct opts *o, const char *name, int64_t min, int64_t max, int64_t *value);
 int opts_duration(const struct opts *o, const char *name, uint64_t *ms);
 int opts_size(const struct opts *o, const char *name, uint64_t *bytes);
+/* Those of a profile's manners that are given, into m. */
+struct store_manners;
+int opts_manners(const struct opts *o, struct store_manners *m);
 
 #endif

@@ -108,7 +108,16 @@ struct clowder_profile {
     bool output;                                 /* what tasks write to stderr also goes to daemons.log */
     bool has_seed;
     uint64_t seed;
-    int64_t timeout_ms; /* how long to wait until they are connected; -1: no limit; 0: do not wait */
+    /* Good neighbours, on machines that belong to somebody: */
+    unsigned nice;          /* of tasks, up to 19; from 10 on their I/O is idle too */
+    double cpus;            /* the tasks of a daemon may use so many, together */
+    uint64_t mem_bytes;     /* … and so much memory; the state says how that is held to */
+    double pause_load;      /* they pause while others load the machine more than that */
+    uint64_t pause_user_ms; /* … and until nobody has typed there for so long */
+    bool no_new_privs;      /* tasks gain nothing from setuid programs (no sudo) */
+    const char *hours;      /* "22:00-06:00,12:00-13:00": they pause at other hours of that machine's clock */
+    bool pause_now;         /* a pause stops what runs; otherwise that comes to its end */
+    int64_t timeout_ms;     /* how long to wait until they are connected; -1: no limit; 0: do not wait */
 };
 /* Everything 0, timeout_ms 30 s. */
 CLOWDER_API void clowder_profile_init(struct clowder_profile *p);

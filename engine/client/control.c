@@ -175,6 +175,24 @@ static json_t *places(const struct clowder_profile *p)
     return o;
 }
 
+static void set_manners(json_t *o, const struct clowder_profile *p)
+{
+    if (p->nice)
+        json_object_set_new(o, "nice", json_integer(p->nice));
+    if (p->cpus > 0)
+        json_object_set_new(o, "cpus", json_real(p->cpus));
+    if (p->mem_bytes)
+        json_object_set_new(o, "mem_bytes", json_integer((json_int_t)p->mem_bytes));
+    if (p->pause_load > 0)
+        json_object_set_new(o, "pause_load", json_real(p->pause_load));
+    if (p->pause_user_ms)
+        json_object_set_new(o, "pause_user_ms", json_integer((json_int_t)p->pause_user_ms));
+    if (p->hours)
+        set_text(o, "hours", p->hours);
+    set_true(o, "pause_now", p->pause_now);
+    set_true(o, "no_new_privs", p->no_new_privs);
+}
+
 static json_t *up_request(const char *name, const struct clowder_profile *p)
 {
     json_t *o = json_object();
@@ -198,6 +216,7 @@ static json_t *up_request(const char *name, const struct clowder_profile *p)
         json_object_set_new(o, "seed", json_integer((json_int_t)p->seed));
     if (p->no_respawn)
         json_object_set_new(o, "respawn", json_false());
+    set_manners(o, p);
     if (p->no_cleanup)
         json_object_set_new(o, "cleanup", json_false());
     set_true(o, "output", p->output);

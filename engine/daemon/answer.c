@@ -24,6 +24,13 @@ void task_set_mark(struct batch *b, uint32_t i, enum mark mark)
     b->marks[i] |= (uint8_t)mark;
 }
 
+void batch_free(struct batch *b)
+{
+    blk_rele(b->block);
+    free(b->marks);
+    free(b);
+}
+
 static void answered(struct daemon *d, uint32_t n)
 {
     struct batch *b = d->head;
@@ -35,9 +42,7 @@ static void answered(struct daemon *d, uint32_t n)
     d->head = b->next;
     if (!d->head)
         d->tail = NULL;
-    blk_rele(b->block);
-    free(b->marks);
-    free(b);
+    batch_free(b);
 }
 
 static struct frame head_frame(const struct daemon *d, enum wire_type type, uint32_t n)

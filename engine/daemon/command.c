@@ -87,7 +87,7 @@ static void start(struct daemon *d, struct batch *b)
         answer_why(d, WIRE_FAILED, 126, "the input holds a NUL byte, which no argument can; use --stdin or -W");
         return;
     }
-    struct spawn s = {.env = job_env(d, j, t.index, &env_buf), .dir = j->dir, .in_fd = -1};
+    struct spawn s = {.env = job_env(d, j, t.index, &env_buf), .dir = j->dir, .in_fd = -1, .limits = &d->limits};
     s.argv = j->func.no_input ? j->func.argv
                               : expand_argv(&argv_buf, j->func.argv, j->func.argc, j->append,
                                     j->func.use_stdin ? "" : t.input, j->func.use_stdin ? 0 : t.len, t.index);
@@ -182,8 +182,10 @@ static void report(struct daemon *d, struct run *r, int status)
     if (outcome == WIRE_TIMEOUT)
         snprintf(why, sizeof why, "no result after %g s, the limit set by --timeout",
             (double)r->job->func.timeout_ms / 1000);
-    if (outcome == WIRE_DONE && (w.exit_status != 0 || w.signal))
+    if (outcome == WIRE_DONE && (w.exit_status != 0 || w.signal)) {
         outcome = WIRE_FAILED;
+        limits_explain(&d->limits, status, &r->err, why, sizeof why);
+    }
     if (outcome == WIRE_DONE && r->out_total > r->out.len) {
         outcome = WIRE_FAILED;
         snprintf(why, sizeof why, "stdout cut at the limit of %u bytes; the task wrote %llu", r->job->func.max_output,
@@ -218,7 +220,7 @@ static bool collect(struct daemon *d, const struct watch *w)
     if (r->process.err_fd >= 0 && watch_is_ready(w, r->err_place))
         read_err(r, d->output);
     if (!watch_is_ready(w, r->pid_place)) {
-        if (mono_us() >= r->deadline_us && r->forced == WIRE_DONE) {
+        if (mono_us() >= r->deadline_us && r->forced == WIRE_DONE && !d->stopped_us) {
             r->forced = WIRE_TIMEOUT;
             process_kill(&r->process, SIGKILL);
         }
@@ -236,7 +238,7 @@ void command_step(struct daemon *d, const struct watch *w)
 {
     if (d->run && !collect(d, w))
         return;
-    while (!d->run && d->head && !worker_is_kind(d->head->job) && !d->quit_now && !d->again_ms)
+    while (!d->run && d->head && !worker_is_kind(d->head->job) && !d->quit_now && !d->again_ms && !d->paused)
         start(d, d->head);
 }
 
@@ -248,7 +250,7 @@ void command_watch(struct daemon *d, struct watch *w)
     r->out_place = watch_add(w, r->process.out_fd, POLLIN);
     r->err_place = watch_add(w, r->process.err_fd, POLLIN);
     r->pid_place = watch_add(w, r->process.pid_fd, POLLIN);
-    if (r->forced == WIRE_DONE)
+    if (r->forced == WIRE_DONE && !d->stopped_us)
         watch_until(w, r->deadline_us);
 }
 
@@ -258,6 +260,15 @@ void command_cancel(struct daemon *d)
         d->run->forced = WIRE_CANCELLED;
         process_kill(&d->run->process, SIGKILL);
     }
+}
+
+void command_stop(struct daemon *d, bool stop, uint64_t passed_us)
+{
+    if (!d->run)
+        return;
+    process_kill(&d->run->process, stop ? SIGSTOP : SIGCONT);
+    d->run->started_us += passed_us;
+    d->run->deadline_us += d->run->deadline_us == UINT64_MAX ? 0 : passed_us;
 }
 
 void command_kill(struct daemon *d)

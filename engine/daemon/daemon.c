@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,9 @@ static void take_welcome(struct daemon *d, const struct frame *f)
     for (size_t i = 0; i < d->env_count; i++)
         if (strncmp(d->env[i], "PATH=", 5) == 0)
             setenv("PATH", d->env[i] + 5, 1); /* where commands are looked for */
+    d->judged = d->paused = false;
+    d->stopped_us = 0;
+    neighbour_terms(d, NULL);
     d->welcome = true;
 }
 
@@ -211,6 +215,7 @@ static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
     case WIRE_TASKS: take_tasks(d, f, block); break;
     case WIRE_CANCEL: take_cancel(d, f); break;
     case WIRE_CLOSE: take_close(d, f); break;
+    case WIRE_TERMS: neighbour_terms(d, f); break;
     case WIRE_QUIT:
         d->quit = true;
         d->quit_now |= (f->flags & WIRE_NOW) != 0;
@@ -427,7 +432,9 @@ static void work(struct daemon *d, int signal_fd)
     uint64_t ignored;
     pthread_mutex_lock(&d->lock);
     while (!is_over(d)) {
+        neighbour_judge(d);
         step(d, &w);
+        neighbour_step(d, &w);
         int wake_place = watch_add(&w, d->wake_fd, POLLIN), signal_place = watch_add(&w, signal_fd, POLLIN);
         check_life(d, &w);
         check_link(d, &w);
@@ -463,9 +470,7 @@ static void drop_work(struct daemon *d)
     while (d->head) {
         struct batch *b = d->head;
         d->head = b->next;
-        blk_rele(b->block);
-        free(b->marks);
-        free(b);
+        batch_free(b);
     }
     d->tail = NULL;
     while (d->jobs) {
@@ -539,7 +544,8 @@ int main(int argc, char **argv)
     struct daemon *d;
     if (argc > 1)
         return other_role(argv[1]);
-    prctl(PR_SET_DUMPABLE, 0); /* the token stays out of core files and debuggers */
+    close_range(3, UINT_MAX, 0); /* nothing but standard input and output was meant for us */
+    prctl(PR_SET_DUMPABLE, 0);   /* the token stays out of core files and debuggers */
     int signal_fd = block_signals();
     d = mem_zalloc(sizeof *d);
     if (config_read(0, &d->config))
@@ -552,8 +558,10 @@ int main(int argc, char **argv)
     d->owner =
         (struct link_owner){.lock = &d->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     d->started_ms = d->active_ms = mono_ms();
+    limits_clear(&d->limits);
     wire_new_secret(d->instance);
     int status = run(d, signal_fd);
+    limits_clear(&d->limits);
     mem_wipe(d->config.token, sizeof d->config.token);
     mem_wipe(d->instance, sizeof d->instance);
     link_owner_fini(&d->owner);

@@ -3,6 +3,7 @@
 #ifndef ENGINE_DAEMON_DAEMON_H
 #define ENGINE_DAEMON_DAEMON_H
 
+#include "base/hours.h"
 #include "base/mem.h"
 #include "engine/func.h"
 #include "engine/link.h"
@@ -10,6 +11,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -47,6 +49,24 @@ struct job {
     struct job *next;
 };
 
+/* What the machine's owner asks of us; 0 and "": nothing. */
+struct terms {
+    uint32_t nice, cpus_permille, load_permille;
+    uint64_t mem_bytes, user_ms;
+    bool now, no_new_privs;
+    char hours[HOURS_SIZE];
+};
+
+/* What a new process gets, made ready: limits.c. */
+struct limits {
+    bool active, idle_io, has_cpus, no_new_privs;
+    int nice, group_fd, procs_fd;
+    char group[400]; /* cgroup of ours, or "" */
+    cpu_set_t cpus;
+    uint64_t as_bytes, mem_bytes, kills;
+    char text[200]; /* which are in force, for people */
+};
+
 struct daemon {
     pthread_mutex_t lock;
     struct daemon_config config;
@@ -71,6 +91,12 @@ struct daemon {
     uint64_t started_ms, active_ms, pinged_ms, done;
     bool usage_busy; /* at the last look at what we use, at usage_us; so are the other two */
     uint64_t usage_us, usage_ticks, usage_done;
+    struct terms terms;
+    struct limits limits;
+    bool judged, paused, pause_is_load; /* judged: the engine knows whether we are paused */
+    uint64_t judge_ms, stopped_us;      /* the next look; since when what runs is stopped, or 0 */
+    uint64_t load_us;                   /* our own share in the load, as of then */
+    double load_own;
     uint64_t short_ms, again_ms; /* since when nothing can be started, and until when nothing is tried; or 0 */
 };
 
@@ -102,6 +128,8 @@ void answer_result(struct daemon *d, uint32_t n, struct blk *ends, const uint8_t
 void answer_report(struct daemon *d, enum wire_outcome outcome, const struct wire_report *r);
 void answer_why(struct daemon *d, enum wire_outcome outcome, int exit_status, const char *why);
 void answer_fault(struct daemon *d, const struct job *j, const char *text);
+/* Frees a batch that is out of the queue. */
+void batch_free(struct batch *b);
 void answer_closed(struct daemon *d, uint32_t job);
 
 /* job.c */
@@ -117,8 +145,8 @@ struct spawn {
     char *const *argv;
     char *const *env;
     const char *dir;
-    int in_fd; /* becomes standard input; -1: /dev/null */
-    bool framed;
+    int in_fd;                   /* becomes standard input; -1: /dev/null */
+    const struct limits *limits; /* borrowed */
 };
 struct process {
     pid_t pid;
@@ -149,6 +177,9 @@ void command_watch(struct daemon *d, struct watch *w);
 void command_kill(struct daemon *d);   /* the one that runs, without a word */
 void command_cancel(struct daemon *d); /* … its task ends as cancelled */
 
+/* Stops it, or lets it go on; passed_us: how long it was stopped. */
+void command_stop(struct daemon *d, bool stop, uint64_t passed_us);
+
 /* worker.c: one process a job. All locked; feed from any thread, the others from the main thread. */
 bool worker_is_kind(const struct job *j);
 void worker_feed(struct daemon *d); /* writes what the worker of the head batch may have */
@@ -156,6 +187,24 @@ void worker_step(struct daemon *d, const struct watch *w);
 void worker_watch(struct daemon *d, struct watch *w);
 void worker_close(struct daemon *d, struct job *j); /* takes the job; CLOSED is answered when its worker is gone */
 void worker_drop_all(struct daemon *d);             /* ends and forgets them, without a word */
+
+void worker_flush(struct daemon *d); /* sends the answers that wait for others */
+void worker_stop(struct daemon *d, bool stop, uint64_t passed_us);
+
+/* limits.c */
+void limits_set(struct limits *l, const struct terms *t, uint32_t number);
+void limits_clear(struct limits *l);
+/* In the new process, before its program: 0 or an errno. Touches nothing of the daemon's. */
+int limits_apply(const struct limits *l);
+/* How many processes were killed for their memory. */
+uint64_t limits_kills(const struct limits *l);
+/* Has a task that failed met the limit of memory? Then why says so. */
+bool limits_explain(struct limits *l, int status, const struct buf *err, char *why, size_t size);
+
+/* neighbour.c */
+void neighbour_terms(struct daemon *d, const struct frame *f); /* NULL: none any more */
+void neighbour_judge(struct daemon *d);                        /* before anything is started */
+void neighbour_step(struct daemon *d, struct watch *w);        /* after */
 
 /* usage.c */
 void usage_step(struct daemon *d, struct watch *w); /* tells the engine what we use, when it is due */

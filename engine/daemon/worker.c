@@ -159,8 +159,11 @@ static int spawn_worker(struct daemon *d, struct worker *w)
     int in[2];
     if (pipe2(in, O_CLOEXEC))
         return errno;
-    struct spawn s = {
-        .argv = w->job->func.argv, .env = job_env(d, w->job, UINT64_MAX, &env), .dir = w->job->dir, .in_fd = in[0]};
+    struct spawn s = {.argv = w->job->func.argv,
+        .env = job_env(d, w->job, UINT64_MAX, &env),
+        .dir = w->job->dir,
+        .in_fd = in[0],
+        .limits = &d->limits};
     int rv = process_spawn(&w->process, &s);
     close(in[0]);
     buf_fini(&env);
@@ -199,7 +202,7 @@ static bool ensure_alive(struct daemon *d, struct worker *w)
         fail_batch(d, 126, w->job->problem);
         return false;
     }
-    if (d->again_ms)
+    if (d->again_ms || d->paused)
         return false;
     if ((rv = spawn_worker(d, w)) == 0) {
         d->short_ms = 0;
@@ -232,7 +235,7 @@ static void frame_piece(struct worker *w, struct batch *b, uint32_t from, uint32
 /* The next run of tasks to write: within one batch, none cancelled, one only while looking for a killer. */
 static bool next_piece(struct daemon *d, struct worker *w)
 {
-    if (w->solo_left && w->outstanding)
+    if (d->paused || (w->solo_left && w->outstanding))
         return false;
     for (struct batch *b = d->head; b && b->job == w->job; b = b->next) {
         while (b->written < b->slices.n && task_has_mark(b, b->written, MARK_CANCELLED))
@@ -429,6 +432,7 @@ static void report_death(struct daemon *d, struct worker *w, int status)
     } else if (r.signal) {
         snprintf(why, sizeof why, "the worker was killed by signal %d (%s) before it answered", r.signal,
             strsignal(r.signal));
+    } else if (limits_explain(&d->limits, status, &w->err, why, sizeof why)) {
     } else {
         snprintf(why, sizeof why, "the worker ended with status %d before it answered", r.exit_status);
     }
@@ -477,7 +481,7 @@ static void worker_ended(struct daemon *d, struct worker *w)
 static void check_limits(struct daemon *d, struct worker *w)
 {
     uint64_t now = mono_us(), timeout_us = w->job->func.timeout_ms * 1000;
-    if (!w->alive || !w->outstanding || !is_head(d, w) || w->killed_for != WIRE_DONE)
+    if (!w->alive || !w->outstanding || !is_head(d, w) || w->killed_for != WIRE_DONE || d->stopped_us)
         return;
     if (w->count && now - w->begun_us >= PARTIAL_US)
         send_answers(d, w);
@@ -552,13 +556,13 @@ void worker_step(struct daemon *d, const struct watch *watch)
                 kill_worker(w, WIRE_FAILED); /* it reads no more: a new one takes over */
             if (is_head(d, w) && w->killed_for != WIRE_DONE)
                 break; /* it is on its way out */
-        } else if (d->again_ms) {
+        } else if (d->again_ms || d->paused) {
             break;
         }
     }
 }
 
-static void watch_one(struct worker *w, struct watch *watch, bool head)
+static void watch_one(struct worker *w, struct watch *watch, bool head, bool stopped)
 {
     w->out_place = w->err_place = w->pid_place = -1;
     if (!w->alive)
@@ -568,7 +572,7 @@ static void watch_one(struct worker *w, struct watch *watch, bool head)
     w->pid_place = watch_add(watch, w->process.pid_fd, POLLIN);
     if (w->closing && w->killed_for == WIRE_DONE)
         watch_until(watch, w->close_us);
-    if (!head || !w->outstanding || w->killed_for != WIRE_DONE)
+    if (!head || !w->outstanding || stopped || w->killed_for != WIRE_DONE)
         return;
     if (w->piece_len && !w->input_broken)
         watch_add(watch, w->in_fd, POLLOUT);
@@ -581,12 +585,30 @@ static void watch_one(struct worker *w, struct watch *watch, bool head)
 void worker_watch(struct daemon *d, struct watch *watch)
 {
     if (d->head && d->head->job->worker)
-        watch_one(d->head->job->worker, watch, true);
+        watch_one(d->head->job->worker, watch, true, d->stopped_us != 0);
     for (struct job *j = d->jobs; j; j = j->next)
         if (j->worker && !is_head(d, j->worker))
-            watch_one(j->worker, watch, false);
+            watch_one(j->worker, watch, false, false);
     for (struct worker *w = d->closing; w; w = w->next)
-        watch_one(w, watch, false);
+        watch_one(w, watch, false, false);
+}
+
+void worker_flush(struct daemon *d)
+{
+    if (d->head && d->head->job->worker && d->head->job->worker->outstanding == 0)
+        send_answers(d, d->head->job->worker);
+}
+
+void worker_stop(struct daemon *d, bool stop, uint64_t passed_us)
+{
+    for (struct job *j = d->jobs; j; j = j->next) {
+        struct worker *w = j->worker;
+        if (!w || !w->alive)
+            continue;
+        process_kill(&w->process, stop ? SIGSTOP : SIGCONT);
+        w->mark_us += passed_us;
+        w->begun_us += passed_us;
+    }
 }
 
 void worker_close(struct daemon *d, struct job *j)

@@ -39,6 +39,7 @@ struct model_daemon {
     unsigned head, count;
     bool knows[JOBS * 64];
     uint64_t max_tasks, given;
+    bool paused;
 };
 
 struct model {
@@ -72,7 +73,7 @@ static void act_send(struct model *m, const struct disp_action *a, struct model_
 {
     struct model_daemon *w = disp_daemon_arg(a->daemon);
     assert_true(w->knows[j - m->job]); /* OPEN came first */
-    assert_true(w->count < 8192 && a->n > 0);
+    assert_true(w->count < 8192 && a->n > 0 && !w->paused);
     w->queue[(w->head + w->count++) % 8192] = (struct model_batch){j, a->tasks->first + a->pos, a->n};
     w->given += a->n;
     assert_true(!w->max_tasks || w->given <= w->max_tasks);
@@ -281,6 +282,46 @@ static void tick(struct model *m)
     assert_true(disp_next_us(m->d) > m->now_us); /* it does not ask to be called for nothing */
 }
 
+static void pause_or_go_on(struct model *m, unsigned i, bool paused)
+{
+    m->daemon[i]->paused = paused;
+    disp_daemon_pause(m->d, m->daemon[i]->daemon, paused, m->now_us);
+    drain(m);
+}
+
+/* Gives back the end of one of its batches, whichever, as tasks on their way to it make possible. */
+static void give_back(struct model *m, unsigned i)
+{
+    struct model_daemon *w = m->daemon[i];
+    struct clw_error err;
+    unsigned at = w->count ? (unsigned)rnd(m, w->count) : 0;
+    struct model_batch *b = &w->queue[(w->head + at) % 8192];
+    if (!w->count || !b->n)
+        return;
+    if (!w->paused) {
+        assert_int_equal(
+            disp_daemon_returned(m->d, w->daemon, b->job->number, b->first, b->n, m->now_us, &err), CLW_PROTOCOL);
+        pause_or_go_on(m, i, true);
+        return;
+    }
+    uint32_t n = rnd(m, 2) ? b->n : 1 + (uint32_t)rnd(m, b->n);
+    uint64_t first = b->first + b->n - n;
+    struct model_job *j = b->job;
+    b->n -= n;
+    w->given -= n;
+    for (uint64_t t = first; t < first + n; t++)
+        j->given[t]--;
+    if (b->n == 0) {
+        for (; at; at--)
+            w->queue[(w->head + at) % 8192] = w->queue[(w->head + at - 1) % 8192];
+        w->head++;
+        w->count--;
+    }
+    assert_int_equal(disp_daemon_returned(m->d, w->daemon, j->number, first, n, m->now_us, &err), CLW_OK);
+    drain(m);
+    assert_int_equal(disp_daemon_returned(m->d, w->daemon, 999999, first, n, m->now_us, &err), CLW_PROTOCOL);
+}
+
 static void random_event(struct model *m)
 {
     struct model_job *j = &m->job[rnd(m, m->job_count)];
@@ -324,6 +365,10 @@ static void random_event(struct model *m)
     } else if (what == 95) { /* time goes by */
         m->now_us += rnd(m, 3) ? 1000 : 1000000;
         tick(m);
+    } else if (what == 96 && m->daemon[i]) {
+        pause_or_go_on(m, i, !m->daemon[i]->paused);
+    } else if (what > 96 && m->daemon[i]) {
+        give_back(m, i);
     } else if (what == 94 && j->next > 10) {
         uint64_t t = rnd(m, j->next);
         j->poison[t] |= !j->ended[t] && !j->given[t];
@@ -345,6 +390,9 @@ static void finish(struct model *m)
             drain(m);
         }
     }
+    for (unsigned i = 0; i < DAEMONS; i++)
+        if (m->daemon[i])
+            pause_or_go_on(m, i, false);
     for (unsigned i = 0; i < DAEMONS; i++) /* those that drain or have retired make room */
         if (m->daemon[i] && !m->daemon[i]->count) {
             lose(m, i);

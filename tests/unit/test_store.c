@@ -417,11 +417,18 @@ static void test_migrate(void **state)
     store_host_fini(&h);
     ok(store_profile_get(s, "default", &p, &error));
     assert_int_equal(p.hosts[0].daemons, 3);
+    assert_true(store_manners_same(&p.manners, &(struct store_manners){0}));
     store_profile_fini(&p);
     ok(store_event_add(s, &(struct store_event){.text = (char *)"x"}, &error));
     ok(store_check(s, &error));
     store_close(s);
 }
+
+#define before_manners                                                                                                 \
+    "ALTER TABLE profile DROP COLUMN nice; ALTER TABLE profile DROP COLUMN cpus_permille;"                             \
+    "ALTER TABLE profile DROP COLUMN mem_bytes; ALTER TABLE profile DROP COLUMN pause_load_permille;"                  \
+    "ALTER TABLE profile DROP COLUMN pause_user_ms; ALTER TABLE profile DROP COLUMN pause_now;"                        \
+    "ALTER TABLE profile DROP COLUMN hours; ALTER TABLE profile DROP COLUMN no_new_privs;"
 
 /* The ledger of version 2 gets functions and inputs, and keeps its rows. */
 static void test_migrate_ledger(void **state)
@@ -435,7 +442,8 @@ static void test_migrate_ledger(void **state)
     store_close(s);
     raw("ALTER TABLE job DROP COLUMN function; ALTER TABLE job_failure DROP COLUMN input;"
         "ALTER TABLE job_failure DROP COLUMN input_cut;"
-        "DROP TABLE host_load; DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE job_kept; PRAGMA user_version = "
+        "DROP TABLE host_load; DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE "
+        "job_kept;" before_manners "PRAGMA user_version = "
         "2");
     s = open_store();
     assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
@@ -460,8 +468,8 @@ static void test_migrate_kept(void **state)
     ok(store_job_add(
         s, &(struct store_job){.profile = "p", .command = (char *)"old", .state = STORE_JOB_DONE}, &error));
     store_close(s);
-    raw("DROP TABLE host_load; DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE job_kept;"
-        "PRAGMA user_version = 3");
+    raw("DROP TABLE host_load; DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE "
+        "job_kept;" before_manners "PRAGMA user_version = 3");
     s = open_store();
     assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
     ok(store_job_get(s, 1, &j, &error));
@@ -1025,6 +1033,7 @@ static void fill_profile(struct store_profile *p, const char *name)
     p->walltime_ms = STORE_SPAN_MAX_MS;
     p->maxtasks = 9;
     p->memory_bytes = 1ull << 40;
+    p->manners = (struct store_manners){19, 500, 1 << 28, 4500, 900000, true, true, "22:00-06:00"};
     store_profile_setup_add(p, one, 3);
     store_profile_setup_add(p, two, 3);
     p->has_seed = true;
@@ -1058,6 +1067,7 @@ static void test_profiles(void **state)
     assert_int_equal(got.walltime_ms, STORE_SPAN_MAX_MS);
     assert_int_equal(got.maxtasks, 10);
     assert_int_equal(got.memory_bytes, 1ull << 40);
+    assert_true(store_manners_same(&p.manners, &got.manners) && got.manners.nice == 19);
     assert_int_equal(got.setup_count, 2);
     assert_string_equal(got.setup[1].items[2], "echo \"hi\"\n");
     assert_int_equal(got.seed, INT64_MAX);
@@ -1141,6 +1151,9 @@ static void test_profile_checks(void **state)
     BAD_PROFILE(p.walltime_ms = UINT64_MAX);
     BAD_PROFILE(p.maxtasks = UINT64_MAX);
     BAD_PROFILE(p.memory_bytes = UINT64_MAX);
+    BAD_PROFILE(p.manners.nice = 20);
+    BAD_PROFILE(p.manners.mem_bytes = 4096);
+    BAD_PROFILE(strcpy(p.manners.hours, "25:00-26:00"));
     BAD_PROFILE(p.has_seed = true, p.seed = -1);
     BAD_PROFILE(p.local_daemons = STORE_DAEMONS_MAX + 1);
     BAD_PROFILE(store_profile_setup_add(&p, NULL, 0));

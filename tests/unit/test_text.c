@@ -1,4 +1,5 @@
 /* Units, names, escapes, near misses. */
+#include "base/hours.h"
 #include "base/text.h"
 
 #include <setjmp.h>
@@ -81,9 +82,28 @@ static void test_print(void **state)
     assert_true(text_same_secret("abc", "abc", 3) && !text_same_secret("abc", "abd", 3));
 }
 
+static void test_hours(void **state)
+{
+    (void)state;
+    const char *good[] = {"", "00:00-24:00", "22:00-06:00", "08:00-12:00,13:00-17:30", NULL};
+    const char *bad[] = {"8:00-12:00", "08:00", "08:00-08:00", "24:00-06:00", "08:60-09:00", "08:00-24:01",
+        "08:00-12:00,", ",08:00-12:00", "08:00-12:00;13:00-14:00", "08:00-12:00 ", "aa:bb-cc:dd",
+        "00:00-01:00,02:00-03:00,04:00-05:00,06:00-07:00,08:00-09:00,10:00-11:00,12:00-13:00,14:00-15:00,16:00-17:00",
+        NULL};
+    for (const char **text = good; *text; text++)
+        assert_int_equal(hours_check(*text, NULL), CLW_OK);
+    for (const char **text = bad; *text; text++)
+        assert_int_equal(hours_check(*text, NULL), CLW_USAGE);
+    assert_true(hours_hold("", 5) && hours_hold("nonsense", 5));
+    assert_true(hours_hold("22:00-06:00", 22 * 60) && hours_hold("22:00-06:00", 0) && hours_hold("22:00-06:00", 359));
+    assert_false(hours_hold("22:00-06:00", 360) || hours_hold("22:00-06:00", 22 * 60 - 1));
+    assert_true(hours_hold("08:00-12:00,13:00-17:30", 17 * 60 + 29));
+    assert_false(hours_hold("08:00-12:00,13:00-17:30", 12 * 60 + 30));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_parse), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_escape), cmocka_unit_test(test_print)};
+        cmocka_unit_test(test_escape), cmocka_unit_test(test_print), cmocka_unit_test(test_hours)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,7 +115,7 @@ static void draw_load(struct pane *p, const struct host_line *row, const struct 
 
 static void draw_runs(struct pane *p, const struct ui *ui, const struct host_line *row)
 {
-    char text[600] = "", one[120], rate[16];
+    char text[600] = "", one[300], rate[16];
     for (size_t i = 0; ui->engine && i < ui->engine->profile_count; i++) {
         const struct view_profile *v = &ui->engine->profiles[i];
         for (size_t h = 0; h < v->host_count; h++) {
@@ -124,6 +124,13 @@ static void draw_runs(struct pane *p, const struct ui *ui, const struct host_lin
             snprintf(one, sizeof one, "profile %s: %u daemons, %s tasks/s", v->name, v->hosts[h].daemons,
                 text_rate(rate, sizeof rate, v->hosts[h].rate < 0 ? 0 : v->hosts[h].rate));
             add(text, sizeof text, one);
+        }
+        for (size_t d = 0; d < v->daemon_count; d++) {
+            if (strcmp(v->daemons[d].host, row->name) != 0 || strcmp(v->daemons[d].state, "paused") != 0)
+                continue;
+            snprintf(one, sizeof one, "paused: %s", v->daemons[d].reason);
+            add(text, sizeof text, one);
+            break; /* the others for the same, most likely */
         }
     }
     line(p, *text ? ROLE_NORMAL : ROLE_DIM, "Runs", *text ? text : "nothing");

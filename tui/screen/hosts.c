@@ -71,12 +71,13 @@ static void add_profiles(const struct ui *ui, struct host_line *rows, size_t cou
             row->load = p->hosts[h].load;
         }
         for (size_t d = 0; d < p->daemon_count; d++) {
-            if (strcmp(p->daemons[d].state, "executing") != 0)
+            bool busy = strcmp(p->daemons[d].state, "executing") == 0;
+            if (!busy && strcmp(p->daemons[d].state, "paused") != 0)
                 continue;
             struct host_line *row =
                 strcmp(p->daemons[d].host, "local") == 0 ? local : find(rows, count, p->daemons[d].host);
             if (row)
-                row->busy++;
+                ++*(busy ? &row->busy : &row->paused);
         }
     }
 }
@@ -112,6 +113,10 @@ enum role hosts_state(const struct host_line *row, char *out, size_t size)
         {"backoff", "- retry", ROLE_WARN}, {"refused", "! refused", ROLE_BAD}, {"needs-secret", "! secret", ROLE_BAD},
         {"quarantined", "! resting", ROLE_BAD}};
     const char *state = row->link ? row->link->state : "";
+    if (row->daemons && row->paused == row->daemons) {
+        snprintf(out, size, "= paused");
+        return ROLE_WARN;
+    }
     if (!row->host) {
         snprintf(out, size, "+ up");
         return ROLE_GOOD;

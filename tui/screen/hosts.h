@@ -11,7 +11,7 @@ struct host_line {
     const struct view_link *link;    /* NULL: nothing uses it now */
     const struct view_at_host *live; /* what a profile told of it last; NULL: nothing */
     const char *name;
-    unsigned daemons, busy;
+    unsigned daemons, busy, paused;
     double load; /* below 0: unknown */
 };
 

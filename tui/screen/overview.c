@@ -53,7 +53,7 @@ static const char *cell_of(const char *state, enum role *role)
         enum role role;
     } cells[] = {{"executing", "■", "#", ROLE_GOOD}, {"idle", "□", "o", ROLE_NORMAL},
         {"launching", "◌", "~", ROLE_BUSY}, {"setup", "◌", "~", ROLE_BUSY}, {"leaving", "▫", "-", ROLE_DIM},
-        {"lost", "×", "x", ROLE_BAD}};
+        {"paused", "=", "=", ROLE_WARN}, {"lost", "×", "x", ROLE_BAD}};
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
         if (strcmp(cells[i].state, state) == 0) {
             *role = cells[i].role;
@@ -134,7 +134,7 @@ static void draw(void *state, struct ui *ui)
     map_rows = ((int)s->host_count + per_row - 1) / per_row;
     map_rows = map_rows < 1 ? 1 : map_rows > map.rows / 2 - 1 ? map.rows / 2 - 1 : map_rows;
     if (rule >= 0) {
-        snprintf(title, sizeof title, "hosts   %s busy  %s idle  %s launching  %s lost", draw_sign("■", "#"),
+        snprintf(title, sizeof title, "hosts   %s busy  %s idle  = paused  %s launching  %s lost", draw_sign("■", "#"),
             draw_sign("□", "o"), draw_sign("◌", "~"), draw_sign("×", "x"));
         draw_rule(rule, 0, ui->layout.cols, title);
     }

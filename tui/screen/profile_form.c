@@ -22,6 +22,14 @@ enum {
     F_MEMORY,
     F_SEED,
     F_RESPAWN,
+    F_NICE,
+    F_CPUS,
+    F_MEM,
+    F_PAUSE_LOAD,
+    F_PAUSE_USER,
+    F_HOURS,
+    F_PAUSE_NOW,
+    F_NO_NEW_PRIVS,
     F_HEADING,
     F_LOCAL,
     F_HOSTS
@@ -62,8 +70,22 @@ static enum clw_err check_size(const struct form *f, int field, struct clw_error
 
 static enum clw_err check_count(const struct form *f, int field, struct clw_error *err)
 {
-    int64_t n, most = field == F_LOCAL || field >= F_HOSTS ? STORE_DAEMONS_MAX : INT64_MAX;
+    int64_t n, most = field == F_LOCAL || field >= F_HOSTS ? STORE_DAEMONS_MAX
+                      : field == F_NICE                    ? STORE_NICE_MAX
+                                                           : INT64_MAX;
     return *form_text(f, field) ? text_parse_int(form_text(f, field), 0, most, &n, err) : CLW_OK;
+}
+
+static enum clw_err check_decimal(const struct form *f, int field, struct clw_error *err)
+{
+    uint32_t n;
+    const char *what = field == F_CPUS ? "number of CPUs" : "load", *text = form_text(f, field);
+    return *text ? store_manners_permille(what, text, &n, err) : CLW_OK;
+}
+
+static enum clw_err check_hours(const struct form *f, int field, struct clw_error *err)
+{
+    return hours_check(form_text(f, field), err);
 }
 
 static enum clw_err check_words(const struct form *f, int field, struct clw_error *err)
@@ -98,6 +120,20 @@ static void read_words(const struct form *f, struct store_profile *p)
     free(words);
 }
 
+static void read_manners(const struct form *f, struct store_manners *m)
+{
+    if (*form_text(f, F_CPUS))
+        store_manners_permille("", form_text(f, F_CPUS), &m->cpus_permille, NULL);
+    if (*form_text(f, F_PAUSE_LOAD))
+        store_manners_permille("", form_text(f, F_PAUSE_LOAD), &m->pause_load_permille, NULL);
+    m->nice = (uint32_t)number_of(f, F_NICE);
+    text_parse_size(form_text(f, F_MEM), &m->mem_bytes, NULL);
+    text_parse_duration(form_text(f, F_PAUSE_USER), &m->pause_user_ms, NULL);
+    snprintf(m->hours, sizeof m->hours, "%s", form_text(f, F_HOURS));
+    m->pause_now = form_is_set(f, F_PAUSE_NOW);
+    m->no_new_privs = form_is_set(f, F_NO_NEW_PRIVS);
+}
+
 static void read_form(const struct form *f, struct saving *s)
 {
     const struct edited *e = f->arg;
@@ -114,6 +150,7 @@ static void read_form(const struct form *f, struct saving *s)
     p->has_seed = *form_text(f, F_SEED) != '\0';
     p->seed = number_of(f, F_SEED);
     read_words(f, p);
+    read_manners(f, &p->manners);
     if (old) { /* not in the form */
         p->runtime = old->runtime;
         p->base_url = mem_strdup(old->base_url);
@@ -250,6 +287,31 @@ static void add_settings(struct form *f, const struct store_profile *p)
     snprintf(f->fields[F_RESPAWN].hint, sizeof f->fields[0].hint, "replace a daemon that dies");
 }
 
+static const char *decimal(uint32_t permille, char *out, size_t size)
+{
+    snprintf(out, size, "%g", permille / 1000.0);
+    return permille ? out : "";
+}
+
+static void add_manners(struct form *f, const struct store_manners *m)
+{
+    char a[32], nice[16] = "", mem[24] = "";
+    if (m->nice)
+        snprintf(nice, sizeof nice, "%u", m->nice);
+    if (m->mem_bytes)
+        snprintf(mem, sizeof mem, "%llu", (unsigned long long)m->mem_bytes);
+    text(f, "Nice", nice, "of tasks, up to 19; from 10 on idle I/O", check_count);
+    text(f, "CPUs", decimal(m->cpus_permille, a, sizeof a), "for the tasks of a daemon: 0.5", check_decimal);
+    text(f, "Memory", mem, "for the tasks of a daemon: 2G", check_size);
+    text(f, "Pause at load", decimal(m->pause_load_permille, a, sizeof a), "of others: 4", check_decimal);
+    text(f, "Pause for users", span(m->pause_user_ms, a, sizeof a), "until nobody typed for: 15m", check_span);
+    text(f, "Hours", m->hours, "to work in, there: 22:00-06:00", check_hours);
+    form_add(f, FORM_CHECK, "Pause at once", "")->choice = m->pause_now;
+    snprintf(f->fields[F_PAUSE_NOW].hint, sizeof f->fields[0].hint, "stop what runs, do not let it end");
+    form_add(f, FORM_CHECK, "No privileges", "")->choice = m->no_new_privs;
+    snprintf(f->fields[F_NO_NEW_PRIVS].hint, sizeof f->fields[0].hint, "no new ones: no sudo in tasks");
+}
+
 static void open_form(struct ui *ui, const struct store_profile *p)
 {
     static const struct form_type type = {.title = "New profile", .save = save, .release = release};
@@ -264,6 +326,7 @@ static void open_form(struct ui *ui, const struct store_profile *p)
     if (p)
         snprintf(f->title, sizeof f->title, "Edit profile %s", p->name);
     add_settings(f, p);
+    add_manners(f, p ? &p->manners : &(struct store_manners){0});
     form_add(f, FORM_HEADING, "Daemons on each host: the number is yours to choose", "");
     snprintf(value, sizeof value, "%u", p ? p->local_daemons : 0);
     snprintf(state, sizeof state, "it has %ld cores", sysconf(_SC_NPROCESSORS_ONLN));

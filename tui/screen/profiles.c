@@ -58,7 +58,7 @@ static enum role daemon_role(const char *state)
     return strcmp(state, "executing") == 0                                  ? ROLE_GOOD
            : strcmp(state, "lost") == 0                                     ? ROLE_BAD
            : strcmp(state, "launching") == 0 || strcmp(state, "setup") == 0 ? ROLE_BUSY
-           : strcmp(state, "leaving") == 0                                  ? ROLE_WARN
+           : strcmp(state, "leaving") == 0 || strcmp(state, "paused") == 0  ? ROLE_WARN
                                                                             : ROLE_NORMAL;
 }
 

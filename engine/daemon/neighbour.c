@@ -1,0 +1,276 @@
+/* A good neighbour: the daemon is on the machine, so it judges itself whether its owner's terms let it work. When not,
+ * it says so, gives back what it has not begun, and either ends what runs or stops it, until it may go on. */
+#include "engine/daemon/daemon.h"
+
+#include "base/hours.h"
+#include "base/mono.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <utmp.h>
+
+enum { JUDGE_MS = 2000, LOAD_S = 60, DEPTH_MAX = 8, TREE_MAX = 1024 };
+
+/* ---- the hours ---- */
+
+static bool outside_hours(const struct terms *t, char *why, size_t size)
+{
+    struct tm now;
+    time_t wall = time(NULL);
+    tzset(); /* the zone may have been changed */
+    if (!t->hours[0] || !localtime_r(&wall, &now) || hours_hold(t->hours, now.tm_hour * 60 + now.tm_min))
+        return false;
+    snprintf(why, size, "outside its hours %s (it is %02d:%02d there)", t->hours, now.tm_hour, now.tm_min);
+    return true;
+}
+
+/* ---- its users ---- */
+
+/* The terminals of login sessions, as utmp lists them; when somebody typed at one last is when it was last read. */
+static bool user_is_active(const struct terms *t, char *why, size_t size)
+{
+    struct utmp u;
+    time_t now = time(NULL);
+    bool found = false;
+    int fd = t->user_ms ? open(_PATH_UTMP, O_RDONLY | O_CLOEXEC) : -1;
+    while (!found && fd >= 0 && read(fd, &u, sizeof u) == sizeof u) {
+        char path[UT_LINESIZE + 8];
+        struct stat st;
+        snprintf(path, sizeof path, "/dev/%.*s", UT_LINESIZE, u.ut_line);
+        if (u.ut_type != USER_PROCESS || strstr(path, "..") || stat(path, &st) || !S_ISCHR(st.st_mode))
+            continue;
+        time_t idle = now > st.st_atime ? now - st.st_atime : 0;
+        found = (uint64_t)idle * 1000 < t->user_ms;
+        if (found)
+            snprintf(why, size, "%.*s is active on %.*s (%lld s ago)", UT_NAMESIZE, u.ut_user, UT_LINESIZE, u.ut_line,
+                (long long)idle);
+    }
+    if (fd >= 0)
+        close(fd);
+    return found;
+}
+
+static bool sees_users(void)
+{
+    return access(_PATH_UTMP, R_OK) == 0;
+}
+
+/* ---- the load of others ---- */
+
+static size_t read_text(const char *path, char *out, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, out, size - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    out[n > 0 ? n : 0] = '\0';
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* The state of a thread is the word after the name, which may hold anything but ends at the last ')'. */
+static bool is_running(const char *path)
+{
+    char text[1024];
+    const char *at = read_text(path, text, sizeof text) ? strrchr(text, ')') : NULL;
+    return at && (at[2] == 'R' || at[2] == 'D');
+}
+
+static unsigned count_running(pid_t pid, int depth, unsigned *budget);
+
+/* One thread, when it belongs to a task, and the processes that it has started. */
+static unsigned count_thread(pid_t pid, const char *thread, int depth, unsigned *budget)
+{
+    char path[80], text[4096], *save = NULL;
+    unsigned n = 0;
+    if (depth > 1) {
+        snprintf(path, sizeof path, "/proc/%d/task/%.16s/stat", (int)pid, thread);
+        n = is_running(path);
+    }
+    snprintf(path, sizeof path, "/proc/%d/task/%.16s/children", (int)pid, thread);
+    read_text(path, text, sizeof text);
+    for (char *word = strtok_r(text, " ", &save); word && depth < DEPTH_MAX; word = strtok_r(NULL, " ", &save))
+        n += count_running((pid_t)strtol(word, NULL, 10), depth + 1, budget);
+    return n;
+}
+
+/* How many threads of tasks the kernel counts as load now, from the starter (depth 0) or a daemon (1, which starts all
+ * of its tasks in its first thread) down. */
+static unsigned count_running(pid_t pid, int depth, unsigned *budget)
+{
+    char name[80];
+    unsigned n = 0;
+    struct dirent *entry;
+    snprintf(name, sizeof name, "/proc/%d/task", (int)pid);
+    DIR *threads = depth == 1 ? NULL : opendir(name);
+    if (depth == 1) {
+        snprintf(name, sizeof name, "%d", (int)pid);
+        return count_thread(pid, name, depth, budget);
+    }
+    while (threads && *budget && (entry = readdir(threads))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        --*budget;
+        n += count_thread(pid, entry->d_name, depth, budget);
+    }
+    if (threads)
+        closedir(threads);
+    return n;
+}
+
+/* Our share in the load: all daemons that our starter (the engine, or the supervisor on a host) has here, with their
+ * tasks, averaged over a minute as the kernel averages its load. */
+static double load_of_others(struct daemon *d)
+{
+    char text[64];
+    unsigned budget = TREE_MAX;
+    pid_t parent = getppid();
+    uint64_t now_us = mono_us();
+    double n = parent > 1 ? count_running(parent, 0, &budget) : count_running(getpid(), 1, &budget);
+    double passed_s = (double)(now_us - d->load_us) / 1e6;
+    double load = read_text("/proc/loadavg", text, sizeof text) ? strtod(text, NULL) : 0;
+    if (!d->load_us) /* what runs now has perhaps done so for a while */
+        d->load_own = n < load ? n : load;
+    else
+        d->load_own += (n - d->load_own) * passed_s / (LOAD_S + passed_s);
+    d->load_us = now_us;
+    return load > d->load_own ? load - d->load_own : 0;
+}
+
+/* Once paused it wants clearly less than the mark, so that it does not change its mind all the time. */
+static bool is_loaded(struct daemon *d, char *why, size_t size)
+{
+    uint32_t mark = d->terms.load_permille;
+    if (!mark)
+        return false;
+    double others = load_of_others(d), limit = mark / 1000.0;
+    if (others <= (d->pause_is_load ? limit * 0.8 : limit))
+        return false;
+    snprintf(why, size, "load %.1f of others, above %g", others, limit);
+    return true;
+}
+
+/* ---- pausing ---- */
+
+static void say(struct daemon *d, const char *why)
+{
+    link_send(d->link, &(struct frame){.type = WIRE_YIELD, .len = (uint32_t)strlen(why)}, why);
+}
+
+static void set_stopped(struct daemon *d, bool stopped)
+{
+    uint64_t now_us = mono_us();
+    if (stopped == (d->stopped_us != 0))
+        return;
+    uint64_t passed_us = stopped ? 0 : now_us - d->stopped_us;
+    d->stopped_us = stopped ? now_us : 0;
+    command_stop(d, stopped, passed_us);
+    worker_stop(d, stopped, passed_us);
+}
+
+static void pause_or_go_on(struct daemon *d, bool paused, bool for_load, const char *why)
+{
+    if (paused != d->paused || !d->judged)
+        say(d, why);
+    d->judged = true;
+    d->paused = paused;
+    d->pause_is_load = for_load;
+    set_stopped(d, paused && d->terms.now);
+}
+
+void neighbour_judge(struct daemon *d)
+{
+    char why[200] = "";
+    bool any = d->terms.hours[0] || d->terms.user_ms || d->terms.load_permille;
+    uint64_t now_ms = mono_ms();
+    if (!any && !d->paused)
+        return;
+    if (d->judged && now_ms < d->judge_ms)
+        return;
+    d->judge_ms = now_ms + JUDGE_MS;
+    bool loaded = is_loaded(d, why, sizeof why); /* counts each time, whatever else there is */
+    bool paused = outside_hours(&d->terms, why, sizeof why) || user_is_active(&d->terms, why, sizeof why) || loaded;
+    pause_or_go_on(d, paused, loaded, why);
+}
+
+/* The last tasks of each batch that nobody has begun. */
+static void give_back(struct daemon *d)
+{
+    worker_flush(d);
+    for (struct batch **at = &d->head; *at;) {
+        struct batch *b = *at;
+        uint32_t begun = b->done + (b == d->head && d->run != NULL), n = b->slices.n;
+        begun = begun < b->written ? b->written : begun;
+        if (begun < n) {
+            struct frame f = {.type = WIRE_BACK, .job = b->job->number, .first = b->first + begun, .n = n - begun};
+            link_send(d->link, &f, NULL);
+            b->slices.n = begun;
+        }
+        if (b->done == b->slices.n) {
+            *at = b->next;
+            batch_free(b);
+        } else {
+            at = &b->next;
+        }
+    }
+    d->tail = d->head;
+    while (d->tail && d->tail->next)
+        d->tail = d->tail->next;
+}
+
+void neighbour_step(struct daemon *d, struct watch *w)
+{
+    if (d->paused) {
+        give_back(d);
+        d->active_ms = mono_ms(); /* it would work if it could: it is not idle */
+    }
+    if (d->terms.hours[0] || d->terms.user_ms || d->terms.load_permille)
+        watch_until(w, d->judge_ms * 1000 + 1000);
+}
+
+/* ---- the terms ---- */
+
+static void read_terms(const struct frame *f, struct terms *t)
+{
+    struct wire_fields w;
+    wire_fields_init(&w, f->body, f->len);
+    while (wire_fields_next(&w)) {
+        uint64_t n = wire_field_number(&w);
+        switch (w.key) {
+        case WIRE_K_NICE: t->nice = (uint32_t)n; break;
+        case WIRE_K_CPUS_PERMILLE: t->cpus_permille = (uint32_t)n; break;
+        case WIRE_K_MEM_BYTES: t->mem_bytes = n; break;
+        case WIRE_K_PAUSE_LOAD_PERMILLE: t->load_permille = (uint32_t)n; break;
+        case WIRE_K_PAUSE_USER_MS: t->user_ms = n; break;
+        case WIRE_K_PAUSE_NOW: t->now = n != 0; break;
+        case WIRE_K_NO_NEW_PRIVS: t->no_new_privs = n != 0; break;
+        case WIRE_K_HOURS: wire_field_copy(&w, t->hours, sizeof t->hours); break;
+        default: break;
+        }
+    }
+}
+
+void neighbour_terms(struct daemon *d, const struct frame *f)
+{
+    struct terms t = {0};
+    char text[sizeof d->limits.text + 60];
+    if (f)
+        read_terms(f, &t);
+    bool same = t.nice == d->terms.nice && t.cpus_permille == d->terms.cpus_permille &&
+                t.mem_bytes == d->terms.mem_bytes && t.no_new_privs == d->terms.no_new_privs;
+    d->terms = t;
+    d->judge_ms = 0;
+    if (!same)
+        limits_set(&d->limits, &t, d->config.number);
+    if (!f)
+        return;
+    snprintf(text, sizeof text, "%s%s", d->limits.text,
+        !t.user_ms || sees_users() ? ""
+        : *d->limits.text          ? "; no utmp: users are not seen"
+                                   : "no utmp: users are not seen");
+    link_send(d->link, &(struct frame){.type = WIRE_LIMITS, .len = (uint32_t)strlen(text)}, text);
+}

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""clowder-daemon in the hands of somebody else: it has a valid token, and lies. Its errands are in the file errand beside it, a word each:
+files   its answers bring files that nobody asked for, and a reason that is a terminal's command
+twice   a second connection shows the same token
+back    it gives tasks back without a pause
+"""
+import os
+import socket
+import struct
+import sys
+
+if len(sys.argv) > 1:
+    print("clowder-daemon 0")
+    sys.exit(0)
+config = dict(line.split(" ", 1) for line in sys.stdin.read().splitlines() if " " in line)
+errand = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "errand")).read().split()[0]
+HELLO, WELCOME, REFUSE, OPEN, TASKS, RESULT, REPORT, CLOSE, CLOSED, QUIT = 1, 2, 3, 4, 6, 7, 8, 12, 13, 19
+BACK = 24
+
+
+def send(s, type, body=b"", code=0, job=0, n=0, first=0):
+    s.sendall(struct.pack("<IBBHIIQII", len(body), type, 0, code, job, n, first, 0, 0) + body)
+
+
+def receive(s):
+    def exactly(n):
+        data = b""
+        while len(data) < n:
+            part = s.recv(n - len(data))
+            if not part:
+                sys.exit(0)
+            data += part
+        return data
+
+    len_, type, _, code, job, n, first, _, _ = struct.unpack("<IBBHIIQII", exactly(32))
+    return type, code, job, n, first, exactly(len_)
+
+
+def connect(instance):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(config["url"].replace("ipc://", ""))
+
+    def text(key, value):
+        return struct.pack("<HI", key, len(value)) + value
+
+    def number(key, value):
+        return struct.pack("<HIQ", key, 8, value)
+
+    send(s, HELLO, text(1, b"clowder") + number(2, 1) + number(3, 2) + number(5, int(config["daemon"]))
+         + text(4, config["token"].encode()) + text(18, instance * 64) + number(6, os.getpid()))
+    return s
+
+
+def note(text):
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "noted"), "a") as f:
+        f.write(text + "\n")
+
+
+home = connect(b"a")
+while True:
+    type, code, job, n, first, body = receive(home)
+    if type == WELCOME and errand == "twice":
+        other = connect(b"b")
+        type, code, _, _, _, why = receive(other)
+        note("%d %s" % (type, why.decode()))
+    elif type == TASKS and errand == "back":
+        send(home, BACK, job=job, n=n, first=first)
+        note("gave back")
+    elif type == TASKS:
+        for i in range(n):
+            files = b""
+            for name in (b"Makefile", b"result-1.txt", b".profile", b"../up"):
+                files += name + b"\0" + struct.pack("<Q", 5) + b"owned"
+            why = b"\x1b]0;owned\x07\x1b[2J"
+            outcome = 0 if errand == "files" else 1
+            out = b"out\n"
+            head = struct.pack("<iiQQQIIII", 0 if not outcome else 1, 0, 1, 0, len(out), len(out), 0, len(why), len(files))
+            send(home, REPORT, head + out + why + files, code=outcome, job=job, n=1, first=first + i)
+    elif type == CLOSE:
+        send(home, CLOSED, job=job)
+    elif type == QUIT:
+        sys.exit(0)

@@ -1,0 +1,333 @@
+#!/usr/bin/env bash
+# What docs/security.md promises, each promise as a case.
+#   security.sh CASE...
+. "$(dirname "$0")/lib.sh"
+
+needs_root() {
+  [ "$(id -u)" = 0 ] || {
+    echo "SKIP: needs root, to be other users"
+    exit 77
+  }
+}
+# as UID COMMAND...: as another user, in a home of its own.
+as() {
+  local uid=$1
+  shift
+  mkdir -p "$work/home$uid"
+  chmod 711 "$work"
+  chown "$uid" "$work/home$uid"
+  (cd "$work/home$uid" && exec env -u XDG_CONFIG_HOME -u XDG_DATA_HOME -u XDG_STATE_HOME -u XDG_CACHE_HOME HOME="$work/home$uid" \
+    setpriv --reuid="$uid" --regid="$uid" --clear-groups "$@")
+}
+mode() { stat -c %a "$1"; }
+
+# Another user of the desktop: finds no file, folder or socket that is open, whatever the umask was.
+case_files() {
+  (umask 000 && clowder up -n 1) >/dev/null
+  clowder map -- true ::: x
+  local file
+  for file in "$XDG_RUNTIME_DIR"/clowder "$XDG_DATA_HOME"/clowder "$XDG_STATE_HOME"/clowder; do
+    [ "$(mode "$file")" = 700 ] || fail "$file has mode $(mode "$file")"
+  done
+  for file in "$XDG_RUNTIME_DIR"/clowder/* "$XDG_DATA_HOME"/clowder/* "$XDG_STATE_HOME"/clowder/*; do
+    [ "$(mode "$file")" = 600 ] || fail "$file has mode $(mode "$file")"
+  done
+  # What was left open is closed.
+  clowder engine stop
+  chmod 755 "$XDG_RUNTIME_DIR"/clowder
+  chmod 666 "$XDG_DATA_HOME"/clowder/clowder.db "$engine_log"
+  clowder status >/dev/null
+  [ "$(mode "$XDG_RUNTIME_DIR"/clowder)$(mode "$XDG_DATA_HOME"/clowder/clowder.db)$(mode "$engine_log")" = 700600600 ] ||
+    fail "left open: $(ls -ld "$XDG_RUNTIME_DIR"/clowder "$XDG_DATA_HOME"/clowder/clowder.db "$engine_log")"
+}
+
+# The folder under /tmp, when there is no XDG_RUNTIME_DIR: what somebody else put there is refused.
+case_tmp() {
+  needs_root
+  local uid=$((50000 + $$ % 10000)) other=$((40000 + $$ % 10000))
+  local dir=/tmp/clowder-$uid
+  [ ! -e "$dir" ] || fail "$dir is there already"
+  # shellcheck disable=SC2064
+  trap "rm -rf '$dir'; finish" EXIT
+  mkdir "$work/trap" && chown "$uid" "$work/trap"
+  ln -s "$work/trap" "$dir"
+  expect 5 as $uid env -u XDG_RUNTIME_DIR clowder status
+  says 'is not a folder that belongs to you'
+  one_line
+  [ -z "$(ls "$work/trap")" ] || fail "it followed the link: $(ls "$work/trap")"
+  rm "$dir"
+  mkdir -m 700 "$dir" && chown "$other" "$dir"
+  expect 5 as $uid env -u XDG_RUNTIME_DIR clowder status
+  says 'is not a folder that belongs to you'
+  rmdir "$dir"
+  : >"$dir"
+  expect 5 as $uid env -u XDG_RUNTIME_DIR clowder status
+  rm "$dir"
+  # A parent where others may replace it.
+  mkdir -m 777 "$work/shared"
+  expect 5 as $uid env XDG_RUNTIME_DIR="$work/shared" clowder status
+  says 'others may replace'
+  mkdir -m 700 "$work/theirs" && chown "$other" "$work/theirs" && chmod 755 "$work/theirs"
+  mkdir "$work/theirs/clowder" && chown "$uid" "$work/theirs/clowder"
+  expect 5 as $uid env XDG_RUNTIME_DIR="$work/theirs" clowder status
+  says 'others may replace'
+  # Our own is taken, and closed.
+  mkdir -m 777 "$dir" && chown "$uid" "$dir"
+  expect 0 as $uid env -u XDG_RUNTIME_DIR clowder status
+  [ "$(mode "$dir")" = 700 ] || fail "$dir has mode $(mode "$dir")"
+  # The memory of the engine is closed also to programs of the same user that are not root.
+  local pid
+  pid=$(cat "$dir/engine.lock")
+  expect 1 as $uid cat "/proc/$pid/environ"
+  says 'Permission denied'
+  expect 1 as $uid dd if="/proc/$pid/mem" of=/dev/null count=1
+  says 'Permission denied'
+  expect 0 as $uid env -u XDG_RUNTIME_DIR clowder engine stop
+}
+
+# Another user of the desktop who reaches the sockets, for somebody opened them: dropped by uid, on each of them.
+case_uid() {
+  needs_root
+  clowder up -n 1 >/dev/null
+  chmod 755 "$work" "$XDG_RUNTIME_DIR" "$XDG_RUNTIME_DIR/clowder"
+  chmod 666 "$XDG_RUNTIME_DIR"/clowder/*.sock
+  cat >knock.py <<'PY'
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(20)
+s.connect(sys.argv[1])
+try:
+    s.sendall(b"x" * 8)
+    while s.recv(1000):
+        pass
+except (ConnectionResetError, BrokenPipeError):
+    pass
+print("closed")
+PY
+  local socket
+  for socket in "$XDG_RUNTIME_DIR"/clowder/*.sock; do
+    case $socket in */tunnel*) continue ;; esac # there a token is asked for
+    as 65534 /usr/bin/python3 "$work/knock.py" "$socket" >knock.out || fail "$socket: $(cat knock.out)"
+    grep -q closed knock.out || fail "$socket stays open to another user"
+  done
+  as 65534 timeout 5 nngcat --req --dial "ipc://$XDG_RUNTIME_DIR/clowder/engine.sock" --ascii --data '{"op":"status"}' >answer 2>&1 || true
+  [ "$(grep -c 'dropped.*another user' "$engine_log")" -ge 2 ] || fail "the log does not tell of another user"
+  ! grep -q ok answer || fail "another user got an answer: $(cat answer)"
+  clowder map -- echo ::: still >out
+  prints still
+}
+
+# Out of a tunnel comes anybody who is logged in on the host: a crowd of silent connections keeps nobody else out for long.
+case_crowd() {
+  clowder up -n 1 >/dev/null
+  cat >crowd.py <<'PY'
+import resource, socket, sys, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+held = []
+for i in range(1200):
+    s = socket.socket(socket.AF_UNIX)
+    s.setblocking(True)
+    try:
+        s.connect(sys.argv[1])
+    except OSError:
+        time.sleep(0.01)
+    held.append(s)
+print("here", flush=True)
+sys.stdin.read()
+PY
+  coproc CROWD { exec python3 crowd.py "$XDG_RUNTIME_DIR/clowder/$(basename "$(find "$XDG_RUNTIME_DIR/clowder" -name 'tunnel*.sock' | head -1)")"; }
+  local word
+  read -r word <&"${CROWD[0]}"
+  [ "$word" = here ] || fail "the crowd did not come"
+  seq 100 | clowder map -- echo >map.out
+  seq 100 | cmp - map.out || fail "a crowd disturbed a map"
+  clowder up -n 2 >/dev/null
+  wait_until grep -q 'more than 1000 connections without a hello' "$engine_log"
+  alone() { [ "$(clowder status --json | jq .engine.connections)" -lt 20 ]; }
+  wait_until alone # who does not say hello is gone after five seconds
+  eval "exec ${CROWD[1]}>&-"
+}
+
+# What a task inherits, in shell: descriptors, umask, signals. The C library's spawn ignores its two internal signals (32, 33).
+# shellcheck disable=SC2016
+inherits='for f in /proc/$$/fd/*; do [ -e $f ] && printf "%s " ${f##*/}; done; umask
+  sed -n "s/^SigBlk:.//p; s/^SigIgn:.//p; s/^NoNewPrivs:.//p" /proc/self/status'
+
+# Three descriptors, no signals, the user's umask, the stated environment; however it was started, whatever its engine inherited.
+case_tasks() {
+  (umask 027 && trap '' HUP && exec 9<"$0" 250>leak && SECRET=1 clowder engine start)
+  expect 0 clowder up plain -n 1
+  expect 0 clowder up limited -n 1 --nice 1
+  local profile
+  for profile in plain limited; do
+    expect 0 clowder map -p $profile -- sh -c "$inherits" ::: x
+    inherits_little 0027
+    printf 'x' | expect 0 clowder map -p $profile --stdin -- sh -c "cat >/dev/null; $inherits"
+    inherits_little 0027
+    echo x | expect 0 clowder map -p $profile -w -- sh -c "while read -r line; do { $inherits; } | tr '\n' ' '; echo; done"
+    tr ' ' '\n' <out | sed '/^$/d' >lines
+    paste -sd ' ' <(head -3 lines) >out
+    [ "$(cat out)" = '0 1 2' ] || fail "$profile: a worker inherits $(cat lines)"
+    SECRET=1 expect 0 clowder map -p $profile -- sh -c 'env; touch made; stat -c %a made; rm made' ::: x
+    ! grep -q SECRET out || fail "$profile: the environment leaks: $(cat out)"
+    grep -qx 640 out || fail "$profile: umask of tasks: $(cat out)"
+  done
+  echo data >shipped
+  expect 0 clowder map -p plain --ship shipped -- sh -c 'stat -c %a . shipped' ::: x
+  prints '700
+600'
+  # Nothing new for who wants it so.
+  expect 0 clowder up bound -n 1 --no-new-privs
+  expect 0 clowder run -p bound sh -c "$inherits"
+  [ "$(tail -1 out)" = 1 ] || fail "no new privileges: $(cat out)"
+  grep -q 'no new privileges' <<<"$(status_of bound '.daemon_list[0].limits')" || fail "limits: $(clowder status bound)"
+}
+inherits_little() { # UMASK: stdout of the last expect
+  sed -i -E 's/^(0000000180000000|0000000080000000|0000000100000000)$/0000000000000000/' out
+  prints "0 1 2 $1
+0000000000000000
+0000000000000000
+0"
+}
+
+# On a host as well.
+case_host() {
+  if [ ! -x /usr/sbin/sshd ] || [ "$(id -u)" != 0 ]; then echo "SKIP: needs sshd, and root to start it"; exit 77; fi
+  LAB=$work/lab PREFIX=clws$$ NET=10.96
+  set +e
+  . "$(dirname "$0")/../hosts/lab.sh"
+  unset SSH_AUTH_SOCK SSH_AGENT_PID
+  export CLOWDER_SSH_CONFIG=$LAB/config
+  end() {
+    local status=$?
+    set +e
+    timeout 20 clowder engine stop --now >/dev/null 2>&1
+    lab_down
+    (exit "$status")
+    finish
+  }
+  trap end EXIT
+  lab_up 2
+  lab_stop 2
+  lab_sshd 2 'AllowTcpForwarding no'
+  set -e
+  # shellcheck disable=SC2154
+  $desktop clowder host add h1 >/dev/null
+  $desktop clowder host add h2 >/dev/null
+  expect 0 $desktop clowder up far --on h1:1 --on h2:1
+  expect 0 $desktop clowder run -p far sh -c "$inherits"
+  inherits_little "$(umask)"
+  expect 0 $desktop clowder everywhere -p far -- sh -c "$inherits"
+  [ "$(cut -f 2 out | sed -E 's/^0000000(18|08|10)0{7}$/0000000000000000/' | sort -u | paste -sd ,)" = "0,0 1 2 $(umask),0000000000000000" ] ||
+    fail "tasks on hosts inherit: $(cat out)"
+  local i
+  for i in 1 2; do
+    [ "$(find "$LAB/h$i/home/.cache/clowder" -perm /077 | wc -l)" = 0 ] || fail "open to others on h$i: $(find "$LAB/h$i/home/.cache/clowder" -ls)"
+  done
+  expect 0 $desktop clowder down far
+}
+
+# Bytes that a task or a host wrote never reach a terminal or a log as they are.
+case_escape() {
+  local nasty
+  nasty=$(printf '\033]0;owned\007\033[2Jred\302\233')
+  expect 0 clowder up -n 1
+  printf '%s\n' '#!/bin/sh' "printf '%s\\n' '$nasty' >&2" 'exit 1' >nasty.sh
+  chmod +x nasty.sh
+  expect 0 clowder up bad -n 1
+  clowder everywhere -p bad --setup -- "$work/nasty.sh" >/dev/null 2>&1 || true
+  clowder map --name "$(printf 'a\033[31mb')" -- "$work/nasty.sh" ::: x >/dev/null 2>&1 || true
+  clowder status bad >shown 2>&1 || true
+  clowder status >>shown 2>&1
+  clowder log >>shown 2>&1
+  clowder job list >>shown 2>&1
+  clowder job show 1 >>shown 2>&1 || true
+  ! grep -qP '\x1b|\x07' shown || fail "control bytes on the screen: $(cat -v shown)"
+  ! grep -qP '\x1b|\x07' "$engine_log" || fail "control bytes in the log: $(cat -v "$engine_log")"
+}
+
+# A daemon in the hands of somebody else, with a valid token.
+case_rogue() {
+  mkdir rogue && cd rogue # files that it sends land here, or not
+  mkdir "$work/libexec"
+  ln -s "$(command -v clowder)" "$work/libexec/clowder"
+  cp "$CLOWDER_SOURCE/tests/e2e/rogue_daemon.py" "$work/libexec/clowder-daemon"
+  export CLOWDER_LIBEXEC=$work/libexec
+  echo files >"$work/libexec/errand"
+  expect 0 clowder up -n 1
+  expect 1 clowder map --fetch 'result-{}.txt' -- true ::: 1
+  says "task 1 on local sent a file that was not asked for, 'Makefile': not saved"
+  [ "$(ls -A)" = result-1.txt ] && [ ! -e ../up ] || fail "it wrote $(ls -A . ..)"
+  expect 1 clowder map -- true ::: 1
+  says 'not saved'
+  echo whatever >"$work/libexec/errand"
+  expect 0 clowder up two -n 1
+  expect 1 clowder map -p two -- true ::: 1
+  says '0;owned'
+  ! grep -qP '\x1b|\x07' "$work/err" || fail "its reason reaches the terminal as it is: $(cat -v "$work/err")"
+  clowder job list >"$work/shown"
+  clowder job show 3 >>"$work/shown"
+  ! grep -qP '\x1b|\x07' "$work/shown" "$engine_log" || fail "its reason reaches a screen: $(cat -v "$work/shown")"
+  echo twice >"$work/libexec/errand"
+  expect 0 clowder up three -n 1
+  wait_until grep -q 'this token belongs to another daemon' "$work/libexec/noted"
+  echo back >"$work/libexec/errand"
+  expect 0 clowder up four -n 1
+  clowder map -p four -- true ::: 1 >/dev/null 2>&1 &
+  local map=$!
+  wait_until grep -q 'it gives back tasks that it was not given, or without a pause' "$engine_log"
+  kill -9 $map
+  clowder engine stop --now
+}
+
+# A file to import that means harm is refused whole.
+case_import() {
+  local doc
+  clowder host add good 10.0.0.1 >/dev/null
+  clowder export >before.json
+  for doc in '{"clowder":1,"hosts":{"../../etc":{"address":"a"}}}' \
+    '{"clowder":1,"hosts":{"x":{"address":"-oProxyCommand=touch pwned"}}}' \
+    '{"clowder":1,"hosts":{"x":{"address":"a","user":"-l"}}}' \
+    '{"clowder":1,"hosts":{"x":{"address":"a","jump":"-oProxyCommand=x"}}}' \
+    '{"clowder":1,"hosts":{"x":{"address":"a\u001b[2J"}}}' \
+    '{"clowder":1,"profiles":{"x":{"env":["LD_PRELOAD"]}}}' \
+    '{"clowder":1,"profiles":{"x":{"hours":"$(touch pwned)"}}}' \
+    '{"clowder":1,"profiles":{"x":{"nice":-20}}}' \
+    '{"clowder":1,"profiles":{"x":{"maxtasks":1e400}}}' \
+    '{"clowder":1,"hosts":{"ok":{"address":"a"}},"what":1}'; do
+    printf '%s' "$doc" >bad.json
+    expect 2 clowder import bad.json
+    one_line
+  done
+  python3 -c 'print("{\"clowder\":1,\"hosts\":" * 100000)' >bad.json
+  expect 2 clowder import bad.json
+  head -c 80000000 /dev/zero >bad.json
+  clowder import bad.json >/dev/null 2>err && fail "80 MB of nothing were imported"
+  clowder export | cmp - before.json || fail "a refused file has changed something"
+  [ ! -e pwned ] || fail "something ran"
+}
+
+# How the programs are built.
+case_binaries() {
+  if nm "$bin/clowder" | grep -E '__asan|__tsan|__ubsan' >/dev/null; then echo "SKIP: a sanitizer build"; exit 77; fi
+  local file
+  for file in "$bin/clowder" "$bin/clowder-daemon" "$(find "$CLOWDER_BUILD/lib" -name 'libclowder.so.*.*' | head -1)"; do
+    readelf -hW "$file" >head
+    readelf -lW "$file" >segments
+    readelf -dW "$file" >dynamic
+    { nm "$file"; nm -D "$file"; } >symbols 2>/dev/null || true
+    grep -q 'Type: *DYN' head || fail "$file is not position independent"
+    grep -q 'GNU_STACK.* RW ' segments || fail "$file has a stack that can be executed"
+    grep -q GNU_RELRO segments || fail "$file has no RELRO"
+    grep -qE 'BIND_NOW|Flags:.*NOW' dynamic || fail "$file is not bound at once"
+    ! grep -qE 'LOAD.* RWE ' segments || fail "$file has a segment that is written and executed"
+    ! grep -q TEXTREL dynamic || fail "$file is relocated in its code"
+    grep -q __stack_chk_fail symbols || fail "$file has no stack protector"
+    grep -qE '__[a-z]+_chk' symbols || fail "$file is not fortified"
+  done
+}
+
+for name in "$@"; do
+  echo "== $name"
+  "case_$name"
+done
