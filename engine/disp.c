@@ -37,6 +37,7 @@ void disp_free(struct disp *d)
         disp_job_free(d, d->jobs);
     disp_actions_clear(d);
     free(d->slots);
+    free(d->free_slots);
     free(d->giving_at);
     free(d->actions);
     free(d);
@@ -398,51 +399,52 @@ void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us)
 
 /* ---- daemons ---- */
 
-static void count_giving(struct disp *d)
-{
-    d->giving_count = 0;
-    if (d->place_count)
-        memset(d->giving_at, 0, d->place_count * sizeof *d->giving_at);
-    for (unsigned s = 0; s < d->slot_count; s++) {
-        const struct disp_daemon *m = d->slots[s];
-        if (!m || m->held || m->draining)
-            continue;
-        d->giving_count++;
-        d->giving_at[m->place]++;
-    }
-    if (!d->giving_count)
-        d->giving_count = 1;
-}
-
 static void know_place(struct disp *d, unsigned place)
 {
     if (place < d->place_count)
         return;
     d->giving_at = mem_realloc(d->giving_at, (place + 1u) * sizeof *d->giving_at);
+    memset(d->giving_at + d->place_count, 0, (place + 1u - d->place_count) * sizeof *d->giving_at);
     d->place_count = place + 1;
+}
+
+/* After a change of held or draining. */
+static void count_giving(struct disp *d, struct disp_daemon *m, bool giving)
+{
+    if (m->counted == giving)
+        return;
+    m->counted = giving;
+    d->giving_count += giving ? 1u : -1u;
+    d->giving_at[m->place] += giving ? 1u : -1u;
+}
+
+static unsigned take_slot(struct disp *d)
+{
+    if (!d->free_count) {
+        unsigned old = d->slot_count;
+        d->slot_count = old ? old * 2 : 8;
+        d->slots = mem_realloc(d->slots, d->slot_count * sizeof *d->slots);
+        d->free_slots = mem_realloc(d->free_slots, d->slot_count * sizeof *d->free_slots);
+        memset(d->slots + old, 0, (d->slot_count - old) * sizeof *d->slots);
+        for (unsigned s = d->slot_count; s-- > old;) /* the lowest is on top */
+            d->free_slots[d->free_count++] = s;
+    }
+    return d->free_slots[--d->free_count];
 }
 
 struct disp_daemon *disp_daemon_join(
     struct disp *d, void *arg, unsigned place, uint64_t max_tasks, bool held, uint64_t now_us)
 {
     struct disp_daemon *m = mem_zalloc(sizeof *m);
-    unsigned slot = 0;
     m->arg = arg;
     m->place = place;
     m->max_tasks = max_tasks;
     m->held = held;
     know_place(d, place);
-    while (slot < d->slot_count && d->slots[slot])
-        slot++;
-    if (slot == d->slot_count) {
-        d->slot_count = d->slot_count ? d->slot_count * 2 : 8;
-        d->slots = mem_realloc(d->slots, d->slot_count * sizeof *d->slots);
-        memset(d->slots + slot, 0, (d->slot_count - slot) * sizeof *d->slots);
-    }
-    m->slot = slot;
-    d->slots[slot] = m;
+    m->slot = take_slot(d);
+    d->slots[m->slot] = m;
     d->daemon_count++;
-    count_giving(d);
+    count_giving(d, m, !held);
     disp__want(d, m);
     disp__run(d, now_us);
     return m;
@@ -451,7 +453,7 @@ struct disp_daemon *disp_daemon_join(
 void disp_daemon_release(struct disp *d, struct disp_daemon *m, uint64_t now_us)
 {
     m->held = false;
-    count_giving(d);
+    count_giving(d, m, !m->draining);
     disp__want(d, m);
     disp__run(d, now_us);
 }
@@ -459,7 +461,7 @@ void disp_daemon_release(struct disp *d, struct disp_daemon *m, uint64_t now_us)
 void disp_daemon_drain(struct disp *d, struct disp_daemon *m)
 {
     m->draining = true;
-    count_giving(d);
+    count_giving(d, m, false);
     disp__want(d, m);
 }
 
@@ -602,10 +604,11 @@ void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us)
     d->now_us = now_us;
     disp__want_remove(d, m);
     d->slots[m->slot] = NULL;
+    d->free_slots[d->free_count++] = m->slot;
     d->daemon_count--;
     if (m->tasks)
         d->busy_count--;
-    count_giving(d);
+    count_giving(d, m, false);
     for (struct disp_job *j = d->jobs; j; j = j->after)
         unmark_open(j, m);
     drop_pins(d, m);

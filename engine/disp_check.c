@@ -88,7 +88,7 @@ static void check_job(const struct disp *d, const struct disp_job *j)
 void disp_check(const struct disp *d)
 {
     uint64_t mem = 0, executing = 0, awaiting = 0;
-    unsigned jobs = 0, busy = 0, daemons = 0;
+    unsigned jobs = 0, busy = 0, daemons = 0, giving = 0;
     for (const struct disp_job *j = d->jobs; j; j = j->after, jobs++) {
         check_job(d, j);
         mem += j->mem_used;
@@ -112,9 +112,11 @@ void disp_check(const struct disp *d)
         CHECK(!m->max_tasks || m->given <= m->max_tasks || m->pins || m->held);
         executing += tasks;
         busy += tasks > 0;
+        giving += !m->held && !m->draining;
         daemons++;
     }
     CHECK(mem == d->stats.mem_used);
     CHECK(awaiting == d->stats.awaiting && executing == d->stats.executing);
+    CHECK(giving == d->giving_count && d->free_count == d->slot_count - daemons);
     CHECK(jobs == d->job_count && busy == d->busy_count && daemons == d->daemon_count);
 }

@@ -52,7 +52,7 @@ struct disp_pin {
 struct disp_daemon {
     void *arg;
     unsigned slot, place;
-    bool held, draining, solo;
+    bool held, draining, counted, solo; /* counted: among those that are giving */
     uint64_t max_tasks, given, done, failed;
     struct disp_pin *pins;
     /* batches in flight, oldest first: a ring */
@@ -95,8 +95,10 @@ struct disp {
     unsigned job_count;
     uint32_t next_number;
     struct disp_daemon **slots;
-    unsigned slot_count, daemon_count, busy_count, giving_count;
-    unsigned *giving_at; /* per place */
+    unsigned *free_slots; /* a stack */
+    unsigned slot_count, free_count, daemon_count, busy_count;
+    unsigned giving_count; /* daemons that are neither held nor draining … */
+    unsigned *giving_at;   /* … and per place */
     unsigned place_count;
     unsigned watched; /* jobs that have a deadline, or speculate */
     bool avoided;     /* somebody did not get what another may have */
