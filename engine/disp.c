@@ -204,6 +204,13 @@ static bool avoids(const struct disp *d, const struct disp_job *j, const struct 
            d->giving_at[m->place] < d->giving_count;
 }
 
+/* How many tasks of the job one daemon may have: twice what each has done on average. Early answers come from the
+ * tasks that happened to be short, and what is learned from them alone would pile the others onto a few daemons. */
+static double proven(const struct disp *d, const struct disp_job *j)
+{
+    return 2 + 2 * (double)j->ended / d->giving_count;
+}
+
 /* A busy daemon gets more when that keeps it from waiting, and not when another would be free for it sooner. */
 static bool suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m)
 {
@@ -215,7 +222,7 @@ static bool suits(struct disp *d, struct disp_job *j, const struct disp_daemon *
     }
     if (m->tasks == 0)
         return true;
-    if (is_solo(j) && !has_fresh(j))
+    if ((is_solo(j) && !has_fresh(j)) || m->tasks >= proven(d, j))
         return false;
     return m->load_us < DISP_WINDOW_US || j->queued > 4 * (uint64_t)d->giving_count;
 }
@@ -243,6 +250,8 @@ static uint32_t batch_limit(const struct disp *d, const struct disp_job *j, cons
         n = DISP_BATCH_TASKS;
     if (m->tasks && n > DISP_WINDOW_TASKS - m->tasks)
         n = DISP_WINDOW_TASKS - m->tasks;
+    if (n > proven(d, j) - m->tasks)
+        n = proven(d, j) - m->tasks;
     if (m->max_tasks && n > (double)(m->max_tasks - m->given))
         n = (double)(m->max_tasks - m->given);
     return n < 1 ? 1 : (uint32_t)n;
