@@ -155,7 +155,8 @@ static enum disp_want wanted(const struct disp_daemon *m)
         return DISP_WANT_NO;
     if (m->tasks == 0)
         return DISP_WANT_IDLE;
-    if (m->solo || m->tasks >= DISP_WINDOW_TASKS || m->bytes >= DISP_WINDOW_BYTES)
+    /* room for a whole batch, or what it gets shrinks to what its last answer made room for, and stays that small */
+    if (m->solo || m->tasks > DISP_WINDOW_TASKS - DISP_BATCH_TASKS || m->bytes >= DISP_WINDOW_BYTES)
         return DISP_WANT_NO;
     bool room = m->load_us < DISP_WINDOW_US || (m->tasks == 1 && m->load_us < PREFETCH_BELOW_US);
     return room ? DISP_WANT_MORE : DISP_WANT_NO;
