@@ -18,6 +18,12 @@ void disp_set_budget(struct disp *d, uint64_t budget_bytes)
     d->stats.mem_budget = budget_bytes;
 }
 
+static void ring_free(struct disp_daemon *m)
+{
+    if (m->ring != m->few)
+        free(m->ring);
+}
+
 void disp_free(struct disp *d)
 {
     if (!d)
@@ -29,7 +35,7 @@ void disp_free(struct disp *d)
                 next = p->next;
                 free(p);
             }
-            free(m->ring);
+            ring_free(m);
             free(m);
         }
     }
@@ -113,11 +119,11 @@ void disp__pop_batch(struct disp_daemon *m)
 static struct disp_batch *add_batch(struct disp_daemon *m)
 {
     if (m->ring_count == m->ring_cap) {
-        unsigned cap = m->ring_cap ? m->ring_cap * 2 : 4;
+        unsigned cap = m->ring_cap * 2;
         struct disp_batch *ring = mem_alloc(cap * sizeof *ring);
         for (unsigned i = 0; i < m->ring_count; i++)
             ring[i] = *disp__batch(m, i);
-        free(m->ring);
+        ring_free(m);
         m->ring = ring;
         m->ring_cap = cap;
         m->ring_head = 0;
@@ -447,6 +453,8 @@ struct disp_daemon *disp_daemon_join(
 {
     struct disp_daemon *m = mem_zalloc(sizeof *m);
     m->arg = arg;
+    m->ring = m->few;
+    m->ring_cap = DISP_FEW;
     m->place = place;
     m->max_tasks = max_tasks;
     m->held = held;
@@ -634,7 +642,7 @@ void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us)
     }
     for (struct disp_job *j = d->jobs; j; j = j->after)
         disp__finish_if_over(d, j);
-    free(m->ring);
+    ring_free(m);
     free(m);
     disp__run(d, now_us);
 }

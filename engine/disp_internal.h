@@ -49,17 +49,21 @@ struct disp_pin {
     struct disp_pin *next;
 };
 
+enum { DISP_FEW = 2 };
+
 struct disp_daemon {
     void *arg;
-    unsigned slot, place;
-    bool held, draining, counted, solo; /* counted: among those that are giving */
-    uint64_t max_tasks, given, done, failed;
-    struct disp_pin *pins;
-    /* batches in flight, oldest first: a ring */
+    /* batches in flight, oldest first: a ring, in few while it is short (with many daemons time goes to cache misses)
+     */
     struct disp_batch *ring;
     unsigned ring_cap, ring_head, ring_count;
     uint32_t tasks, bytes;
+    unsigned slot, place;
+    bool held, draining, counted, solo; /* counted: among those that are giving */
     double load_us;
+    struct disp_batch few[DISP_FEW];
+    uint64_t max_tasks, given, done, failed;
+    struct disp_pin *pins;
     /* the list it waits in for work */
     enum disp_want { DISP_WANT_NO, DISP_WANT_IDLE, DISP_WANT_MORE } want;
     struct disp_daemon *want_before, *want_after;
