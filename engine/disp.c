@@ -44,6 +44,7 @@ void disp_free(struct disp *d)
     disp_actions_clear(d);
     free(d->slots);
     free(d->free_slots);
+    free(d->turn);
     free(d->giving_at);
     free(d->actions);
     free(d);
@@ -219,9 +220,9 @@ static double proven(const struct disp *d, const struct disp_job *j)
 }
 
 /* A busy daemon gets more when that keeps it from waiting, and not when another would be free for it sooner. */
-static bool suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m)
+bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m)
 {
-    if (!j->queued || j->paused || j->cancelled)
+    if (!disp__has_turn(j))
         return false;
     if (avoids(d, j, m) && !has_fresh(j)) {
         d->avoided = true;
@@ -232,16 +233,6 @@ static bool suits(struct disp *d, struct disp_job *j, const struct disp_daemon *
     if ((is_solo(j) && !has_fresh(j)) || m->tasks >= proven(d, j))
         return false;
     return m->load_us < DISP_WINDOW_US || j->queued > 4 * (uint64_t)d->giving_count;
-}
-
-static struct disp_job *choose_job(struct disp *d, const struct disp_daemon *m)
-{
-    struct disp_job *best = NULL;
-    for (struct disp_job *j = d->jobs; j; j = j->after)
-        if (suits(d, j, m) && (!best || j->virtual_us < best->virtual_us ||
-                                  (j->virtual_us == best->virtual_us && j->number < best->number)))
-            best = j;
-    return best;
 }
 
 static uint32_t batch_limit(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m)
@@ -362,6 +353,7 @@ void disp__give(struct disp *d, struct disp_daemon *m, struct disp_job *j, struc
     if (d->virtual_us < j->virtual_us)
         d->virtual_us = j->virtual_us;
     j->virtual_us += us * r.n;
+    disp__turn_used(d, j);
 }
 
 /* Gives m one batch; false when there is nothing for it. */
@@ -374,7 +366,7 @@ static bool assign(struct disp *d, struct disp_daemon *m)
         free(p);
         return true;
     }
-    struct disp_job *j = disp__is_giving(m) ? choose_job(d, m) : NULL;
+    struct disp_job *j = disp__is_giving(m) ? disp__turn_choose(d, m) : NULL;
     if (!j)
         return false;
     disp__give(d, m, j, take(d, j, m, batch_limit(d, j, m)), false);
@@ -508,6 +500,7 @@ static void requeue(struct disp *d, struct disp_job *j, struct disp_range r)
     r.back_us = d->now_us;
     disp__push_back(j, r);
     j->queued += r.n;
+    disp__turn_add(d, j);
     d->stats.awaiting += r.n;
     d->stats.retried += r.n;
 }

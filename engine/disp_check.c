@@ -81,6 +81,7 @@ static void check_job(const struct disp *d, const struct disp_job *j)
     CHECK(open == j->open_count);
     CHECK(live == j->live + j->pair_count && j->live + j->ended == j->total);
     CHECK(queued == j->queued);
+    CHECK(!disp__has_turn(j) || j->turn_at);
     CHECK(mem == j->mem_used);
     CHECK(mem <= j->grant || j->chunks == j->last);
 }
@@ -93,6 +94,11 @@ void disp_check(const struct disp *d)
         check_job(d, j);
         mem += j->mem_used;
         awaiting += j->queued;
+    }
+    for (unsigned i = 0; i < d->turn_count; i++) {
+        const struct disp_job *up = d->turn[i ? (i - 1) / 2 : 0], *j = d->turn[i];
+        CHECK(j->turn_at == i + 1);
+        CHECK(i == 0 || up->virtual_us < j->virtual_us || (up->virtual_us == j->virtual_us && up->number < j->number));
     }
     for (unsigned s = 0; s < d->slot_count; s++) {
         const struct disp_daemon *m = d->slots[s];

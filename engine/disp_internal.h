@@ -81,6 +81,7 @@ struct disp_job {
     uint64_t total, ended, failed;
     uint64_t mem_used, grant;
     double task_us, virtual_us;
+    unsigned turn_at; /* in the heap of turns, + 1; 0: not in it */
     bool paused, input_ended, cancelled, late, abandoned, closing, done;
     uint8_t *open; /* bit per daemon slot: knows the function */
     size_t open_size;
@@ -108,6 +109,8 @@ struct disp {
     bool avoided;     /* somebody did not get what another may have */
     uint64_t now_us;  /* of the event at hand */
     struct disp_want_list idle, more;
+    struct disp_job **turn; /* heap of jobs */
+    unsigned turn_count, turn_cap;
     double virtual_us;
     uint64_t promised;
     struct disp_action *actions;
@@ -128,6 +131,17 @@ void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us);
 void disp__push_back(struct disp_job *j, struct disp_range r);
 struct disp_range disp__pop_back(struct disp_job *j);
 void disp__finish_if_over(struct disp *d, struct disp_job *j);
+/* disp_turn.c */
+/* The job has tasks to give, or may give them again. */
+void disp__turn_add(struct disp *d, struct disp_job *j);
+void disp__turn_remove(struct disp *d, struct disp_job *j);
+/* Its virtual_us has grown. */
+void disp__turn_used(struct disp *d, struct disp_job *j);
+/* The job that m gets a batch of, or NULL. */
+struct disp_job *disp__turn_choose(struct disp *d, const struct disp_daemon *m);
+bool disp__has_turn(const struct disp_job *j);
+/* m may get tasks of j now. */
+bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m);
 /* disp_pair.c */
 /* What the answer to a paired task means: true when it counts like any other, false when it is swallowed (all is done
  * then). */

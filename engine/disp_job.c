@@ -136,6 +136,8 @@ enum clw_err disp_job_tasks(struct disp *d, struct disp_job *j, const struct fra
     c->tasks.slices = slices;
     c->mem_bytes = f->len;
     j->queued += f->n;
+    disp__turn_used(d, j);
+    disp__turn_add(d, j);
     charge(d, j, f->len);
     disp__run(d, now_us);
     return CLW_OK;
@@ -176,6 +178,7 @@ void disp_job_pause(struct disp *d, struct disp_job *j, bool paused, uint64_t no
     if (j->paused == paused)
         return;
     j->paused = paused;
+    disp__turn_add(d, j);
     if (!paused)
         disp__run(d, now_us);
 }
@@ -399,6 +402,7 @@ void disp__finish_if_over(struct disp *d, struct disp_job *j)
 
 void disp_job_free(struct disp *d, struct disp_job *j)
 {
+    disp__turn_remove(d, j);
     while (j->chunks)
         chunk_free(d, j, j->chunks);
     if (j->before)
