@@ -350,20 +350,29 @@ static void cancel_queued(struct disp *d, struct disp_job *j, struct disp_chunk 
 static void cancel_some(struct disp *d, struct disp_job *j, uint64_t first, uint64_t end)
 {
     for (struct disp_chunk *c = j->chunks, *after; c; c = after) {
-        uint32_t n = c->tasks.slices.n;
+        uint64_t at = c->tasks.first, stop = at + c->tasks.slices.n;
         c->left++;
-        for (uint32_t pos = 0; pos < n; pos++)
-            if (c->tasks.first + pos >= first && c->tasks.first + pos < end)
-                cancel_queued(d, j, c, pos);
+        for (uint64_t t = first > at ? first : at; t < end && t < stop; t++)
+            cancel_queued(d, j, c, (uint32_t)(t - at));
         after = c->after;
         disp__settle(d, j, c, 1);
     }
 }
 
+/* Some of the tasks [first, end) were given out, as far as one can see without asking every daemon. */
+static bool may_run(const struct disp_job *j, uint64_t first, uint64_t end)
+{
+    for (const struct disp_chunk *c = j->chunks; c; c = c->after)
+        if (first < c->tasks.first + c->next && end > c->tasks.first)
+            return true;
+    return false;
+}
+
 void disp_job_cancel(struct disp *d, struct disp_job *j, uint64_t first, uint32_t n, uint64_t now_us)
 {
     if (n) {
-        cancel_running(d, j, first, first + n);
+        if (may_run(j, first, first + n))
+            cancel_running(d, j, first, first + n);
         cancel_some(d, j, first, first + n);
         disp__run(d, now_us);
         return;
@@ -390,9 +399,10 @@ void disp__finish_if_over(struct disp *d, struct disp_job *j)
 {
     if (j->done || !j->input_ended || j->live || j->pair_count)
         return;
-    for (unsigned s = 0; s < d->slot_count && !j->closing; s++)
-        if (d->slots[s] && disp__is_open(j, s))
-            disp__act(d, DISP_CLOSE, j)->daemon = d->slots[s];
+    for (size_t i = 0; i < j->open_size && !j->closing; i++)
+        for (unsigned s = (unsigned)i * 8; j->open[i] && s < i * 8 + 8; s++)
+            if (disp__is_open(j, s))
+                disp__act(d, DISP_CLOSE, j)->daemon = d->slots[s];
     j->closing = true;
     if (j->open_count == 0) {
         j->done = true;
