@@ -25,7 +25,8 @@ enum {
     DISP_WINDOW_TASKS = 4096,      /* most tasks in flight to one daemon … */
     DISP_WINDOW_BYTES = 256 << 10, /* … and bytes (a larger task travels alone) */
     DISP_WINDOW_US = 5000,         /* … and work, as measured */
-    DISP_GRANT_MAX = 8 << 20,      /* bytes that one job may have queued here … */
+    DISP_GRANT_MAX = 8 << 20,      /* bytes that one job may have queued here, within a quarter of the budget … */
+    DISP_GRANT_DAEMON = 512,       /* … and so many more for each daemon … */
     DISP_GRANT_MIN = 64 << 10,     /* … and at least this, however many jobs there are */
     DISP_BUDGET_DEFAULT = 64 << 20
 };

@@ -14,8 +14,9 @@ struct disp_job *disp_job_open(struct disp *d, const struct disp_job_options *o,
     j->virtual_us = d->virtual_us;
     uint64_t free_bytes = d->stats.mem_budget > d->promised ? d->stats.mem_budget - d->promised : 0;
     j->grant = free_bytes / 4;
-    if (j->grant > DISP_GRANT_MAX)
-        j->grant = DISP_GRANT_MAX;
+    uint64_t most = DISP_GRANT_MAX + (uint64_t)DISP_GRANT_DAEMON * d->daemon_count;
+    if (j->grant > most)
+        j->grant = most;
     if (j->grant < DISP_GRANT_MIN)
         j->grant = DISP_GRANT_MIN;
     d->promised += j->grant;
