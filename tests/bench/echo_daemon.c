@@ -109,7 +109,8 @@ int main(void)
         get(fd, buffer + WIRE_HEADER, f.len);
         switch (f.type) {
         case WIRE_TASKS: /* of the same form as RESULT */
-            say(fd, buffer, (struct frame){.type = WIRE_RESULT, .job = f.job, .first = f.first, .n = f.n, .len = f.len});
+            say(fd, buffer,
+                (struct frame){.type = WIRE_RESULT, .job = f.job, .first = f.first, .n = f.n, .len = f.len});
             break;
         case WIRE_CLOSE: say(fd, buffer, (struct frame){.type = WIRE_CLOSED, .job = f.job}); break;
         case WIRE_PING: say(fd, buffer, (struct frame){.type = WIRE_PONG}); break;
