@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFETCH_BELOW_US = 50000, TAIL_BATCH_US = 100, UNKNOWN_TASK_US = 1000, AVOID_US = 5000000 };
+enum { PREFETCH_BELOW_US = 50000, TAIL_BATCH_US = 100, UNKNOWN_TASK_US = 1000, LEARN_ANSWERS = 16, AVOID_US = 5000000 };
 
 struct disp *disp_new(uint64_t budget_bytes)
 {
@@ -212,11 +212,11 @@ static bool avoids(const struct disp *d, const struct disp_job *j, const struct 
            d->giving_at[m->place] < d->giving_count;
 }
 
-/* How many tasks of the job one daemon may have: twice what each has done on average. Early answers come from the
+/* How many tasks of the job one daemon may have: four times what each has done on average. Early answers come from the
  * tasks that happened to be short, and what is learned from them alone would pile the others onto a few daemons. */
 static double proven(const struct disp *d, const struct disp_job *j)
 {
-    return 2 + 2 * (double)j->ended / d->giving_count;
+    return 2 + 4 * (double)j->ended / d->giving_count;
 }
 
 /* A busy daemon gets more when that keeps it from waiting, and not when another would be free for it sooner. */
@@ -658,7 +658,8 @@ static void learn(struct disp_job *j, uint32_t n, uint64_t run_us)
     double us = (double)run_us / n;
     if (us < 0.02)
         us = 0.02;
-    j->task_us = j->task_us > 0 ? (j->task_us + us) / 2 : us;
+    j->answers += j->answers < LEARN_ANSWERS;
+    j->task_us += (us - j->task_us) / j->answers;
 }
 
 enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t job, uint64_t first, uint32_t n,

@@ -81,6 +81,7 @@ struct disp_job {
     uint64_t total, ended, failed;
     uint64_t mem_used, grant;
     double task_us, virtual_us;
+    unsigned answers; /* that task_us is the mean of, up to LEARN_ANSWERS */
     unsigned turn_at; /* in the heap of turns, + 1; 0: not in it */
     bool paused, input_ended, cancelled, late, abandoned, closing, done;
     uint8_t *open; /* bit per daemon slot: knows the function */
