@@ -31,7 +31,7 @@ tmux send-keys C-c
 wait_until shows '^> ?$'
 
 tmux send-keys 'clear; clowder --help' Enter
-wait_until shows 'everywhere'
+wait_until shows 'More: clowder help COMMAND'
 screen | awk 'length > 80 { exit 1 }' || fail "help is wider than 80 columns"
 for command in up down status map run everywhere with engine bench simulate log completion help version; do
   expect 0 clowder help "$command"
