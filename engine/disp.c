@@ -240,7 +240,7 @@ static uint32_t batch_limit(const struct disp *d, const struct disp_job *j, cons
     double us = j->task_us;
     if (us <= 0)
         return 1;
-    double n = DISP_WINDOW_US / 4 / us, share = (double)j->queued / (2.0 * d->giving_count);
+    double n = DISP_WINDOW_US / 4.0 / us, share = (double)j->queued / (2.0 * d->giving_count);
     double least = TAIL_BATCH_US / us;
     if (n > share)
         n = share > least ? share : least;

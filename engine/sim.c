@@ -233,12 +233,11 @@ static void ended(struct sim *s, uint64_t n)
 static void act(struct sim *s, const struct disp_action *a)
 {
     struct sim_job *j = disp_job_arg(a->job);
-    struct sim_daemon *m = a->daemon ? disp_daemon_arg(a->daemon) : NULL;
     switch (a->type) {
     case DISP_OPEN: break;
-    case DISP_SEND: send(s, m, a->tasks->first + a->pos, a->n, (uint32_t)(j - s->jobs)); break;
-    case DISP_ABORT: stop_task(s, m, a->first); break;
-    case DISP_CLOSE: send(s, m, 0, 0, (uint32_t)(j - s->jobs)); break;
+    case DISP_SEND: send(s, disp_daemon_arg(a->daemon), a->tasks->first + a->pos, a->n, (uint32_t)(j - s->jobs)); break;
+    case DISP_ABORT: stop_task(s, disp_daemon_arg(a->daemon), a->first); break;
+    case DISP_CLOSE: send(s, disp_daemon_arg(a->daemon), 0, 0, (uint32_t)(j - s->jobs)); break;
     case DISP_END: ended(s, a->n); break;
     case DISP_GRANT:
         j->grant += a->bytes;
@@ -458,8 +457,10 @@ static void step(struct sim *s)
     } else if (s->arrive_ns < due_ns) {
         advance(s, s->arrive_ns);
         arrive(s);
-    } else {
+    } else if (m) {
         hear(s, m);
+    } else {
+        abort(); /* jobs are open, and nothing will ever happen: the dispatcher forgot something */
     }
     feed(s);
 }

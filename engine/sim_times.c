@@ -98,6 +98,13 @@ uint64_t sim_times_sum(const struct sim_times *t, struct sim_random *r, uint32_t
 
 enum { SPAN_MAX_S = 100 * 86400 };
 
+/* A plain decimal number, without sign; what follows it is at *end. */
+static bool take_number(const char *text, char **end, double *value)
+{
+    *value = strtod(text, end);
+    return *end != text && *value >= 0 && strchr("0123456789.", *text) && (text[1] | 0x20) != 'x';
+}
+
 static bool parse_span(const char *text, double *ns)
 {
     static const struct {
@@ -105,8 +112,8 @@ static bool parse_span(const char *text, double *ns)
         double ns;
     } units[] = {{"ns", 1}, {"us", 1e3}, {"µs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 6e10}, {"h", 3.6e12}};
     char *end;
-    double value = strtod(text, &end);
-    if (end == text || !(value >= 0) || strchr(" +-\tnNiI", *text))
+    double value;
+    if (!take_number(text, &end, &value))
         return false;
     *ns = 0;
     if (value == 0 && !*end)
@@ -133,8 +140,7 @@ enum clw_err sim_parse_span(const char *text, uint64_t *ns, struct clw_error *er
 static bool parse_number(const char *text, double *value)
 {
     char *end;
-    *value = strtod(text, &end);
-    return end != text && !*end && *value >= 0 && *value <= 1e9 && !strchr(" +-\tnNiI", *text);
+    return take_number(text, &end, value) && !*end && *value <= 1e9;
 }
 
 /* "10ms*0.9": with *, value gets what follows it. */
