@@ -379,6 +379,7 @@ void disp__run(struct disp *d, uint64_t now_us)
 {
     struct disp_daemon *m = d->idle.first, *next;
     d->now_us = now_us;
+    d->events++;
     d->avoided = false;
     for (; d->stats.awaiting && m; m = next) {
         next = m->want_after;
@@ -471,6 +472,7 @@ void disp_daemon_release(struct disp *d, struct disp_daemon *m, uint64_t now_us)
 void disp_daemon_drain(struct disp *d, struct disp_daemon *m)
 {
     m->draining = true;
+    d->events++;
     count_giving(d, m, false);
     disp__want(d, m);
 }

@@ -141,7 +141,7 @@ uint64_t disp_daemon_failed(const struct disp_daemon *m);
 
 /* When disp_tick has something to do, as things are; UINT64_MAX: never. Cheap while no job has a deadline or
  * speculates. */
-uint64_t disp_next_us(const struct disp *d);
+uint64_t disp_next_us(struct disp *d);
 /* Deadlines, copies of stragglers, and what waited for another machine in vain. */
 void disp_tick(struct disp *d, uint64_t now_us);
 

@@ -106,9 +106,11 @@ struct disp {
     unsigned giving_count; /* daemons that are neither held nor draining … */
     unsigned *giving_at;   /* … and per place */
     unsigned place_count;
-    unsigned watched; /* jobs that have a deadline, or speculate */
-    bool avoided;     /* somebody did not get what another may have */
-    uint64_t now_us;  /* of the event at hand */
+    unsigned watched;                    /* jobs that have a deadline, or speculate */
+    uint64_t events;                     /* counted */
+    uint64_t looked, looked_us, late_us; /* for stragglers: after which event (0: look again), when, next one due */
+    bool avoided;                        /* somebody did not get what another may have */
+    uint64_t now_us;                     /* of the event at hand */
     struct disp_want_list idle, more;
     struct disp_job **turn; /* heap of jobs */
     unsigned turn_count, turn_cap;

@@ -170,6 +170,7 @@ void disp_job_pin(struct disp *d, struct disp_job *j, struct disp_daemon *const 
 void disp_job_end(struct disp *d, struct disp_job *j, uint64_t now_us)
 {
     (void)now_us;
+    d->events++;
     j->input_ended = true;
     disp__finish_if_over(d, j);
 }
