@@ -4,7 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFETCH_BELOW_US = 50000, TAIL_BATCH_US = 100, UNKNOWN_TASK_US = 1000, AVOID_US = 5000000, QUICK_US = 200 };
+enum {
+    PREFETCH_BELOW_US = 50000,
+    TAIL_BATCH_US = 100,
+    UNKNOWN_TASK_US = 1000,
+    LEARN_ANSWERS = 16,
+    AVOID_US = 5000000,
+    QUICK_US = 200
+};
 
 struct disp *disp_new(uint64_t budget_bytes)
 {
@@ -18,6 +25,12 @@ void disp_set_budget(struct disp *d, uint64_t budget_bytes)
     d->stats.mem_budget = budget_bytes;
 }
 
+static void ring_free(struct disp_daemon *m)
+{
+    if (m->ring != m->few)
+        free(m->ring);
+}
+
 void disp_free(struct disp *d)
 {
     if (!d)
@@ -29,7 +42,7 @@ void disp_free(struct disp *d)
                 next = p->next;
                 free(p);
             }
-            free(m->ring);
+            ring_free(m);
             free(m);
         }
     }
@@ -37,6 +50,8 @@ void disp_free(struct disp *d)
         disp_job_free(d, d->jobs);
     disp_actions_clear(d);
     free(d->slots);
+    free(d->free_slots);
+    free(d->turn);
     free(d->giving_at);
     free(d->actions);
     free(d);
@@ -112,11 +127,11 @@ void disp__pop_batch(struct disp_daemon *m)
 static struct disp_batch *add_batch(struct disp_daemon *m)
 {
     if (m->ring_count == m->ring_cap) {
-        unsigned cap = m->ring_cap ? m->ring_cap * 2 : 4;
+        unsigned cap = m->ring_cap * 2;
         struct disp_batch *ring = mem_alloc(cap * sizeof *ring);
         for (unsigned i = 0; i < m->ring_count; i++)
             ring[i] = *disp__batch(m, i);
-        free(m->ring);
+        ring_free(m);
         m->ring = ring;
         m->ring_cap = cap;
         m->ring_head = 0;
@@ -154,7 +169,8 @@ static enum disp_want wanted(const struct disp_daemon *m)
         return DISP_WANT_NO;
     if (m->tasks == 0)
         return DISP_WANT_IDLE;
-    if (m->solo || m->tasks >= DISP_WINDOW_TASKS || m->bytes >= DISP_WINDOW_BYTES)
+    /* room for a whole batch, or what it gets shrinks to what its last answer made room for, and stays that small */
+    if (m->solo || m->tasks > DISP_WINDOW_TASKS - DISP_BATCH_TASKS || m->bytes >= DISP_WINDOW_BYTES)
         return DISP_WANT_NO;
     bool room = m->load_us < DISP_WINDOW_US || (m->tasks == 1 && m->load_us < PREFETCH_BELOW_US);
     return room ? DISP_WANT_MORE : DISP_WANT_NO;
@@ -209,10 +225,17 @@ static bool avoids(const struct disp *d, const struct disp_job *j, const struct 
            d->giving_at[m->place] < d->giving_count;
 }
 
-/* A busy daemon gets more when that keeps it from waiting, and not when another would be free for it sooner. */
-static bool suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m)
+/* How many tasks of the job one daemon may have: four times what each has done on average. Early answers come from the
+ * tasks that happened to be short, and what is learned from them alone would pile the others onto a few daemons. */
+static double proven(const struct disp *d, const struct disp_job *j)
 {
-    if (!j->queued || j->paused || j->cancelled)
+    return 2 + 4 * (double)j->ended / d->giving_count;
+}
+
+/* A busy daemon gets more when that keeps it from waiting, and not when another would be free for it sooner. */
+bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m)
+{
+    if (!disp__has_turn(j))
         return false;
     if (avoids(d, j, m) && !has_fresh(j)) {
         d->avoided = true;
@@ -220,19 +243,9 @@ static bool suits(struct disp *d, struct disp_job *j, const struct disp_daemon *
     }
     if (m->tasks == 0)
         return true;
-    if (is_solo(j) && !has_fresh(j))
+    if ((is_solo(j) && !has_fresh(j)) || m->tasks >= proven(d, j))
         return false;
     return m->load_us < DISP_WINDOW_US || j->queued > 4 * (uint64_t)d->giving_count;
-}
-
-static struct disp_job *choose_job(struct disp *d, const struct disp_daemon *m)
-{
-    struct disp_job *best = NULL;
-    for (struct disp_job *j = d->jobs; j; j = j->after)
-        if (suits(d, j, m) && (!best || j->virtual_us < best->virtual_us ||
-                                  (j->virtual_us == best->virtual_us && j->number < best->number)))
-            best = j;
-    return best;
 }
 
 static uint32_t batch_limit(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m)
@@ -240,7 +253,7 @@ static uint32_t batch_limit(const struct disp *d, const struct disp_job *j, cons
     double us = j->task_us;
     if (us <= 0)
         return 1;
-    double n = DISP_WINDOW_US / 4 / us, share = (double)j->queued / (2.0 * d->giving_count);
+    double n = DISP_WINDOW_US / 4.0 / us, share = (double)j->queued / (2.0 * d->giving_count);
     double least = TAIL_BATCH_US / us;
     if (n > share)
         n = share > least ? share : least;
@@ -248,6 +261,8 @@ static uint32_t batch_limit(const struct disp *d, const struct disp_job *j, cons
         n = DISP_BATCH_TASKS;
     if (m->tasks && n > DISP_WINDOW_TASKS - m->tasks)
         n = DISP_WINDOW_TASKS - m->tasks;
+    if (n > proven(d, j) - m->tasks)
+        n = proven(d, j) - m->tasks;
     if (m->max_tasks && n > (double)(m->max_tasks - m->given))
         n = (double)(m->max_tasks - m->given);
     return n < 1 ? 1 : (uint32_t)n;
@@ -351,6 +366,7 @@ void disp__give(struct disp *d, struct disp_daemon *m, struct disp_job *j, struc
     if (d->virtual_us < j->virtual_us)
         d->virtual_us = j->virtual_us;
     j->virtual_us += us * r.n;
+    disp__turn_used(d, j);
 }
 
 /* Gives m one batch; false when there is nothing for it. */
@@ -363,7 +379,7 @@ static bool assign(struct disp *d, struct disp_daemon *m)
         free(p);
         return true;
     }
-    struct disp_job *j = disp__is_giving(m) ? choose_job(d, m) : NULL;
+    struct disp_job *j = disp__is_giving(m) ? disp__turn_choose(d, m) : NULL;
     if (!j)
         return false;
     disp__give(d, m, j, take(d, j, m, batch_limit(d, j, m)), false);
@@ -376,6 +392,7 @@ void disp__run(struct disp *d, uint64_t now_us)
 {
     struct disp_daemon *m = d->idle.first, *next;
     d->now_us = now_us;
+    d->events++;
     d->avoided = false;
     for (; d->stats.awaiting && m; m = next) {
         next = m->want_after;
@@ -404,51 +421,54 @@ void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us)
 
 /* ---- daemons ---- */
 
-static void count_giving(struct disp *d)
-{
-    d->giving_count = 0;
-    if (d->place_count)
-        memset(d->giving_at, 0, d->place_count * sizeof *d->giving_at);
-    for (unsigned s = 0; s < d->slot_count; s++) {
-        const struct disp_daemon *m = d->slots[s];
-        if (!m || m->held || m->draining || m->paused)
-            continue;
-        d->giving_count++;
-        d->giving_at[m->place]++;
-    }
-    if (!d->giving_count)
-        d->giving_count = 1;
-}
-
 static void know_place(struct disp *d, unsigned place)
 {
     if (place < d->place_count)
         return;
     d->giving_at = mem_realloc(d->giving_at, (place + 1u) * sizeof *d->giving_at);
+    memset(d->giving_at + d->place_count, 0, (place + 1u - d->place_count) * sizeof *d->giving_at);
     d->place_count = place + 1;
+}
+
+/* After a change of held or draining. */
+static void count_giving(struct disp *d, struct disp_daemon *m, bool giving)
+{
+    if (m->counted == giving)
+        return;
+    m->counted = giving;
+    d->giving_count += giving ? 1u : -1u;
+    d->giving_at[m->place] += giving ? 1u : -1u;
+}
+
+static unsigned take_slot(struct disp *d)
+{
+    if (!d->free_count) {
+        unsigned old = d->slot_count;
+        d->slot_count = old ? old * 2 : 8;
+        d->slots = mem_realloc(d->slots, d->slot_count * sizeof *d->slots);
+        d->free_slots = mem_realloc(d->free_slots, d->slot_count * sizeof *d->free_slots);
+        memset(d->slots + old, 0, (d->slot_count - old) * sizeof *d->slots);
+        for (unsigned s = d->slot_count; s-- > old;) /* the lowest is on top */
+            d->free_slots[d->free_count++] = s;
+    }
+    return d->free_slots[--d->free_count];
 }
 
 struct disp_daemon *disp_daemon_join(
     struct disp *d, void *arg, unsigned place, uint64_t max_tasks, bool held, uint64_t now_us)
 {
     struct disp_daemon *m = mem_zalloc(sizeof *m);
-    unsigned slot = 0;
     m->arg = arg;
+    m->ring = m->few;
+    m->ring_cap = DISP_FEW;
     m->place = place;
     m->max_tasks = max_tasks;
     m->held = held;
     know_place(d, place);
-    while (slot < d->slot_count && d->slots[slot])
-        slot++;
-    if (slot == d->slot_count) {
-        d->slot_count = d->slot_count ? d->slot_count * 2 : 8;
-        d->slots = mem_realloc(d->slots, d->slot_count * sizeof *d->slots);
-        memset(d->slots + slot, 0, (d->slot_count - slot) * sizeof *d->slots);
-    }
-    m->slot = slot;
-    d->slots[slot] = m;
+    m->slot = take_slot(d);
+    d->slots[m->slot] = m;
     d->daemon_count++;
-    count_giving(d);
+    count_giving(d, m, !held);
     disp__want(d, m);
     disp__run(d, now_us);
     return m;
@@ -457,7 +477,7 @@ struct disp_daemon *disp_daemon_join(
 void disp_daemon_release(struct disp *d, struct disp_daemon *m, uint64_t now_us)
 {
     m->held = false;
-    count_giving(d);
+    count_giving(d, m, !m->draining && !m->paused);
     disp__want(d, m);
     disp__run(d, now_us);
 }
@@ -465,14 +485,15 @@ void disp_daemon_release(struct disp *d, struct disp_daemon *m, uint64_t now_us)
 void disp_daemon_drain(struct disp *d, struct disp_daemon *m)
 {
     m->draining = true;
-    count_giving(d);
+    d->events++;
+    count_giving(d, m, false);
     disp__want(d, m);
 }
 
 void disp_daemon_pause(struct disp *d, struct disp_daemon *m, bool paused, uint64_t now_us)
 {
     m->paused = paused;
-    count_giving(d);
+    count_giving(d, m, !m->held && !m->draining && !paused);
     disp__want(d, m);
     disp__give_pins(d, m, now_us);
     disp__run(d, now_us);
@@ -503,6 +524,7 @@ static void requeue(struct disp *d, struct disp_job *j, struct disp_range r)
     r.back_us = d->now_us;
     disp__push_back(j, r);
     j->queued += r.n;
+    disp__turn_add(d, j);
     d->stats.awaiting += r.n;
     d->stats.retried += r.n;
 }
@@ -617,10 +639,11 @@ void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us)
     d->now_us = now_us;
     disp__want_remove(d, m);
     d->slots[m->slot] = NULL;
+    d->free_slots[d->free_count++] = m->slot;
     d->daemon_count--;
     if (m->tasks)
         d->busy_count--;
-    count_giving(d);
+    count_giving(d, m, false);
     for (struct disp_job *j = d->jobs; j; j = j->after)
         unmark_open(j, m);
     drop_pins(d, m);
@@ -636,7 +659,7 @@ void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us)
     }
     for (struct disp_job *j = d->jobs; j; j = j->after)
         disp__finish_if_over(d, j);
-    free(m->ring);
+    ring_free(m);
     free(m);
     disp__run(d, now_us);
 }
@@ -737,7 +760,8 @@ static void learn(struct disp_job *j, uint32_t n, uint64_t run_us)
     double us = (double)run_us / n;
     if (us < 0.02)
         us = 0.02;
-    j->task_us = j->task_us > 0 ? (j->task_us + us) / 2 : us;
+    j->answers += j->answers < LEARN_ANSWERS;
+    j->task_us += (us - j->task_us) / j->answers;
 }
 
 enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t job, uint64_t first, uint32_t n,

@@ -25,7 +25,8 @@ enum {
     DISP_WINDOW_TASKS = 4096,      /* most tasks in flight to one daemon … */
     DISP_WINDOW_BYTES = 256 << 10, /* … and bytes (a larger task travels alone) */
     DISP_WINDOW_US = 5000,         /* … and work, as measured */
-    DISP_GRANT_MAX = 8 << 20,      /* bytes that one job may have queued here … */
+    DISP_GRANT_MAX = 8 << 20,      /* bytes that one job may have queued here, within a quarter of the budget … */
+    DISP_GRANT_DAEMON = 512,       /* … and so many more for each daemon … */
     DISP_GRANT_MIN = 64 << 10,     /* … and at least this, however many jobs there are */
     DISP_BUDGET_DEFAULT = 64 << 20
 };
@@ -146,7 +147,7 @@ uint64_t disp_daemon_failed(const struct disp_daemon *m);
 
 /* When disp_tick has something to do, as things are; UINT64_MAX: never. Cheap while no job has a deadline or
  * speculates. */
-uint64_t disp_next_us(const struct disp *d);
+uint64_t disp_next_us(struct disp *d);
 /* Deadlines, copies of stragglers, and what waited for another machine in vain. */
 void disp_tick(struct disp *d, uint64_t now_us);
 

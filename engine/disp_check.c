@@ -81,6 +81,7 @@ static void check_job(const struct disp *d, const struct disp_job *j)
     CHECK(open == j->open_count);
     CHECK(live == j->live + j->pair_count && j->live + j->ended == j->total);
     CHECK(queued == j->queued);
+    CHECK(!disp__has_turn(j) || j->turn_at);
     CHECK(mem == j->mem_used);
     CHECK(mem <= j->grant || j->chunks == j->last);
 }
@@ -88,11 +89,16 @@ static void check_job(const struct disp *d, const struct disp_job *j)
 void disp_check(const struct disp *d)
 {
     uint64_t mem = 0, executing = 0, awaiting = 0;
-    unsigned jobs = 0, busy = 0, daemons = 0;
+    unsigned jobs = 0, busy = 0, daemons = 0, giving = 0;
     for (const struct disp_job *j = d->jobs; j; j = j->after, jobs++) {
         check_job(d, j);
         mem += j->mem_used;
         awaiting += j->queued;
+    }
+    for (unsigned i = 0; i < d->turn_count; i++) {
+        const struct disp_job *up = d->turn[i ? (i - 1) / 2 : 0], *j = d->turn[i];
+        CHECK(j->turn_at == i + 1);
+        CHECK(i == 0 || up->virtual_us < j->virtual_us || (up->virtual_us == j->virtual_us && up->number < j->number));
     }
     for (unsigned s = 0; s < d->slot_count; s++) {
         const struct disp_daemon *m = d->slots[s];
@@ -112,9 +118,11 @@ void disp_check(const struct disp *d)
         CHECK(!m->max_tasks || m->given <= m->max_tasks || m->pins || m->held);
         executing += tasks;
         busy += tasks > 0;
+        giving += !m->held && !m->draining && !m->paused;
         daemons++;
     }
     CHECK(mem == d->stats.mem_used);
     CHECK(awaiting == d->stats.awaiting && executing == d->stats.executing);
+    CHECK(giving == d->giving_count && d->free_count == d->slot_count - daemons);
     CHECK(jobs == d->job_count && busy == d->busy_count && daemons == d->daemon_count);
 }

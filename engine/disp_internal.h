@@ -49,18 +49,22 @@ struct disp_pin {
     struct disp_pin *next;
 };
 
+enum { DISP_FEW = 2 };
+
 struct disp_daemon {
     void *arg;
-    unsigned slot, place;
-    bool held, draining, paused, solo;
-    bool quick; /* what it did last took no time worth speaking of */
-    uint64_t max_tasks, given, done, failed;
-    struct disp_pin *pins;
-    /* batches in flight, oldest first: a ring */
+    /* batches in flight, oldest first: a ring, in few while it is short (with many daemons time goes to cache misses)
+     */
     struct disp_batch *ring;
     unsigned ring_cap, ring_head, ring_count;
     uint32_t tasks, bytes;
+    unsigned slot, place;
+    bool quick;                                 /* what it did last took no time worth speaking of */
+    bool held, draining, paused, counted, solo; /* counted: among those that are giving */
     double load_us;
+    struct disp_batch few[DISP_FEW];
+    uint64_t max_tasks, given, done, failed;
+    struct disp_pin *pins;
     /* the list it waits in for work */
     enum disp_want { DISP_WANT_NO, DISP_WANT_IDLE, DISP_WANT_MORE } want;
     struct disp_daemon *want_before, *want_after;
@@ -78,6 +82,8 @@ struct disp_job {
     uint64_t total, ended, failed;
     uint64_t mem_used, grant;
     double task_us, virtual_us;
+    unsigned answers; /* that task_us is the mean of, up to LEARN_ANSWERS */
+    unsigned turn_at; /* in the heap of turns, + 1; 0: not in it */
     bool paused, input_ended, cancelled, late, abandoned, closing, done;
     uint8_t *open; /* bit per daemon slot: knows the function */
     size_t open_size;
@@ -96,13 +102,19 @@ struct disp {
     unsigned job_count;
     uint32_t next_number;
     struct disp_daemon **slots;
-    unsigned slot_count, daemon_count, busy_count, giving_count;
-    unsigned *giving_at; /* per place */
+    unsigned *free_slots; /* a stack */
+    unsigned slot_count, free_count, daemon_count, busy_count;
+    unsigned giving_count; /* daemons that are neither held nor draining … */
+    unsigned *giving_at;   /* … and per place */
     unsigned place_count;
-    unsigned watched; /* jobs that have a deadline, or speculate */
-    bool avoided;     /* somebody did not get what another may have */
-    uint64_t now_us;  /* of the event at hand */
+    unsigned watched;                    /* jobs that have a deadline, or speculate */
+    uint64_t events;                     /* counted */
+    uint64_t looked, looked_us, late_us; /* for stragglers: after which event (0: look again), when, next one due */
+    bool avoided;                        /* somebody did not get what another may have */
+    uint64_t now_us;                     /* of the event at hand */
     struct disp_want_list idle, more;
+    struct disp_job **turn; /* heap of jobs */
+    unsigned turn_count, turn_cap;
     double virtual_us;
     uint64_t promised;
     struct disp_action *actions;
@@ -123,6 +135,17 @@ void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us);
 void disp__push_back(struct disp_job *j, struct disp_range r);
 struct disp_range disp__pop_back(struct disp_job *j);
 void disp__finish_if_over(struct disp *d, struct disp_job *j);
+/* disp_turn.c */
+/* The job has tasks to give, or may give them again. */
+void disp__turn_add(struct disp *d, struct disp_job *j);
+void disp__turn_remove(struct disp *d, struct disp_job *j);
+/* Its virtual_us has grown. */
+void disp__turn_used(struct disp *d, struct disp_job *j);
+/* The job that m gets a batch of, or NULL. */
+struct disp_job *disp__turn_choose(struct disp *d, const struct disp_daemon *m);
+bool disp__has_turn(const struct disp_job *j);
+/* m may get tasks of j now. */
+bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m);
 /* disp_pair.c */
 /* What the answer to a paired task means: true when it counts like any other, false when it is swallowed (all is done
  * then). */

@@ -14,8 +14,9 @@ struct disp_job *disp_job_open(struct disp *d, const struct disp_job_options *o,
     j->virtual_us = d->virtual_us;
     uint64_t free_bytes = d->stats.mem_budget > d->promised ? d->stats.mem_budget - d->promised : 0;
     j->grant = free_bytes / 4;
-    if (j->grant > DISP_GRANT_MAX)
-        j->grant = DISP_GRANT_MAX;
+    uint64_t most = DISP_GRANT_MAX + (uint64_t)DISP_GRANT_DAEMON * d->daemon_count;
+    if (j->grant > most)
+        j->grant = most;
     if (j->grant < DISP_GRANT_MIN)
         j->grant = DISP_GRANT_MIN;
     d->promised += j->grant;
@@ -136,6 +137,8 @@ enum clw_err disp_job_tasks(struct disp *d, struct disp_job *j, const struct fra
     c->tasks.slices = slices;
     c->mem_bytes = f->len;
     j->queued += f->n;
+    disp__turn_used(d, j);
+    disp__turn_add(d, j);
     charge(d, j, f->len);
     disp__run(d, now_us);
     return CLW_OK;
@@ -167,6 +170,7 @@ void disp_job_pin(struct disp *d, struct disp_job *j, struct disp_daemon *const 
 void disp_job_end(struct disp *d, struct disp_job *j, uint64_t now_us)
 {
     (void)now_us;
+    d->events++;
     j->input_ended = true;
     disp__finish_if_over(d, j);
 }
@@ -176,6 +180,7 @@ void disp_job_pause(struct disp *d, struct disp_job *j, bool paused, uint64_t no
     if (j->paused == paused)
         return;
     j->paused = paused;
+    disp__turn_add(d, j);
     if (!paused)
         disp__run(d, now_us);
 }
@@ -347,20 +352,29 @@ static void cancel_queued(struct disp *d, struct disp_job *j, struct disp_chunk 
 static void cancel_some(struct disp *d, struct disp_job *j, uint64_t first, uint64_t end)
 {
     for (struct disp_chunk *c = j->chunks, *after; c; c = after) {
-        uint32_t n = c->tasks.slices.n;
+        uint64_t at = c->tasks.first, stop = at + c->tasks.slices.n;
         c->left++;
-        for (uint32_t pos = 0; pos < n; pos++)
-            if (c->tasks.first + pos >= first && c->tasks.first + pos < end)
-                cancel_queued(d, j, c, pos);
+        for (uint64_t t = first > at ? first : at; t < end && t < stop; t++)
+            cancel_queued(d, j, c, (uint32_t)(t - at));
         after = c->after;
         disp__settle(d, j, c, 1);
     }
 }
 
+/* Some of the tasks [first, end) were given out, as far as one can see without asking every daemon. */
+static bool may_run(const struct disp_job *j, uint64_t first, uint64_t end)
+{
+    for (const struct disp_chunk *c = j->chunks; c; c = c->after)
+        if (first < c->tasks.first + c->next && end > c->tasks.first)
+            return true;
+    return false;
+}
+
 void disp_job_cancel(struct disp *d, struct disp_job *j, uint64_t first, uint32_t n, uint64_t now_us)
 {
     if (n) {
-        cancel_running(d, j, first, first + n);
+        if (may_run(j, first, first + n))
+            cancel_running(d, j, first, first + n);
         cancel_some(d, j, first, first + n);
         disp__run(d, now_us);
         return;
@@ -387,9 +401,10 @@ void disp__finish_if_over(struct disp *d, struct disp_job *j)
 {
     if (j->done || !j->input_ended || j->live || j->pair_count)
         return;
-    for (unsigned s = 0; s < d->slot_count && !j->closing; s++)
-        if (d->slots[s] && disp__is_open(j, s))
-            disp__act(d, DISP_CLOSE, j)->daemon = d->slots[s];
+    for (size_t i = 0; i < j->open_size && !j->closing; i++)
+        for (unsigned s = (unsigned)i * 8; j->open[i] && s < i * 8 + 8; s++)
+            if (disp__is_open(j, s))
+                disp__act(d, DISP_CLOSE, j)->daemon = d->slots[s];
     j->closing = true;
     if (j->open_count == 0) {
         j->done = true;
@@ -399,6 +414,7 @@ void disp__finish_if_over(struct disp *d, struct disp_job *j)
 
 void disp_job_free(struct disp *d, struct disp_job *j)
 {
+    disp__turn_remove(d, j);
     while (j->chunks)
         chunk_free(d, j, j->chunks);
     if (j->before)

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { STRAGGLER_TIMES = 2, STRAGGLER_LEAST_US = 100000 };
+enum { STRAGGLER_TIMES = 2, STRAGGLER_LEAST_US = 100000, LOOK_EVERY_US = 10000 };
 
 /* ---- pairs ---- */
 
@@ -132,9 +132,28 @@ static void help(struct disp *d, struct disp_job *j)
     }
 }
 
-uint64_t disp_next_us(const struct disp *d)
+/* Looking for the next straggler is a walk over all daemons, so it is not done after every event: between two looks the
+ * next look is what is due. */
+static uint64_t look_us(struct disp *d)
+{
+    if (d->looked == d->events)
+        return d->late_us;
+    if (d->looked && d->now_us < d->looked_us + LOOK_EVERY_US)
+        return d->late_us < d->looked_us + LOOK_EVERY_US ? d->late_us : d->looked_us + LOOK_EVERY_US;
+    d->looked = d->events;
+    d->looked_us = d->now_us;
+    d->late_us = UINT64_MAX;
+    for (const struct disp_job *j = d->idle.first ? d->jobs : NULL; j; j = j->after) {
+        uint64_t at = may_speculate(j) ? next_late_us(d, j) : UINT64_MAX;
+        d->late_us = at < d->late_us ? at : d->late_us;
+    }
+    return d->late_us;
+}
+
+uint64_t disp_next_us(struct disp *d)
 {
     uint64_t next = UINT64_MAX;
+    bool looks = false;
     if (!d->watched && !d->avoided)
         return next;
     for (const struct disp_job *j = d->jobs; j; j = j->after) {
@@ -142,10 +161,10 @@ uint64_t disp_next_us(const struct disp *d)
         next = at < next ? at : next;
         at = d->avoided ? disp__avoided_until(j) : UINT64_MAX;
         next = at < next ? at : next;
-        at = d->idle.first && may_speculate(j) ? next_late_us(d, j) : UINT64_MAX;
-        next = at < next ? at : next;
+        looks |= d->idle.first && may_speculate(j);
     }
-    return next;
+    uint64_t late = looks ? look_us(d) : UINT64_MAX;
+    return late < next ? late : next;
 }
 
 void disp_tick(struct disp *d, uint64_t now_us)
@@ -159,4 +178,5 @@ void disp_tick(struct disp *d, uint64_t now_us)
             help(d, j);
         }
     }
+    d->looked = 0;
 }

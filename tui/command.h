@@ -49,6 +49,7 @@ int one_word(const struct opts *o, const char **word);
 
 int cmd_up(const struct opts *o, bool json);
 int cmd_down(const struct opts *o, bool json);
+int cmd_simulate(const struct opts *o, bool json);
 int cmd_status(const struct opts *o, bool json);
 int cmd_map(const struct opts *o, bool json);
 int cmd_submit(const struct opts *o, bool json);

@@ -140,6 +140,28 @@ static const struct opt bench_options[] = {
     END_OPTION,
 };
 
+static const struct opt simulate_options[] = {
+    {"hosts", 0, "N", "machines that the daemons are spread over (default 1)"},
+    {"daemons", 'n', "N", "daemons in all (default 8 a host)"},
+    {"tasks", 0, "N", "how many tasks, like 1000000 or 1e9 (default 1e6)"},
+    {"jobs", 0, "N", "jobs that they are split into (default 1)"},
+    {"task-time", 0, "DIST", "how long a task takes: exp:MEAN, lognormal:MEDIAN,SIGMA, ... (default exp:10ms)"},
+    {"size", 0, "B", "bytes of each input (default 16)"},
+    {"rtt", 0, "T", "from the engine to a daemon and back (default 0.2ms)"},
+    {"message", 0, "T", "time that the engine takes for each message (default 0)"},
+    {"rate", 0, "R", "tasks come at random, R a second, instead of all at once"},
+    {"fail", 0, "P", "probability that a task fails"},
+    {"retry-failed", 0, "N", "try a failed task up to N times more"},
+    {"lose", 0, "RATE", "deaths of each daemon an hour, at random"},
+    {"back", 0, "T", "until a daemon that died is back (default 1s)"},
+    {"retries", 0, "N", "daemons that may die under a task before it counts as lost (default 2)"},
+    {"speculate", 0, NULL, "near the end, run stragglers on idle daemons too; the first result counts"},
+    {"memory", 0, "SIZE", "budget of the queue (default 64M)"},
+    {"seed", 0, "N", "what chance is made from: the same seed, the same figures (default 1)"},
+    JSON_OPTION,
+    END_OPTION,
+};
+
 static const struct opt engine_options[] = {
     {"now", 0, NULL, "stop: do not wait for running jobs"},
     {"idle", 0, "D", "start, run: stop after so long without profiles and clients (0: never; default 10m)"},
@@ -202,6 +224,11 @@ const struct command commands[] = {
         "clowder engine status\nclowder engine stop", engine_options, false, cmd_engine},
     {"bench", "", "measure throughput and latency of a profile", "clowder bench -n 2\nclowder bench -p default --json",
         bench_options, false, cmd_bench},
+    {"simulate", "", "run the dispatcher in virtual time, on as many daemons and tasks as you say",
+        "clowder simulate --daemons 1000 --tasks 1e7 --task-time exp:10ms --rtt 0.2ms\n"
+        "clowder simulate --hosts 20 -n 160 --tasks 1e5 --task-time lognormal:2s,1 --lose 0.5\n"
+        "clowder simulate -n 16 --task-time mix:10ms*0.99,5s*0.01 --speculate --json",
+        simulate_options, false, cmd_simulate},
     {"log", "", "show what happened", "clowder log\nclowder log --follow", log_options, false, cmd_log},
     {"doctor", "[HOST]",
         "walk the steps to a host, or look at this machine, and say of each what is seen and what to do",

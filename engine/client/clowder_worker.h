@@ -140,7 +140,7 @@ static inline int clowder__answer(
         return 0;
     }
     if (status) { /* lines have no place for an error: the worker ends, and the task fails with its status and stderr */
-        fprintf(stderr, "%.*s\n", (int)(out->len - head), out->data + head);
+        fprintf(stderr, "%.*s\n", (int)(out->len - head), out->data ? out->data + head : "");
         out->len = head;
         clowder__flush(out);
         exit(status & 0xff);

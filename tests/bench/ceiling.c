@@ -1,6 +1,7 @@
 /* What the machine gives at best, to hold figures against: ceiling echo N (round trips of 16 bytes over a bare nng
- * stream between two processes; prints p50 and p99 in microseconds), ceiling spawn N (seconds for N times posix_spawn
- * of true, two at a time). */
+ * stream between two processes; prints p50 and p99 in microseconds), ceiling stream MB (the same in pieces of 64 KiB,
+ * eight on the way: MB/s), ceiling coalesced N (N messages of 16 bytes there and back over a bare socket, as many in
+ * one write as there are: messages/s), ceiling spawn N (seconds for N times posix_spawn of true, two at a time). */
 #include "base/mono.h"
 
 #include <nng/nng.h>
@@ -8,7 +9,9 @@
 
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +20,9 @@
 #include <unistd.h>
 
 extern char **environ;
+
+static _Atomic size_t sent, got;
+static size_t pieces;
 
 static void must(int rv)
 {
@@ -102,6 +108,100 @@ static void echo(size_t n)
     unlink(url + strlen("ipc://"));
 }
 
+enum { PIECE = 64 << 10, PIECES = 8 };
+
+static void *send_pieces(void *arg)
+{
+    static char data[PIECE];
+    nng_aio *aio;
+    must(nng_aio_alloc(&aio, NULL, NULL));
+    for (size_t i = 0; i < pieces; i++) {
+        while (atomic_load(&sent) - atomic_load(&got) >= PIECES)
+            poll(NULL, 0, 0);
+        move(arg, aio, data, PIECE, false);
+        atomic_fetch_add(&sent, 1);
+    }
+    nng_aio_free(aio);
+    return NULL;
+}
+
+static void stream(size_t mb)
+{
+    static char data[PIECE];
+    char url[64];
+    nng_aio *aio;
+    pthread_t sender;
+    snprintf(url, sizeof url, "ipc:///tmp/clowder-ceiling-%d", (int)getpid());
+    pid_t child = fork();
+    nng_stream *s = child ? dial(url) : accept_one(url);
+    must(nng_aio_alloc(&aio, NULL, NULL));
+    while (!child) {
+        move(s, aio, data, PIECE, true);
+        move(s, aio, data, PIECE, false);
+    }
+    pieces = mb * 16;
+    uint64_t began = mono_ns();
+    pthread_create(&sender, NULL, send_pieces, s);
+    for (size_t i = 0; i < pieces; i++) {
+        move(s, aio, data, PIECE, true);
+        atomic_fetch_add(&got, 1);
+    }
+    printf("%.1f\n", (double)mb * 1e9 / (double)(mono_ns() - began));
+    pthread_join(sender, NULL);
+    nng_stream_free(s);
+    waitpid(child, NULL, 0);
+    unlink(url + strlen("ipc://"));
+}
+
+enum { MESSAGE = 16, WINDOW = 4096 };
+
+/* One message after the other is looked at, as an engine would. */
+static void echo_messages(int fd)
+{
+    static char in[65536], out[65536];
+    size_t have = 0;
+    for (ssize_t n; (n = read(fd, in + have, sizeof in - have)) > 0;) {
+        size_t whole = (have += (size_t)n) / MESSAGE * MESSAGE;
+        for (size_t at = 0; at < whole; at += MESSAGE)
+            memcpy(out + at, in + at, MESSAGE);
+        for (size_t done = 0; done < whole; done += (size_t)n)
+            if ((n = write(fd, out + done, whole - done)) <= 0)
+                exit(1);
+        memmove(in, in + whole, have -= whole);
+    }
+    exit(0);
+}
+
+static void coalesced(size_t count)
+{
+    static char out[65536], in[65536];
+    int fd[2];
+    size_t sent_bytes = 0, got_bytes = 0, want = count * MESSAGE;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd))
+        exit(1);
+    pid_t child = fork();
+    if (!child) {
+        close(fd[0]);
+        echo_messages(fd[1]);
+    }
+    close(fd[1]);
+    uint64_t began = mono_ns();
+    while (got_bytes < want) {
+        size_t room = WINDOW * MESSAGE - (sent_bytes - got_bytes), left = want - sent_bytes;
+        size_t most = room < left ? room : left;
+        struct pollfd p = {fd[0], (short)(POLLIN | (most ? POLLOUT : 0)), 0};
+        poll(&p, 1, -1);
+        ssize_t n;
+        if (p.revents & POLLOUT && (n = send(fd[0], out, most < sizeof out ? most : sizeof out, MSG_DONTWAIT)) > 0)
+            sent_bytes += (size_t)n;
+        if (p.revents & POLLIN && (n = recv(fd[0], in, sizeof in, MSG_DONTWAIT)) > 0)
+            got_bytes += (size_t)n;
+    }
+    printf("%.0f\n", (double)count * 1e9 / (double)(mono_ns() - began));
+    close(fd[0]);
+    waitpid(child, NULL, 0);
+}
+
 static void spawn(size_t n)
 {
     char *const argv[] = {(char *)(uintptr_t) "true", NULL};
@@ -158,18 +258,18 @@ static void serve(void)
 static void pump(int port, size_t mb)
 {
     static char out[65536], in[65536];
-    size_t want = mb << 20, sent = 0, got = 0;
+    size_t want = mb << 20, put = 0, back = 0;
     int fd = dial_port(port);
     uint64_t began = mono_ns();
-    while (got < want) {
-        struct pollfd p = {fd, (short)(POLLIN | (sent < want ? POLLOUT : 0)), 0};
+    while (back < want) {
+        struct pollfd p = {fd, (short)(POLLIN | (put < want ? POLLOUT : 0)), 0};
         poll(&p, 1, -1);
         ssize_t n = 0;
         if (p.revents & POLLOUT &&
-            (n = send(fd, out, sizeof out < want - sent ? sizeof out : want - sent, MSG_DONTWAIT)) > 0)
-            sent += (size_t)n;
+            (n = send(fd, out, sizeof out < want - put ? sizeof out : want - put, MSG_DONTWAIT)) > 0)
+            put += (size_t)n;
         if (p.revents & (POLLIN | POLLHUP) && (n = recv(fd, in, sizeof in, MSG_DONTWAIT)) > 0)
-            got += (size_t)n;
+            back += (size_t)n;
         if (p.revents & POLLHUP && n <= 0)
             exit(1);
     }
@@ -189,6 +289,10 @@ int main(int argc, char **argv)
         echo(n);
     else if (n && strcmp(argv[1], "spawn") == 0)
         spawn(n);
+    else if (n && strcmp(argv[1], "stream") == 0)
+        stream(n);
+    else if (n && strcmp(argv[1], "coalesced") == 0)
+        coalesced(n);
     else
         return 2;
     return 0;

@@ -157,11 +157,16 @@ def many_failures():
     clowder("engine", "stop", "--now")
 
 
-try:
-    many_hosts()
-    busy_daemons()
-    many_failures()
-    many_daemons()
-finally:
+def end():
     clowder("engine", "stop", "--now")
     shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    try:
+        many_hosts()
+        busy_daemons()
+        many_failures()
+        many_daemons()
+    finally:
+        end()

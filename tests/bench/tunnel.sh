@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # tunnel.sh BIN [MB]: the same bytes there and back through a tunnel of Clowder's and through ssh -R, alternating; then tiny
-# worker tasks through a tunnel, and the time from a fresh host to its first result. Root, for a host in a network namespace.
+# worker tasks (TASKS, 1000000) through a tunnel and through TLS, and the time from a fresh host to its first result. Root, for a
+# host in a network namespace.
 set -euo pipefail
 bin=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
@@ -51,9 +52,19 @@ began=$(date +%s%N)
 $desktop clowder up --on h1:2 >/dev/null && $desktop clowder run hostname >/dev/null
 echo "a fresh host, to its first result, ms  $((($(date +%s%N) - began) / 1000000))"
 line=$(head -c 63 /dev/zero | tr '\0' x)
-for _ in $(seq "$rounds"); do
-  began=$(date +%s%N)
-  yes "$line" | head -1000000 | $desktop clowder map -w -- cat | tail -1 >/dev/null
-  echo $((1000000000000000 / ($(date +%s%N) - began))) >>"$work/tasks"
-done
-echo "64-byte worker tasks/s through a tunnel $(median <"$work/tasks")"
+count=${TASKS:-1000000}
+tasks() { # WAY: rounds of worker tasks, through the daemons that are up
+  for _ in $(seq "$rounds"); do
+    began=$(date +%s%N)
+    yes "$line" | head -"$count" | $desktop clowder map -w -- cat | tail -1 >/dev/null
+    echo $((count * 1000000000 / ($(date +%s%N) - began))) >>"$work/tasks.$1"
+  done
+}
+tasks tunnel
+echo "64-byte worker tasks/s through a tunnel $(median <"$work/tasks.tunnel")"
+$desktop clowder down >/dev/null
+$desktop clowder host edit h1 --direct >/dev/null
+$desktop nft add rule inet fw in ip saddr "$(lab_address 1)" accept
+$desktop clowder up --on h1:2 >/dev/null
+tasks tls
+echo "64-byte worker tasks/s through TLS      $(median <"$work/tasks.tls")"

@@ -31,9 +31,9 @@ tmux send-keys C-c
 wait_until shows '^> ?$'
 
 tmux send-keys 'clear; clowder --help' Enter
-wait_until shows 'everywhere'
+wait_until shows 'More: clowder help COMMAND'
 screen | awk 'length > 80 { exit 1 }' || fail "help is wider than 80 columns"
-for command in up down status map run everywhere with engine bench log completion help version; do
+for command in up down status map run everywhere with engine bench simulate log completion help version; do
   expect 0 clowder help "$command"
   grep -q "^Usage: clowder $command" out || fail "help $command"
   expect 0 clowder "$command" --help
