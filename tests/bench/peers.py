@@ -10,9 +10,6 @@ import argparse, json, os, re, shutil, socket, subprocess, sys, tempfile, time
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, here)
-import screen
-from screen import bin_dir, clowder, env, work
-
 options = argparse.ArgumentParser()
 options.add_argument("bin")
 options.add_argument("--rounds", type=int, default=3)
@@ -21,6 +18,9 @@ options.add_argument("--only", default="")
 options.add_argument("--json")
 options.add_argument("--markdown", help="the table for performance.md")
 options = options.parse_args()
+
+import screen  # makes a folder for all that follows
+from screen import bin_dir, clowder, env, work
 
 tests = f"{bin_dir}/tests"
 rows, missing, started = [], {}, []
