@@ -23,11 +23,10 @@ enum clw_err store_manners_permille(const char *what, const char *text, uint32_t
 {
     char *end;
     double value = strtod(text, &end);
-    bool good =
-        end != text && !*end && strspn(text, "0123456789.") == strlen(text) && value <= STORE_PERMILLE_MAX / 1000;
+    bool good = end != text && !*end && strspn(text, "0123456789.") == strlen(text) && value <= STORE_PARTS_MAX;
     if (!good || (value > 0 && value < 0.01))
         return clw_fail(err, CLW_USAGE, "write it like 0.5 or 4", "'%.40s' is no %s (0.01 to %d; 0: no limit)", text,
-            what, STORE_PERMILLE_MAX / 1000);
+            what, STORE_PARTS_MAX);
     *permille = (uint32_t)lround(value * 1000);
     return CLW_OK;
 }
@@ -37,7 +36,7 @@ enum clw_err store_manners_check(const struct store_manners *m, struct clw_error
     if (m->nice > STORE_NICE_MAX)
         return clw_fail(err, CLW_USAGE, NULL, "a nice value is 0 to %d", STORE_NICE_MAX);
     if (m->cpus_permille > STORE_PERMILLE_MAX || m->pause_load_permille > STORE_PERMILLE_MAX)
-        return clw_fail(err, CLW_USAGE, NULL, "a number of CPUs or a load is at most %d", STORE_PERMILLE_MAX / 1000);
+        return clw_fail(err, CLW_USAGE, NULL, "a number of CPUs or a load is at most %d", STORE_PARTS_MAX);
     if (m->mem_bytes > INT64_MAX || (m->mem_bytes && m->mem_bytes < 1 << 20))
         return clw_fail(err, CLW_USAGE, "write it like 512M", "a limit of memory is at least 1M");
     if (m->pause_user_ms > STORE_SPAN_MAX_MS)
@@ -74,7 +73,7 @@ static bool take_permille(const json_t *o, const char *key, uint32_t *out)
     double number = json_number_value(value);
     if (!value)
         return true;
-    if (!json_is_number(value) || !(number >= 0) || number > STORE_PERMILLE_MAX / 1000)
+    if (!json_is_number(value) || !(number >= 0) || number > STORE_PARTS_MAX)
         return false;
     *out = (uint32_t)lround(number * 1000);
     return true;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { STORE_NICE_MAX = 19, STORE_PERMILLE_MAX = 1000000 };
+enum { STORE_NICE_MAX = 19, STORE_PARTS_MAX = 1000, STORE_PERMILLE_MAX = 1000 * STORE_PARTS_MAX };
 
 /* All zero: no limits, no pauses. */
 struct store_manners {

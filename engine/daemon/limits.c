@@ -57,9 +57,11 @@ static bool find_own_group(char *out, size_t size)
 
 static bool has_word(const char *text, const char *word)
 {
-    const char *at = strstr(text, word);
     size_t len = strlen(word);
-    return at && (at == text || at[-1] == ' ') && (at[len] == '\0' || at[len] == ' ' || at[len] == '\n');
+    for (const char *at = text; (at = strstr(at, word)); at += len)
+        if ((at == text || at[-1] == ' ') && (at[len] == '\0' || at[len] == ' ' || at[len] == '\n'))
+            return true; /* and not "cpu" in "cpuset" */
+    return false;
 }
 
 /* Do groups below this one have the controllers that we need? They are asked for when not. */
@@ -75,8 +77,22 @@ static bool gives(int dir, bool cpu, bool mem)
     return false;
 }
 
-/* A group below dir with these limits, into which this process could move: proved by moving a child there is left to
- * the first task, whose failure is told. */
+/* A child of ours tries to move there: the rules for that are many, and this is what tasks will do. */
+static bool can_enter(int group)
+{
+    int procs = openat(group, "cgroup.procs", O_WRONLY | O_CLOEXEC), status = 1;
+    pid_t pid = procs >= 0 ? fork() : -1;
+    if (pid == 0)
+        _exit(write(procs, "0", 1) == 1 ? 0 : 1);
+    if (pid > 0)
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            ;
+    if (procs >= 0)
+        close(procs);
+    return pid > 0 && status == 0;
+}
+
+/* A group below dir with these limits; -1: it cannot be made there, or tasks could not be put into it. */
 static int make_group(struct limits *l, const char *dir, const struct terms *t)
 {
     char text[64];
@@ -95,7 +111,7 @@ static int make_group(struct limits *l, const char *dir, const struct terms *t)
         good = write_at(group, "memory.max", text);
         write_at(group, "memory.swap.max", "0"); /* there need not be any */
     }
-    if (!good) {
+    if (!good || !can_enter(group)) {
         if (group >= 0)
             close(group);
         rmdir(l->group);
@@ -109,26 +125,18 @@ out:
     return group;
 }
 
-/* The nearest group above ours in which one can be made. */
+/* The nearest group above ours in which one can be made, up to where the hierarchy is mounted. */
 static void find_group(struct limits *l, const struct terms *t)
 {
-    char dir[400], root[400];
-    l->procs_fd = -1;
+    char dir[400];
     if ((!t->cpus_permille && !t->mem_bytes) || !find_own_group(dir, sizeof dir))
         return;
-    snprintf(root, sizeof root, "%s", dir);
-    for (int group = -1; group < 0 && strlen(dir) > 1;) {
-        group = make_group(l, dir, t);
-        if (group >= 0) {
-            l->procs_fd = openat(group, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-            l->group_fd = group;
-            return;
-        }
-        char *slash = strrchr(dir, '/');
-        *slash = '\0';
-        if (faccessat(AT_FDCWD, dir, F_OK, 0) || !strstr(root, "cgroup") || !strstr(dir, "cgroup"))
-            return;
-    }
+    for (size_t len = strlen(dir); len > 1 && dir[len - 1] == '/'; len--)
+        dir[len - 1] = '\0';
+    while (strchr(dir + 1, '/') && (l->group_fd = make_group(l, dir, t)) < 0)
+        *strrchr(dir, '/') = '\0';
+    if (l->group_fd >= 0)
+        l->procs_fd = openat(l->group_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 }
 
 /* ---- without one ---- */

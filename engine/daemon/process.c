@@ -78,9 +78,9 @@ static int become(const struct spawn *s, int out_fd, int err_fd)
 
 static pid_t start_child(const struct spawn *s, int out_fd, int err_fd, volatile int *error)
 {
-    pid_t pid = vfork();
+    pid_t pid = vfork(); /* NOLINT: posix_spawn can set no limits, and fork copies the daemon */
     if (pid == 0) {
-        *error = become(s, out_fd, err_fd);
+        *error = become(s, out_fd, err_fd); /* NOLINT: the caller waits, and this is all that it reads */
         _exit(127);
     }
     return pid;

@@ -289,6 +289,9 @@ case_user() {
   fi
 }
 
+# shellcheck disable=SC2154,SC2086
+cl() { $desktop clowder "$@"; } # as typed on the firewalled desktop of the lab
+
 case_host() { # two daemons there and one here: what is paused there is done here
   if [ ! -x /usr/sbin/sshd ] || [ "$(id -u)" != 0 ]; then echo "SKIP: needs sshd, and root to start it"; exit 77; fi
   LAB=$work/lab PREFIX=clwn$$ NET=10.98
@@ -309,22 +312,21 @@ case_host() { # two daemons there and one here: what is paused there is done her
     echo "mount -t tmpfs none /run && mkdir -p /run/sshd && ln -s $LAB/h1/utmp /run/utmp" >"$LAB/h1/mount"
   lab_up 1
   set -e
-  # shellcheck disable=SC2154
-  $desktop clowder host add h1 >/dev/null
-  expect 0 $desktop clowder up far --on h1:2 --nice 11 --mem 300M
-  expect 0 $desktop clowder map -p far -- sh -c nice ::: x
+  cl host add h1 >/dev/null
+  expect 0 cl up far --on h1:2 --nice 11 --mem 300M
+  expect 0 cl map -p far -- sh -c nice ::: x
   prints 11
   grep -q 'memory 300M' <<<"$(status_of far '.daemon_list[0].limits')" || fail "limits: $(clowder status far)"
-  expect 0 $desktop clowder up far -n 1
-  seq 200 | $desktop clowder map -p far -- sh -c 'echo $CLOWDER_HOST {}; sleep 0.02' >map.out 2>map.err &
+  expect 0 cl up far -n 1
+  seq 200 | cl map -p far -- sh -c 'echo $CLOWDER_HOST {}; sleep 0.02' >map.out 2>map.err &
   local map=$!
   wait_until state_is far .daemons.busy 3
   # All three are paused, and then all go on; a place with its own reason says it.
-  expect 0 $desktop clowder up far --hours "$closed"
+  expect 0 cl up far --hours "$closed"
   wait_until state_is far '.hosts | map(.state) | unique | join(" ")' paused
   wait_until state_is far .tasks.executing 0
   grep -q "outside its hours" <<<"$(status_of far '.hosts[] | select(.host == "h1") | .reason')" || fail "reason: $(clowder status far)"
-  expect 0 $desktop clowder up far --hours "$open"
+  expect 0 cl up far --hours "$open"
   wait $map || fail "the map: $(cat map.err)"
   cut -d ' ' -f 2 map.out | cmp - <(seq 200) || fail "the results are others"
   # Its owner comes: what is there goes to the daemon here, at once.
@@ -332,8 +334,8 @@ case_host() { # two daemons there and one here: what is paused there is done her
   if [ "$lab_mode" = namespaces ]; then
     session "$LAB/h1/utmp"
     session_say out
-    expect 0 $desktop clowder up far --pause-user 1h
-    seq 600 | $desktop clowder map -p far -- sh -c 'echo $CLOWDER_HOST {}; sleep 0.05' >map.out 2>map.err &
+    expect 0 cl up far --pause-user 1h
+    seq 600 | cl map -p far -- sh -c 'echo $CLOWDER_HOST {}; sleep 0.05' >map.out 2>map.err &
     map=$!
     wait_until state_is far .daemons.busy 3
     session_say in
@@ -346,7 +348,7 @@ case_host() { # two daemons there and one here: what is paused there is done her
     session_say out
     wait_until state_is far .daemons.paused 0
   fi
-  expect 0 $desktop clowder down far
+  expect 0 cl down far
 }
 
 for name in "$@"; do

@@ -191,6 +191,9 @@ inherits_little() { # UMASK: stdout of the last expect
 }
 
 # On a host as well.
+# shellcheck disable=SC2154,SC2086
+cl() { $desktop clowder "$@"; } # as typed on the firewalled desktop of the lab
+
 case_host() {
   if [ ! -x /usr/sbin/sshd ] || [ "$(id -u)" != 0 ]; then echo "SKIP: needs sshd, and root to start it"; exit 77; fi
   LAB=$work/lab PREFIX=clws$$ NET=10.96
@@ -211,20 +214,19 @@ case_host() {
   lab_stop 2
   lab_sshd 2 'AllowTcpForwarding no'
   set -e
-  # shellcheck disable=SC2154
-  $desktop clowder host add h1 >/dev/null
-  $desktop clowder host add h2 >/dev/null
-  expect 0 $desktop clowder up far --on h1:1 --on h2:1
-  expect 0 $desktop clowder run -p far sh -c "$inherits"
+  cl host add h1 >/dev/null
+  cl host add h2 >/dev/null
+  expect 0 cl up far --on h1:1 --on h2:1
+  expect 0 cl run -p far sh -c "$inherits"
   inherits_little "$(umask)"
-  expect 0 $desktop clowder everywhere -p far -- sh -c "$inherits"
+  expect 0 cl everywhere -p far -- sh -c "$inherits"
   [ "$(cut -f 2 out | sed -E 's/^0000000(18|08|10)0{7}$/0000000000000000/' | sort -u | paste -sd ,)" = "0,0 1 2 $(umask),0000000000000000" ] ||
     fail "tasks on hosts inherit: $(cat out)"
   local i
   for i in 1 2; do
     [ "$(find "$LAB/h$i/home/.cache/clowder" -perm /077 | wc -l)" = 0 ] || fail "open to others on h$i: $(find "$LAB/h$i/home/.cache/clowder" -ls)"
   done
-  expect 0 $desktop clowder down far
+  expect 0 cl down far
 }
 
 # Bytes that a task or a host wrote never reach a terminal or a log as they are.

@@ -550,6 +550,13 @@ static void test_pins(void **state)
         assert_int_equal(m->daemon[i]->count, 1);
         assert_int_equal(m->daemon[i]->queue[0].first, i);
     }
+    /* One pauses and gives its own back: nobody else gets it, and it is the first that it gets again. */
+    pause_or_go_on(m, 2, true);
+    give_back(m, 2);
+    assert_true(m->daemon[0]->count == 1 && m->daemon[1]->count == 1 && m->daemon[2]->count == 0);
+    pause_or_go_on(m, 2, false);
+    assert_int_equal(m->daemon[2]->count, 1);
+    assert_int_equal(m->daemon[2]->queue[m->daemon[2]->head % 8192].first, 2);
     j->lost_under[1] = 9;
     lose(m, 1); /* its pin is lost with it, not given to another */
     assert_int_equal(j->ended[1], 1);
