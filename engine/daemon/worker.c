@@ -550,7 +550,7 @@ void worker_step(struct daemon *d, const struct watch *watch)
         if (ensure_alive(d, w)) {
             worker_feed(d);
             answer_skipped(d, w);
-            if (is_head(d, w) && w->outstanding)
+            if (is_head(d, w) && (w->outstanding || d->paused)) /* paused: what was not begun goes back */
                 break;
             if (is_head(d, w) && w->input_broken)
                 kill_worker(w, WIRE_FAILED); /* it reads no more: a new one takes over */
