@@ -155,6 +155,29 @@ for line in sys.stdin:
   expect 0 clowder down --all
 }
 
+# A worker that has nothing to do, and tasks that come one by one: some are on their way to it when its daemon pauses.
+case_idle() {
+  local map i=0
+  expect 0 clowder up idle -n 2
+  until [ -e enough ]; do
+    i=$((i + 1))
+    echo $i
+    sleep 0.001
+  done | tee given | clowder map -p idle -w -- cat >map.out 2>map.err &
+  map=$!
+  wait_until test -s map.out
+  for i in $(seq 20); do
+    expect 0 clowder up idle --hours "$closed"
+    wait_until state_is idle .state paused
+    expect 0 clowder up idle --hours "$open"
+    wait_until state_is idle .state up
+  done
+  touch enough
+  wait $map || fail "idle: $(cat map.err)"
+  same map.out given
+  expect 0 clowder down --all
+}
+
 # --pause-now stops what runs, its time limit waits too, and it goes on where it was.
 case_now() {
   expect 0 clowder up now -n 1 --pause-now
