@@ -53,6 +53,15 @@ __attribute__((format(printf, 2, 0))) static void add_format(struct buf *b, cons
     va_end(again);
 }
 
+char *mem_strndup(const void *data, size_t len)
+{
+    char *text = mem_alloc(len + 1);
+    if (len)
+        memcpy(text, data, len);
+    text[len] = '\0';
+    return text;
+}
+
 char *mem_printf(const char *format, ...)
 {
     struct buf b = {0};

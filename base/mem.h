@@ -14,6 +14,8 @@ void *mem_alloc(size_t size);
 void *mem_zalloc(size_t size);
 void *mem_realloc(void *old, size_t size);
 char *mem_strdup(const char *text);
+/* The bytes and a NUL after them; data may be NULL when there are none. */
+char *mem_strndup(const void *data, size_t len);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Overwrites size bytes in a way that the compiler keeps: for secrets. */
 void mem_wipe(void *data, size_t size);

@@ -5,13 +5,13 @@
 #include "base/mono.h"
 #include "base/paths.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "hosts/doctor.h"
 #include "hosts/ssh_config.h"
 #include "hosts/wake.h"
 #include "store/host.h"
 #include "store/kept.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -279,7 +279,6 @@ static json_t *start_walk(struct engine *e, struct slot *s, const char *name, co
 {
     struct clw_error err;
     struct walk *w = mem_zalloc(sizeof *w);
-    sigset_t all, before;
     pthread_t thread;
     uint64_t limit_ms = 0;
     request_ms(request, "timeout_ms", &limit_ms);
@@ -296,11 +295,7 @@ static json_t *start_walk(struct engine *e, struct slot *s, const char *name, co
     w->slot = s;
     w->limit_ms = (unsigned)(limit_ms < 600000 ? limit_ms : 600000);
     e->walks++;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&thread, NULL, walk_thread, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed)
+    if (!thread_start(&thread, walk_thread, w))
         abort();
     pthread_detach(thread);
     return NULL;

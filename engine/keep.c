@@ -7,12 +7,12 @@
 #include "base/mono.h"
 #include "base/paths.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "engine/core.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -328,17 +328,12 @@ static void *run(void *arg)
 struct keeper *keep_start(struct engine *e)
 {
     struct keeper *k = mem_zalloc(sizeof *k);
-    sigset_t all, before;
     k->e = e;
     k->lock_fd = -1;
     k->asked = 1;
     k->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&k->lock, NULL);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&k->thread, NULL, run, k);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed)
+    if (!thread_start(&k->thread, run, k))
         abort();
     return k;
 }

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
-#include "base/text.h"
 #include "engine/core.h"
 
 #include <stdlib.h>
@@ -20,28 +19,6 @@ static struct keep_chunk *find_chunk(struct keep_job *j, uint64_t index)
     return j->near = c && index >= c->inputs.first ? c : NULL;
 }
 
-static char *copy(const char *data, size_t len)
-{
-    char *text = mem_alloc(len + 1);
-    if (len)
-        memcpy(text, data, len);
-    text[len] = '\0';
-    return text;
-}
-
-static char *status_text(const struct clowder_result *r)
-{
-    if (r->outcome == CLOWDER_TASK_LOST)
-        return mem_strdup("lost");
-    if (r->outcome == CLOWDER_TASK_TIMEOUT)
-        return mem_strdup("timed out");
-    if (r->signal)
-        return mem_printf("signal %d (%s)", r->signal, strsignal(r->signal));
-    char text[200];
-    text_escape(text, sizeof text, r->why, strnlen(r->why, 150)); /* a host's word, or a worker's */
-    return *text ? mem_strdup(text) : mem_printf("exit %d", r->exit_status);
-}
-
 /* For the ledger. */
 static void keep_failure(struct keep_job *j, const struct clowder_result *r)
 {
@@ -54,9 +31,9 @@ static void keep_failure(struct keep_job *j, const struct clowder_result *r)
     struct store_failure *f = &j->failures[j->failure_count++];
     *f = (struct store_failure){.task = r->index,
         .attempts = r->attempts,
-        .status = status_text(r),
-        .stderr_tail = copy(r->err + (r->err_len - tail), tail),
-        .input = copy(r->input, kept),
+        .status = ledger_status_text((enum wire_outcome)r->outcome, r->exit_status, r->signal, r->why, strlen(r->why)),
+        .stderr_tail = mem_strndup(r->err + (r->err_len - tail), tail),
+        .input = mem_strndup(r->input, kept),
         .input_len = kept,
         .input_cut = kept < r->input_len};
     snprintf(f->host, sizeof f->host, "%s", r->host);
@@ -66,12 +43,7 @@ static void keep_failure(struct keep_job *j, const struct clowder_result *r)
 
 static void drop_failures(struct keep_job *j)
 {
-    for (size_t i = 0; i < j->failure_count; i++) {
-        free(j->failures[i].status);
-        free(j->failures[i].stderr_tail);
-        free(j->failures[i].input);
-    }
-    free(j->failures);
+    store_failures_free(j->failures, j->failure_count);
     j->failures = NULL;
     j->failure_count = 0;
 }

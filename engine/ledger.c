@@ -173,29 +173,25 @@ static struct ledger_host *host_of(struct ledger *l, const char *name)
     return *at;
 }
 
-static char *status_text(enum wire_outcome outcome, const struct wire_report *r)
+char *ledger_status_text(enum wire_outcome outcome, int exit_status, int signal, const void *why, size_t why_len)
 {
+    char text[200];
     if (outcome == WIRE_LOST)
         return mem_strdup("lost");
     if (outcome == WIRE_TIMEOUT)
         return mem_strdup("timed out");
-    if (r && r->signal)
-        return mem_printf("signal %d (%s)", r->signal, strsignal(r->signal));
-    if (r && r->why_len) { /* a host's word, or a worker's */
-        char text[200];
-        text_escape(text, sizeof text, (const char *)r->why, r->why_len < 150 ? r->why_len : 150);
-        return mem_strdup(text);
-    }
-    return mem_printf("exit %d", r ? r->exit_status : -1);
+    if (signal)
+        return mem_printf("signal %d (%s)", signal, strsignal(signal));
+    if (!why_len)
+        return mem_printf("exit %d", exit_status);
+    text_escape(text, sizeof text, why, why_len < 150 ? why_len : 150);
+    return mem_strdup(text);
 }
 
-static char *copy(const uint8_t *data, size_t len)
+static char *status_text(enum wire_outcome outcome, const struct wire_report *r)
 {
-    char *text = mem_alloc(len + 1);
-    if (len)
-        memcpy(text, data, len);
-    text[len] = '\0';
-    return text;
+    return r ? ledger_status_text(outcome, r->exit_status, r->signal, r->why, r->why_len)
+             : ledger_status_text(outcome, -1, 0, NULL, 0);
 }
 
 static void keep_failure(struct core_job *j, uint64_t task, const char *host, unsigned attempts, char *status,
@@ -213,8 +209,8 @@ static void keep_failure(struct core_job *j, uint64_t task, const char *host, un
     struct store_failure *f = &l->failures[l->failure_count++];
     *f = (struct store_failure){.task = task, .attempts = attempts, .status = status, .input_cut = kept < input_len};
     snprintf(f->host, sizeof f->host, "%s", host);
-    f->stderr_tail = r ? copy(r->err + (r->err_len - tail), tail) : NULL;
-    f->input = input ? copy(input, kept) : NULL;
+    f->stderr_tail = r ? mem_strndup(r->err + (r->err_len - tail), tail) : NULL;
+    f->input = input ? mem_strndup(input, kept) : NULL;
     f->input_len = kept;
     l->failures_kept++;
     if (l->failure_count == FAILURES_AT_ONCE)

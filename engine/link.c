@@ -125,7 +125,7 @@ static bool make_room(struct link *l)
     if (part == 0 && alone && next_cap(l) == l->in->cap)
         l->in_start = l->in_end = 0;
     if (part >= WIRE_HEADER) {
-        size_t frame = WIRE_HEADER + (size_t)wire_u32(l->in->data + l->in_start);
+        size_t frame = WIRE_HEADER + (size_t)le_u32(l->in->data + l->in_start);
         size_t step = part * 2 > TRUST_AT_ONCE ? part * 2 : TRUST_AT_ONCE;
         size_t missing = frame - part;
         if (frame > step)

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
+#include "base/thread.h"
 #include "store/event.h"
 #include "store/host.h"
 #include "store/job.h"
@@ -13,7 +14,6 @@
 #include "store/sample.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,12 +102,7 @@ static enum clw_err write_record(struct store *s, const struct record *c, struct
 
 static void record_free(struct record *c)
 {
-    for (size_t i = 0; i < c->failure_count; i++) {
-        free(c->failures[i].status);
-        free(c->failures[i].stderr_tail);
-        free(c->failures[i].input);
-    }
-    free(c->failures);
+    store_failures_free(c->failures, c->failure_count);
     if (c->job)
         store_job_fini(c->job);
     free(c->job);
@@ -259,17 +254,12 @@ static void tap(void *arg, enum log_level level, const char *line)
 struct recorder *recorder_start(void)
 {
     struct recorder *r = mem_zalloc(sizeof *r);
-    sigset_t all, before;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->more, NULL);
     pthread_cond_init(&r->idle, NULL);
     r->last = &r->first;
     push(r, record_new(RESET, "", "", ""));
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&r->thread, NULL, work, r);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed)
+    if (!thread_start(&r->thread, work, r))
         abort();
     log_set_tap(tap, r);
     return r;

@@ -3,8 +3,8 @@
 
 #include "base/log.h"
 #include "base/mono.h"
-#include "engine/keep.h"
 #include "base/text.h"
+#include "engine/keep.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -187,7 +187,7 @@ static void take_answer(struct peer *p, const struct frame *f, struct blk *block
         if (v.deliver) {
             ledger_answer(j, m, f, outcome, &report, v.attempts, input, input_len);
             if (f->type == WIRE_REPORT && f->len)
-                wire_put_u64((uint8_t *)(uintptr_t)f->body + 16, v.queued_us);
+                le_put_u64((uint8_t *)(uintptr_t)f->body + 16, v.queued_us);
             client_forward(j, m, f, &v, block);
         }
     }

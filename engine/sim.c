@@ -476,7 +476,7 @@ static void make_chunk(struct sim *s)
         abort();
     memset(s->chunk->data, 0, (size_t)s->chunk_tasks * each);
     for (uint32_t i = 0; i < s->chunk_tasks; i++)
-        wire_put_u32(s->chunk->data + 4 * (size_t)i, (i + 1) * s->o->input_bytes);
+        le_put_u32(s->chunk->data + 4 * (size_t)i, (i + 1) * s->o->input_bytes);
 }
 
 static void start(struct sim *s)

@@ -1,37 +1,10 @@
 /* Bytes to structures and back, with every length checked against what is really there. */
 #include "engine/wire.h"
 
-#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-
-uint32_t wire_u32(const uint8_t *at)
-{
-    uint32_t v;
-    memcpy(&v, at, sizeof v);
-    return le32toh(v);
-}
-
-uint64_t wire_u64(const uint8_t *at)
-{
-    uint64_t v;
-    memcpy(&v, at, sizeof v);
-    return le64toh(v);
-}
-
-void wire_put_u32(uint8_t *at, uint32_t value)
-{
-    value = htole32(value);
-    memcpy(at, &value, sizeof value);
-}
-
-void wire_put_u64(uint8_t *at, uint64_t value)
-{
-    value = htole64(value);
-    memcpy(at, &value, sizeof value);
-}
 
 static uint16_t get_u16(const uint8_t *at)
 {
@@ -46,29 +19,29 @@ static void put_u16(uint8_t *at, unsigned value)
 
 void wire_put_header(uint8_t out[WIRE_HEADER], const struct frame *f)
 {
-    wire_put_u32(out, f->len);
+    le_put_u32(out, f->len);
     out[4] = f->type;
     out[5] = f->flags;
     put_u16(out + 6, f->code);
-    wire_put_u32(out + 8, f->job);
-    wire_put_u32(out + 12, f->n);
-    wire_put_u64(out + 16, f->first);
-    wire_put_u32(out + 24, f->run_us);
-    wire_put_u32(out + 28, f->daemon);
+    le_put_u32(out + 8, f->job);
+    le_put_u32(out + 12, f->n);
+    le_put_u64(out + 16, f->first);
+    le_put_u32(out + 24, f->run_us);
+    le_put_u32(out + 28, f->daemon);
 }
 
 enum clw_err wire_get_header(const uint8_t in[WIRE_HEADER], uint32_t max_body, struct frame *f, struct clw_error *err)
 {
     *f = (struct frame){
-        .len = wire_u32(in),
+        .len = le_u32(in),
         .type = in[4],
         .flags = in[5],
         .code = get_u16(in + 6),
-        .job = wire_u32(in + 8),
-        .n = wire_u32(in + 12),
-        .first = wire_u64(in + 16),
-        .run_us = wire_u32(in + 24),
-        .daemon = wire_u32(in + 28),
+        .job = le_u32(in + 8),
+        .n = le_u32(in + 12),
+        .first = le_u64(in + 16),
+        .run_us = le_u32(in + 24),
+        .daemon = le_u32(in + 28),
     };
     if (f->type == 0 || f->type >= WIRE_TYPE_COUNT)
         return clw_fail(err, CLW_PROTOCOL, NULL, "unknown frame type %u", f->type);
@@ -86,13 +59,13 @@ enum clw_err wire_slices(const struct frame *f, struct wire_slices *s, struct cl
     s->ends = f->body;
     s->bytes = f->body + 4 * (size_t)f->n;
     s->bytes_len = f->len - 4 * f->n;
-    uint32_t last = wire_u32(s->ends + 4 * (size_t)(f->n - 1));
+    uint32_t last = le_u32(s->ends + 4 * (size_t)(f->n - 1));
     if (last < s->bytes_len)
         return clw_fail(err, CLW_PROTOCOL, NULL, "task offsets do not fit their bytes");
     s->base = last - s->bytes_len;
     uint32_t previous = s->base;
     for (uint32_t i = 0; i < f->n; i++) {
-        uint32_t end = wire_u32(s->ends + 4 * (size_t)i);
+        uint32_t end = le_u32(s->ends + 4 * (size_t)i);
         if (end < previous) /* the last is what it should be, so none is beyond it */
             return clw_fail(err, CLW_PROTOCOL, NULL, "task offsets do not rise");
         previous = end;
@@ -104,7 +77,7 @@ void wire_add_field(struct buf *b, unsigned key, const void *data, size_t len)
 {
     uint8_t head[6];
     put_u16(head, key);
-    wire_put_u32(head + 2, (uint32_t)len);
+    le_put_u32(head + 2, (uint32_t)len);
     buf_add(b, head, sizeof head);
     buf_add(b, data, len);
 }
@@ -117,7 +90,7 @@ void wire_add_text(struct buf *b, unsigned key, const char *text)
 void wire_add_number(struct buf *b, unsigned key, uint64_t value)
 {
     uint8_t bytes[8];
-    wire_put_u64(bytes, value);
+    le_put_u64(bytes, value);
     wire_add_field(b, key, bytes, sizeof bytes);
 }
 
@@ -131,12 +104,12 @@ bool wire_fields_next(struct wire_fields *w)
     size_t left = (size_t)(w->end - w->at);
     if (left == 0)
         return false;
-    if (left < 6 || wire_u32(w->at + 2) > left - 6) {
+    if (left < 6 || le_u32(w->at + 2) > left - 6) {
         w->broken = true;
         return false;
     }
     w->key = get_u16(w->at);
-    w->len = wire_u32(w->at + 2);
+    w->len = le_u32(w->at + 2);
     w->data = w->at + 6;
     w->at = w->data + w->len;
     return true;
@@ -144,7 +117,7 @@ bool wire_fields_next(struct wire_fields *w)
 
 uint64_t wire_field_number(const struct wire_fields *w)
 {
-    return w->len == 8 ? wire_u64(w->data) : 0;
+    return w->len == 8 ? le_u64(w->data) : 0;
 }
 
 char *wire_field_text(const struct wire_fields *w)
@@ -168,15 +141,15 @@ bool wire_field_copy(const struct wire_fields *w, char *out, size_t size)
 
 void wire_put_report(uint8_t head[WIRE_REPORT_HEAD], const struct wire_report *r)
 {
-    wire_put_u32(head, (uint32_t)r->exit_status);
-    wire_put_u32(head + 4, (uint32_t)r->signal);
-    wire_put_u64(head + 8, r->run_us);
-    wire_put_u64(head + 16, r->queued_us);
-    wire_put_u64(head + 24, r->out_total);
-    wire_put_u32(head + 32, r->out_len);
-    wire_put_u32(head + 36, r->err_len);
-    wire_put_u32(head + 40, r->why_len);
-    wire_put_u32(head + 44, r->files_len);
+    le_put_u32(head, (uint32_t)r->exit_status);
+    le_put_u32(head + 4, (uint32_t)r->signal);
+    le_put_u64(head + 8, r->run_us);
+    le_put_u64(head + 16, r->queued_us);
+    le_put_u64(head + 24, r->out_total);
+    le_put_u32(head + 32, r->out_len);
+    le_put_u32(head + 36, r->err_len);
+    le_put_u32(head + 40, r->why_len);
+    le_put_u32(head + 44, r->files_len);
 }
 
 enum clw_err wire_get_report(const struct frame *f, struct wire_report *r, struct clw_error *err)
@@ -185,15 +158,15 @@ enum clw_err wire_get_report(const struct frame *f, struct wire_report *r, struc
     if (f->len < WIRE_REPORT_HEAD)
         return clw_fail(err, CLW_PROTOCOL, NULL, "a report of %u bytes", f->len);
     *r = (struct wire_report){
-        .exit_status = (int32_t)wire_u32(p),
-        .signal = (int32_t)wire_u32(p + 4),
-        .run_us = wire_u64(p + 8),
-        .queued_us = wire_u64(p + 16),
-        .out_total = wire_u64(p + 24),
-        .out_len = wire_u32(p + 32),
-        .err_len = wire_u32(p + 36),
-        .why_len = wire_u32(p + 40),
-        .files_len = wire_u32(p + 44),
+        .exit_status = (int32_t)le_u32(p),
+        .signal = (int32_t)le_u32(p + 4),
+        .run_us = le_u64(p + 8),
+        .queued_us = le_u64(p + 16),
+        .out_total = le_u64(p + 24),
+        .out_len = le_u32(p + 32),
+        .err_len = le_u32(p + 36),
+        .why_len = le_u32(p + 40),
+        .files_len = le_u32(p + 44),
     };
     if ((uint64_t)r->out_len + r->err_len + r->why_len + r->files_len != f->len - WIRE_REPORT_HEAD)
         return clw_fail(err, CLW_PROTOCOL, NULL, "the parts of a report do not fit its length");

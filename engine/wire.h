@@ -14,6 +14,7 @@
 #define ENGINE_WIRE_H
 
 #include "base/err.h"
+#include "base/le.h"
 #include "base/mem.h"
 
 #include <stdbool.h>
@@ -84,11 +85,6 @@ struct frame {
 void wire_put_header(uint8_t out[WIRE_HEADER], const struct frame *f);
 /* Reads a header; body is left NULL. PROTOCOL when type or length cannot be right (max_body is the caller's bound). */
 enum clw_err wire_get_header(const uint8_t in[WIRE_HEADER], uint32_t max_body, struct frame *f, struct clw_error *err);
-
-uint32_t wire_u32(const uint8_t *at);
-uint64_t wire_u64(const uint8_t *at);
-void wire_put_u32(uint8_t *at, uint32_t value);
-void wire_put_u64(uint8_t *at, uint64_t value);
 
 /* The body of TASKS and RESULT, taken apart and checked: offsets rise, and span the bytes exactly. */
 struct wire_slices {
@@ -180,7 +176,7 @@ enum clw_err wire_get_report(const struct frame *f, struct wire_report *r, struc
 
 static inline uint32_t wire_slice_end(const struct wire_slices *s, uint32_t i)
 {
-    return wire_u32(s->ends + 4 * (size_t)i) - s->base;
+    return le_u32(s->ends + 4 * (size_t)i) - s->base;
 }
 static inline uint32_t wire_slice_start(const struct wire_slices *s, uint32_t i)
 {

@@ -3,6 +3,7 @@
 
 #include "base/mono.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "hosts/bridge.h"
 #include "hosts/known_hosts.h"
 
@@ -60,16 +61,6 @@ static void link_free(struct host_link *l)
     free(l);
 }
 
-static bool start_thread(struct host_link *l)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&l->thread, NULL, link__thread, l);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return !failed;
-}
-
 enum clw_err host_link_open(const struct host_link_options *options, struct host_link **out, struct clw_error *err)
 {
     enum clw_err code = check(options, err);
@@ -90,7 +81,7 @@ enum clw_err host_link_open(const struct host_link_options *options, struct host
     host_facts_init(&l->facts);
     code = pump_init(&l->pump, err);
     l->secrets = secrets_new();
-    if (!code && (!l->secrets || !start_thread(l)))
+    if (!code && (!l->secrets || !thread_start(&l->thread, link__thread, l)))
         code = clw_fail(err, CLW_NO_MEMORY, NULL, "cannot start a thread for %s", l->o.name);
     if (code) {
         link_free(l);

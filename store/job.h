@@ -101,6 +101,8 @@ enum clw_err store_job_failures_add(
 /* At most limit failures with task >= from, by task. */
 enum clw_err store_job_failures(
     struct store *s, int64_t job, uint64_t from, size_t limit, struct store_failure_list *out, struct clw_error *err);
+/* Frees count failures whose strings are owned, and the array. */
+void store_failures_free(struct store_failure *failures, size_t count);
 void store_failure_list_fini(struct store_failure_list *list);
 
 #endif

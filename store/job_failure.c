@@ -5,14 +5,19 @@
 
 #include <stdlib.h>
 
+void store_failures_free(struct store_failure *failures, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(failures[i].status);
+        free(failures[i].stderr_tail);
+        free(failures[i].input);
+    }
+    free(failures);
+}
+
 void store_failure_list_fini(struct store_failure_list *list)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        free(list->items[i].status);
-        free(list->items[i].stderr_tail);
-        free(list->items[i].input);
-    }
-    free(list->items);
+    store_failures_free(list->items, list->count);
     *list = (struct store_failure_list){0};
 }
 

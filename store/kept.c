@@ -1,6 +1,7 @@
 /* Detached jobs: their rows, and who still writes one. */
 #include "store/kept.h"
 
+#include "base/procfile.h"
 #include "store/store_internal.h"
 
 #include <errno.h>
@@ -34,30 +35,20 @@ enum clw_err store_kept_add(struct store *s, struct store_job *job, const struct
 
 /* ---- who writes it ---- */
 
-static size_t read_small(const char *path, char *out, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, out, size - 1);
-    if (fd >= 0)
-        close(fd);
-    out[n > 0 ? n : 0] = '\0';
-    return strcspn(out, "\n");
-}
-
 /* "BOOT:PID:START": the number of a process is used again, its start within one boot is not. */
 static bool owner_text(pid_t pid, char text[STORE_OWNER_SIZE])
 {
     char path[64], boot[48], stat[1024], *at;
     unsigned long long start = 0;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    if (!read_small(path, stat, sizeof stat) || !(at = strrchr(stat, ')')))
+    if (!procfile_read(AT_FDCWD, path, stat, sizeof stat) || !(at = strrchr(stat, ')')))
         return false;
     for (int field = 2; field < 22 && at; field++)
         at = strchr(at + 1, ' ');
     if (at)
         start = strtoull(at, NULL, 10);
-    size_t len = read_small("/proc/sys/kernel/random/boot_id", boot, sizeof boot);
-    snprintf(text, STORE_OWNER_SIZE, "%.*s:%d:%llu", (int)len, boot, (int)pid, start);
+    procfile_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+    snprintf(text, STORE_OWNER_SIZE, "%.*s:%d:%llu", (int)strcspn(boot, "\n"), boot, (int)pid, start);
     return true;
 }
 

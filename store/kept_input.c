@@ -1,15 +1,11 @@
 /* The inputs of detached jobs: chunks as u32 end offsets and the bytes. */
 #include "store/kept.h"
 
+#include "base/le.h"
 #include "store/store_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static uint32_t get_u32(const uint8_t *at)
-{
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
 
 bool store_inputs_is_full(const struct store_inputs *in, size_t len)
 {
@@ -19,9 +15,8 @@ bool store_inputs_is_full(const struct store_inputs *in, size_t len)
 void store_inputs_add(struct store_inputs *in, const void *input, size_t len)
 {
     buf_add(&in->bytes, input, len);
-    uint32_t end = (uint32_t)in->bytes.len;
-    uint8_t text[4] = {(uint8_t)end, (uint8_t)(end >> 8), (uint8_t)(end >> 16), (uint8_t)(end >> 24)};
-    buf_add(&in->ends, text, sizeof text);
+    le_put_u32(buf_reserve(&in->ends, 4), (uint32_t)in->bytes.len);
+    in->ends.len += 4;
     in->n++;
 }
 
@@ -92,7 +87,7 @@ static bool is_sound(const struct store_chunk *c)
     if (c->n > STORE_CHUNK_TASKS || c->len < head)
         return false;
     for (uint32_t i = 0; i < c->n; i++) {
-        uint32_t end = get_u32(c->data + 4 * (size_t)i);
+        uint32_t end = le_u32(c->data + 4 * (size_t)i);
         if (end < last)
             return false;
         last = end;
@@ -149,9 +144,9 @@ enum clw_err store_chunk_get(
 void store_chunk_input(const struct store_chunk *c, uint32_t i, const char **input, size_t *len)
 {
     const uint8_t *bytes = c->data + 4 * (size_t)c->n;
-    uint32_t from = i ? get_u32(c->data + 4 * (size_t)(i - 1)) : 0;
+    uint32_t from = i ? le_u32(c->data + 4 * (size_t)(i - 1)) : 0;
     *input = (const char *)bytes + from;
-    *len = get_u32(c->data + 4 * (size_t)i) - from;
+    *len = le_u32(c->data + 4 * (size_t)i) - from;
 }
 
 void store_chunk_fini(struct store_chunk *c)

@@ -5,6 +5,7 @@
  * Numbers are little-endian. data holds the bytes in the order of the heads. */
 #include "store/kept.h"
 
+#include "base/le.h"
 #include "store/store_internal.h"
 
 #include <stdlib.h>
@@ -14,28 +15,6 @@ enum { RUN = 0, FULL = 1, HEAD = 32, HEAD_FULL = HEAD + 40 };
 
 /* Segments that are held while results are read, in bytes. */
 enum { HELD_MAX = 32 << 20 };
-
-static void put_u32(uint8_t *at, uint32_t v)
-{
-    for (int i = 0; i < 4; i++)
-        at[i] = (uint8_t)(v >> (8 * i));
-}
-
-static void put_u64(uint8_t *at, uint64_t v)
-{
-    put_u32(at, (uint32_t)v);
-    put_u32(at + 4, (uint32_t)(v >> 32));
-}
-
-static uint32_t get_u32(const uint8_t *at)
-{
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
-static uint64_t get_u64(const uint8_t *at)
-{
-    return get_u32(at) | (uint64_t)get_u32(at + 4) << 32;
-}
 
 /* ---- gathering ---- */
 
@@ -68,22 +47,22 @@ static bool is_plain(const struct store_result *r)
 static bool continues(const struct store_segment *g, const struct store_result *r, uint32_t name)
 {
     const uint8_t *h = g->heads.data + g->run_at;
-    return g->run_n && get_u32(h) + g->run_n == r->pos && h[9] == r->attempts && get_u32(h + 12) == name &&
-           get_u64(h + 16) == r->run_us;
+    return g->run_n && le_u32(h) + g->run_n == r->pos && h[9] == r->attempts && le_u32(h + 12) == name &&
+           le_u64(h + 16) == r->run_us;
 }
 
 static uint8_t *add_head(struct store_segment *g, const struct store_result *r, uint32_t name, uint8_t kind)
 {
     uint8_t *h = buf_reserve(&g->heads, HEAD);
     g->heads.len += HEAD;
-    put_u32(h, r->pos);
-    put_u32(h + 4, 1);
+    le_put_u32(h, r->pos);
+    le_put_u32(h + 4, 1);
     h[8] = kind;
     h[9] = (uint8_t)(r->attempts < 255 ? r->attempts : 255);
     h[10] = h[11] = 0;
-    put_u32(h + 12, name);
-    put_u64(h + 16, r->run_us);
-    put_u64(h + 24, r->ended_us);
+    le_put_u32(h + 12, name);
+    le_put_u64(h + 16, r->run_us);
+    le_put_u64(h + 24, r->ended_us);
     return h;
 }
 
@@ -91,13 +70,13 @@ static void add_plain(struct store_segment *g, const struct store_result *r, uin
 {
     uint8_t len[4];
     if (continues(g, r, name)) {
-        put_u32(g->heads.data + g->run_at + 4, ++g->run_n);
+        le_put_u32(g->heads.data + g->run_at + 4, ++g->run_n);
     } else {
         g->run_at = g->heads.len;
         g->run_n = 1;
         add_head(g, r, name, RUN);
     }
-    put_u32(len, (uint32_t)r->out_len);
+    le_put_u32(len, (uint32_t)r->out_len);
     buf_add(&g->heads, len, sizeof len);
     buf_add(&g->data, r->out, r->out_len);
 }
@@ -107,14 +86,14 @@ static void add_full(struct store_segment *g, const struct store_result *r, uint
     uint8_t rest[HEAD_FULL - HEAD];
     g->run_n = 0;
     add_head(g, r, name, (uint8_t)(FULL + r->outcome));
-    put_u64(rest, r->queued_us);
-    put_u64(rest + 8, r->out_total);
-    put_u32(rest + 16, (uint32_t)r->exit_status);
-    put_u32(rest + 20, (uint32_t)r->signal);
-    put_u32(rest + 24, (uint32_t)r->out_len);
-    put_u32(rest + 28, (uint32_t)r->err_len);
-    put_u32(rest + 32, (uint32_t)r->why_len);
-    put_u32(rest + 36, (uint32_t)r->files_len);
+    le_put_u64(rest, r->queued_us);
+    le_put_u64(rest + 8, r->out_total);
+    le_put_u32(rest + 16, (uint32_t)r->exit_status);
+    le_put_u32(rest + 20, (uint32_t)r->signal);
+    le_put_u32(rest + 24, (uint32_t)r->out_len);
+    le_put_u32(rest + 28, (uint32_t)r->err_len);
+    le_put_u32(rest + 32, (uint32_t)r->why_len);
+    le_put_u32(rest + 36, (uint32_t)r->files_len);
     buf_add(&g->heads, rest, sizeof rest);
     buf_add(&g->data, r->out, r->out_len);
     buf_add(&g->data, r->err, r->err_len);
@@ -223,7 +202,7 @@ static size_t file_head(
 {
     if (left < HEAD)
         return 0;
-    uint32_t pos = get_u32(h), n = get_u32(h + 4);
+    uint32_t pos = le_u32(h), n = le_u32(h + 4);
     if (pos >= r->n || n == 0 || n > r->n - pos)
         return 0;
     if (h[8] == RUN) {
@@ -231,7 +210,7 @@ static size_t file_head(
         if (left < len)
             return 0;
         for (uint32_t i = 0; i < n; i++) {
-            uint32_t out_len = get_u32(h + HEAD + 4 * (size_t)i);
+            uint32_t out_len = le_u32(h + HEAD + 4 * (size_t)i);
             r->places[pos + i] = (struct place){h, segment, out_len, *at};
             *at += out_len;
         }
@@ -239,9 +218,9 @@ static size_t file_head(
     }
     if (n != 1 || left < HEAD_FULL || h[8] > FULL + STORE_LOST)
         return 0;
-    struct place place = {h, segment, get_u32(h + HEAD + 24), *at};
+    struct place place = {h, segment, le_u32(h + HEAD + 24), *at};
     for (size_t i = 0; i < 4; i++)
-        *at += get_u32(h + HEAD + 24 + 4 * i);
+        *at += le_u32(h + HEAD + 24 + 4 * i);
     if (!old || h[8] == FULL + STORE_DONE)
         r->places[pos] = place;
     else
@@ -349,24 +328,24 @@ enum clw_err store_results_read(
         return code;
     *out = (struct store_result){.pos = pos,
         .attempts = h[9],
-        .run_us = get_u64(h + 16),
-        .ended_us = get_u64(h + 24),
+        .run_us = le_u64(h + 16),
+        .ended_us = le_u64(h + 24),
         .out = (const char *)g->data + p->at,
         .out_len = p->out_len,
         .out_total = p->out_len};
-    fill_names(g, get_u32(h + 12), out);
+    fill_names(g, le_u32(h + 12), out);
     if (h[8] == RUN)
         return CLW_OK;
     out->outcome = (enum store_outcome)(h[8] - FULL);
-    out->queued_us = get_u64(h + HEAD);
-    out->out_total = get_u64(h + HEAD + 8);
-    out->exit_status = (int)get_u32(h + HEAD + 16);
-    out->signal = (int)get_u32(h + HEAD + 20);
+    out->queued_us = le_u64(h + HEAD);
+    out->out_total = le_u64(h + HEAD + 8);
+    out->exit_status = (int)le_u32(h + HEAD + 16);
+    out->signal = (int)le_u32(h + HEAD + 20);
     out->err = out->out + out->out_len;
-    out->err_len = get_u32(h + HEAD + 28);
+    out->err_len = le_u32(h + HEAD + 28);
     out->why = out->err + out->err_len;
-    out->why_len = get_u32(h + HEAD + 32);
+    out->why_len = le_u32(h + HEAD + 32);
     out->files = out->why + out->why_len;
-    out->files_len = get_u32(h + HEAD + 36);
+    out->files_len = le_u32(h + HEAD + 36);
     return CLW_OK;
 }

@@ -323,7 +323,7 @@ static void gather(struct clowder_job *j, const void *input, size_t len)
     buf_add(&j->open_bytes, input, len);
     if (j->func.kind == FUNC_LINES)
         buf_add(&j->open_bytes, "\n", 1);
-    wire_put_u32(end, (uint32_t)j->open_bytes.len);
+    le_put_u32(end, (uint32_t)j->open_bytes.len);
     buf_add(&j->open_ends, end, sizeof end);
     j->open_count++;
     j->next_index++;

@@ -272,7 +272,7 @@ bool clowder_result_file(
     const uint8_t *nul = left ? memchr(p, 0, left) : NULL;
     if (!nul || (size_t)(nul + 9 - p) > left)
         return false;
-    uint64_t size = wire_u64(nul + 1);
+    uint64_t size = le_u64(nul + 1);
     if (size > left - (size_t)(nul + 9 - p) || strchr((const char *)p, '/') || p[0] == '.' || p[0] == 0)
         return false;
     *name = (const char *)p;

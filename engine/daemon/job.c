@@ -157,7 +157,7 @@ static void fetch_one(const struct job *j, const char *path, struct buf *out)
         (uint64_t)st.st_size + out->len <= j->func.max_output) {
         size_t want = (size_t)st.st_size, start = out->len;
         buf_add(out, name, strlen(name) + 1);
-        wire_put_u64(size, want);
+        le_put_u64(size, want);
         buf_add(out, size, sizeof size);
         if (read(fd, buf_reserve(out, want + 1), want) == (ssize_t)want)
             out->len += want;

@@ -3,6 +3,8 @@
  * only. The text says which it is. The daemon itself is bounded by nothing: it has to answer. */
 #include "engine/daemon/daemon.h"
 
+#include "base/procfile.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -29,25 +31,15 @@ static bool write_at(int dir, const char *name, const char *text)
     return good;
 }
 
-static size_t read_at(int dir, const char *name, char *out, size_t size)
-{
-    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, out, size - 1) : -1;
-    if (fd >= 0)
-        close(fd);
-    out[n > 0 ? n : 0] = '\0';
-    return n > 0 ? (size_t)n : 0;
-}
-
 /* Where the v2 hierarchy is mounted, and our own group in it; false: there is none. */
 static bool find_own_group(char *out, size_t size)
 {
     char text[16384], mounted[256] = "", *save = NULL;
-    read_at(AT_FDCWD, "/proc/self/mountinfo", text, sizeof text);
+    procfile_read(AT_FDCWD, "/proc/self/mountinfo", text, sizeof text);
     for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
         if (strstr(line, " - cgroup2 ") && sscanf(line, "%*s %*s %*s %*s %255s", mounted) == 1)
             break;
-    read_at(AT_FDCWD, "/proc/self/cgroup", text, sizeof text);
+    procfile_read(AT_FDCWD, "/proc/self/cgroup", text, sizeof text);
     char *own = strstr(text, "0::/");
     if (!*mounted || !own || (own != text && own[-1] != '\n') || strstr(text, "/../"))
         return false;
@@ -69,7 +61,7 @@ static bool gives(int dir, bool cpu, bool mem)
 {
     char text[512];
     for (int attempt = 0; attempt < 2; attempt++) {
-        read_at(dir, "cgroup.subtree_control", text, sizeof text);
+        procfile_read(dir, "cgroup.subtree_control", text, sizeof text);
         if ((!cpu || has_word(text, "cpu")) && (!mem || has_word(text, "memory")))
             return true;
         write_at(dir, "cgroup.subtree_control", cpu && mem ? "+cpu +memory" : cpu ? "+cpu" : "+memory");
@@ -235,7 +227,7 @@ uint64_t limits_kills(const struct limits *l)
 {
     char text[1024];
     const char *at;
-    if (!l->group[0] || !l->mem_bytes || !read_at(l->group_fd, "memory.events", text, sizeof text) ||
+    if (!l->group[0] || !l->mem_bytes || !procfile_read(l->group_fd, "memory.events", text, sizeof text) ||
         !(at = strstr(text, "oom_kill ")))
         return 0;
     return strtoull(at + strlen("oom_kill "), NULL, 10);

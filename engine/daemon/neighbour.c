@@ -4,6 +4,7 @@
 
 #include "base/hours.h"
 #include "base/mono.h"
+#include "base/procfile.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -62,21 +63,11 @@ static bool sees_users(void)
 
 /* ---- the load of others ---- */
 
-static size_t read_text(const char *path, char *out, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, out, size - 1) : -1;
-    if (fd >= 0)
-        close(fd);
-    out[n > 0 ? n : 0] = '\0';
-    return n > 0 ? (size_t)n : 0;
-}
-
 /* The state of a thread is the word after the name, which may hold anything but ends at the last ')'. */
 static bool is_running(const char *path)
 {
     char text[1024];
-    const char *at = read_text(path, text, sizeof text) ? strrchr(text, ')') : NULL;
+    const char *at = procfile_read(AT_FDCWD, path, text, sizeof text) ? strrchr(text, ')') : NULL;
     return at && (at[2] == 'R' || at[2] == 'D');
 }
 
@@ -92,7 +83,7 @@ static unsigned count_thread(pid_t pid, const char *thread, int depth, unsigned 
         n = is_running(path);
     }
     snprintf(path, sizeof path, "/proc/%d/task/%.16s/children", (int)pid, thread);
-    read_text(path, text, sizeof text);
+    procfile_read(AT_FDCWD, path, text, sizeof text);
     for (char *word = strtok_r(text, " ", &save); word && depth < DEPTH_MAX; word = strtok_r(NULL, " ", &save))
         n += count_running((pid_t)strtol(word, NULL, 10), depth + 1, budget);
     return n;
@@ -132,7 +123,7 @@ static double load_of_others(struct daemon *d)
     uint64_t now_us = mono_us();
     double n = parent > 1 ? count_running(parent, 0, &budget) : count_running(getpid(), 1, &budget);
     double passed_s = (double)(now_us - d->load_us) / 1e6;
-    double load = read_text("/proc/loadavg", text, sizeof text) ? strtod(text, NULL) : 0;
+    double load = procfile_read(AT_FDCWD, "/proc/loadavg", text, sizeof text) ? strtod(text, NULL) : 0;
     if (!d->load_us) /* what runs now has perhaps done so for a while */
         d->load_own = n < load ? n : load;
     else

@@ -3,6 +3,7 @@
 #include "engine/daemon/daemon.h"
 
 #include "base/mono.h"
+#include "base/procfile.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,17 +18,6 @@ struct usage {
     unsigned processes;
 };
 
-/* A small file of the kernel's as text; 0 when it cannot be read. */
-static size_t read_text(const char *path, char *out, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, out, size - 1) : -1;
-    if (fd >= 0)
-        close(fd);
-    out[n > 0 ? n : 0] = '\0';
-    return n > 0 ? (size_t)n : 0;
-}
-
 /* utime, stime, cutime and cstime are the fields 14 to 17 of stat, rss in pages is the 24th; the 2nd may hold anything,
  * but ends at the last ')'. What was waited for is in its parent's cutime. */
 static void add_process(struct usage *u, pid_t pid, int depth)
@@ -36,7 +26,7 @@ static void add_process(struct usage *u, pid_t pid, int depth)
     unsigned long long ticks[4];
     long long pages;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    const char *at = read_text(path, text, sizeof text) ? strrchr(text, ')') : NULL;
+    const char *at = procfile_read(AT_FDCWD, path, text, sizeof text) ? strrchr(text, ')') : NULL;
     if (!at || sscanf(at + 1,
                    " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu %*s %*s %*s %*s %*s"
                    " %*s %lld",
@@ -47,7 +37,7 @@ static void add_process(struct usage *u, pid_t pid, int depth)
     if (depth == DEPTH_MAX || ++u->processes >= TREE_MAX)
         return;
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)pid, (int)pid);
-    read_text(path, text, sizeof text);
+    procfile_read(AT_FDCWD, path, text, sizeof text);
     char *save = NULL;
     for (char *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
         add_process(u, (pid_t)strtol(word, NULL, 10), depth + 1);

@@ -73,7 +73,7 @@ static void send_answers(struct daemon *d, struct worker *w)
     uint64_t now = mono_us();
     if (!w->count)
         return;
-    uint32_t len = wire_u32(w->ends->data + 4 * (size_t)(w->count - 1));
+    uint32_t len = le_u32(w->ends->data + 4 * (size_t)(w->count - 1));
     uint32_t n = w->count;
     answer_result(d, n, w->ends, w->in->data + w->start, len, w->in, now - w->begun_us);
     blk_rele(w->ends);
@@ -105,7 +105,7 @@ static void add_answer(struct daemon *d, struct worker *w, size_t end_offset)
     struct batch *b = d->head;
     if (!w->ends && !(w->ends = blk_new(4 * (size_t)(b->slices.n - b->done))))
         abort();
-    wire_put_u32(w->ends->data + 4 * (size_t)w->count, (uint32_t)end_offset);
+    le_put_u32(w->ends->data + 4 * (size_t)w->count, (uint32_t)end_offset);
     w->count++;
     solo_step(w);
     uint32_t next = b->done + w->count;
@@ -224,7 +224,7 @@ static void frame_piece(struct worker *w, struct batch *b, uint32_t from, uint32
     for (uint32_t i = from; i < to; i++) {
         struct task t = task_at(b, i);
         uint8_t head[FRAME_HEAD] = {0};
-        wire_put_u32(head, (uint32_t)t.len);
+        le_put_u32(head, (uint32_t)t.len);
         buf_add(&w->framed, head, sizeof head);
         buf_add(&w->framed, t.input, t.len);
     }
@@ -324,7 +324,7 @@ static void take_frames(struct daemon *d, struct worker *w)
 {
     while (w->end - w->scan >= FRAME_HEAD) {
         const uint8_t *head = w->in->data + w->scan;
-        uint32_t len = wire_u32(head), code = wire_u32(head + 4);
+        uint32_t len = le_u32(head), code = le_u32(head + 4);
         if (!expects_answer(d, w)) {
             fault(d, w, "the worker answered more frames than it was given");
             return;

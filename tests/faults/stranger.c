@@ -79,7 +79,7 @@ static void add_items(struct script *s, struct frame f, const char *const *items
     for (uint32_t i = 0; i < n; i++) {
         uint8_t at[4];
         end += (uint32_t)strlen(items[i]);
-        wire_put_u32(at, end);
+        le_put_u32(at, end);
         buf_add(&b, at, sizeof at);
     }
     for (uint32_t i = 0; i < n; i++)
@@ -136,7 +136,7 @@ static void spoil_number(struct buf *b)
     if (roll(3))
         at = roll(WIRE_HEADER / 4) * 4; /* most of what can be wrong is in the header */
     if (at + 4 <= b->len)
-        wire_put_u32(b->data + at, odd[roll(sizeof odd / sizeof *odd)]);
+        le_put_u32(b->data + at, odd[roll(sizeof odd / sizeof *odd)]);
 }
 
 static void spoil(struct script *s)
@@ -170,7 +170,7 @@ static void spoil(struct script *s)
             for (uint64_t n = roll(40); n; n--)
                 buf_add(b, (uint8_t[]){(uint8_t)roll(256)}, 1);
         if (b->len >= WIRE_HEADER)
-            wire_put_u32(b->data, (uint32_t)(b->len - WIRE_HEADER));
+            le_put_u32(b->data, (uint32_t)(b->len - WIRE_HEADER));
         break;
     default: break;
     }

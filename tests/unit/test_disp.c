@@ -172,7 +172,7 @@ static bool put(struct model *m, struct model_job *j, uint32_t n, uint32_t size,
         return false;
     struct blk *b = blk_new(len);
     for (uint32_t i = 0; i < n; i++)
-        wire_put_u32(b->data + 4 * (size_t)i, 1000 + (i + 1) * size); /* a slice of something longer */
+        le_put_u32(b->data + 4 * (size_t)i, 1000 + (i + 1) * size); /* a slice of something longer */
     memset(b->data + 4 * (size_t)n, 'x', n * size);
     struct frame f = {.type = WIRE_TASKS, .n = n, .first = j->next + gap, .len = len, .body = b->data};
     memset(j->put + f.first, 1, n);
@@ -588,7 +588,7 @@ static void test_wrong_answers(void **state)
     uint32_t much = (uint32_t)j->grant + 1; /* beyond what it was granted */
     b = blk_new(much);
     memset(b->data, 0, much);
-    wire_put_u32(b->data, much - 4);
+    le_put_u32(b->data, much - 4);
     back = (struct frame){.type = WIRE_TASKS, .n = 1, .first = 10, .len = much, .body = b->data};
     assert_int_equal(disp_job_tasks(m->d, j->job, &back, b, 1, &err), CLW_PROTOCOL);
     blk_rele(b);
@@ -767,7 +767,7 @@ static void test_large(void **state)
     struct blk *b = blk_new(CHUNK * 12);
     memset(b->data, 0, CHUNK * 12);
     for (uint32_t i = 0; i < CHUNK; i++)
-        wire_put_u32(b->data + 4 * i, 8 * (i + 1));
+        le_put_u32(b->data + 4 * i, 8 * (i + 1));
     for (int i = 0; i < MANY; i++)
         w[i].m = disp_daemon_join(d, &w[i], 0, 0, false, 0);
     for (uint64_t step = 0; done < TOTAL; step++) {

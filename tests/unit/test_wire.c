@@ -39,7 +39,7 @@ static enum clw_err slices(uint32_t n, const uint32_t *ends, uint32_t bytes, str
 {
     static uint8_t body[256];
     for (uint32_t i = 0; i < n && i < 10; i++)
-        wire_put_u32(body + 4 * i, ends[i]);
+        le_put_u32(body + 4 * i, ends[i]);
     struct frame f = {.n = n, .len = 4 * (n < 10 ? n : 10) + bytes, .body = body};
     return wire_slices(&f, s, NULL);
 }
@@ -113,8 +113,8 @@ static void test_report(void **state)
     assert_memory_equal(back.files, "f", 1);
     for (f.len = 0; f.len < sizeof body; f.len++)
         assert_int_equal(wire_get_report(&f, &back, NULL), CLW_PROTOCOL);
-    wire_put_u32(body + 32, 0xffffffff); /* sums past 32 bits are not taken for small */
-    wire_put_u32(body + 36, 11);
+    le_put_u32(body + 32, 0xffffffff); /* sums past 32 bits are not taken for small */
+    le_put_u32(body + 36, 11);
     f.len = sizeof body;
     assert_int_equal(wire_get_report(&f, &back, NULL), CLW_PROTOCOL);
 }
