@@ -104,7 +104,7 @@ struct disp {
     struct disp_daemon **slots;
     unsigned *free_slots; /* a stack */
     unsigned slot_count, free_count, daemon_count, busy_count;
-    unsigned giving_count; /* daemons that are neither held nor draining … */
+    unsigned giving_count; /* daemons that are not held, draining or paused … */
     unsigned *giving_at;   /* … and per place */
     unsigned place_count;
     unsigned watched;                    /* jobs that have a deadline, or speculate */
@@ -122,19 +122,39 @@ struct disp {
     struct disp_stats stats;
 };
 
+/* disp.c */
 struct disp_action *disp__act(struct disp *d, enum disp_action_type type, struct disp_job *j);
+/* After a change of held, draining or paused. */
+void disp__count_giving(struct disp *d, struct disp_daemon *m, bool giving);
+void disp__ring_free(struct disp_daemon *m);
+
+/* disp_choice.c */
 void disp__run(struct disp *d, uint64_t now_us);
+void disp__give(struct disp *d, struct disp_daemon *m, struct disp_job *j, struct disp_range r, bool paired);
+void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us);
 /* Puts the daemon into the list that it belongs in. */
 void disp__want(struct disp *d, struct disp_daemon *m);
 void disp__want_remove(struct disp *d, struct disp_daemon *m);
+bool disp__is_giving(const struct disp_daemon *m);
+/* m may get tasks of j now. */
+bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m);
+/* Until when the job waits for another machine, when it does. */
+uint64_t disp__avoided_until(const struct disp_job *j);
+struct disp_batch *disp__batch(const struct disp_daemon *m, unsigned i);
+void disp__pop_batch(struct disp_daemon *m);
+
+/* disp_back.c */
+void disp__push_back(struct disp_job *j, struct disp_range r);
+struct disp_range disp__pop_back(struct disp_job *j);
+bool disp__is_pinned(const struct disp_batch *b);
+
+/* disp_job.c */
 /* n tasks of chunk have ended; may free it. */
 void disp__ended(struct disp *d, struct disp_job *j, struct disp_chunk *c, uint32_t n, enum wire_outcome outcome);
 /* n of the chunk's tasks (or holds on it) are over; the last one frees it and lets the submitter send as much again. */
 void disp__settle(struct disp *d, struct disp_job *j, struct disp_chunk *c, uint32_t n);
-void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us);
-void disp__push_back(struct disp_job *j, struct disp_range r);
-struct disp_range disp__pop_back(struct disp_job *j);
 void disp__finish_if_over(struct disp *d, struct disp_job *j);
+
 /* disp_turn.c */
 /* The job has tasks to give, or may give them again. */
 void disp__turn_add(struct disp *d, struct disp_job *j);
@@ -144,8 +164,7 @@ void disp__turn_used(struct disp *d, struct disp_job *j);
 /* The job that m gets a batch of, or NULL. */
 struct disp_job *disp__turn_choose(struct disp *d, const struct disp_daemon *m);
 bool disp__has_turn(const struct disp_job *j);
-/* m may get tasks of j now. */
-bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m);
+
 /* disp_pair.c */
 /* What the answer to a paired task means: true when it counts like any other, false when it is swallowed (all is done
  * then). */
@@ -153,13 +172,6 @@ bool disp__pair_answer(
     struct disp *d, struct disp_job *j, const struct disp_daemon *m, const struct disp_range *r, bool good);
 /* The daemon of a paired task is gone. */
 void disp__pair_lost(struct disp *d, struct disp_job *j, const struct disp_daemon *m, const struct disp_range *r);
-void disp__give(struct disp *d, struct disp_daemon *m, struct disp_job *j, struct disp_range r, bool paired);
-bool disp__is_pinned(const struct disp_batch *b);
-/* Until when the job waits for another machine, when it does. */
-uint64_t disp__avoided_until(const struct disp_job *j);
-bool disp__is_giving(const struct disp_daemon *m);
-struct disp_batch *disp__batch(const struct disp_daemon *m, unsigned i);
-void disp__pop_batch(struct disp_daemon *m);
 
 /* How tasks end that are taken back. */
 static inline enum wire_outcome disp__taken_back(const struct disp_job *j)
@@ -169,6 +181,11 @@ static inline enum wire_outcome disp__taken_back(const struct disp_job *j)
 static inline uint64_t disp__index(const struct disp_range *r)
 {
     return r->chunk->tasks.first + r->pos;
+}
+static inline uint32_t disp__range_bytes(const struct disp_range *r)
+{
+    const struct wire_slices *s = &r->chunk->tasks.slices;
+    return wire_slice_end(s, r->pos + r->n - 1) - wire_slice_start(s, r->pos);
 }
 static inline bool disp__is_gone(const struct disp_chunk *c, uint32_t pos)
 {

@@ -431,3 +431,14 @@ void disp_job_free(struct disp *d, struct disp_job *j)
     free(j->open);
     free(j);
 }
+
+bool disp_job_has_all(const struct disp_job *j)
+{
+    return j->input_ended;
+}
+
+void disp_job_load(const struct disp_job *j, uint64_t *executing, uint64_t *awaiting)
+{
+    *awaiting = j->queued;
+    *executing = j->live > j->queued ? j->live - j->queued : 0;
+}

@@ -2,24 +2,9 @@
 # bench.sh BIN: Clowder beside what the machine gives at best and beside xargs, on the same work in the same run, alternating;
 # medians of ROUNDS (3) and ratios. An engine of its own, in a folder of its own.
 set -euo pipefail
-bin=$(cd "$1" && pwd)
-export PATH=$bin:$PATH
-work=$(mktemp -d /tmp/clowder-bench.XXXXXX)
-export XDG_CONFIG_HOME=$work/config XDG_DATA_HOME=$work/data XDG_STATE_HOME=$work/state XDG_CACHE_HOME=$work/cache
-export XDG_RUNTIME_DIR=$work/run
-mkdir -m 700 "$work/run"
-unset CLOWDER_PROFILE
-trap 'clowder engine stop --now >/dev/null 2>&1; rm -rf "$work"' EXIT
-rounds=${ROUNDS:-3} commands=${COMMANDS:-1000}
+. "$(dirname "$0")/lib.sh"
+commands=${COMMANDS:-1000}
 
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-took() { # COMMAND...: seconds
-  local began ended
-  began=$(date +%s%N)
-  "$@" >/dev/null
-  ended=$(date +%s%N)
-  awk -v ns=$((ended - began)) 'BEGIN { printf "%.4f\n", ns / 1e9 }'
-}
 by_xargs() { seq "$commands" | xargs -P2 -n1 /bin/true; }
 by_clowder() { seq "$commands" | clowder map -- /bin/true {}; }
 
@@ -27,11 +12,11 @@ clowder up -n 2 >/dev/null
 for _ in $(seq "$rounds"); do
   clowder bench --json >>"$work/bench"
   "$bin/tests/ceiling" echo 5000 >>"$work/echo"
-  took by_xargs >>"$work/xargs"
-  took by_clowder >>"$work/clowder"
+  took "$work/xargs" by_xargs
+  took "$work/clowder" by_clowder
   "$bin/tests/ceiling" spawn "$commands" >>"$work/spawn"
   # shellcheck disable=SC2016
-  took bash -c 'yes | head -1000000 | clowder map -w -- cat' >>"$work/map"
+  took "$work/map" bash -c 'yes | head -1000000 | clowder map -w -- cat'
 done
 value() { jq -r "$1" "$work/bench" | median; }
 rate=$(value .tasks_per_s) p50=$(value .latency_p50_us) p99=$(value .latency_p99_us) rss=$(value .engine_rss_bytes)

@@ -1,26 +1,10 @@
 #!/usr/bin/env bash
 # durable.sh BIN: detached jobs beside maps of the same work in the same run, alternating; medians of ROUNDS (3) and ratios.
 set -euo pipefail
-bin=$(cd "$1" && pwd)
-export PATH=$bin:$PATH
-work=$(mktemp -d /tmp/clowder-bench.XXXXXX)
-export XDG_CONFIG_HOME=$work/config XDG_DATA_HOME=$work/data XDG_STATE_HOME=$work/state XDG_CACHE_HOME=$work/cache
-export XDG_RUNTIME_DIR=$work/run
-mkdir -m 700 "$work/run"
-unset CLOWDER_PROFILE
-trap 'clowder engine stop --now >/dev/null 2>&1; rm -rf "$work"' EXIT
-rounds=${ROUNDS:-3} tasks=${TASKS:-1000000} commands=${COMMANDS:-1000}
+. "$(dirname "$0")/lib.sh"
+tasks=${TASKS:-1000000} commands=${COMMANDS:-1000}
 cd "$work"
 
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-took() { # FILE COMMAND...: adds the seconds to FILE; stdout of the command goes to out
-  local file=$1 began ended
-  shift
-  began=$(date +%s%N)
-  "$@" >out
-  ended=$(date +%s%N)
-  awk -v ns=$((ended - began)) 'BEGIN { printf "%.4f\n", ns / 1e9 }' >>"$file"
-}
 # round NAME INPUTS OPTIONS... -- COMMAND...
 round() {
   local name=$1 inputs=$2 id

@@ -2,27 +2,8 @@
 # Spare hosts, whole: real OpenSSH servers as hosts of their own behind a firewall, and the commands that a user types.
 #   hosts.sh CASE...
 . "$(dirname "$0")/lib.sh"
-if [ ! -x /usr/sbin/sshd ] || [ "$(id -u)" != 0 ]; then echo "SKIP: needs sshd, and root to start it"; exit 77; fi
-LAB=$work/lab PREFIX=clwe$$ NET=10.97
-set +e
-. "$(dirname "$0")/../hosts/lab.sh"
-set -e
-unset SSH_AUTH_SOCK SSH_AGENT_PID
-export CLOWDER_SSH_CONFIG=$LAB/config
-
-end() {
-  local status=$?
-  set +e
-  timeout 20 clowder engine stop --now >/dev/null 2>&1
-  lab_down
-  (exit "$status")
-  finish
-}
-trap end EXIT
-
-# cl COMMAND...: clowder as typed on the firewalled desktop.
-# shellcheck disable=SC2154
-cl() { $desktop clowder "$@"; }
+. "$(dirname "$0")/hosts_lib.sh"
+use_lab clwe 10.97
 
 connected() { # PROFILE N
   [ "$(status_of "$1" '.daemons.connected')" = "$2" ]

@@ -3,6 +3,7 @@
 # themselves; no task is lost or doubled by that.
 #   neighbour.sh CASE...
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/hosts_lib.sh"
 
 state_is() { [ "$(status_of "$1" "$2")" = "$3" ]; } # PROFILE JQ-FILTER VALUE
 hour() { date -d "$1" +%H:%M; }
@@ -312,25 +313,9 @@ case_user() {
   fi
 }
 
-# shellcheck disable=SC2154,SC2086
-cl() { $desktop clowder "$@"; } # as typed on the firewalled desktop of the lab
-
 case_host() { # two daemons there and one here: what is paused there is done here
-  if [ ! -x /usr/sbin/sshd ] || [ "$(id -u)" != 0 ]; then echo "SKIP: needs sshd, and root to start it"; exit 77; fi
-  LAB=$work/lab PREFIX=clwn$$ NET=10.98
+  use_lab clwn 10.98
   set +e
-  . "$(dirname "$0")/../hosts/lab.sh"
-  unset SSH_AUTH_SOCK SSH_AGENT_PID
-  export CLOWDER_SSH_CONFIG=$LAB/config
-  end() {
-    local status=$?
-    set +e
-    timeout 20 clowder engine stop --now >/dev/null 2>&1
-    lab_down
-    (exit "$status")
-    finish
-  }
-  trap end EXIT
   [ "$(unshare -m true 2>&1)" = "" ] && mkdir -p "$LAB/h1" &&
     echo "mount -t tmpfs none /run && mkdir -p /run/sshd && ln -s $LAB/h1/utmp /run/utmp" >"$LAB/h1/mount"
   lab_up 1

@@ -2,6 +2,7 @@
 # What docs/security.md promises, each promise as a case.
 #   security.sh CASE...
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/hosts_lib.sh"
 
 needs_root() {
   [ "$(id -u)" = 0 ] || {
@@ -191,25 +192,9 @@ inherits_little() { # UMASK: stdout of the last expect
 }
 
 # On a host as well.
-# shellcheck disable=SC2154,SC2086
-cl() { $desktop clowder "$@"; } # as typed on the firewalled desktop of the lab
-
 case_host() {
-  if [ ! -x /usr/sbin/sshd ] || [ "$(id -u)" != 0 ]; then echo "SKIP: needs sshd, and root to start it"; exit 77; fi
-  LAB=$work/lab PREFIX=clws$$ NET=10.96
+  use_lab clws 10.96
   set +e
-  . "$(dirname "$0")/../hosts/lab.sh"
-  unset SSH_AUTH_SOCK SSH_AGENT_PID
-  export CLOWDER_SSH_CONFIG=$LAB/config
-  end() {
-    local status=$?
-    set +e
-    timeout 20 clowder engine stop --now >/dev/null 2>&1
-    lab_down
-    (exit "$status")
-    finish
-  }
-  trap end EXIT
   lab_up 2
   lab_stop 2
   lab_sshd 2 'AllowTcpForwarding no'

@@ -602,12 +602,9 @@ static void answer_all(struct model *m, unsigned i)
         answer(m, i, 100, false);
 }
 
-/* Tasks of 1 ms, then one that does not end: the idle daemon gets it too, and its result is the one that counts. */
-static void test_straggler(void **state)
+/* Two daemons that know how long a task takes, and the last task of the job with one of them. */
+static struct model_job *open_straggling(struct model *m, unsigned *slow, unsigned *quick)
 {
-    (void)state;
-    struct model *m = small(2);
-    struct disp_stats s;
     struct model_job *j =
         open_job_with(m, (struct disp_job_options){.retries = 2, .sequential = true, .speculate = true});
     put(m, j, 2, 10, 0);
@@ -617,7 +614,19 @@ static void test_straggler(void **state)
     j->input_ended = true;
     disp_job_end(m->d, j->job, m->now_us);
     drain(m);
-    unsigned slow = m->daemon[0]->count ? 0 : 1, quick = !slow;
+    *slow = m->daemon[0]->count ? 0 : 1;
+    *quick = !*slow;
+    return j;
+}
+
+/* Tasks of 1 ms, then one that does not end: the idle daemon gets it too, and its result is the one that counts. */
+static void test_straggler(void **state)
+{
+    (void)state;
+    struct model *m = small(2);
+    struct disp_stats s;
+    unsigned slow, quick;
+    struct model_job *j = open_straggling(m, &slow, &quick);
     assert_int_equal(m->daemon[slow]->count, 1);
     assert_int_equal(m->daemon[quick]->count, 0);
     uint64_t due = disp_next_us(m->d);
@@ -647,16 +656,8 @@ static void test_straggler_lost(void **state)
     for (int how = 0; how < 2; how++) {
         struct model *m = small(2);
         struct disp_verdict v;
-        struct model_job *j =
-            open_job_with(m, (struct disp_job_options){.retries = 2, .sequential = true, .speculate = true});
-        put(m, j, 2, 10, 0);
-        answer_all(m, 0);
-        answer_all(m, 1);
-        put(m, j, 1, 10, 0);
-        j->input_ended = true;
-        disp_job_end(m->d, j->job, m->now_us);
-        drain(m);
-        unsigned slow = m->daemon[0]->count ? 0 : 1, quick = !slow;
+        unsigned slow, quick;
+        struct model_job *j = open_straggling(m, &slow, &quick);
         m->now_us += 2000000;
         tick(m);
         assert_int_equal(m->daemon[quick]->count, 1);

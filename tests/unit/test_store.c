@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,35 +28,10 @@
 
 #include <cmocka.h>
 
+#include "store_file.h"
+
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define SET(array, text) snprintf(array, sizeof(array), "%s", text)
-
-static char dir[64];
-static char file[96];
-static struct clw_error error;
-
-static int unlink_cb(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st, (void)type, (void)ftw;
-    return remove(path);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    SET(dir, "/tmp/clowder-store-XXXXXX");
-    clw_error_clear(&error);
-    if (!mkdtemp(dir))
-        return -1;
-    snprintf(file, sizeof file, "%s/clowder.db", dir);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return nftw(dir, unlink_cb, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 #define ok(call) assert_ok((call), #call, __LINE__)
 static void assert_ok(enum clw_err code, const char *what, int line)

@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "base/mono.h"
 
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,31 +16,7 @@
 
 #include <cmocka.h>
 
-static char dir[64], file[96];
-static struct clw_error error;
-
-static int unlink_cb(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st, (void)type, (void)ftw;
-    return remove(path);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    snprintf(dir, sizeof dir, "/tmp/clowder-kept-XXXXXX");
-    clw_error_clear(&error);
-    if (!mkdtemp(dir))
-        return -1;
-    snprintf(file, sizeof file, "%s/clowder.db", dir);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    return nftw(dir, unlink_cb, 8, FTW_DEPTH | FTW_PHYS);
-}
+#include "store_file.h"
 
 #define ok(call)                                                                                                       \
     do {                                                                                                               \
