@@ -31,7 +31,7 @@ MUTANTS = [
     ("offsets of a frame may lead outside of its bytes", "engine/wire.c",
      "        if (end < previous) /*", "        if (end < s->base + 0 * previous) /*"),
     ("a field may claim more bytes than there are", "engine/wire.c",
-     "if (left < 6 || wire_u32(w->at + 2) > left - 6)", "if (left < 6)"),
+     "if (left < 6 || le_u32(w->at + 2) > left - 6)", "if (left < 6)"),
     ("what failed half-way is kept", "store/tx.c",
      "    if (code)\n        undo(s);", "    if (code && s->depth)\n        undo(s);\n    else if (code)\n        store__script(s, \"COMMIT\", NULL);"),
     ("a result that came twice replaces the first", "store/schema.c", " UNIQUE(job, first, seq)", " UNIQUE(job, first, seq) ON CONFLICT REPLACE"),
