@@ -24,7 +24,7 @@ static json_t *hosts(struct engine *e, const json_t *request)
     const char *name = request_text(request, "host", NULL);
     json_t *o = reply_ok(), *list = json_array();
     for (const struct host *h = e->hosts; h; h = h->next)
-        if (h->link && (!name || strcmp(h->name, name) == 0))
+        if (h->link && !h->here && (!name || strcmp(h->name, name) == 0))
             json_array_append_new(list, host_json(e, h));
     json_object_set_new(o, "hosts", list);
     return o;

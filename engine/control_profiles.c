@@ -166,7 +166,7 @@ static json_t *up_answer(struct engine *e, struct waiter *w)
     }
     if (failed) {
         place_explain(failed, &err);
-        if (!failed->via)
+        if (place_is_here(failed))
             return reply_refusal(err.code, err.hint, "daemons of '%s' do not start: %s", w->name, err.message);
         if (failures == 1)
             return reply_error(&err);
@@ -186,6 +186,7 @@ static bool names_places(const json_t *request)
 static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const json_t *request, bool *wait)
 {
     bool ephemeral = false, was_up = pool_is_wanted(p);
+    struct clw_error err;
     bool named = names_places(request);
     if (!was_up && !p->member_count)
         restore_profile(e, p, !named);
@@ -200,6 +201,8 @@ static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const jso
             CLW_USAGE, "say it with -n N, or --on HOST:N: the number is yours to choose", "how many daemons?");
     if (!problem && ephemeral && is_new)
         problem = make_ephemeral(e, p, request);
+    if (!problem && pool_is_foreign(p) && foreign_check(p, &err))
+        problem = reply_error(&err);
     return problem;
 }
 
@@ -303,6 +306,60 @@ static json_t *down(struct engine *e, struct slot *s, const json_t *request)
     return NULL;
 }
 
+/* ---- launch ---- */
+
+/* The profile with its hosts, for a daemon whose command was given. Without daemons of its own it takes any. */
+static json_t *pool_for_order(struct engine *e, const char *name, struct pool **out)
+{
+    struct pool *p = *out = pool_find(e, name);
+    if (!p && !restore_is_known(e, name))
+        return reply_refusal(
+            CLW_NOT_FOUND, "make it: clowder profile set NAME --on HOST:N", "there is no profile '%s'", name);
+    if (!p)
+        p = *out = pool_new(e, name);
+    if (!p->member_count && !pool_is_wanted(p)) {
+        restore_profile(e, p, false);
+        if (!pool_is_foreign(p))
+            p->settings.runtime = STORE_RUNTIME_COMMAND;
+        restore_profile(e, p, true);
+        if (!pool_is_foreign(p))
+            p->settings.runtime = STORE_RUNTIME_COMMAND;
+        for (struct place *l = p->places; l; l = l->next) {
+            l->on = false;
+            l->want = 0;
+        }
+    }
+    if (!pool_is_foreign(p))
+        return reply_refusal(CLW_REFUSED, "use another profile, or take it down first",
+            "profile '%s' is up with daemons of Clowder's own", name);
+    return NULL;
+}
+
+static json_t *launch(struct engine *e, const json_t *request)
+{
+    const char *name = request_text(request, "profile", "default"), *command = request_text(request, "command", "");
+    struct clw_error err;
+    struct pool *p;
+    if (!*command || strlen(command) > CORE_COMMAND_MAX)
+        return reply_refusal(CLW_USAGE, NULL, "a daemon's command has 1 to %d bytes", CORE_COMMAND_MAX);
+    if (e->stopping)
+        return reply_refusal(CLW_REFUSED, "try again in a moment", "the engine is stopping");
+    json_t *problem = pool_for_order(e, name, &p);
+    if (problem)
+        return problem;
+    struct pool_settings *s = &p->settings;
+    if (!read_env(request, "local_env", &s->local_env))
+        return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
+    struct order *o = foreign_order(e, p, command, &err);
+    if (!o)
+        return reply_error(&err);
+    json_t *reply = reply_ok();
+    json_object_set_new(reply, "profile", json_string(p->name));
+    json_object_set_new(reply, "host", json_string(o->place->host));
+    json_object_set_new(reply, "daemon", json_string(o->member ? o->member->name : ""));
+    return reply;
+}
+
 /* ---- stop and status ---- */
 
 static json_t *stop(struct engine *e, const json_t *request)
@@ -400,6 +457,8 @@ json_t *control_profiles(struct engine *e, struct slot *s, const char *op, json_
         return up(e, s, request);
     if (strcmp(op, "down") == 0)
         return down(e, s, request);
+    if (strcmp(op, "launch") == 0)
+        return launch(e, request);
     if (strcmp(op, "stop") == 0)
         return stop(e, request);
     if (strcmp(op, "jobs") == 0)

@@ -11,6 +11,7 @@
 #include "engine/rates.h"
 #include "hosts/link.h"
 #include "store/manners.h"
+#include "store/profile.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -23,6 +24,8 @@ enum {
     CORE_LAUNCH_MS = 20000,   /* a started daemon dials home in this time … */
     CORE_LAUNCHING_MAX = 100, /* … and so many at once on one machine, so that a slow one can */
     CORE_QUIT_MS = 2000,      /* a daemon told to stop at once is gone in this time, or is killed */
+    CORE_BASE_MS = 2000,         /* a base that does not listen is looked for so often */
+    CORE_FOREIGN_QUIT_MS = 5000, /* … and one of another engine in this, when it need not be at once */
     CORE_PING_MS = 5000,      /* silence after which a daemon on tcp is asked … */
     CORE_DEAD_MS = 15000,     /* … and after which it counts as lost */
     CORE_BACKOFF_MS = 100,    /* first pause before a daemon is replaced; doubles up to … */
@@ -40,12 +43,14 @@ enum {
     CORE_STRANGERS_MAX = 1000, /* out of tunnels and on direct ports, that have not said hello yet */
     CORE_JOBS_MAX = 1000,      /* per client */
     CORE_DAEMONS_MAX = 10000,  /* per profile */
+    CORE_COMMAND_MAX = 256 * 1024, /* bytes of a command that `launch` was given */
 };
 
 /* AWAY: its link broke, but it may come back and resume; LOST: it will not. */
 enum member_state { MEMBER_LAUNCHING, MEMBER_UP, MEMBER_LEAVING, MEMBER_AWAY, MEMBER_LOST, MEMBER_STATE_COUNT };
 
 /* One daemon of a profile, from the decision to start it until its process is gone. */
+struct order;
 struct member {
     struct pool *pool;
     struct place *place;
@@ -71,6 +76,13 @@ struct member {
     bool has_usage; /* as it last said: */
     uint32_t cpu_permille;
     uint64_t memory_bytes;
+    /* of another engine: */
+    unsigned index;     /* in its profile, from 1; the smallest that was free */
+    struct meter *meter;
+    bool is_metered;    /* its connections are seen */
+    struct meter_counts seen;
+    unsigned contact_port; /* where others reach it, on the loopback of every host; 0: nowhere */
+    struct order *order;   /* whose command it is, or NULL: the profile's */
     struct member *before, *after;
 };
 
@@ -80,6 +92,7 @@ struct host {
     char name[HOST_NAME_SIZE];
     char *settings; /* as text, to notice that they were edited */
     bool direct;
+    bool here; /* this machine, for daemons of other engines */
     struct host_link *link;
     enum host_goal goal;
     bool retry;
@@ -99,6 +112,7 @@ struct place {
     unsigned number;                     /* in the profile, small */
     bool on;                             /* the profile is to have daemons there */
     unsigned want;                       /* how many; per_gpu and 0: one for each GPU */
+    unsigned share;                      /* how many the profile has there by its settings: for orders */
     unsigned counts[MEMBER_STATE_COUNT]; /* its members by state */
     unsigned fails;                      /* launches in a row that went wrong */
     bool broken;                         /* gave up: reason says why */
@@ -114,7 +128,18 @@ struct place {
     struct place *next;
 };
 
+/* A daemon that somebody gave the command of (`clowder launch`): it is started, and again when it dies. */
+struct order {
+    struct place *place;
+    struct member *member; /* NULL: to be launched */
+    char *command;
+    struct order *next;
+};
+
 struct pool_settings {
+    enum store_runtime runtime;
+    char *base_url;            /* of another engine; "" or NULL: none */
+    char **command, **options; /* NULL-terminated, or NULL */
     char **env;       /* K=V, NULL-terminated, owned: what the user stated */
     char **local_env; /* the same, of the caller's shell: what tasks on this machine see besides */
     uint64_t idletime_ms, walltime_ms, maxtasks, memory_bytes;
@@ -141,6 +166,10 @@ struct pool {
     struct core_job *setups;          /* functions that every daemon runs first */
     uint64_t sample_s, sample_due_ms; /* tasks that ended in that second and are not recorded yet */
     uint32_t sample_n;
+    struct order *orders;
+    struct meter_counts passed;      /* through connections of all daemons it had, but for what is now */
+    struct rates bytes;              /* both ways */
+    uint64_t sampled_ms;
     struct tls_listener *tls; /* for daemons that dial home directly; NULL before there is one */
     struct pool *next;
 };
@@ -278,7 +307,33 @@ enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_
 /* The same from words. */
 void pool_add_setup_argv(struct pool *p, const char *const *argv, size_t argc);
 
+/* foreign.c: daemons of other engines. They have no peer and no part in the dispatcher: their link tells how they fare,
+ * and their meter what passes. */
+bool pool_is_foreign(const struct pool *p);
+/* May it be brought up: it has a base, and somebody listens there? */
+enum clw_err foreign_check(const struct pool *p, struct clw_error *err);
+enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error *err);
+void foreign_event(struct engine *e, struct member *m, const struct host_daemon_event *event);
+/* The link to its host is lost, and its processes there end; or it is there again. */
+void foreign_link_lost(struct engine *e, struct host *h);
+void foreign_link_up(struct engine *e, struct host *h);
+void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms);
+uint64_t foreign_next_ms(const struct pool *p);
+void foreign_fini(struct member *m); /* before it is freed */
+/* Somebody listens where the place's next daemon will dial; else it says so, and looks again a little later. Always true for
+ * our own daemons. */
+bool foreign_has_base(struct place *l, uint64_t now_ms);
+unsigned foreign_busy(const struct pool *p);
+/* Order of somebody: started on the host of the profile that has least to do. */
+struct order *foreign_order(struct engine *e, struct pool *p, const char *command, struct clw_error *err);
+unsigned foreign_orders(const struct place *l); /* on that place */
+struct order *foreign_next_order(struct place *l); /* that has no daemon, or NULL */
+void foreign_drop_orders(struct pool *p);
+json_t *foreign_traffic_json(struct pool *p, uint64_t now_ms);
+json_t *foreign_member_json(const struct member *m);
+
 /* place.c */
+bool place_is_here(const struct place *l); /* on this machine */
 /* The place of a host in a profile; NULL: it has none. */
 struct place *place_find(struct pool *p, const char *host);
 /* The same, made when there is none. CLW_NOT_FOUND: no such host; CLW_USAGE: it cannot be used. */
@@ -325,6 +380,8 @@ uint64_t member_next_ms(const struct member *m, uint64_t now_ms);
 /* The host of that name, from the store: CLW_NOT_FOUND, CLW_USAGE (it cannot be reached by SSH). */
 enum clw_err host_get(struct engine *e, const char *name, struct host **out, struct clw_error *err);
 struct host *host_find(struct engine *e, const char *name);
+/* This machine, as the host that daemons of other engines are started on. */
+struct host *host_here(struct engine *e);
 /* Makes sure that its link is at work toward this goal at least; again: also out of a rest. */
 enum clw_err host_reach(struct host *h, enum host_goal goal, bool again, struct clw_error *err);
 enum clw_err host_launch(struct host *h, struct member *m, struct clw_error *err);

@@ -58,8 +58,12 @@ static void state_cb(void *arg, const struct host_snapshot *shot)
     pthread_mutex_lock(&e->lock);
     bool was_up = h->shot.state == HOST_UP, is_up = shot->state == HOST_UP;
     h->shot = *shot;
-    if (was_up && !is_up)
+    if (was_up && !is_up) {
         grant_grace(e, h);
+        foreign_link_lost(e, h);
+    }
+    if (is_up && !was_up)
+        foreign_link_up(e, h);
     if (is_up && !was_up) {
         await_return(e, h, shot->same_url);
         h->refresh_ms = mono_ms() + CORE_REFRESH_MS;
@@ -133,7 +137,12 @@ static void daemon_cb(void *arg, const struct host_daemon_event *event)
     struct engine *e = h->engine;
     pthread_mutex_lock(&e->lock);
     struct member *m = by_launch(h, event->id);
+    if (m && m->meter) {
+        foreign_event(e, m, event);
+        m = NULL;
+    }
     switch (m ? event->kind : HOST_DAEMON_STARTED) {
+    case HOST_DAEMON_CONNECTIONS: break; /* only theirs are counted */
     case HOST_DAEMON_STARTED:
         if (m)
             m->worker_pid = (pid_t)event->pid;
@@ -235,9 +244,28 @@ enum clw_err host_get(struct engine *e, const char *name, struct host **out, str
     return code;
 }
 
+struct host *host_here(struct engine *e)
+{
+    struct host *h = host_find(e, "local");
+    if (!h) {
+        h = host_new(e, &(struct store_host){.name = "local"}, mem_strdup(""));
+        h->here = true;
+    }
+    return h;
+}
+
 static enum clw_err open_link(struct host *h, enum host_goal goal, bool retry, struct clw_error *err)
 {
     struct store_host s;
+    if (h->here) {
+        struct host_link_options here = {.name = h->name,
+            .program = h->engine->daemon_program,
+            .here = true,
+            .goal = goal,
+            .retry = retry,
+            .cb = {.arg = h, .state = state_cb, .daemon = daemon_cb}};
+        return host_link_open(&here, &h->link, err);
+    }
     enum clw_err code = store_host_get(h->engine->store, h->name, &s, err);
     if (code)
         return code;
@@ -346,7 +374,7 @@ void host_tick(struct engine *e, uint64_t now_ms)
             h->goal = HOST_GOAL_FACTS;
             h->retry = false;
             host_link_set_goal(h->link, h->goal, h->retry);
-        } else if (h->shot.state == HOST_UP && now_ms >= h->refresh_ms) {
+        } else if (h->shot.state == HOST_UP && !h->here && now_ms >= h->refresh_ms) {
             h->refresh_ms = now_ms + CORE_REFRESH_MS;
             host_link_probe(h->link);
         }
@@ -357,7 +385,7 @@ uint64_t host_next_ms(const struct engine *e)
 {
     uint64_t next = works_here(e) ? e->measured_ms + CORE_REFRESH_MS : UINT64_MAX;
     for (const struct host *h = e->hosts; h; h = h->next)
-        if (h->link && h->shot.state == HOST_UP && h->refresh_ms < next)
+        if (h->link && !h->here && h->shot.state == HOST_UP && h->refresh_ms < next)
             next = h->refresh_ms;
     return next;
 }

@@ -56,6 +56,7 @@ void member_remove(struct engine *e, struct member *m)
     *(m->after ? &m->after->before : &p->last_member) = m->before;
     p->member_count--;
     m->place->counts[m->state]--;
+    foreign_fini(m);
     mem_wipe(m->token, sizeof m->token);
     mem_wipe(m->instance, sizeof m->instance);
     free(m);
@@ -111,9 +112,9 @@ void member_quit(struct member *m, bool now, bool shrink)
     if (now)
         m->kill_at_ms = mono_ms() + CORE_QUIT_MS;
     if (!m->peer) {
-        snprintf(m->reason, sizeof m->reason, "stopped while it was not connected");
+        snprintf(m->reason, sizeof m->reason, m->meter ? "stopped" : "stopped while it was not connected");
         member_signal(m, SIGTERM);
-        m->kill_at_ms = mono_ms() + CORE_QUIT_MS;
+        m->kill_at_ms = mono_ms() + (m->meter && !now ? CORE_FOREIGN_QUIT_MS : CORE_QUIT_MS);
         return;
     }
     disp_daemon_drain(m->pool->disp, m->daemon);
@@ -151,6 +152,8 @@ void member_tick(struct engine *e, struct member *m, uint64_t now_ms)
         m->kill_at_ms = now_ms;
     }
     if (m->state == MEMBER_AWAY && now_ms >= m->away_until_ms) {
+        if (m->meter) /* its process is there still */
+            member_signal(m, SIGKILL);
         give_up_on(e, m);
         return;
     }

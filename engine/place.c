@@ -18,13 +18,21 @@ struct place *place_find(struct pool *p, const char *host)
     return l;
 }
 
-/* How the host is reached: NULL in *via for this machine. */
-static enum clw_err find_way(struct engine *e, const char *host, struct host **via, struct clw_error *err)
+bool place_is_here(const struct place *l)
+{
+    return !l->via || l->via->here;
+}
+
+/* How the host is reached: NULL in *via for this machine, which is a host like others for daemons of other engines. */
+static enum clw_err find_way(
+    struct engine *e, const struct pool *p, const char *host, struct host **via, struct clw_error *err)
 {
     struct store_host s;
     *via = NULL;
-    if (strcmp(host, "local") == 0)
+    if (strcmp(host, "local") == 0) {
+        *via = pool_is_foreign(p) ? host_here(e) : NULL;
         return CLW_OK;
+    }
     if (!e->store)
         return clw_fail(err, CLW_IO, "see 'clowder log'", "the inventory cannot be read");
     enum clw_err code = store_host_get(e->store, host, &s, err);
@@ -35,13 +43,15 @@ static enum clw_err find_way(struct engine *e, const char *host, struct host **v
     store_host_fini(&s);
     if (!enabled)
         return clw_fail(err, CLW_REFUSED, NULL, "host '%s' is disabled", host);
+    if (launcher == STORE_LAUNCHER_LOCAL)
+        *via = pool_is_foreign(p) ? host_here(e) : NULL;
     return launcher == STORE_LAUNCHER_LOCAL ? CLW_OK : host_get(e, host, via, err);
 }
 
 enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struct place **out, struct clw_error *err)
 {
     struct host *via;
-    enum clw_err code = find_way(e, host, &via, err);
+    enum clw_err code = find_way(e, p, host, &via, err);
     *out = place_find(p, host);
     if (code)
         return code;
@@ -60,8 +70,9 @@ enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struc
 
 unsigned place_want(const struct place *l)
 {
-    if (!l->on || l->want || !l->pool->settings.per_gpu || !l->via)
-        return l->on ? l->want : 0;
+    unsigned orders = foreign_orders(l);
+    if (!l->on || l->want || orders || !l->pool->settings.per_gpu || place_is_here(l))
+        return l->on ? l->want + orders : 0;
     return l->via->has_facts ? (unsigned)l->via->facts.gpu_count : 0;
 }
 
@@ -119,7 +130,7 @@ void place_explain(const struct place *l, struct clw_error *err)
             s->hint, "host '%s': %.340s", l->host, s->reason);
     else
         clw_fail(err, l->code ? l->code : CLW_UNREACHABLE, l->hint[0] ? l->hint : "see 'clowder log'", "%s%s%s%.340s",
-            l->via ? "host '" : "", l->via ? l->host : "", l->via ? "': " : "", l->reason);
+            place_is_here(l) ? "" : "host '", place_is_here(l) ? "" : l->host, place_is_here(l) ? "" : "': ", l->reason);
 }
 
 void place_reset(struct place *l)
@@ -206,10 +217,12 @@ static int choose_gpu(const struct place *l)
 static void launch(struct engine *e, struct place *l)
 {
     struct clw_error err;
-    int gpu = l->via && l->pool->settings.per_gpu ? choose_gpu(l) : -1;
+    int gpu = !place_is_here(l) && l->pool->settings.per_gpu ? choose_gpu(l) : -1;
     struct member *m = member_new(e, l);
     m->gpu = gpu;
-    enum clw_err code = l->via ? host_launch(l->via, m, &err) : launch_here(e, m, &err);
+    enum clw_err code = pool_is_foreign(l->pool) ? foreign_launch(e, m, &err)
+                        : l->via                 ? host_launch(l->via, m, &err)
+                                                 : launch_here(e, m, &err);
     if (code) {
         snprintf(m->reason, sizeof m->reason, "%.190s", err.message);
         log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, l->host, err.message);
@@ -227,7 +240,7 @@ static struct member *most_expendable(struct place *l)
     struct member *best = NULL;
     int best_rank = -1;
     for (struct member *m = l->pool->members; m; m = m->after) {
-        int rank = m->place != l                                                      ? -1
+        int rank = m->place != l || m->order                                          ? -1
                    : m->state == MEMBER_AWAY || m->state == MEMBER_LAUNCHING          ? 2
                    : m->state != MEMBER_UP                                            ? -1
                    : m->daemon && !disp_daemon_in_flight(m->daemon) && !m->setup_left ? 1
@@ -242,7 +255,7 @@ static struct member *most_expendable(struct place *l)
 
 static bool has_gpus(struct place *l)
 {
-    if (!l->via || !l->pool->settings.per_gpu || !l->via->has_facts || l->via->facts.gpu_count)
+    if (place_is_here(l) || !l->pool->settings.per_gpu || !l->via->has_facts || l->via->facts.gpu_count)
         return true;
     if (!l->broken)
         place_break(l, CLW_USAGE, "see 'clowder host probe'; or leave out --per-gpu", "the host shows no GPU");
@@ -265,6 +278,6 @@ void place_tick(struct engine *e, struct place *l, uint64_t now_ms)
         l->broken = false;
         l->fails = CORE_GIVE_UP - 1;
     }
-    while (!l->broken && now_ms >= l->next_launch_ms && place_may_launch(l))
+    while (!l->broken && now_ms >= l->next_launch_ms && place_may_launch(l) && foreign_has_base(l, now_ms))
         launch(e, l);
 }

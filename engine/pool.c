@@ -44,6 +44,9 @@ void pool_settings_fini(struct pool_settings *s)
 {
     free_env(&s->env);
     free_env(&s->local_env);
+    free_env(&s->command);
+    free_env(&s->options);
+    free(s->base_url);
 }
 
 void core_job_free(struct core_job *j)
@@ -69,6 +72,7 @@ void pool_free(struct engine *e, struct pool *p)
         at = &(*at)->next;
     if (*at)
         *at = p->next;
+    foreign_drop_orders(p);
     while (p->members)
         member_remove(e, p->members);
     while (p->setups) {
@@ -194,6 +198,7 @@ enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_
 void pool_down(struct engine *e, struct pool *p, bool now)
 {
     p->going = true;
+    foreign_drop_orders(p);
     for (struct place *l = p->places; l; l = l->next)
         l->on = false;
     log_info("pool", "down profile=%s now=%d", p->name, now);
@@ -250,6 +255,8 @@ void pool_tick(struct engine *e, struct pool *p, uint64_t now_ms)
     }
     for (struct place *l = p->places; l; l = l->next)
         place_tick(e, l, now_ms);
+    if (pool_is_foreign(p))
+        foreign_tick(e, p, now_ms);
     if (disp_next_us(p->disp) <= mono_us()) {
         disp_tick(p->disp, mono_us());
         pool_act(e, p);
@@ -273,6 +280,8 @@ uint64_t pool_next_ms(const struct pool *p, uint64_t now_ms)
         uint64_t at = member_next_ms(m, now_ms);
         next = at < next ? at : next;
     }
+    if (pool_is_foreign(p) && foreign_next_ms(p) < next)
+        next = foreign_next_ms(p);
     return next;
 }
 

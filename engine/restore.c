@@ -15,15 +15,25 @@ static void complain(const struct clw_error *err)
     log_warn("store", "failed why=\"%s\" hint=\"%s\"", err->message, err->hint);
 }
 
+static void set_list(char ***list, const struct store_strings *from)
+{
+    for (char **item = *list; item && *item; item++)
+        free(*item);
+    free(*list);
+    *list = mem_zalloc((from->count + 1) * sizeof **list);
+    for (size_t i = 0; i < from->count; i++)
+        (*list)[i] = mem_strdup(from->items[i]);
+}
+
 static void apply_settings(struct pool *p, const struct store_profile *from)
 {
     struct pool_settings *s = &p->settings;
-    for (char **env = s->env; env && *env; env++)
-        free(*env);
-    free(s->env);
-    s->env = mem_zalloc((from->env.count + 1) * sizeof *s->env);
-    for (size_t i = 0; i < from->env.count; i++)
-        s->env[i] = mem_strdup(from->env.items[i]);
+    set_list(&s->env, &from->env);
+    s->runtime = from->runtime;
+    free(s->base_url);
+    s->base_url = mem_strdup(from->base_url);
+    set_list(&s->command, &from->command);
+    set_list(&s->options, &from->options);
     s->idletime_ms = from->idletime_ms;
     s->walltime_ms = from->walltime_ms;
     s->maxtasks = from->maxtasks;
@@ -58,7 +68,7 @@ static void apply_place(struct engine *e, struct pool *p, const char *host, unsi
         return;
     }
     l->on = true;
-    l->want = daemons;
+    l->want = l->share = daemons;
 }
 
 static void apply(struct engine *e, struct pool *p, const struct store_profile *from, bool places)
@@ -112,7 +122,7 @@ void restore_load(struct engine *e)
     }
     for (size_t i = 0; i < list.count; i++) {
         const struct store_profile *from = &list.items[i];
-        if (!from->wanted || from->runtime != STORE_RUNTIME_CLOWDER)
+        if (!from->wanted)
             continue;
         struct pool *p = pool_new(e, from->name);
         apply(e, p, from, true);

@@ -103,6 +103,12 @@ static struct pool *pool_for(struct peer *p, const struct frame *f, const struct
         open_refused(p, f->job, CLW_NOT_FOUND, hint, text);
         return NULL;
     }
+    if (pool && pool_is_foreign(pool)) {
+        snprintf(text, sizeof text, "profile '%s' has daemons of %s, which take their tasks from their own base", name,
+            store_runtime_text(pool->settings.runtime));
+        open_refused(p, f->job, CLW_USAGE, "use a profile of Clowder's own daemons: see 'clowder profile list'", text);
+        return NULL;
+    }
     if (!pool || pool_is_hopeless(pool)) {
         snprintf(text, sizeof text, "profile '%s' has no daemons up%s%s", name, pool && *pool_reason(pool) ? ": " : "",
             pool ? pool_reason(pool) : "");

@@ -29,6 +29,8 @@ static uint64_t proc_memory(pid_t pid, const char *field)
 
 static const char *daemon_state(const struct member *m)
 {
+    if (m->state == MEMBER_UP && m->meter)
+        return m->seen.busy ? "executing" : "idle";
     if (m->state == MEMBER_UP)
         return m->paused                                       ? "paused"
                : m->setup_left                                 ? "setup"
@@ -61,6 +63,10 @@ static json_t *daemon_json(struct member *m, uint64_t now_ms)
     json_object_set_new(o, "failed", json_integer(m->daemon ? (json_int_t)disp_daemon_failed(m->daemon) : 0));
     json_object_set_new(o, "rate", json_real(pace_mean(&m->pace, now_ms)));
     json_object_set_new(o, "up_s", json_integer(m->connected_ms ? (json_int_t)((now_ms - m->connected_ms) / 1000) : 0));
+    if (m->meter) {
+        json_object_set_new(o, "done", json_integer((json_int_t)m->seen.results));
+        json_object_set_new(o, "traffic", foreign_member_json(m));
+    }
     add_usage(o, m);
     return o;
 }
@@ -101,7 +107,7 @@ static const char *place_state(const struct place *l)
     if (!l->on)
         return "stopping";
     if (l->broken)
-        return l->via ? "quarantined" : "failed";
+        return place_is_here(l) ? "failed" : "quarantined";
     if (l->via && l->via->shot.state != HOST_UP)
         return host_state_text(l->via->shot.state);
     if (up && place_paused(l, &why) == up)
@@ -125,7 +131,7 @@ static void add_machine(json_t *o, const struct place *l)
 {
     double load = -1;
     json_int_t memory = 0, cores = 0;
-    if (!l->via) {
+    if (place_is_here(l)) {
         if (getloadavg(&load, 1) != 1)
             load = -1;
         memory = (json_int_t)sysconf(_SC_PHYS_PAGES) * (json_int_t)sysconf(_SC_PAGESIZE);
@@ -138,7 +144,7 @@ static void add_machine(json_t *o, const struct place *l)
     json_object_set_new(o, "load", load >= 0 ? json_real(load) : json_null());
     json_object_set_new(o, "memory", json_integer(memory));
     json_object_set_new(o, "cores", json_integer(cores));
-    json_object_set_new(o, "gpus", l->via ? gpus_json(&l->via->facts) : json_array());
+    json_object_set_new(o, "gpus", !place_is_here(l) ? gpus_json(&l->via->facts) : json_array());
 }
 
 static json_t *place_json(struct place *l, uint64_t now_ms)
@@ -162,7 +168,7 @@ static json_t *place_json(struct place *l, uint64_t now_ms)
     json_object_set_new(o, "done", json_integer((json_int_t)l->done));
     json_object_set_new(o, "failed", json_integer((json_int_t)l->failed));
     add_machine(o, l);
-    if (l->via) {
+    if (!place_is_here(l)) {
         json_object_set_new(o, "step", json_string(host_state_text(l->via->shot.step)));
         json_object_set_new(o, "rtt_us", json_integer(l->via->shot.rtt_us));
         json_object_set_new(o, "url", json_string(l->via->shot.url));
@@ -239,8 +245,18 @@ static json_t *pool_json(struct engine *e, struct pool *p, uint64_t now_ms)
     json_object_set_new(o, "name", json_string(p->name));
     json_object_set_new(o, "state", json_string(pool_state(p)));
     json_object_set_new(o, "reason", json_string(*pool_reason(p) ? pool_reason(p) : paused));
-    json_object_set_new(o, "url", json_string(e->data_url));
-    json_object_set_new(o, "runtime", json_string("clowder"));
+    bool is_foreign = pool_is_foreign(p);
+    if (is_foreign) {
+        json_object_set_new(o, "traffic", foreign_traffic_json(p, now_ms));
+        s.completed = p->passed.results;
+        s.cancelled = p->passed.cancels;
+        s.busy = foreign_busy(p);
+        s.executing = s.busy;
+    }
+    json_object_set_new(o, "url", json_string(!is_foreign              ? e->data_url
+                                              : p->settings.base_url   ? p->settings.base_url
+                                                                       : ""));
+    json_object_set_new(o, "runtime", json_string(store_runtime_text(p->settings.runtime)));
     json_object_set_new(o, "daemons", daemons_json(p, &s));
     json_object_set_new(o, "tasks", tasks_json(&s));
     json_object_set_new(o, "rate", rate_json(p, now_ms));

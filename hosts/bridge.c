@@ -32,6 +32,8 @@ struct bridge {
     struct ssh_channel_callbacks_struct callbacks;
     struct bridge *prev, *next;
     char *target; /* to dial again, or NULL */
+    struct meter *meter; /* or NULL */
+    struct meter_stream *stream;
     uint64_t dial_until_ms;
     int fd;
     uint32_t armed;
@@ -185,6 +187,7 @@ static size_t give_local(struct bridge *b, const uint8_t *data, size_t len)
         return len;
     }
     count_up(b, (size_t)n);
+    meter_up(b->stream, data, (size_t)n);
     return (size_t)n;
 }
 
@@ -317,6 +320,7 @@ static void read_local(struct bridge *b)
         }
         if (b->counted)
             atomic_fetch_add_explicit(&b->pump->bytes_down, (uint64_t)got, memory_order_relaxed);
+        meter_down(b->stream, b->pump->scratch, (size_t)got);
         int n = ssh_channel_write(b->channel, b->pump->scratch, (uint32_t)got);
         if (n < 0) {
             end(b);
@@ -341,6 +345,8 @@ static void finish_dial(struct bridge *b)
         return;
     }
     b->dialling = false;
+    if (b->meter)
+        b->stream = meter_open(b->meter);
     b->blocked = true; /* the channel may have kept something meanwhile */
     drain(b);
 }
@@ -378,8 +384,8 @@ static void dial_again(struct bridge *b)
     arm(b);
 }
 
-void bridge_open(
-    struct pump *p, struct hop *h, ssh_channel channel, int fd, bool pending, const char *target, bool counted)
+void bridge_open(struct pump *p, struct hop *h, ssh_channel channel, int fd, bool pending, const char *target,
+    bool counted, struct meter *meter)
 {
     struct bridge *b = mem_zalloc(sizeof *b);
     *b = (struct bridge){.source.ready = on_local,
@@ -388,6 +394,7 @@ void bridge_open(
         .channel = channel,
         .fd = fd,
         .counted = counted,
+        .meter = meter ? meter_hold(meter) : NULL,
         .dialling = pending || fd < 0,
         .again = fd < 0,
         .dial_until_ms = mono_ms() + DIAL_LIMIT_MS,
@@ -426,6 +433,8 @@ static void bridge_free(struct bridge *b)
     p->bridge_count--;
     p->stalled -= b->stalled;
     p->hurried -= b->again;
+    meter_close(b->stream);
+    meter_rele(b->meter);
     free(b->hold);
     free(b->rest);
     free(b->target);

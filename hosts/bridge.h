@@ -4,6 +4,7 @@
 #ifndef HOSTS_BRIDGE_H
 #define HOSTS_BRIDGE_H
 
+#include "hosts/meter.h"
 #include "hosts/pump.h"
 
 /* A connection to a local target ("unix:/path", "tcp:127.0.0.1:port", "tcp:[::1]:port"), non-blocking,
@@ -13,9 +14,10 @@ int bridge_dial(const char *target, bool *pending);
 bool bridge_is_target(const char *target);
 
 /* Takes the open channel and fd; counted: its bytes go into the pump's counters. target: dialled again while
- * the listener's queue is full (borrowed for the call; NULL: never). */
-void bridge_open(
-    struct pump *p, struct hop *h, ssh_channel channel, int fd, bool pending, const char *target, bool counted);
+ * the listener's queue is full (borrowed for the call; NULL: never). meter: counts what passes once the
+ * local end is connected (a reference is taken), or NULL. */
+void bridge_open(struct pump *p, struct hop *h, ssh_channel channel, int fd, bool pending, const char *target,
+    bool counted, struct meter *meter);
 /* Once a round: resumes what can go on, frees what is over. */
 void bridge_settle(struct pump *p);
 void bridge_close_all(struct pump *p);

@@ -4,9 +4,15 @@
 #include "base/mono.h"
 #include "base/text.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include <libssh/callbacks.h>
 
@@ -117,8 +123,98 @@ enum clw_err exec_open(
     return code;
 }
 
+/* ---- on this machine ---- */
+
+static void on_child(struct source *source, uint32_t events)
+{
+    struct exec *x = (struct exec *)source;
+    uint8_t *bytes = x->link->pump.scratch;
+    (void)events;
+    ssize_t n = read(x->out_fd, bytes, PUMP_SCRATCH);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n > 0) {
+        x->sink(x->arg, bytes, (size_t)n);
+        return;
+    }
+    x->eof = x->closed = true;
+    pump_arm(&x->link->pump, x->out_fd, &x->source, &x->armed, 0);
+}
+
+static int start_child(const char *program, const char *argument, int in_fd, int out_fd)
+{
+    char *const argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)argument, NULL}, *const envp[] = {NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    sigset_t none, all;
+    pid_t pid;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, in_fd, 0);
+    posix_spawn_file_actions_adddup2(&actions, out_fd, 1);
+    posix_spawn_file_actions_addchdir_np(&actions, "/");
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &all);
+    int rv = posix_spawn(&pid, program, &actions, &attr, argv, envp);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attr);
+    return rv;
+}
+
+enum clw_err exec_open_here(
+    struct exec *x, struct host_link *l, const char *program, const char *argument, struct clw_error *err)
+{
+    int in[2] = {-1, -1}, out[2] = {-1, -1};
+    x->link = l;
+    x->status = -1;
+    x->source.ready = on_child;
+    int problem = pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) ? errno : 0;
+    if (!problem)
+        problem = start_child(program, argument, in[0], out[1]);
+    if (in[0] >= 0)
+        close(in[0]);
+    if (out[1] >= 0)
+        close(out[1]);
+    x->in_fd = in[1];
+    x->out_fd = out[0];
+    if (problem) {
+        exec_close(x);
+        return clw_fail(err, CLW_UNREACHABLE,
+            "reinstall Clowder, or set CLOWDER_LIBEXEC to the folder of clowder-daemon", "cannot start %s: %s", program,
+            strerror(problem));
+    }
+    fcntl(x->in_fd, F_SETFL, O_NONBLOCK);
+    fcntl(x->out_fd, F_SETFL, O_NONBLOCK);
+    pump_arm(&l->pump, x->out_fd, &x->source, &x->armed, EPOLLIN);
+    return CLW_OK;
+}
+
+static ssize_t write_child(struct exec *x, const void *data, size_t len)
+{
+    ssize_t n = x->closed ? -1 : write(x->in_fd, data, len);
+    return n < 0 && !x->closed && (errno == EAGAIN || errno == EINTR) ? 0 : n;
+}
+
+static void close_child(struct exec *x)
+{
+    if (x->out_fd > 0) {
+        pump_arm(&x->link->pump, x->out_fd, &x->source, &x->armed, 0);
+        close(x->out_fd);
+    }
+    if (x->in_fd > 0)
+        close(x->in_fd);
+    x->in_fd = x->out_fd = 0;
+}
+
+/* ---- writing, ending ---- */
+
 ssize_t exec_write_some(struct exec *x, const void *data, size_t len)
 {
+    if (x->in_fd > 0)
+        return write_child(x, data, len);
     if (!x->channel || x->closed || x->hop->dead)
         return -1;
     uint32_t window = ssh_channel_window_size(x->channel);
@@ -175,6 +271,7 @@ void exec_close(struct exec *x)
         ssh_channel_free(x->channel);
         x->channel = NULL;
     }
+    close_child(x);
     free(x->callbacks);
     x->callbacks = NULL;
     buf_fini(&x->out);

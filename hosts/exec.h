@@ -6,6 +6,9 @@
 #include "hosts/link_private.h"
 
 struct exec {
+    struct source source; /* of a child here: its output */
+    int in_fd, out_fd;    /* of a child here: its stdin and stdout, which are ours to close; else 0 */
+    uint32_t armed;
     struct host_link *link;
     struct hop *hop;
     ssh_channel channel;
@@ -27,6 +30,10 @@ struct exec {
  * close. */
 enum clw_err exec_open(
     struct exec *x, struct host_link *l, const char *command, const char *subsystem, struct clw_error *err);
+/* The same on this machine: program with one argument, as a child in a session of its own, with an empty environment. Its
+ * stderr is ours. Whoever is told of the end of children reaps it. */
+enum clw_err exec_open_here(
+    struct exec *x, struct host_link *l, const char *program, const char *argument, struct clw_error *err);
 /* Writes all of it, in rounds. */
 enum clw_err exec_write(struct exec *x, const void *data, size_t len, struct clw_error *err);
 /* Writes what goes without waiting; returns how much, or -1 when the channel is gone. */

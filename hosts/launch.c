@@ -47,10 +47,17 @@ static void tell(struct host_link *l, const struct host_daemon_event *event)
         l->o.cb.daemon(l->o.cb.arg, event);
 }
 
+void link__connections(struct host_link *l, uint64_t owner, unsigned n)
+{
+    tell(l, &(struct host_daemon_event){
+                .id = owner, .kind = HOST_DAEMON_CONNECTIONS, .status = -1, .text = "", .hint = "", .connections = n});
+}
+
 void link__launch_failed(struct host_link *l, uint64_t id, const struct clw_error *why)
 {
     link__log(
         l, LOG_WARN, "step=launch id=%llu reason=\"%s\" hint=\"%s\"", (unsigned long long)id, why->message, why->hint);
+    link__forward_end(l, id);
     tell(l, &(struct host_daemon_event){
                 .id = id, .kind = HOST_DAEMON_FAILED, .status = -1, .text = why->message, .hint = why->hint});
 }
@@ -116,6 +123,7 @@ static void on_ended(struct host_link *l, struct supervisor *s, int64_t pid, int
         return;
     link__log(l, LOG_INFO, "daemon=%llu pid=%lld ended status=%d signal=%d", (unsigned long long)d->id, (long long)pid,
         status, signal);
+    link__forward_end(l, d->id);
     tell(l, &(struct host_daemon_event){.id = d->id,
                 .kind = HOST_DAEMON_EXITED,
                 .pid = pid,
@@ -279,6 +287,10 @@ static void home_address(const struct host_link *l, char *text, size_t size)
     socklen_t len = sizeof a;
     char number[INET6_ADDRSTRLEN] = "";
     *text = '\0';
+    if (l->o.here) {
+        snprintf(text, size, "127.0.0.1");
+        return;
+    }
     if (l->pump.hop_count != 1 || getsockname(l->hop->fd, &a.any, &len))
         return;
     if (a.any.sa_family == AF_INET && inet_ntop(AF_INET, &a.in.sin_addr, number, sizeof number))
@@ -287,27 +299,54 @@ static void home_address(const struct host_link *l, char *text, size_t size)
         snprintf(text, size, "[%s]", number);
 }
 
-static void add_replaced(struct buf *out, const struct command *c, const char *url, const char *home)
+/* What stands in a launch for what only its link knows. */
+struct mark {
+    char text[48];
+    size_t len;
+    char value[HOST_URL_SIZE];
+};
+enum { MARK_URL, MARK_HOME, MARK_PORT, MARK_LISTEN, MARKS };
+
+static void set_marks(struct mark marks[MARKS], const struct command *c)
+{
+    static const char *const words[MARKS] = {"URL", "HOME", "PORT", "LISTEN"};
+    memset(marks, 0, MARKS * sizeof *marks);
+    for (int i = 0; i < MARKS && (!c->script || *c->mark); i++)
+        marks[i].len = (size_t)snprintf(marks[i].text, sizeof marks[i].text, "@%.32s%s@", c->mark, words[i]);
+}
+
+static const struct mark *mark_at(const struct mark marks[MARKS], const uint8_t *at, size_t left)
+{
+    for (int i = 0; i < MARKS; i++)
+        if (marks[i].len && left >= marks[i].len && memcmp(at, marks[i].text, marks[i].len) == 0)
+            return &marks[i];
+    return NULL;
+}
+
+static void add_replaced(struct buf *out, const struct command *c, const struct mark marks[MARKS])
 {
     const uint8_t *at = c->data, *end = c->data + c->len;
     while (at < end) {
-        const uint8_t *url_at = memmem(at, (size_t)(end - at), "@URL@", 5);
-        const uint8_t *home_at = memmem(at, (size_t)(end - at), "@HOME@", 6);
-        bool is_home = home_at && (!url_at || home_at < url_at);
-        const uint8_t *found = is_home ? home_at : url_at;
-        buf_add(out, at, (size_t)((found ? found : end) - at));
-        if (found)
-            buf_add_text(out, is_home ? home : url);
-        at = found ? found + (is_home ? 6 : 5) : end;
+        const uint8_t *next = memchr(at, '@', (size_t)(end - at));
+        next = next ? next : end;
+        buf_add(out, at, (size_t)(next - at));
+        if (next == end)
+            return;
+        const struct mark *m = mark_at(marks, next, (size_t)(end - next));
+        if (m)
+            buf_add_text(out, m->value);
+        else
+            buf_add(out, next, 1);
+        at = next + (m ? m->len : 1);
     }
 }
 
 /* The configuration with its marks replaced, and the line before it. */
-static void compose(const struct command *c, const char *url, const char *home, struct buf *out)
+static void compose(const struct command *c, const struct mark marks[MARKS], struct buf *out)
 {
     struct buf body = {0};
     buf_reserve(&body, c->len + 1024); /* so that no copy of it is left behind by growing */
-    add_replaced(&body, c, url, home);
+    add_replaced(&body, c, marks);
     buf_reserve(out, body.len + 64);
     buf_printf(out, "%zu%s\n", body.len, c->script ? " sh" : "");
     buf_add(out, body.data, body.len);
@@ -316,24 +355,44 @@ static void compose(const struct command *c, const char *url, const char *home, 
     buf_fini(&body);
 }
 
-enum clw_err link__launch(struct host_link *l, struct command *c, struct clw_error *err)
+/* The ways that it needs, and what they are called on the host. */
+static enum clw_err make_ways(struct host_link *l, struct command *c, struct mark marks[MARKS], struct clw_error *err)
 {
     const char *target = *c->target ? c->target : l->o.target;
     struct forward *f = NULL;
-    struct buf text = {0};
-    char home[INET6_ADDRSTRLEN + 3];
+    unsigned port = 0;
     enum clw_err code = CLW_OK;
-    home_address(l, home, sizeof home);
-    if (!*home && memmem(c->data, c->len, "@HOME@", 6))
-        code = clw_fail(err, CLW_USAGE, "take --direct away from this host: the tunnel needs no way back",
+    home_address(l, marks[MARK_HOME].value, INET6_ADDRSTRLEN + 3);
+    if (!*marks[MARK_HOME].value && marks[MARK_HOME].len &&
+        memmem(c->data, c->len, marks[MARK_HOME].text, marks[MARK_HOME].len))
+        return clw_fail(err, CLW_USAGE, "take --direct away from this host: the tunnel needs no way back",
             "the way to the host leads through others: it cannot dial home directly");
+    if (c->meter && *c->target)
+        code = link__forward_own(l, c, &f, err);
     else if (*target)
         code = link__forward(l, target, &f, err);
+    if (!code && c->contact_port)
+        code = link__inbound(l, c->id, c->contact_port, &port, err);
+    if (code)
+        return code;
+    const char *colon = f ? strrchr(f->url, ':') : NULL;
+    snprintf(marks[MARK_URL].value, sizeof marks[0].value, "%s", f ? f->url : "");
+    snprintf(marks[MARK_PORT].value, sizeof marks[0].value, "%s", colon ? colon + 1 : "");
+    snprintf(marks[MARK_LISTEN].value, sizeof marks[0].value, "%u", port);
+    return CLW_OK;
+}
+
+enum clw_err link__launch(struct host_link *l, struct command *c, struct clw_error *err)
+{
+    struct mark marks[MARKS];
+    struct buf text = {0};
+    set_marks(marks, c);
+    enum clw_err code = make_ways(l, c, marks, err);
     if (!code)
         code = ensure(l, err);
     if (code)
         return code;
-    compose(c, f ? f->url : "", home, &text);
+    compose(c, marks, &text);
     struct supervisor *s = l->supervisor;
     struct daemon *d = mem_zalloc(sizeof *d);
     *d = (struct daemon){.id = c->id, .deadline_ms = mono_ms() + l->o.launch_ms};

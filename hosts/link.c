@@ -53,6 +53,7 @@ static void link_free(struct host_link *l)
     for (size_t i = 0; texts_of(&l->o, i); i++)
         free((char *)(uintptr_t)*texts_of(&l->o, i));
     secrets_free(l->secrets);
+    link__forward_free_all(l);
     pump_fini(&l->pump);
     pthread_mutex_destroy(&l->lock);
     free(l->key_type);
@@ -241,6 +242,9 @@ enum clw_err host_link_launch(
             "'%.100s' is no place for a tunnel to end", target);
     struct command *c = mem_zalloc(sizeof *c);
     c->kind = COMMAND_LAUNCH;
+    c->mark = mem_strdup(launch->mark ? launch->mark : "");
+    c->meter = launch->meter ? meter_hold(launch->meter) : NULL;
+    c->contact_port = launch->contact_port;
     c->target = mem_strdup(target);
     c->data = mem_alloc(launch->config_len + 1);
     memcpy(c->data, launch->config, launch->config_len);
@@ -256,6 +260,21 @@ enum clw_err host_link_untunnel(struct host_link *l, const char *target, struct 
     c->kind = COMMAND_UNTUNNEL;
     c->target = mem_strdup(target);
     return enqueue(l, c, NULL, err);
+}
+
+enum clw_err host_link_lead(struct host_link *l, unsigned port, struct clw_error *err)
+{
+    struct command *c = mem_zalloc(sizeof *c);
+    c->kind = COMMAND_LEAD;
+    c->contact_port = port;
+    return enqueue(l, c, NULL, err);
+}
+
+enum clw_err host_link_unlead(struct host_link *l, unsigned port, struct clw_error *err)
+{
+    char target[LINK_TARGET_SIZE];
+    snprintf(target, sizeof target, "tcp:127.0.0.1:%u", port);
+    return host_link_untunnel(l, target, err);
 }
 
 enum clw_err host_link_signal(struct host_link *l, uint64_t id, int signal, struct clw_error *err)

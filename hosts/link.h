@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "hosts/facts.h"
+#include "hosts/meter.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -91,7 +92,13 @@ struct host_snapshot {
 };
 
 /* One line about a daemon, or about a script that host_link_run() was given. */
-enum host_event_kind { HOST_DAEMON_STARTED, HOST_DAEMON_STDERR, HOST_DAEMON_EXITED, HOST_DAEMON_FAILED };
+enum host_event_kind {
+    HOST_DAEMON_STARTED,
+    HOST_DAEMON_STDERR,
+    HOST_DAEMON_EXITED,
+    HOST_DAEMON_FAILED,
+    HOST_DAEMON_CONNECTIONS /* of one with a way of its own: their number changed */
+};
 struct host_daemon_event {
     uint64_t id; /* of host_link_launch() */
     enum host_event_kind kind;
@@ -100,6 +107,7 @@ struct host_daemon_event {
     int signal;       /* EXITED: the signal that ended it, or 0 */
     const char *text; /* STDERR: one line, escaped, at most 1000 bytes; FAILED: why, and the remote's own words */
     const char *hint; /* FAILED */
+    unsigned connections; /* CONNECTIONS: now */
 };
 
 struct host_run_result {
@@ -136,6 +144,7 @@ struct host_link_options {
     enum host_goal goal;
     bool retry;          /* begin again when it fails or is lost */
     bool stdio_only;     /* do not ask for a forward */
+    bool here;           /* no host at all but this machine, as if it were one: no SSH, no probe, no upload */
     const char *program; /* the static daemon program here; beside it PROGRAM-ARCH for other machines. "": no
                             upload */
     const char *target;  /* where the tunnel ends: unix:/path or tcp:127.0.0.1:port. "": no tunnel until a
@@ -154,7 +163,17 @@ struct host_launch {
      * sees it (a launch with @HOME@ fails where there is no direct way). At most 512 KiB. */
     const void *config;
     size_t config_len;
-    bool script; /* config is a POSIX shell script to run instead of the daemon program (foreign runtimes) */
+    /* config is a POSIX shell script to run instead of the daemon program. It ends when its link does. Its marks are
+     * @URL@ and so on with this text after the first @, which nobody else can know: what a user wrote stays as it is.
+     * "" (or NULL): none are replaced. */
+    const char *mark;
+    bool script;
+    /* A way of its own to target: a port on the host that this daemon alone is told, given back when it ends (marks @PORT@,
+     * and @URL@ for tcp). What passes is counted by meter: a reference is taken. NULL: the way that all share. */
+    struct meter *meter;
+    /* Besides, a way to it: what connects to contact_port on this machine's loopback reaches a port on the host's (mark
+     * @LISTEN@) where it is to listen. 0: none. */
+    unsigned contact_port;
 };
 
 struct host_link;
@@ -190,8 +209,12 @@ void host_link_probe(struct host_link *link);
 enum clw_err host_link_launch(
     struct host_link *link, const struct host_launch *launch, uint64_t *id, struct clw_error *err);
 /* The tunnel to this target is not needed any more: the host's port is given back (connections that it
- * carries end by themselves). At most 32 targets have one at a time. */
+ * carries end by themselves). At most LINK_FORWARDS have one at a time. */
 enum clw_err host_link_untunnel(struct host_link *link, const char *target, struct clw_error *err);
+/* From now on that port of the host's loopback leads to the same port of ours, until host_link_unlead(). When it cannot be
+ * had (somebody listens there) that is all right: one line in the log. */
+enum clw_err host_link_lead(struct host_link *link, unsigned port, struct clw_error *err);
+enum clw_err host_link_unlead(struct host_link *link, unsigned port, struct clw_error *err);
 /* Sends a signal to a daemon's process group. */
 enum clw_err host_link_signal(struct host_link *link, uint64_t id, int signal, struct clw_error *err);
 /* Runs a POSIX shell script on the host, its text on the shell's stdin; at most limit_ms (0: 60 s). One at a

@@ -10,9 +10,9 @@
 
 #include <pthread.h>
 
-enum { LINK_FORWARDS = 32, LINK_COMMANDS = 4096, LINK_CONFIG_MAX = 1 << 20, LINK_TARGET_SIZE = 160 };
+enum { LINK_FORWARDS = 1024, LINK_COMMANDS = 4096, LINK_CONFIG_MAX = 1 << 20, LINK_TARGET_SIZE = 160 };
 
-enum command_kind { COMMAND_LAUNCH, COMMAND_SIGNAL, COMMAND_RUN, COMMAND_PROBE, COMMAND_UNTUNNEL };
+enum command_kind { COMMAND_LAUNCH, COMMAND_SIGNAL, COMMAND_RUN, COMMAND_PROBE, COMMAND_UNTUNNEL, COMMAND_LEAD };
 struct command {
     struct command *next;
     enum command_kind kind;
@@ -21,19 +21,30 @@ struct command {
     uint8_t *data; /* LAUNCH: the config, RUN: the script; wiped when freed */
     size_t len;
     bool script;
+    char *mark;             /* LAUNCH */
+    struct meter *meter;    /* LAUNCH: a reference, or NULL */
+    unsigned contact_port;  /* LAUNCH; LEAD: the port */
     int signal;        /* SIGNAL */
     unsigned limit_ms; /* RUN */
 };
 
 /* A local target and where the host reaches it. */
 struct forward {
+    struct forward *next;
+    struct host_link *link;
     char target[LINK_TARGET_SIZE];
+    uint64_t owner;           /* the launch whose way it is; 0: everybody's */
+    struct meter *meter;      /* of the owner, or NULL */
+    bool fixed;               /* that port, or none */
+    bool gone;                /* to be given back at the end of the round */
     unsigned port;            /* on the host's loopback; 0: over stdio */
     unsigned asked;           /* the port it had in the session before, to have it again */
     uint32_t listener;        /* over stdio: its number */
     char url[HOST_URL_SIZE];  /* "" until it is there */
-    char path[HOST_URL_SIZE]; /* over stdio: of the socket, to have it again */
+    char path[HOST_URL_SIZE]; /* over stdio: of the socket ("tcp:PORT" for an owner's), to have it again */
 };
+
+struct inbound; /* inbound.c: a port here that leads to a daemon on the host */
 
 struct supervisor; /* launch.c: the process on the host that starts daemons */
 struct mux_home;   /* mux_home.c: the home end of the stdio fallback */
@@ -58,8 +69,9 @@ struct host_link {
 
     uint64_t step_began_ms, deadline_ms;
     struct hop *hop; /* the host itself, once it is logged in */
-    struct forward forwards[LINK_FORWARDS];
+    struct forward *forwards;
     size_t forward_count;
+    struct inbound *inbounds;
     uint32_t listeners; /* numbers given so far */
     struct supervisor *supervisor;
     struct mux_home *mux;
@@ -112,12 +124,29 @@ enum clw_err link__probe(struct host_link *l, struct clw_error *err);
 enum clw_err link__upload(struct host_link *l, struct clw_error *err);
 /* tunnel.c: a way from the host to target, made when there is none. */
 enum clw_err link__forward(struct host_link *l, const char *target, struct forward **out, struct clw_error *err);
+/* One for this launch alone. */
+enum clw_err link__forward_own(struct host_link *l, const struct command *c, struct forward **out, struct clw_error *err);
+/* The shared one, as far as it is there; NULL. */
+const struct forward *link__forward_of(const struct host_link *l, const char *target);
+/* That port of the host's leads to ours, if it can be had. */
+enum clw_err link__lead(struct host_link *l, unsigned port, struct clw_error *err);
+/* That launch is over; its ways are given back at the end of the round. */
+void link__forward_end(struct host_link *l, uint64_t owner);
+void link__forward_sweep(struct host_link *l);
 /* Makes those again that an earlier session had, as far as they are to be had. */
 enum clw_err link__forward_again(struct host_link *l, struct clw_error *err);
 void link__forward_drop(struct host_link *l, const char *target);
-/* A session over: its ways are gone, but what they had is asked for again. */
+/* A session over: its ways are gone, but what the shared ones had is asked for again. */
 void link__forward_reset(struct host_link *l);
+void link__forward_free_all(struct host_link *l);
+/* inbound.c: contact_port of ours leads to a port of the host's loopback that nobody uses: *port. */
+enum clw_err link__inbound(
+    struct host_link *l, uint64_t owner, unsigned contact_port, unsigned *port, struct clw_error *err);
+void link__inbound_end(struct host_link *l, uint64_t owner); /* 0: all */
+/* Once a round: connections that wait for their channel. */
+void link__inbound_tick(struct host_link *l);
 /* launch.c */
+void link__connections(struct host_link *l, uint64_t owner, unsigned n);
 enum clw_err link__launch(struct host_link *l, struct command *c, struct clw_error *err);
 enum clw_err link__signal(struct host_link *l, struct command *c, struct clw_error *err);
 /* Tells of one that could not be started. */
@@ -130,6 +159,7 @@ void link__supervisor_said(struct host_link *l, const uint8_t *data, size_t len)
 /* mux_home.c */
 enum clw_err link__mux_start(struct host_link *l, struct clw_error *err);
 enum clw_err link__mux_listen(struct host_link *l, struct forward *f, struct clw_error *err);
+void link__mux_unlisten(struct host_link *l, uint32_t listener);
 enum clw_err link__mux_control(struct host_link *l, const void *data, size_t len, struct clw_error *err);
 void link__mux_reset(struct host_link *l);
 unsigned link__mux_streams(const struct host_link *l);

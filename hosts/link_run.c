@@ -46,11 +46,11 @@ static enum clw_err make_tunnel(struct host_link *l, struct clw_error *err)
 {
     struct forward *f;
     char before[HOST_URL_SIZE] = "";
-    for (size_t i = 0; i < l->forward_count; i++)
-        if (strcmp(l->forwards[i].target, l->o.target) == 0 && l->forwards[i].asked)
-            snprintf(before, sizeof before, "tcp://127.0.0.1:%u", l->forwards[i].asked);
-        else if (strcmp(l->forwards[i].target, l->o.target) == 0 && *l->forwards[i].path)
-            snprintf(before, sizeof before, "ipc://%.150s", l->forwards[i].path);
+    const struct forward *old = link__forward_of(l, l->o.target);
+    if (old && old->asked)
+        snprintf(before, sizeof before, "tcp://127.0.0.1:%u", old->asked);
+    else if (old && *old->path)
+        snprintf(before, sizeof before, "ipc://%.150s", old->path);
     link__step(l, HOST_TUNNEL, l->o.tunnel_ms);
     enum clw_err code = link__forward(l, l->o.target, &f, err);
     if (code)
@@ -63,6 +63,18 @@ static enum clw_err make_tunnel(struct host_link *l, struct clw_error *err)
     return CLW_OK;
 }
 
+/* This machine, as if it were a host: its supervisor is a child of ours. */
+static enum clw_err attempt_here(struct host_link *l, struct clw_error *err)
+{
+    snprintf(l->program_path, sizeof l->program_path, "%s", l->o.program);
+    link__step(l, HOST_LAUNCH, l->o.launch_ms);
+    enum clw_err code = link__mux_start(l, err);
+    if (code)
+        return code;
+    l->reached = true;
+    return link__serve(l, err);
+}
+
 static enum clw_err attempt(struct host_link *l, struct clw_error *err)
 {
     pthread_mutex_lock(&l->lock);
@@ -71,6 +83,8 @@ static enum clw_err attempt(struct host_link *l, struct clw_error *err)
     l->retry_now = l->answered = false;
     pthread_mutex_unlock(&l->lock);
     l->reached = false;
+    if (l->o.here)
+        return attempt_here(l, err);
     link__step(l, HOST_RESOLVE, l->o.resolve_ms);
     enum clw_err code = log_in(l, err);
     if (!code && link__goal(l) != HOST_GOAL_LOGIN) {

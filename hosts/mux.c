@@ -87,6 +87,7 @@ static bool fits(const struct mux_frame *f)
     case MUX_WINDOW_ADD: return f->stream != 0 && f->len == 4;
     case MUX_DATA: return f->stream != 0 && f->len > 0;
     case MUX_EOF:
+    case MUX_UNLISTEN:
     case MUX_CLOSE: return f->stream != 0 && f->len == 0;
     case MUX_CONTROL: return f->stream == 0 && f->len > 0;
     default: return false;

@@ -21,8 +21,9 @@
 enum { MUX_PAYLOAD = 32768, MUX_WINDOW = 256 * 1024, MUX_STREAMS = 1024, MUX_NOISE_MAX = 64 * 1024, MUX_HEADER = 9 };
 
 enum mux_type {
-    MUX_LISTEN = 1, /* home: listen; stream = the listener's number, payload = a path to have again, or nothing */
-    MUX_LISTENING,  /* host: payload = the path of the socket */
+    MUX_LISTEN = 1, /* home: listen; stream = the listener's number, payload = a path to have again, or nothing; or
+                       "tcp", or "tcp:PORT" to have that again */
+    MUX_LISTENING,  /* host: payload = the path of the socket, or "tcp:PORT" on its loopback */
     MUX_REFUSED,    /* host: stream = the listener's number, payload = why not */
     MUX_OPEN,       /* host: somebody connected; payload = u32 number of the listener */
     MUX_DATA,
@@ -30,6 +31,7 @@ enum mux_type {
     MUX_EOF,        /* no more DATA from this side */
     MUX_CLOSE,      /* this side is done with the stream */
     MUX_CONTROL,    /* stream 0: bytes of the supervisor's protocol */
+    MUX_UNLISTEN,   /* home: stream = the listener's number, which is of no use any more; its streams go on */
     MUX_TYPES
 };
 

@@ -24,6 +24,8 @@ struct stream {
     uint32_t given;  /* what the other side may still send */
     uint32_t owed;   /* delivered, credit not yet given back */
     struct buf rest; /* waits for fd */
+    struct meter *meter; /* or NULL */
+    struct meter_stream *counting;
 };
 
 struct mux_end {
@@ -102,6 +104,10 @@ static void drop_fd(struct stream *s)
     s->fd = -1;
     s->armed = 0;
     buf_fini(&s->rest);
+    meter_close(s->counting);
+    meter_rele(s->meter);
+    s->counting = NULL;
+    s->meter = NULL;
 }
 
 static void remove_stream(struct stream *s)
@@ -168,6 +174,8 @@ static ssize_t give(struct stream *s, const uint8_t *data, size_t len)
     ssize_t n = send(s->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS))
         return 0;
+    if (n > 0)
+        meter_up(s->counting, data, (size_t)n);
     return n;
 }
 
@@ -225,6 +233,7 @@ static void take(struct stream *s)
         }
         s->credit -= (uint32_t)n;
         e->sent += (uint64_t)n;
+        meter_down(s->counting, e->scratch, (size_t)n);
         mux_put(&e->out, MUX_DATA, s->id, e->scratch, (size_t)n);
         if ((size_t)n < want)
             return;
@@ -240,6 +249,8 @@ static void finish_dial(struct stream *s)
         return;
     }
     s->dialling = false;
+    if (s->meter)
+        s->counting = meter_open(s->meter);
     flush(s);
 }
 
@@ -270,10 +281,12 @@ void mux_end_work(struct mux_end *e)
 static bool on_open(struct mux_end *e, const struct mux_frame *f)
 {
     bool pending = false;
+    struct meter *meter = NULL;
     if (!e->cb.dial || find(e, f->stream) || e->streams >= MUX_STREAMS)
         return false;
-    int fd = e->cb.dial(e->cb.arg, mux_u32(f), &pending);
+    int fd = e->cb.dial(e->cb.arg, mux_u32(f), &pending, &meter);
     struct stream *s = add(e, f->stream, fd, fd >= 0);
+    s->meter = meter && fd >= 0 ? meter_hold(meter) : NULL;
     if (fd < 0)
         close_here(s);
     else

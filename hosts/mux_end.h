@@ -3,6 +3,7 @@
 #ifndef HOSTS_MUX_END_H
 #define HOSTS_MUX_END_H
 
+#include "hosts/meter.h"
 #include "hosts/mux.h"
 
 struct mux_end;
@@ -10,9 +11,10 @@ struct mux_end;
 struct mux_end_callbacks {
     void *arg;
     /* Home: a stream was opened for a listener: a connected descriptor (taken), perhaps not finished
-     * (*pending), or -1. */
-    int (*dial)(void *arg, uint32_t listener, bool *pending);
-    /* LISTEN, LISTENING, REFUSED and CONTROL. */
+     * (*pending), or -1. *meter, NULL before: counts its bytes once it is
+     * connected (borrowed, a reference is taken). */
+    int (*dial)(void *arg, uint32_t listener, bool *pending, struct meter **meter);
+    /* LISTEN, LISTENING, REFUSED, UNLISTEN and CONTROL. */
     void (*frame)(void *arg, const struct mux_frame *frame);
 };
 

@@ -33,13 +33,15 @@ static void on_input(void *arg, const uint8_t *data, size_t len)
         m->broken = true;
 }
 
-static int dial(void *arg, uint32_t listener, bool *pending)
+static int dial(void *arg, uint32_t listener, bool *pending, struct meter **meter)
 {
     struct mux_home *m = arg;
-    struct host_link *l = m->link;
-    for (size_t i = 0; i < l->forward_count; i++)
-        if (l->forwards[i].listener == listener && *l->forwards[i].url)
-            return bridge_dial(l->forwards[i].target, pending);
+    for (struct forward *f = m->link->forwards; f; f = f->next) {
+        if (f->listener != listener || !*f->url)
+            continue;
+        *meter = f->meter;
+        return bridge_dial(f->target, pending);
+    }
     return -1;
 }
 
@@ -81,7 +83,7 @@ static void after_round(void *arg)
     ssize_t n = 0;
     while (!m->broken && (len = mux_end_out(m->end, &data)) > 0 && (n = exec_write_some(&m->x, data, len)) > 0)
         mux_end_sent(m->end, (size_t)n);
-    if (n < 0 || m->x.closed || m->broken)
+    if ((n < 0 || m->x.closed || m->broken) && m->link->hop)
         m->link->hop->dead = true; /* without this channel the session is of no use: begin again */
     count(m);
     pump_arm(&m->link->pump, mux_end_fd(m->end), &m->source, &m->armed, mux_end_full(m->end) ? 0 : EPOLLIN);
@@ -122,10 +124,15 @@ enum clw_err link__mux_start(struct host_link *l, struct clw_error *err)
         return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "out of descriptors");
     }
     m->x = (struct exec){.sink = on_input, .arg = m, .errors_max = 1000};
-    char *path = upload_quote(l->program_path), *command = mem_printf("exec %s --mux", path);
-    enum clw_err code = exec_open(&m->x, l, command, NULL, err);
-    free(command);
-    free(path);
+    enum clw_err code;
+    if (l->o.here) {
+        code = exec_open_here(&m->x, l, l->program_path, "--mux", err);
+    } else {
+        char *path = upload_quote(l->program_path), *command = mem_printf("exec %s --mux", path);
+        code = exec_open(&m->x, l, command, NULL, err);
+        free(command);
+        free(path);
+    }
     l->mux = m;
     if (!code) {
         l->pump.after_round = after_round;
@@ -141,19 +148,33 @@ enum clw_err link__mux_listen(struct host_link *l, struct forward *f, struct clw
 {
     struct mux_home *m = l->mux;
     enum clw_err code = CLW_OK;
+    const char *wish = *f->path ? f->path : f->owner ? "tcp" : "";
+    unsigned port;
     m->waiting = f->listener;
-    mux_end_put(m->end, MUX_LISTEN, f->listener, f->path, strlen(f->path));
+    mux_end_put(m->end, MUX_LISTEN, f->listener, wish, strlen(wish));
     after_round(m);
     while (m->waiting && !m->broken && !code)
         code = link__wait(l);
     if (code)
         return link__explain(l, code, "asking for a socket on the host", err);
+    bool is_tcp = f->owner && !m->refused && sscanf(m->answer, "tcp:%5u", &port) == 1;
+    if (is_tcp) {
+        snprintf(f->path, sizeof f->path, "tcp:%u", port);
+        snprintf(f->url, sizeof f->url, "tcp://127.0.0.1:%u", port);
+        return CLW_OK;
+    }
     if (m->refused || m->answer[0] != '/')
         return clw_fail(err, CLW_REFUSED, "make /tmp or XDG_RUNTIME_DIR usable on the host",
             "the host cannot make a socket: %s", m->answer);
     snprintf(f->path, sizeof f->path, "%s", m->answer);
     snprintf(f->url, sizeof f->url, "ipc://%.150s", m->answer);
     return CLW_OK;
+}
+
+void link__mux_unlisten(struct host_link *l, uint32_t listener)
+{
+    mux_end_put(l->mux->end, MUX_UNLISTEN, listener, NULL, 0);
+    after_round(l->mux);
 }
 
 enum clw_err link__mux_control(struct host_link *l, const void *data, size_t len, struct clw_error *err)
@@ -178,8 +199,8 @@ bool link__mux_ended(struct host_link *l, struct clw_error *err)
     if (!m || (!m->broken && !m->x.closed))
         return false;
     text_escape(said, sizeof said, (char *)m->x.errors.data, m->x.errors.len);
-    clw_fail(err, CLW_UNREACHABLE, "it is started again by itself", "the stdio fallback on the host %s: %s",
-        m->broken ? "sent something that cannot be" : "ended", *said ? said : "it said nothing");
+    clw_fail(err, CLW_UNREACHABLE, "it is started again by itself", "the %s %s: %s",
+        l->o.here ? "supervisor on this machine" : "stdio fallback on the host", m->broken ? "sent something that cannot be" : "ended", *said ? said : "it said nothing");
     return true;
 }
 

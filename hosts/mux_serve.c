@@ -1,4 +1,5 @@
-/* Listeners in a folder of our own (0700), streams by mux_end, processes by spawn. One poll loop. */
+/* Listeners in a folder of our own (0700), or on ports of the loopback; streams by mux_end, processes by spawn. One poll
+ * loop. */
 #include "hosts/mux_serve.h"
 
 #include "hosts/mux_end.h"
@@ -6,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,13 +19,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { LISTENERS = 64, ACCEPTS_A_TURN = 32 };
+enum { LISTENERS = 1024, ACCEPTS_A_TURN = 32 };
 
 struct listener {
     uint32_t number;
     int fd;
-    char path[108];
-    dev_t device; /* of the socket that we bound: */
+    char path[108]; /* "": on tcp */
+    dev_t device;   /* of the socket that we bound: */
     ino_t inode;  /* somebody else's may be at the path by now */
 };
 
@@ -93,6 +96,48 @@ static int bind_at(const char *path)
     return fd;
 }
 
+static int bind_port(unsigned *port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)*port)};
+    socklen_t len = sizeof address;
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 256) ||
+        getsockname(fd, (struct sockaddr *)&address, &len)) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static void refuse(struct server *v, const struct mux_frame *f, const char *why)
+{
+    mux_end_put(v->end, MUX_REFUSED, f->stream, why, strlen(why));
+}
+
+/* words: "tcp" or "tcp:PORT". */
+static void on_listen_tcp(struct server *v, const struct mux_frame *f, const char *words)
+{
+    char answer[16];
+    unsigned port = 0;
+    if (sscanf(words, "tcp:%5u", &port) == 1 && port > 65535)
+        port = 0;
+    int fd = v->listener_count < LISTENERS ? bind_port(&port) : -1;
+    if (fd < 0) {
+        refuse(v, f, v->listener_count < LISTENERS ? strerror(errno) : "too many listeners");
+        return;
+    }
+    v->listeners[v->listener_count++] = (struct listener){.number = f->stream, .fd = fd};
+    int n = snprintf(answer, sizeof answer, "tcp:%u", port);
+    mux_end_put(v->end, MUX_LISTENING, f->stream, answer, (size_t)n);
+}
+
 static void on_listen(struct server *v, const struct mux_frame *f)
 {
     char path[108] = "";
@@ -101,19 +146,22 @@ static void on_listen(struct server *v, const struct mux_frame *f)
         memcpy(path, f->data, f->len);
         path[f->len] = '\0';
     }
+    if (strcmp(path, "tcp") == 0 || strncmp(path, "tcp:", 4) == 0) {
+        on_listen_tcp(v, f, path);
+        return;
+    }
     if (strlen(path) != f->len || !may_have_again(path)) {
         if (!v->folder[0] && !make_folder(v)) {
-            const char *why = strerror(errno);
+            int saved = errno;
             v->folder[0] = '\0';
-            mux_end_put(v->end, MUX_REFUSED, f->stream, why, strlen(why));
+            refuse(v, f, strerror(saved));
             return;
         }
         snprintf(path, sizeof path, "%s/%u", v->folder, f->stream);
     }
     int fd = v->listener_count < LISTENERS ? bind_at(path) : -1;
     if (fd < 0) {
-        const char *why = v->listener_count < LISTENERS ? strerror(errno) : "too many listeners";
-        mux_end_put(v->end, MUX_REFUSED, f->stream, why, strlen(why));
+        refuse(v, f, v->listener_count < LISTENERS ? strerror(errno) : "too many listeners");
         return;
     }
     struct stat st = {0};
@@ -124,21 +172,48 @@ static void on_listen(struct server *v, const struct mux_frame *f)
     mux_end_put(v->end, MUX_LISTENING, f->stream, path, strlen(path));
 }
 
+/* A path may belong to a newer server by now: only what we bound is removed, and folders that are empty then.
+ */
+static void close_listener(struct listener *l)
+{
+    struct stat st;
+    close(l->fd);
+    if (!*l->path || lstat(l->path, &st) || st.st_dev != l->device || st.st_ino != l->inode)
+        return;
+    unlink(l->path);
+    *strrchr(l->path, '/') = '\0';
+    rmdir(l->path);
+}
+
+static void on_unlisten(struct server *v, uint32_t number)
+{
+    for (size_t i = 0; i < v->listener_count; i++)
+        if (v->listeners[i].number == number) {
+            close_listener(&v->listeners[i]);
+            v->listeners[i] = v->listeners[--v->listener_count];
+            return;
+        }
+}
+
 static void on_frame(void *arg, const struct mux_frame *f)
 {
     struct server *v = arg;
     if (f->type == MUX_LISTEN)
         on_listen(v, f);
+    else if (f->type == MUX_UNLISTEN)
+        on_unlisten(v, f->stream);
     else if (f->type == MUX_CONTROL && !spawner_feed(v->spawner, f->data, f->len))
         v->gone = true;
 }
 
 static void accept_all(struct server *v, const struct listener *l)
 {
-    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+    for (int i = 0, on = 1; i < ACCEPTS_A_TURN; i++) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
             return;
+        if (!*l->path)
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         mux_end_open(v->end, l->number, fd);
     }
 }
@@ -171,7 +246,7 @@ static void read_in(struct server *v)
 
 static void one_round(struct server *v)
 {
-    struct pollfd fds[4 + LISTENERS];
+    static struct pollfd fds[4 + LISTENERS];
     const uint8_t *data;
     bool full = mux_end_full(v->end);
     write_out(v);
@@ -193,35 +268,27 @@ static void one_round(struct server *v)
         mux_end_work(v->end);
     if (fds[3].revents)
         spawner_work(v->spawner);
-    for (size_t i = 0; i < n; i++)
-        if (fds[4 + i].revents)
-            accept_all(v, &v->listeners[i]);
+    for (size_t i = 0; i < n; i++) /* what home said meanwhile may have closed some: only those still there */
+        for (size_t k = 0; fds[4 + i].revents && k < v->listener_count; k++)
+            if (v->listeners[k].fd == fds[4 + i].fd)
+                accept_all(v, &v->listeners[k]);
 }
 
-/* A path may belong to a newer server by now: only what we bound is removed, and folders that are empty then.
- */
 static void tidy(struct server *v)
 {
-    for (size_t i = 0; i < v->listener_count; i++) {
-        struct listener *l = &v->listeners[i];
-        struct stat st;
-        close(l->fd);
-        if (lstat(l->path, &st) || st.st_dev != l->device || st.st_ino != l->inode)
-            continue;
-        unlink(l->path);
-        *strrchr(l->path, '/') = '\0';
-        rmdir(l->path);
-    }
+    for (size_t i = 0; i < v->listener_count; i++)
+        close_listener(&v->listeners[i]);
     if (v->folder[0])
         rmdir(v->folder);
 }
 
-/* Without home: the processes go on, somebody has to drain their output and reap them. */
+/* Without home: daemons go on, somebody has to drain their output and reap them. */
 static void linger(struct server *v)
 {
+    spawner_orphan(v->spawner);
     while (spawner_count(v->spawner)) {
         struct pollfd fd = {.fd = spawner_fd(v->spawner), .events = POLLIN};
-        if (poll(&fd, 1, -1) > 0)
+        if (poll(&fd, 1, spawner_wait_ms(v->spawner)) >= 0)
             spawner_work(v->spawner);
     }
 }

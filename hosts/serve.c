@@ -19,6 +19,8 @@ void command_free(struct command *c)
         mem_wipe(c->data, c->len);
     free(c->data);
     free(c->target);
+    free(c->mark);
+    meter_rele(c->meter);
     free(c);
 }
 
@@ -57,6 +59,8 @@ enum clw_err link__keepalive_settle(struct host_link *l)
 
 static enum clw_err keepalive(struct host_link *l, uint64_t now, struct clw_error *err)
 {
+    if (!l->hop)
+        return CLW_OK; /* this machine */
     heard(l, now);
     keepalive_collect(l);
     const struct ssh_host *c = &l->hop->host;
@@ -133,9 +137,13 @@ static void carry_out(struct host_link *l, struct command *c)
         limit(l, l->o.tunnel_ms);
         link__forward_drop(l, c->target);
         break;
+    case COMMAND_LEAD:
+        limit(l, l->o.tunnel_ms);
+        code = link__lead(l, c->contact_port, &why);
+        break;
     case COMMAND_PROBE:
         limit(l, l->o.probe_ms);
-        code = link__probe(l, &why);
+        code = l->hop ? link__probe(l, &why) : CLW_OK;
         break;
     }
     if (code && code != CLW_CANCELLED)
@@ -145,7 +153,7 @@ static void carry_out(struct host_link *l, struct command *c)
 
 static void publish_numbers(struct host_link *l)
 {
-    size_t jumps = l->pump.hop_count - 1;
+    size_t jumps = l->pump.hop_count ? l->pump.hop_count - 1 : 0;
     pthread_mutex_lock(&l->lock);
     l->shown_heard_ms = l->heard_ms;
     l->shot.streams =
@@ -158,7 +166,7 @@ static enum clw_err lost(struct host_link *l, struct clw_error *err)
     char said[300];
     struct hop *h = link__dead_hop(l);
     if (!h)
-        return CLW_OK;
+        return !l->hop && link__mux_ended(l, err) ? err->code : CLW_OK;
     if (link__mux_ended(l, err))
         return err->code;
     return clw_fail(err, CLW_UNREACHABLE, "it comes back by itself when the host does",
@@ -178,6 +186,8 @@ static enum clw_err one_round(struct host_link *l, struct clw_error *err)
     if (pump_round(&l->pump, TICK_MS))
         return clw_fail(err, CLW_CANCELLED, NULL, "stopped");
     link__launch_tick(l);
+    link__forward_sweep(l);
+    link__inbound_tick(l);
     publish_numbers(l);
     enum clw_err code = lost(l, err);
     return code ? code : keepalive(l, mono_ms(), err);
@@ -187,7 +197,7 @@ enum clw_err link__serve(struct host_link *l, struct clw_error *err)
 {
     enum clw_err code = CLW_OK;
     l->heard_ms = l->keepalive_ms = mono_ms();
-    l->heard_bytes = l->hop->counter.in_bytes;
+    l->heard_bytes = l->hop ? l->hop->counter.in_bytes : 0;
     l->keepalive_missed = 0;
     l->keepalive_pending = false;
     publish_numbers(l);

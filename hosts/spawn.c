@@ -2,6 +2,7 @@
 #include "hosts/spawn.h"
 
 #include "base/mem.h"
+#include "base/mono.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -35,6 +36,7 @@ struct process {
     char line[SPAWN_LINE_MAX + 1];
     size_t line_len;
     bool cut; /* the line was too long: the rest of it is dropped */
+    bool script;
     bool ended;
     int status;
 };
@@ -51,6 +53,7 @@ struct spawner {
     struct buf blob;
     size_t want; /* bytes of the blob that are still to come */
     bool script, broken;
+    uint64_t kill_at_ms; /* scripts, when home is gone; 0: not */
     sigset_t before;
 };
 
@@ -197,8 +200,12 @@ static void start(struct spawner *s)
         return;
     }
     struct process *p = mem_zalloc(sizeof *p);
-    *p = (struct process){
-        .next = s->processes, .pid = pid, .input = {p, in[1], true}, .output = {p, out[0], false}, .blob = s->blob};
+    *p = (struct process){.next = s->processes,
+        .pid = pid,
+        .input = {p, in[1], true},
+        .output = {p, out[0], false},
+        .blob = s->blob,
+        .script = s->script};
     s->blob = (struct buf){0};
     s->processes = p;
     s->count++;
@@ -209,14 +216,40 @@ static void start(struct spawner *s)
 
 /* ---- what home says ---- */
 
+static void signal_group(const struct process *p, int number)
+{
+    if (kill(-p->pid, number))
+        kill(p->pid, number);
+}
+
 static void send_signal(struct spawner *s, long pid, long number)
 {
     for (struct process *p = s->processes; p; p = p->next)
         if (p->pid == pid && !p->ended && number > 0 && number < 65) {
-            if (kill(-p->pid, (int)number))
-                kill(p->pid, (int)number);
+            signal_group(p, (int)number);
             return;
         }
+}
+
+static void signal_scripts(struct spawner *s, int number)
+{
+    for (struct process *p = s->processes; p; p = p->next)
+        if (p->script && !p->ended)
+            signal_group(p, number);
+}
+
+void spawner_orphan(struct spawner *s)
+{
+    signal_scripts(s, SIGTERM);
+    s->kill_at_ms = mono_ms() + SPAWN_PATIENCE_MS;
+}
+
+int spawner_wait_ms(const struct spawner *s)
+{
+    uint64_t now = mono_ms();
+    if (!s->kill_at_ms)
+        return -1;
+    return s->kill_at_ms > now ? (int)(s->kill_at_ms - now) : 0;
 }
 
 static bool take_head(struct spawner *s)
@@ -381,6 +414,10 @@ void spawner_work(struct spawner *s)
             write_input(e->process);
         else if (e->fd >= 0)
             read_output(s, e->process);
+    }
+    if (s->kill_at_ms && mono_ms() >= s->kill_at_ms) {
+        signal_scripts(s, SIGKILL);
+        s->kill_at_ms = 0;
     }
     if (signalled)
         reap(s);

@@ -11,8 +11,9 @@
  *     err PID TEXT                       a line of its stderr or stdout, escaped
  *     exit PID STATUS | killed PID SIGNAL
  *
- * A process that was started is in a session of its own and lives on when the supervisor's link to home is
- * cut; the supervisor then stays, saying nothing, until the last of them has ended. */
+ * A process that was started is in a session of its own. When the supervisor's link to home is cut, a daemon lives on
+ * (it looks for home itself), a script is ended: SIGTERM, and SIGKILL SPAWN_PATIENCE_MS later, to its process group. The
+ * supervisor stays, saying nothing, until the last of them has ended. */
 #ifndef HOSTS_SPAWN_H
 #define HOSTS_SPAWN_H
 
@@ -20,7 +21,7 @@
 #include <stddef.h>
 
 #define SPAWN_GREETING "clowder-spawn 1\n"
-enum { SPAWN_BLOB_MAX = 1 << 20, SPAWN_LINE_MAX = 1000, SPAWN_PROCESSES = 4096 };
+enum { SPAWN_BLOB_MAX = 1 << 20, SPAWN_LINE_MAX = 1000, SPAWN_PROCESSES = 4096, SPAWN_PATIENCE_MS = 5000 };
 
 struct spawner;
 
@@ -34,6 +35,10 @@ bool spawner_feed(struct spawner *s, const void *data, size_t len);
 /* Readable when spawner_work() has something to do: output of processes, processes that ended. */
 int spawner_fd(const struct spawner *s);
 void spawner_work(struct spawner *s);
+/* Home is gone: scripts are told to end. */
+void spawner_orphan(struct spawner *s);
+/* How long to wait before spawner_work() is due without an event; -1: for ever. */
+int spawner_wait_ms(const struct spawner *s);
 /* How many are alive. */
 unsigned spawner_count(const struct spawner *s);
 

@@ -72,11 +72,12 @@ int spawn_serve(const char *program, int in_fd, int out_fd)
         struct pollfd fds[3] = {{.fd = open ? in_fd : -1, .events = POLLIN},
             {.fd = v.out.len < OUT_FULL ? spawner_fd(s) : -1, .events = POLLIN},
             {.fd = v.gone ? -1 : out_fd, .events = v.out.len ? POLLOUT : 0}};
-        if (poll(fds, 3, -1) < 0 && errno != EINTR)
+        int n = poll(fds, 3, spawner_wait_ms(s));
+        if (n < 0 && errno != EINTR)
             break;
-        if (fds[0].revents)
-            open = read_in(s, in_fd);
-        if (fds[1].revents)
+        if (fds[0].revents && !(open = read_in(s, in_fd)))
+            spawner_orphan(s);
+        if (fds[1].revents || n == 0)
             spawner_work(s);
         if (fds[2].revents & (POLLERR | POLLHUP | POLLNVAL)) {
             v.gone = true;

@@ -22,10 +22,10 @@ enum { BRIDGES_MAX = 8192, PORT_TRIES = 4, AGAIN_TRIES = 10, AGAIN_PAUSE_MS = 10
 
 static struct forward *by_port(struct host_link *l, int port)
 {
-    for (size_t i = 0; i < l->forward_count; i++)
-        if (port > 0 && l->forwards[i].port == (unsigned)port)
-            return &l->forwards[i];
-    return NULL;
+    struct forward *f = l->forwards;
+    while (f && !(port > 0 && f->port == (unsigned)port && !f->gone))
+        f = f->next;
+    return f;
 }
 
 /* A daemon connected to one of our ports. Called inside calls of the library. 1: refuse. */
@@ -51,7 +51,7 @@ static int on_message(ssh_session session, ssh_message message, void *arg)
             close(fd);
         return 0;
     }
-    bridge_open(&l->pump, l->hop, channel, fd, pending, f->target, true);
+    bridge_open(&l->pump, l->hop, channel, fd, pending, f->target, true, f->meter);
     return 0;
 }
 
@@ -94,8 +94,8 @@ static enum clw_err pause_ms(struct host_link *l, uint64_t ms)
 
 static bool has_port(const struct host_link *l)
 {
-    for (size_t i = 0; i < l->forward_count; i++)
-        if (l->forwards[i].port)
+    for (const struct forward *f = l->forwards; f; f = f->next)
+        if (f->port)
             return true;
     return false;
 }
@@ -120,23 +120,59 @@ static enum clw_err get_port(struct host_link *l, struct forward *f, struct clw_
     enum clw_err code = CLW_REFUSED;
     ssh_set_message_callback(l->hop->session, on_message, l);
     if (f->asked)
-        code = ask_again(l, f, err);
-    for (int i = 0; i < PORT_TRIES && code == CLW_REFUSED; i++)
+        code = f->fixed ? ask(l, f->asked, &f->port, err) : ask_again(l, f, err);
+    for (int i = 0; i < PORT_TRIES && code == CLW_REFUSED && !f->fixed; i++)
         code = ask(l, random_port(), &f->port, err);
     return code;
 }
 
-static struct forward *slot(struct host_link *l, const char *target)
+static void on_connections(void *arg, unsigned n)
 {
-    for (size_t i = 0; i < l->forward_count; i++)
-        if (strcmp(l->forwards[i].target, target) == 0)
-            return &l->forwards[i];
-    if (l->forward_count == LINK_FORWARDS)
+    const struct forward *f = arg;
+    link__connections(f->link, f->owner, n);
+}
+
+static struct forward *forward_new(struct host_link *l, const char *target, struct clw_error *err)
+{
+    if (l->forward_count == LINK_FORWARDS) {
+        clw_fail(err, CLW_TOO_LARGE, NULL, "more than %d tunnels on one host", LINK_FORWARDS);
         return NULL;
-    struct forward *f = &l->forwards[l->forward_count++];
-    *f = (struct forward){.listener = ++l->listeners};
+    }
+    struct forward *f = mem_zalloc(sizeof *f);
+    f->link = l;
+    f->listener = ++l->listeners;
     snprintf(f->target, sizeof f->target, "%s", target);
+    f->next = l->forwards;
+    l->forwards = f;
+    l->forward_count++;
     return f;
+}
+
+/* Off the list, and freed. */
+static void forward_free(struct host_link *l, struct forward *f)
+{
+    struct forward **at = &l->forwards;
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    l->forward_count--;
+    if (f->meter)
+        meter_watch(f->meter, NULL, NULL);
+    meter_rele(f->meter);
+    free(f);
+}
+
+static struct forward *find_shared(const struct host_link *l, const char *target)
+{
+    struct forward *f = l->forwards;
+    while (f && (f->owner || f->fixed || strcmp(f->target, target) != 0))
+        f = f->next;
+    return f;
+}
+
+const struct forward *link__forward_of(const struct host_link *l, const char *target)
+{
+    return find_shared(l, target);
 }
 
 static void learn(struct host_link *l, int forwarding)
@@ -168,7 +204,7 @@ static enum clw_err make(struct host_link *l, struct forward *f, struct clw_erro
         }
         if (code != CLW_REFUSED)
             return code;
-        if (has_port(l))
+        if (has_port(l) || f->fixed)
             return code;
         learn(l, 0);
         link__log(l, LOG_INFO, "step=tunnel note=\"sshd refuses to forward, using stdin and stdout of the launch\"");
@@ -183,17 +219,9 @@ static enum clw_err make(struct host_link *l, struct forward *f, struct clw_erro
     return code ? code : link__mux_listen(l, f, err);
 }
 
-enum clw_err link__forward(struct host_link *l, const char *target, struct forward **out, struct clw_error *err)
+/* Makes it, and says so. On failure it has no port. */
+static enum clw_err open_forward(struct host_link *l, struct forward *f, struct clw_error *err)
 {
-    if (!bridge_is_target(target))
-        return clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port",
-            "'%.100s' is no place for a tunnel to end", target);
-    struct forward *f = slot(l, target);
-    if (!f)
-        return clw_fail(err, CLW_TOO_LARGE, NULL, "more than %d tunnels on one host", LINK_FORWARDS);
-    *out = f;
-    if (*f->url)
-        return CLW_OK;
     enum clw_err code = make(l, f, err);
     if (code)
         f->port = 0;
@@ -202,13 +230,59 @@ enum clw_err link__forward(struct host_link *l, const char *target, struct forwa
     return code;
 }
 
+enum clw_err link__forward(struct host_link *l, const char *target, struct forward **out, struct clw_error *err)
+{
+    if (!bridge_is_target(target))
+        return clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port",
+            "'%.100s' is no place for a tunnel to end", target);
+    struct forward *f = find_shared(l, target);
+    if (!f)
+        f = forward_new(l, target, err);
+    *out = f;
+    if (!f)
+        return CLW_TOO_LARGE;
+    return *f->url ? CLW_OK : open_forward(l, f, err);
+}
+
+enum clw_err link__forward_own(struct host_link *l, const struct command *c, struct forward **out, struct clw_error *err)
+{
+    struct forward *f = *out = forward_new(l, c->target, err);
+    if (!f)
+        return CLW_TOO_LARGE;
+    f->owner = c->id;
+    f->meter = meter_hold(c->meter);
+    meter_watch(f->meter, on_connections, f);
+    enum clw_err code = open_forward(l, f, err);
+    if (code)
+        forward_free(l, f);
+    return code;
+}
+
+enum clw_err link__lead(struct host_link *l, unsigned port, struct clw_error *err)
+{
+    char target[LINK_TARGET_SIZE];
+    snprintf(target, sizeof target, "tcp:127.0.0.1:%u", port);
+    for (struct forward *f = l->forwards; f; f = f->next)
+        if (f->fixed && f->asked == port)
+            return CLW_OK;
+    struct forward *f = l->mux ? NULL : forward_new(l, target, err);
+    if (!f)
+        return clw_fail(err, CLW_REFUSED, NULL, "port %u of the host cannot lead here", port);
+    f->fixed = true;
+    f->asked = port;
+    enum clw_err code = open_forward(l, f, err);
+    if (code)
+        forward_free(l, f);
+    return code;
+}
+
 enum clw_err link__forward_again(struct host_link *l, struct clw_error *err)
 {
-    for (size_t i = 0; i < l->forward_count; i++) {
-        struct forward *f = &l->forwards[i];
+    for (struct forward *f = l->forwards, *next; f; f = next) {
+        next = f->next;
         if (*f->url || (!f->asked && !*f->path))
             continue;
-        enum clw_err code = link__forward(l, f->target, &f, err);
+        enum clw_err code = open_forward(l, f, err);
         if (code == CLW_CANCELLED || link__dead_hop(l))
             return code;
         if (code)
@@ -217,25 +291,62 @@ enum clw_err link__forward_again(struct host_link *l, struct clw_error *err)
     return CLW_OK;
 }
 
+/* The host's port is given back. */
+static void close_forward(struct host_link *l, struct forward *f)
+{
+    enum clw_err code = f->port ? link__keepalive_settle(l) : CLW_OK;
+    while (f->port && !code && ssh_channel_cancel_forward(l->hop->session, "127.0.0.1", (int)f->port) == SSH_AGAIN)
+        code = link__wait(l);
+    if (!f->port && l->mux)
+        link__mux_unlisten(l, f->listener);
+    link__log(l, LOG_INFO, "step=tunnel url=%s target=%s ended", f->url, f->target);
+    forward_free(l, f);
+}
+
 void link__forward_drop(struct host_link *l, const char *target)
 {
-    for (size_t i = 0; i < l->forward_count; i++) {
-        struct forward *f = &l->forwards[i];
-        if (strcmp(f->target, target) != 0)
-            continue;
-        enum clw_err code = f->port ? link__keepalive_settle(l) : CLW_OK;
-        while (f->port && !code && ssh_channel_cancel_forward(l->hop->session, "127.0.0.1", (int)f->port) == SSH_AGAIN)
-            code = link__wait(l);
-        link__log(l, LOG_INFO, "step=tunnel url=%s target=%s ended", f->url, f->target);
-        *f = l->forwards[--l->forward_count];
-        return;
+    for (struct forward *f = l->forwards; f; f = f->next)
+        if (!f->owner && strcmp(f->target, target) == 0) {
+            close_forward(l, f);
+            return;
+        }
+}
+
+void link__forward_end(struct host_link *l, uint64_t owner)
+{
+    for (struct forward *f = l->forwards; f; f = f->next)
+        if (f->owner == owner)
+            f->gone = true;
+    link__inbound_end(l, owner);
+}
+
+void link__forward_sweep(struct host_link *l)
+{
+    for (struct forward *f = l->forwards; f;) {
+        if (f->gone && !link__dead_hop(l)) {
+            l->deadline_ms = mono_ms() + l->o.tunnel_ms;
+            close_forward(l, f);
+            f = l->forwards; /* waiting may have changed the list */
+        } else {
+            f = f->next;
+        }
     }
 }
 
 void link__forward_reset(struct host_link *l)
 {
-    for (size_t i = 0; i < l->forward_count; i++) {
-        l->forwards[i].port = 0;
-        l->forwards[i].url[0] = '\0';
+    for (struct forward *f = l->forwards, *next; f; f = next) {
+        next = f->next;
+        f->port = 0;
+        f->url[0] = '\0';
+        if (f->owner)
+            forward_free(l, f); /* its daemon ends with the session */
     }
+    link__inbound_end(l, 0);
+}
+
+void link__forward_free_all(struct host_link *l)
+{
+    while (l->forwards)
+        forward_free(l, l->forwards);
 }

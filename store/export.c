@@ -53,6 +53,7 @@ static json_t *export_profile(const struct store_profile *p, bool *good)
     put(o, "runtime", json_string(store_runtime_text(p->runtime)), good);
     put(o, "base_url", json_string(p->base_url), good);
     put(o, "command", store__json_strings(&p->command), good);
+    put(o, "options", store__json_strings(&p->options), good);
     put(o, "per_gpu", json_boolean(p->per_gpu), good);
     put(o, "env", store__json_strings(&p->env), good);
     put(o, "idletime_ms", json_integer((json_int_t)p->idletime_ms), good);

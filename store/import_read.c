@@ -159,7 +159,7 @@ static void read_profile(struct reader *r, json_t *o, struct store_profile *p)
 {
     static const char *const known[] = {"hosts", "runtime", "base_url", "command", "per_gpu", "env", "idletime_ms",
         "walltime_ms", "maxtasks", "memory_bytes", "setup", "seed", "respawn", "local_daemons", "wanted", "nice",
-        "cpus", "mem_bytes", "pause_load", "pause_user_ms", "pause_now", "no_new_privs", "hours"};
+        "cpus", "mem_bytes", "pause_load", "pause_user_ms", "pause_now", "no_new_privs", "hours", "options"};
     char runtime[32] = "clowder";
     json_t *seed = json_object_get(o, "seed");
     check_keys(r, o, known, sizeof known / sizeof *known);
@@ -168,6 +168,7 @@ static void read_profile(struct reader *r, json_t *o, struct store_profile *p)
         read_fixed(r, o, "runtime", runtime, sizeof runtime);
     read_text(r, o, "base_url", &p->base_url);
     read_strings(r, o, "command", &p->command);
+    read_strings(r, o, "options", &p->options);
     read_bool(r, o, "per_gpu", &p->per_gpu);
     read_strings(r, o, "env", &p->env);
     p->idletime_ms = read_number(r, o, "idletime_ms", STORE_SPAN_MAX_MS);

@@ -6,7 +6,7 @@
 #define COLUMNS                                                                                                        \
     "id, name, runtime, base_url, command, per_gpu, env, idletime_ms, walltime_ms, maxtasks, memory_bytes,"            \
     " setup, seed, respawn, local_daemons, wanted, nice, cpus_permille, mem_bytes, pause_load_permille,"               \
-    " pause_user_ms, pause_now, hours, no_new_privs"
+    " pause_user_ms, pause_now, hours, no_new_privs, options"
 
 enum clw_err store__profile_id(struct store *s, const char *name, int64_t *id, struct clw_error *err)
 {
@@ -27,27 +27,27 @@ enum clw_err store_profile_set(struct store *s, const struct store_profile *p, s
     if (code)
         return code;
     char *command = store__pack_strings(&p->command), *env = store__pack_strings(&p->env);
-    char *setup = store__pack_setup(p);
+    char *setup = store__pack_setup(p), *options = store__pack_strings(&p->options);
     code = store__exec(s,
         "INSERT INTO profile(name, runtime, base_url, command, per_gpu, env, idletime_ms, walltime_ms, "
         "maxtasks,"
         " memory_bytes, setup, seed, respawn, nice, cpus_permille, mem_bytes, pause_load_permille, pause_user_ms,"
-        " pause_now, hours, no_new_privs) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
-        "?16, ?17, ?18, "
-        "?19,"
-        " ?20, ?21) ON CONFLICT(name) DO UPDATE SET runtime = ?2, base_url = ?3, command = ?4, per_gpu = ?5, env = ?6,"
+        " pause_now, hours, no_new_privs, options) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+        " ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)"
+        " ON CONFLICT(name) DO UPDATE SET runtime = ?2, base_url = ?3, command = ?4, per_gpu = ?5, env = ?6,"
         " idletime_ms = ?7, walltime_ms = ?8, maxtasks = ?9, memory_bytes = ?10, setup = ?11, seed = ?12,"
         " respawn = ?13, nice = ?14, cpus_permille = ?15, mem_bytes = ?16, pause_load_permille = ?17,"
-        " pause_user_ms = ?18, pause_now = ?19, hours = ?20, no_new_privs = ?21",
+        " pause_user_ms = ?18, pause_now = ?19, hours = ?20, no_new_privs = ?21, options = ?22",
         ARGS(TEXT(p->name), TEXT(store_runtime_text(p->runtime)), TEXT(p->base_url), TEXT(command), INT(p->per_gpu),
             TEXT(env), INT(p->idletime_ms), INT(p->walltime_ms), INT(p->maxtasks), INT(p->memory_bytes), TEXT(setup),
             INT_OR_NULL(p->has_seed, p->seed), INT(p->respawn), INT(m->nice), INT(m->cpus_permille), INT(m->mem_bytes),
             INT(m->pause_load_permille), INT(m->pause_user_ms), INT(m->pause_now), TEXT(m->hours),
-            INT(m->no_new_privs)),
+            INT(m->no_new_privs), TEXT(options)),
         NULL, err);
     free(command);
     free(env);
     free(setup);
+    free(options);
     return store__end(s, code, err);
 }
 
@@ -56,12 +56,15 @@ static bool read_texts(sqlite3_stmt *stmt, struct store_profile *p)
 {
     char runtime[32];
     char *command = store__text(stmt, 4), *env = store__text(stmt, 6), *setup = store__text(stmt, 11);
+    char *options = store__text(stmt, 24);
     store__copy(stmt, 2, runtime, sizeof runtime);
     bool good = !store_runtime_parse(runtime, &p->runtime, NULL) && store__unpack_strings(command, &p->command) &&
-                store__unpack_strings(env, &p->env) && store__unpack_setup(setup, p);
+                store__unpack_strings(env, &p->env) && store__unpack_setup(setup, p) &&
+                store__unpack_strings(options, &p->options);
     free(command);
     free(env);
     free(setup);
+    free(options);
     return good;
 }
 

@@ -46,6 +46,7 @@ struct store_profile {
     enum store_runtime runtime;
     char *base_url;               /* "": the engine makes one; else scheme://..., of a foreign runtime */
     struct store_strings command; /* argv of a foreign daemon, with {url}; empty: the runtime's own */
+    struct store_strings options; /* of a foreign daemon, "K=V", each K once: what its runtime makes of them */
     bool per_gpu;
     struct store_strings env; /* "K=V", each K once, in the user's order */
     uint64_t idletime_ms;     /* 0: no limit; so are the next two */
@@ -81,6 +82,8 @@ void store_profile_fini(struct store_profile *p);
 /* Appends a copy of argv (argc words) to the set-up commands. */
 void store_profile_setup_add(struct store_profile *p, const char *const *argv, size_t argc);
 /* "K=V" with a sane K: CLW_USAGE with message and hint. */
+/* An option of a foreign daemon: "K=V". */
+enum clw_err store_check_option(const char *entry, struct clw_error *err);
 enum clw_err store_check_env(const char *entry, struct clw_error *err);
 /* The validation of all that p holds, for forms. */
 enum clw_err store_profile_check(const struct store_profile *p, struct clw_error *err);

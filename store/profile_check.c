@@ -42,6 +42,7 @@ void store_profile_fini(struct store_profile *p)
 {
     free(p->base_url);
     store_strings_fini(&p->command);
+    store_strings_fini(&p->options);
     store_strings_fini(&p->env);
     for (size_t i = 0; i < p->setup_count; i++)
         store_strings_fini(&p->setup[i]);
@@ -80,19 +81,34 @@ enum clw_err store_check_env(const char *entry, struct clw_error *err)
     return store__check_text("a variable", entry, STORE_TEXT_MAX, STORE__BYTES, err);
 }
 
-static enum clw_err check_envs(const struct store_strings *env, struct clw_error *err)
+enum clw_err store_check_option(const char *entry, struct clw_error *err)
 {
-    if (env->count > STORE_ENV_MAX)
-        return clw_fail(err, CLW_USAGE, NULL, "a profile sets at most %d variables", STORE_ENV_MAX);
-    for (size_t i = 0; i < env->count; i++) {
-        const char *entry = env->items[i];
+    struct store__shown shown;
+    size_t len = strcspn(entry, "=");
+    bool good = entry[len] == '=' && len && isalpha((unsigned char)*entry);
+    for (size_t i = 0; good && i < len; i++)
+        good = strchr("_.-", entry[i]) || (isalnum((unsigned char)entry[i]) && (unsigned char)entry[i] < 0x80);
+    if (!good)
+        return clw_fail(err, CLW_USAGE, "write NAME=VALUE; a name has letters, digits, '_', '.' and '-'",
+            "%s is not an option of a daemon", store__show(&shown, entry));
+    return store__check_text("an option", entry, STORE_TEXT_MAX, STORE__BYTES, err);
+}
+
+/* "K=V" each, checked by check, each K once. */
+static enum clw_err check_list(const struct store_strings *list, const char *what,
+    enum clw_err (*check)(const char *entry, struct clw_error *err), struct clw_error *err)
+{
+    if (list->count > STORE_ENV_MAX)
+        return clw_fail(err, CLW_USAGE, NULL, "a profile sets at most %d %ss", STORE_ENV_MAX, what);
+    for (size_t i = 0; i < list->count; i++) {
+        const char *entry = list->items[i];
         size_t len = strcspn(entry, "=") + 1;
-        enum clw_err code = store_check_env(entry, err);
+        enum clw_err code = check(entry, err);
         if (code)
             return code;
         for (size_t k = 0; k < i; k++)
-            if (!strncmp(env->items[k], entry, len))
-                return clw_fail(err, CLW_USAGE, "leave one of them", "the variable %.*s is set twice",
+            if (!strncmp(list->items[k], entry, len))
+                return clw_fail(err, CLW_USAGE, "leave one of them", "the %s %.*s is set twice", what,
                     len > 60 ? 60 : (int)len - 1, entry);
     }
     return CLW_OK;
@@ -159,7 +175,9 @@ enum clw_err store_profile_check(const struct store_profile *p, struct clw_error
     if (!code)
         code = check_argv("the command", &p->command, err);
     if (!code)
-        code = check_envs(&p->env, err);
+        code = check_list(&p->env, "variable", store_check_env, err);
+    if (!code)
+        code = check_list(&p->options, "option", store_check_option, err);
     if (!code)
         code = check_numbers(p, err);
     if (!code)

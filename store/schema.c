@@ -173,6 +173,8 @@ static const char manners[] =
     "ALTER TABLE profile ADD COLUMN no_new_privs INTEGER NOT NULL DEFAULT 0 CHECK(no_new_privs IN (0, 1));"
     "ALTER TABLE profile ADD COLUMN hours TEXT NOT NULL DEFAULT '';";
 
+static const char runtimes[] = "ALTER TABLE profile ADD COLUMN options TEXT NOT NULL DEFAULT '[]';";
+
 /* steps[n] leads from version n to n + 1. */
 static const struct {
     const char *sql, *stamp;
@@ -183,6 +185,7 @@ static const struct {
     {host_load, "PRAGMA user_version = 4"},
     {kept, "PRAGMA user_version = 5"},
     {manners, "PRAGMA user_version = 6"},
+    {runtimes, "PRAGMA user_version = 7"},
 };
 
 _Static_assert(sizeof steps / sizeof *steps == STORE_VERSION, "one step a version");

@@ -6,13 +6,14 @@
 #include "tui/command.h"
 #include "tui/request.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- set ---- */
 
 /* Removes what begins with "K=". */
-static void drop_env(struct store_strings *env, const char *key, size_t len)
+static void drop_entry(struct store_strings *env, const char *key, size_t len)
 {
     size_t kept = 0;
     for (size_t i = 0; i < env->count; i++) {
@@ -30,18 +31,77 @@ static int set_env(const struct opts *o, struct store_profile *p)
     const char **gone = opts_all(o, "no-env"), **added = opts_all(o, "env");
     int status = 0;
     for (const char **key = gone; key && *key; key++)
-        drop_env(&p->env, *key, strlen(*key));
+        drop_entry(&p->env, *key, strlen(*key));
     for (const char **entry = added; entry && *entry && status == 0; entry++) {
         if (store_check_env(*entry, &err)) {
             status = say_failure(&err);
         } else {
-            drop_env(&p->env, *entry, strcspn(*entry, "="));
+            drop_entry(&p->env, *entry, strcspn(*entry, "="));
             store_strings_add(&p->env, *entry);
         }
     }
     free((void *)(uintptr_t)gone);
     free((void *)(uintptr_t)added);
     return status;
+}
+
+/* The text of an option whose value is @FILE (a certificate, as it may have to travel); owned, NULL after a line on stderr. */
+static char *option_text(const char *entry)
+{
+    const char *value = strchr(entry, '=');
+    char *text = NULL;
+    struct buf b = {0};
+    if (!value || value[1] != '@')
+        return mem_strdup(entry);
+    FILE *f = fopen(value + 2, "re");
+    if (!f) {
+        say(2, "profile set: cannot read %s: %s", value + 2, strerror(errno));
+        return NULL;
+    }
+    char bytes[4096];
+    size_t n;
+    buf_add(&b, entry, (size_t)(value + 1 - entry));
+    while ((n = fread(bytes, 1, sizeof bytes, f)) > 0 && b.len < STORE_TEXT_MAX)
+        buf_add(&b, bytes, n);
+    fclose(f);
+    buf_add(&b, "", 1);
+    text = mem_strdup((char *)b.data);
+    buf_fini(&b);
+    return text;
+}
+
+static int set_options_of(const struct opts *o, struct store_profile *p)
+{
+    struct clw_error err;
+    const char **gone = opts_all(o, "no-option"), **added = opts_all(o, "option");
+    int status = 0;
+    for (const char **key = gone; key && *key; key++)
+        drop_entry(&p->options, *key, strlen(*key));
+    for (const char **entry = added; entry && *entry && status == 0; entry++) {
+        char *text = option_text(*entry);
+        if (!text) {
+            status = 2;
+        } else if (store_check_option(text, &err)) {
+            status = say_failure(&err);
+        } else {
+            drop_entry(&p->options, text, strcspn(text, "="));
+            store_strings_add(&p->options, text);
+        }
+        free(text);
+    }
+    free((void *)(uintptr_t)gone);
+    free((void *)(uintptr_t)added);
+    return status;
+}
+
+/* The words after the name. */
+static void set_command(const struct opts *o, struct store_profile *p)
+{
+    if (o->word_count < 2)
+        return;
+    store_strings_fini(&p->command);
+    for (size_t i = 1; i < o->word_count; i++)
+        store_strings_add(&p->command, o->words[i]);
 }
 
 static void set_setup(const struct opts *o, struct store_profile *p)
@@ -77,7 +137,11 @@ static int set_settings(const struct opts *o, struct store_profile *p)
     p->per_gpu = (p->per_gpu || opts_has(o, "per-gpu")) && !opts_has(o, "no-per-gpu");
     p->respawn = (p->respawn || opts_has(o, "respawn")) && !opts_has(o, "no-respawn");
     set_setup(o, p);
-    return set_env(o, p);
+    set_command(o, p);
+    if (p->command.count && p->runtime != STORE_RUNTIME_COMMAND)
+        return say(2, "profile set: a command is for --runtime command; what is '%s'?", p->command.items[0]);
+    int status = set_options_of(o, p);
+    return status ? status : set_env(o, p);
 }
 
 static int check_pairs(const struct opts *o)
@@ -144,12 +208,13 @@ static json_t *profile_json(const struct store_profile *p)
     for (size_t i = 0; i < p->host_count; i++)
         json_array_append_new(
             hosts, json_pack("{s:s, s:i}", "host", p->hosts[i].host, "daemons", (int)p->hosts[i].daemons));
-    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:b, s:b, s:i, s:o}", "name",
+    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:b, s:b, s:i, s:o, s:o}", "name",
         p->name, "runtime", store_runtime_text(p->runtime), "base", p->base_url, "command", strings_json(&p->command),
         "per_gpu", (int)p->per_gpu, "env", strings_json(&p->env), "idletime_ms", (json_int_t)p->idletime_ms,
         "walltime_ms", (json_int_t)p->walltime_ms, "maxtasks", (json_int_t)p->maxtasks, "memory_bytes",
         (json_int_t)p->memory_bytes, "setup", setup, "seed", p->has_seed ? json_integer(p->seed) : json_null(),
-        "respawn", (int)p->respawn, "wanted", (int)p->wanted, "local_daemons", (int)p->local_daemons, "hosts", hosts);
+        "respawn", (int)p->respawn, "wanted", (int)p->wanted, "local_daemons", (int)p->local_daemons, "hosts", hosts,
+        "options", strings_json(&p->options));
     store_manners_put(o, &p->manners);
     return o;
 }
@@ -200,6 +265,14 @@ static void print_manners(const struct store_manners *m)
         printf("%-10s %s\n", "pausing", m->pause_now ? "stops what runs" : "lets what runs end");
 }
 
+static void print_words(const char *what, const struct store_strings *words)
+{
+    if (words->count)
+        printf("%-10s", what);
+    for (size_t i = 0; i < words->count; i++)
+        printf(" %s%s", words->items[i], i + 1 < words->count ? "" : "\n");
+}
+
 static void print_profile(const struct store_profile *p)
 {
     char *hosts = hosts_text(p), text[32];
@@ -212,6 +285,9 @@ static void print_profile(const struct store_profile *p)
         printf("%-10s %s\n", "per GPU", "yes");
     print_span("idletime", p->idletime_ms);
     print_span("walltime", p->walltime_ms);
+    print_words("command", &p->command);
+    for (size_t i = 0; i < p->options.count; i++)
+        printf("%-10s %.*s\n", "option", (int)strcspn(p->options.items[i], "\n"), p->options.items[i]);
     if (p->maxtasks)
         printf("%-10s %llu\n", "maxtasks", (unsigned long long)p->maxtasks);
     if (p->memory_bytes)
@@ -284,10 +360,8 @@ int cmd_profile_set(const struct opts *o, bool json)
 {
     struct store *s;
     struct inventory_places places = {0};
-    const char *name;
-    int status = inventory_word(o, "profile", &name);
-    if (status == 0)
-        status = check_pairs(o);
+    const char *name = o->word_count ? o->words[0] : NULL;
+    int status = name ? check_pairs(o) : inventory_word(o, "profile", &name);
     if (status == 0)
         status = inventory_places(o, opts_has(o, "per-gpu"), &places);
     if (status == 0)

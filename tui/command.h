@@ -55,6 +55,7 @@ int cmd_map(const struct opts *o, bool json);
 int cmd_submit(const struct opts *o, bool json);
 int cmd_run(const struct opts *o, bool json);
 int cmd_everywhere(const struct opts *o, bool json);
+int cmd_launch(const struct opts *o, bool json);
 int cmd_scale(const struct opts *o, bool json);
 int cmd_with(const struct opts *o, bool json);
 int cmd_engine(const struct opts *o, bool json);

@@ -53,6 +53,8 @@ static const struct opt up_options[] = {
     END_OPTION,
 };
 
+static const struct opt launch_options[] = {PROFILE_OPTION, JSON_OPTION, END_OPTION};
+
 static const struct opt scale_options[] = {
     PROFILE_WORD_OPTION,
     {"daemons", 'n', "N", "how many daemons on this machine; 0: none"},
@@ -218,6 +220,11 @@ const struct command commands[] = {
     {"everywhere", "COMMAND [ARG]...", "run a command once on every daemon",
         "clowder everywhere -- sh -c 'echo $CLOWDER_DAEMON; nproc'\nclowder everywhere --setup -- mkdir -p /tmp/work",
         everywhere_options, true, cmd_everywhere},
+    {"launch", "COMMAND [ARG]...", "start a daemon of another engine on the profile's next host, and return at once",
+        "clowder launch -p gpu 'Rscript -e '\\''mirai::daemon(\"tcp://127.0.0.1:5555\")'\\'\n"
+        "In R: daemons(url = local_url(tcp = TRUE)); launch_remote(2, remote_config(command = \"clowder\",\n"
+        "      args = c(\"launch\", \"-p\", \"gpu\", \".\"), quote = TRUE))",
+        launch_options, true, cmd_launch},
     {"with", "PROFILE [--] COMMAND [ARG]...", "run something with that profile as the default",
         "clowder with gpu -- ./train-all.sh", no_options, true, cmd_with},
     {"engine", "start|stop|status|run", "the background process that owns profiles, daemons and queues",

@@ -101,6 +101,8 @@ static const struct opt set_options[] = {
     OPTION("no-per-gpu", 0, NULL, "as many as --on says"),
     OPTION("runtime", 0, "R", "what a daemon is: clowder (default), mirai, dask or command"),
     OPTION("base", 0, "URL", "where daemons of another runtime dial; \"\" takes it back"),
+    OPTION("option", 0, "K=V", "an option of those daemons (repeatable; K=@FILE: what is in FILE)"),
+    OPTION("no-option", 0, "K", "take an option back (repeatable)"),
     OPTION("env", 0, "K=V", "a variable that tasks see (repeatable; adds to the others)"),
     OPTION("no-env", 0, "K", "take a variable out (repeatable)"),
     OPTION("idletime", 0, "D", "a daemon without work for so long leaves (0: never)"),
@@ -128,9 +130,11 @@ static const struct opt set_options[] = {
 };
 
 static const struct command profile_verbs[] = {
-    {"profile set", "NAME", "make a profile, or change what is given; 'up' puts it to work",
+    {"profile set", "NAME [-- COMMAND [ARG]...]", "make a profile, or change what is given; 'up' puts it to work",
         "clowder profile set gpu --on gpu1:2 --on spare2:4 --walltime 8h\nclowder profile set gpu --per-gpu --on gpu1\n"
-        "clowder profile set night -n 4 --setup 'mkdir -p /tmp/work'",
+        "clowder profile set night -n 4 --setup 'mkdir -p /tmp/work'\n"
+        "clowder profile set r --runtime mirai --base tcp://127.0.0.1:5555 --on spare1:4\n"
+        "clowder profile set own --runtime command --on gpu1:2 -- ./worker --home {url} --gpu {gpu}",
         set_options, false, cmd_profile_set},
     {"profile list", "", "show the profiles", "clowder profile list", list_options, false, cmd_profile_list},
     {"profile show", "NAME", "show the settings and hosts of a profile", "clowder profile show gpu", json_options,

@@ -103,11 +103,12 @@ struct pair {
     char control[100];
 };
 
-static int dial(void *arg, uint32_t listener, bool *pending)
+static int dial(void *arg, uint32_t listener, bool *pending, struct meter **meter)
 {
     struct pair *p = arg;
     int fds[2];
     *pending = false;
+    (void)meter;
     p->listener = listener;
     if (p->refuse)
         return -1;

@@ -1,0 +1,579 @@
+/* Daemons of other engines, from the decision to start one until its process is gone. */
+#include "engine/core.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+#include "base/text.h"
+#include "engine/foreign_script.h"
+#include "engine/recorder.h"
+#include "store/host.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SAMPLE_MS = 1000, LISTENS_MS = 1000 };
+
+bool pool_is_foreign(const struct pool *p)
+{
+    return p->settings.runtime != STORE_RUNTIME_CLOWDER;
+}
+
+/* ---- before it starts ---- */
+
+/* Of "tcp:ADDRESS:PORT". */
+static bool listens(const char *target)
+{
+    char host[64];
+    struct sockaddr_in six_less = {.sin_family = AF_INET};
+    const char *colon = strrchr(target, ':');
+    int problem = 0;
+    socklen_t len = sizeof problem;
+    snprintf(host, sizeof host, "%.*s", (int)(colon - target - 4), target + 4);
+    if (inet_pton(AF_INET, host, &six_less.sin_addr) != 1)
+        return true; /* IPv6: the first connection will tell */
+    six_less.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return true;
+    bool good = connect(fd, (struct sockaddr *)&six_less, sizeof six_less) == 0;
+    if (!good && errno == EINPROGRESS) {
+        struct pollfd p = {.fd = fd, .events = POLLOUT};
+        good = poll(&p, 1, LISTENS_MS) > 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &len) == 0 && !problem;
+    }
+    close(fd);
+    return good;
+}
+
+static bool has_base(const struct pool *p)
+{
+    return p->settings.base_url && *p->settings.base_url;
+}
+
+enum clw_err foreign_check(const struct pool *p, struct clw_error *err)
+{
+    const struct pool_settings *s = &p->settings;
+    struct foreign_base base;
+    char hint[300];
+    if (s->runtime == STORE_RUNTIME_COMMAND && !(s->command && *s->command)) {
+        snprintf(hint, sizeof hint, "say it: clowder profile set %s --runtime command -- PROGRAM {url}", p->name);
+        return clw_fail(err, CLW_USAGE, hint, "profile '%s' has no command for its daemons", p->name);
+    }
+    if (!has_base(p)) {
+        snprintf(hint, sizeof hint, "say it: clowder profile set %s --base tcp://127.0.0.1:5555", p->name);
+        return s->runtime == STORE_RUNTIME_COMMAND
+                   ? CLW_OK
+                   : clw_fail(err, CLW_USAGE, hint, "profile '%s' has no base that its daemons could dial", p->name);
+    }
+    enum clw_err code = foreign_base_parse(s->base_url, &base, err);
+    if (!code && !listens(base.target))
+        code = clw_fail(err, CLW_UNREACHABLE,
+            s->runtime == STORE_RUNTIME_MIRAI  ? "start it in R: mirai::daemons(url = mirai::local_url(tcp = TRUE))"
+            : s->runtime == STORE_RUNTIME_DASK ? "start it: dask scheduler --host 127.0.0.1"
+                                               : "start it first",
+            "nobody listens at the base %s", s->base_url);
+    return code;
+}
+
+static void forget_order(struct order *o)
+{
+    struct order **at = &o->place->pool->orders;
+    while (*at != o)
+        at = &(*at)->next;
+    *at = o->next;
+    if (o->member)
+        o->member->order = NULL;
+    o->place->on &= o->place->want > 0 || foreign_orders(o->place) > 0;
+    free(o->command);
+    free(o);
+}
+
+bool foreign_has_base(struct place *l, uint64_t now_ms)
+{
+    struct foreign_base base;
+    struct clw_error err;
+    struct order *o;
+    if (!pool_is_foreign(l->pool))
+        return true;
+    while ((o = foreign_next_order(l)) && foreign_base_find(o->command, &base) && !listens(base.target)) {
+        log_warn("daemon", "dropped profile=%s host=%s why=\"nobody listens at %s any more\"", l->pool->name, l->host,
+            base.target + 4);
+        forget_order(o);
+    }
+    if (o || !has_base(l->pool) || foreign_base_parse(l->pool->settings.base_url, &base, &err) || listens(base.target))
+        return place_may_launch(l);
+    snprintf(l->reason, sizeof l->reason, "nobody listens at the base %.300s", l->pool->settings.base_url);
+    l->next_launch_ms = now_ms + CORE_BASE_MS;
+    core_changed(l->pool->engine);
+    return false;
+}
+
+/* ---- starting ---- */
+
+static unsigned free_index(const struct pool *p)
+{
+    for (unsigned i = 1;; i++) {
+        const struct member *m = p->members;
+        while (m && m->index != i)
+            m = m->after;
+        if (!m)
+            return i;
+    }
+}
+
+/* A port that nobody here has now. */
+static unsigned free_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool good = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 &&
+                getsockname(fd, (struct sockaddr *)&a, &len) == 0;
+    if (fd >= 0)
+        close(fd);
+    return good ? ntohs(a.sin_port) : 0;
+}
+
+static bool can_be_led(const struct host *h)
+{
+    return h && !h->here && h->link && h->shot.state == HOST_UP;
+}
+
+/* The port at which others reach m leads there from every other host of the profile; or not any more. */
+static void lead(struct member *m, bool lead)
+{
+    for (struct place *l = m->pool->places; l && m->contact_port; l = l->next) {
+        if (!can_be_led(l->via) || l->via == m->place->via)
+            continue;
+        if (lead)
+            host_link_lead(l->via->link, m->contact_port, NULL);
+        else
+            host_link_unlead(l->via->link, m->contact_port, NULL);
+    }
+}
+
+static enum store_runtime order_runtime(const struct pool *p, const char *command)
+{
+    return p->settings.runtime != STORE_RUNTIME_COMMAND ? p->settings.runtime
+           : strstr(command, "mirai::")                 ? STORE_RUNTIME_MIRAI
+                                                        : STORE_RUNTIME_COMMAND;
+}
+
+static void write_script(struct engine *e, struct member *m, const struct foreign_base *base, const char *mark,
+    struct buf *script)
+{
+    const struct pool_settings *s = &m->pool->settings;
+    struct store_host host = {0};
+    bool is_here = place_is_here(m->place), known = !is_here && !store_host_get(e->store, m->place->host, &host, NULL);
+    char **tags = mem_zalloc((host.tags.count + 1) * sizeof *tags);
+    for (size_t i = 0; i < host.tags.count; i++)
+        tags[i] = host.tags.items[i];
+    struct foreign_launch l = {.runtime = s->runtime,
+        .base = base,
+        .mark = mark,
+        .command = s->command,
+        .options = s->options,
+        .env = s->env,
+        .more_env = is_here ? s->local_env : NULL,
+        .tags = tags,
+        .idletime_ms = s->idletime_ms,
+        .walltime_ms = s->walltime_ms,
+        .maxtasks = s->maxtasks,
+        .name = m->name,
+        .host = m->place->host,
+        .number = m->index,
+        .gpu = m->gpu,
+        .contact_port = m->contact_port,
+        .is_reached = !is_here};
+    if (m->order)
+        foreign_script_given(m->order->command, base, &l, script);
+    else
+        foreign_script(&l, script);
+    free(tags);
+    if (known)
+        store_host_fini(&host);
+}
+
+enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error *err)
+{
+    struct pool *p = m->pool;
+    struct foreign_base base;
+    struct buf script = {0};
+    char mark[WIRE_TOKEN + 1];
+    enum clw_err code = CLW_OK;
+    enum store_runtime runtime = p->settings.runtime;
+    m->order = foreign_next_order(m->place);
+    m->index = free_index(p);
+    if (m->order) {
+        m->order->member = m;
+        m->is_metered = foreign_base_find(m->order->command, &base);
+        runtime = order_runtime(p, m->order->command);
+    } else if (has_base(p)) {
+        code = foreign_base_parse(p->settings.base_url, &base, err);
+        m->is_metered = !code;
+    }
+    if (runtime == STORE_RUNTIME_DASK && !m->order)
+        m->contact_port = free_port();
+    m->meter = meter_new(m->is_metered ? foreign_meter_kind(&base, runtime) : METER_BYTES);
+    if (code)
+        return code;
+    wire_new_secret(mark);
+    mark[16] = '\0';
+    write_script(e, m, m->is_metered ? &base : NULL, mark, &script);
+    struct host_launch l = {.target = m->is_metered ? base.target : "",
+        .config = script.data,
+        .config_len = script.len,
+        .script = true,
+        .mark = mark,
+        .meter = m->is_metered ? m->meter : NULL,
+        .contact_port = place_is_here(m->place) ? 0 : m->contact_port};
+    code = host_link_launch(m->place->via->link, &l, &m->launch_id, err);
+    buf_fini(&script);
+    if (!code)
+        lead(m, true);
+    return code;
+}
+
+/* ---- how it fares ---- */
+
+static void set_up(struct engine *e, struct member *m)
+{
+    bool was_away = m->state == MEMBER_AWAY;
+    if (m->state != MEMBER_LAUNCHING && !was_away)
+        return;
+    if (!m->connected_ms)
+        m->connected_ms = mono_ms();
+    m->reason[0] = '\0';
+    member_set_state(m, MEMBER_UP);
+    place_reset(m->place);
+    log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", was_away ? "resumed" : "connected", m->name,
+        m->place->host, (int)m->worker_pid, (unsigned long long)(m->connected_ms - m->started_ms));
+    core_changed(e);
+    core_wake(e);
+}
+
+static void on_connections(struct engine *e, struct member *m, unsigned n)
+{
+    if (n) {
+        set_up(e, m);
+    } else if (m->state == MEMBER_UP) {
+        member_set_state(m, MEMBER_AWAY);
+        m->away_until_ms = mono_ms() + CORE_GRACE_MS;
+        snprintf(m->reason, sizeof m->reason, "its connection to the base ended");
+        core_changed(e);
+        core_wake(e);
+    }
+}
+
+static uint64_t take(uint64_t now, uint64_t *seen, uint64_t *total)
+{
+    uint64_t d = now - *seen;
+    *total += d;
+    *seen = now;
+    return d;
+}
+
+static void sample(struct member *m, uint64_t now_ms)
+{
+    struct pool *p = m->pool;
+    struct meter_counts now, *seen = &m->seen, *all = &p->passed;
+    meter_read(m->meter, &now);
+    uint64_t bytes = take(now.bytes_up, &seen->bytes_up, &all->bytes_up) +
+                     take(now.bytes_down, &seen->bytes_down, &all->bytes_down);
+    take(now.frames_up, &seen->frames_up, &all->frames_up);
+    take(now.frames_down, &seen->frames_down, &all->frames_down);
+    take(now.tasks, &seen->tasks, &all->tasks);
+    take(now.cancels, &seen->cancels, &all->cancels);
+    take(now.opened, &seen->opened, &all->opened);
+    uint32_t n = (uint32_t)take(now.results, &seen->results, &all->results);
+    if (bytes)
+        rates_add(&p->bytes, now_ms, bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX);
+    if (n) {
+        rates_add(&p->rates, now_ms, n);
+        rates_add(&m->place->rates, now_ms, n);
+        pace_add(&m->pace, now_ms, n);
+        m->place->done += n;
+        pool_record(p, n);
+    }
+    if (bytes || now.busy != seen->busy)
+        core_changed(p->engine);
+    seen->busy = now.busy;
+    seen->connections = now.connections;
+}
+
+static void set_reason(struct member *m, const struct host_daemon_event *event, bool *by_itself)
+{
+    char said[sizeof m->reason] = "";
+    if (m->state == MEMBER_LAUNCHING) /* its last words tell most */
+        snprintf(said, sizeof said, "%.120s", m->reason);
+    const char *text = event->signal ? NULL : foreign_exit_text(m->order ? order_runtime(m->pool, m->order->command)
+                                                                         : m->pool->settings.runtime,
+                                                 event->status, by_itself);
+    if (event->signal)
+        snprintf(m->reason, sizeof m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
+    else if (text)
+        snprintf(m->reason, sizeof m->reason, "%s (exit status %d)%s%s", text, event->status, *said ? ": " : "", said);
+    else
+        snprintf(m->reason, sizeof m->reason, "ended with status %d%s%s", event->status, *said ? ": " : "", said);
+    if (m->order && !event->signal && event->status == 0)
+        *by_itself = true;
+}
+
+/* Its process is gone. */
+static void on_end(struct engine *e, struct member *m, const struct host_daemon_event *event)
+{
+    bool by_itself = false, idle;
+    sample(m, mono_ms());
+    m->ended = true;
+    if (m->state == MEMBER_LEAVING) {
+        log_info("daemon", "gone daemon=%s host=%s", m->name, m->place->host);
+        member_remove(e, m);
+        return;
+    }
+    set_reason(m, event, &by_itself);
+    idle = by_itself && strncmp(m->reason, "idletime", 8) == 0;
+    if (by_itself)
+        log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
+    else
+        log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
+    if (m->order && (by_itself || !m->pool->settings.respawn)) {
+        forget_order(m->order);
+    } else if (idle) { /* it is not needed: not replaced */
+        place_lower(m->place);
+        restore_save(e, m->pool, pool_is_wanted(m->pool));
+    } else if (!by_itself) {
+        place_back_off(m->place, m);
+    } else if (!m->pool->settings.respawn) {
+        place_lower(m->place);
+    }
+    member_remove(e, m);
+}
+
+static void on_failure(struct engine *e, struct member *m, const struct host_daemon_event *event)
+{
+    snprintf(m->reason, sizeof m->reason, "%.190s", event->text);
+    log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, m->place->host, event->text);
+    place_back_off(m->place, m);
+    snprintf(m->place->reason, sizeof m->place->reason, "%.490s", event->text);
+    snprintf(m->place->hint, sizeof m->place->hint, "%.290s", event->hint);
+    member_remove(e, m);
+}
+
+void foreign_event(struct engine *e, struct member *m, const struct host_daemon_event *event)
+{
+    switch (event->kind) {
+    case HOST_DAEMON_STARTED:
+        m->worker_pid = (pid_t)event->pid;
+        if (!m->is_metered)
+            set_up(e, m);
+        break;
+    case HOST_DAEMON_STDERR:
+        log_info("daemon", "said daemon=%s host=%s text=\"%s\"", m->name, m->place->host, event->text);
+        if (m->state == MEMBER_LAUNCHING)
+            snprintf(m->reason, sizeof m->reason, "%.190s", event->text);
+        break;
+    case HOST_DAEMON_CONNECTIONS: on_connections(e, m, event->connections); break;
+    case HOST_DAEMON_EXITED: on_end(e, m, event); break;
+    case HOST_DAEMON_FAILED: on_failure(e, m, event); break;
+    }
+    core_changed(e);
+}
+
+void foreign_link_lost(struct engine *e, struct host *h)
+{
+    for (struct pool *p = e->pools; p; p = p->next)
+        for (struct member *m = p->members, *after; m; m = after) {
+            after = m->after;
+            if (m->place->via != h || !m->meter || !m->worker_pid)
+                continue;
+            snprintf(m->reason, sizeof m->reason, "the link to the host was lost");
+            log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, h->name, m->reason);
+            sample(m, mono_ms());
+            if (m->state != MEMBER_LEAVING)
+                place_back_off(m->place, m);
+            member_remove(e, m);
+        }
+}
+
+void foreign_link_up(struct engine *e, struct host *h)
+{
+    for (struct pool *p = e->pools; p; p = p->next)
+        for (struct member *m = p->members; m && place_find(p, h->name); m = m->after)
+            if (m->contact_port && m->place->via != h && can_be_led(h))
+                host_link_lead(h->link, m->contact_port, NULL);
+}
+
+void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms)
+{
+    (void)e;
+    if (now_ms < p->sampled_ms + SAMPLE_MS)
+        return;
+    p->sampled_ms = now_ms;
+    for (struct member *m = p->members; m; m = m->after)
+        if (m->meter)
+            sample(m, now_ms);
+}
+
+uint64_t foreign_next_ms(const struct pool *p)
+{
+    for (const struct member *m = p->members; m; m = m->after)
+        if (m->is_metered && m->state == MEMBER_UP)
+            return p->sampled_ms + SAMPLE_MS;
+    return UINT64_MAX;
+}
+
+void foreign_fini(struct member *m)
+{
+    if (!m->meter)
+        return;
+    lead(m, false);
+    if (m->order && m->state == MEMBER_LEAVING)
+        forget_order(m->order);
+    else if (m->order)
+        m->order->member = NULL;
+    meter_rele(m->meter);
+    m->meter = NULL;
+}
+
+/* ---- commands that were given ---- */
+
+unsigned foreign_orders(const struct place *l)
+{
+    unsigned n = 0;
+    for (const struct order *o = l->pool->orders; o; o = o->next)
+        n += o->place == l;
+    return n;
+}
+
+struct order *foreign_next_order(struct place *l)
+{
+    struct order *o = l->pool->orders;
+    while (o && (o->place != l || o->member))
+        o = o->next;
+    return o;
+}
+
+/* The place with the fewest daemons for its share; one that cannot be reached only when there is no other. */
+static struct place *least_loaded(struct pool *p)
+{
+    struct place *best = NULL;
+    double least = 0;
+    for (struct place *l = p->places; l; l = l->next) {
+        double load = (foreign_orders(l) + 1.0) / (l->share ? l->share : 1) + (place_is_stuck(l) ? 1e9 : 0);
+        if (l->share && (!best || load < least)) {
+            best = l;
+            least = load;
+        }
+    }
+    return best;
+}
+
+struct order *foreign_order(struct engine *e, struct pool *p, const char *command, struct clw_error *err)
+{
+    struct place *l = least_loaded(p);
+    if (!l) {
+        clw_fail(err, CLW_USAGE, "give it some: clowder profile set NAME --on HOST:N", "profile '%s' has no hosts",
+            p->name);
+        return NULL;
+    }
+    struct order *o = mem_zalloc(sizeof *o), **at = &p->orders;
+    o->place = l;
+    o->command = mem_strdup(command);
+    while (*at)
+        at = &(*at)->next;
+    *at = o;
+    l->on = true;
+    p->going = false;
+    if (l->via->shot.state != HOST_UP) {
+        l->attempts = l->via->shot.attempts;
+        host_reach(l->via, HOST_GOAL_UP, true, NULL);
+    }
+    place_tick(e, l, mono_ms());
+    core_changed(e);
+    core_wake(e);
+    return o;
+}
+
+void foreign_drop_orders(struct pool *p)
+{
+    while (p->orders) {
+        struct order *o = p->orders;
+        p->orders = o->next;
+        if (o->member)
+            o->member->order = NULL;
+        free(o->command);
+        free(o);
+    }
+}
+
+/* ---- for people ---- */
+
+unsigned foreign_busy(const struct pool *p)
+{
+    struct meter_counts now;
+    unsigned n = 0;
+    for (const struct member *m = p->members; m; m = m->after) {
+        if (m->meter) {
+            meter_read(m->meter, &now);
+            n += now.busy;
+        }
+    }
+    return n;
+}
+
+static const char *framing(const struct pool *p)
+{
+    struct foreign_base base;
+    struct clw_error err;
+    static const char *const words[] = {"bytes", "sp", "mirai", "dask"};
+    if (!has_base(p) || foreign_base_parse(p->settings.base_url, &base, &err))
+        return p->settings.runtime == STORE_RUNTIME_MIRAI ? "mirai" : p->orders ? "sp" : "bytes";
+    return words[foreign_meter_kind(&base, p->settings.runtime)];
+}
+
+static json_t *counts_json(const struct meter_counts *c)
+{
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:I}", "tasks", (json_int_t)c->tasks, "results",
+        (json_int_t)c->results, "cancels", (json_int_t)c->cancels, "messages_up", (json_int_t)c->frames_up,
+        "messages_down", (json_int_t)c->frames_down, "bytes_up", (json_int_t)c->bytes_up, "bytes_down",
+        (json_int_t)c->bytes_down, "connections", (int)c->connections, "connected_ever", (json_int_t)c->opened);
+}
+
+json_t *foreign_member_json(const struct member *m)
+{
+    struct meter_counts now;
+    meter_read(m->meter, &now);
+    json_t *o = counts_json(&now);
+    json_object_set_new(o, "framed", json_boolean(now.is_framed));
+    return o;
+}
+
+json_t *foreign_traffic_json(struct pool *p, uint64_t now_ms)
+{
+    struct meter_counts all = p->passed, now;
+    bool is_framed = strcmp(framing(p), "bytes") != 0;
+    all.connections = 0;
+    for (struct member *m = p->members; m; m = m->after) {
+        if (!m->meter)
+            continue;
+        sample(m, now_ms);
+        meter_read(m->meter, &now);
+        all.connections += now.connections;
+        is_framed &= now.is_framed || !now.opened;
+    }
+    unsigned connections = all.connections;
+    all = p->passed;
+    all.connections = connections;
+    json_t *o = counts_json(&all);
+    json_object_set_new(o, "framing", json_string(framing(p)));
+    json_object_set_new(o, "framed", json_boolean(is_framed));
+    json_object_set_new(o, "bytes_per_s", json_real(rates_now(&p->bytes, now_ms)));
+    json_object_set_new(o, "bytes_per_s_60s", json_real(rates_mean_60s(&p->bytes, now_ms)));
+    return o;
+}
