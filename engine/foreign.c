@@ -235,8 +235,6 @@ enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error
         .contact_port = place_is_here(m->place) ? 0 : m->contact_port};
     code = host_link_launch(m->place->via->link, &l, &m->launch_id, err);
     buf_fini(&script);
-    if (!code)
-        lead(m, true);
     return code;
 }
 
@@ -249,6 +247,7 @@ static void set_up(struct engine *e, struct member *m)
         return;
     if (!m->connected_ms)
         m->connected_ms = mono_ms();
+    lead(m, true); /* not before: where hosts are one machine, its port is its own first */
     m->reason[0] = '\0';
     member_set_state(m, MEMBER_UP);
     place_reset(m->place);
@@ -405,7 +404,7 @@ void foreign_link_up(struct engine *e, struct host *h)
 {
     for (struct pool *p = e->pools; p; p = p->next)
         for (struct member *m = p->members; m && place_find(p, h->name); m = m->after)
-            if (m->contact_port && m->place->via != h && can_be_led(h))
+            if (m->contact_port && m->connected_ms && m->place->via != h && can_be_led(h))
                 host_link_lead(h->link, m->contact_port, NULL);
 }
 

@@ -113,6 +113,7 @@ enum clw_err link__inbound(
     struct host_link *l, uint64_t owner, unsigned contact_port, unsigned *port, struct clw_error *err)
 {
     uint16_t r = 0;
+    bool is_free = false;
     if (l->mux)
         return clw_fail(err, CLW_REFUSED, "set AllowTcpForwarding yes in the host's sshd_config",
             "these daemons have to be reached from here, and the host's sshd forbids to forward");
@@ -120,6 +121,11 @@ enum clw_err link__inbound(
     if (fd < 0)
         return clw_fail(err, CLW_BUSY, "it is tried again", "cannot listen on port %u of this machine: %s", contact_port,
             strerror(errno));
+    enum clw_err code = link__port_is_free(l, contact_port, &is_free, err);
+    if (code) {
+        close(fd);
+        return code;
+    }
     if (getrandom(&r, sizeof r, 0) < 0)
         r = (uint16_t)mono_us();
     struct inbound *in = mem_zalloc(sizeof *in);
@@ -128,7 +134,7 @@ enum clw_err link__inbound(
         .link = l,
         .owner = owner,
         .fd = fd,
-        .port = *port = 10000 + r % 6000u};
+        .port = *port = is_free ? contact_port : 10000 + r % 6000u};
     l->inbounds = in;
     pump_arm(&l->pump, fd, &in->source, &in->armed, EPOLLIN);
     return CLW_OK;

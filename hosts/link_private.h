@@ -130,6 +130,8 @@ enum clw_err link__forward_own(struct host_link *l, const struct command *c, str
 const struct forward *link__forward_of(const struct host_link *l, const char *target);
 /* That port of the host's leads to ours, if it can be had. */
 enum clw_err link__lead(struct host_link *l, unsigned port, struct clw_error *err);
+/* Does nobody listen at that port of the host's loopback? */
+enum clw_err link__port_is_free(struct host_link *l, unsigned port, bool *is_free, struct clw_error *err);
 /* That launch is over; its ways are given back at the end of the round. */
 void link__forward_end(struct host_link *l, uint64_t owner);
 void link__forward_sweep(struct host_link *l);
@@ -139,7 +141,8 @@ void link__forward_drop(struct host_link *l, const char *target);
 /* A session over: its ways are gone, but what the shared ones had is asked for again. */
 void link__forward_reset(struct host_link *l);
 void link__forward_free_all(struct host_link *l);
-/* inbound.c: contact_port of ours leads to a port of the host's loopback that nobody uses: *port. */
+/* inbound.c: contact_port of ours leads to a port of the host's loopback that nobody uses: *port, which is the same number when it
+ * can be, so that daemons of one host reach each other there. */
 enum clw_err link__inbound(
     struct host_link *l, uint64_t owner, unsigned contact_port, unsigned *port, struct clw_error *err);
 void link__inbound_end(struct host_link *l, uint64_t owner); /* 0: all */

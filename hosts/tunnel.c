@@ -291,13 +291,31 @@ enum clw_err link__forward_again(struct host_link *l, struct clw_error *err)
     return CLW_OK;
 }
 
+static enum clw_err cancel(struct host_link *l, unsigned port)
+{
+    enum clw_err code = link__keepalive_settle(l);
+    while (!code && ssh_channel_cancel_forward(l->hop->session, "127.0.0.1", (int)port) == SSH_AGAIN)
+        code = link__wait(l);
+    return code;
+}
+
+enum clw_err link__port_is_free(struct host_link *l, unsigned port, bool *is_free, struct clw_error *err)
+{
+    unsigned bound;
+    ssh_set_message_callback(l->hop->session, on_message, l);
+    enum clw_err code = ask(l, port, &bound, err);
+    *is_free = code == CLW_OK;
+    if (*is_free)
+        code = cancel(l, port);
+    return code == CLW_REFUSED ? CLW_OK : code;
+}
+
 /* The host's port is given back. */
 static void close_forward(struct host_link *l, struct forward *f)
 {
-    enum clw_err code = f->port ? link__keepalive_settle(l) : CLW_OK;
-    while (f->port && !code && ssh_channel_cancel_forward(l->hop->session, "127.0.0.1", (int)f->port) == SSH_AGAIN)
-        code = link__wait(l);
-    if (!f->port && l->mux)
+    if (f->port)
+        cancel(l, f->port);
+    else if (l->mux)
         link__mux_unlisten(l, f->listener);
     link__log(l, LOG_INFO, "step=tunnel url=%s target=%s ended", f->url, f->target);
     forward_free(l, f);

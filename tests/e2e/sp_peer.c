@@ -167,7 +167,7 @@ static void take_result(nng_msg *m)
         memcpy(&task, body + head + sizeof stream_start, 8);
     good = good && base.at[i] == task + 1;
     for (size_t k = 0; good && k < base.size; k++)
-        good = body[head + sizeof stream_start + 8 + k] == (uint8_t)(byte_of(task, k) ^ 0xff);
+        good = (body[head + sizeof stream_start + 8 + k] ^ byte_of(task, k)) == 0xff;
     base.results++;
     if (i < PIPES && base.rtt_us && base.right < base.tasks)
         base.rtt_us[base.right % 1000000] = (uint32_t)((now_ns() - base.sent_ns[i]) / 1000);

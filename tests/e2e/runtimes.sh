@@ -1,0 +1,333 @@
+#!/usr/bin/env bash
+# Daemons of other engines: a base in the user's session, daemons on hosts and here that dial it through Clowder, and the counts
+# of what passed. The base and its daemons are sp_peer.c, which speaks as mirai's do, and a real Dask where it is installed.
+#   runtimes.sh CASE...
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/hosts_lib.sh"
+peer=${CLOWDER_TEST_PEER:?}
+
+base() { # TASKS SIZE [SECONDS]: starts one on the desktop; $port, $base_pid
+  rm -f base.in
+  mkfifo base.in
+  # shellcheck disable=SC2154,SC2086
+  $desktop "$peer" base tcp://127.0.0.1:0 "$1" "$2" "${3:-60}" <base.in >base.out 2>base.err &
+  base_pid=$!
+  exec 9>base.in
+  wait_until grep -q '^port' base.out
+  port=$(sed -n 's/^port //p' base.out)
+}
+base_done() { [ "$(wc -l <base.out)" = 2 ]; }
+base_says() { sed -n 2p base.out | jq -r "$1"; }
+base_end() { # STATUS
+  local got=0
+  exec 9>&-
+  wait "$base_pid" || got=$?
+  [ "$got" = "$1" ] || fail "the base ended with $got, not $1: $(cat base.out base.err)"
+}
+traffic() { status_of "$1" ".traffic | ${2:-.}"; } # PROFILE JQ
+is_traffic() { [ "$(traffic "$1" "$2")" = "$3" ]; } # PROFILE JQ VALUE
+connected() { [ "$(status_of "$1" '.daemons.connected')" = "$2" ]; } # PROFILE N
+state_is() { [ "$(status_of "$1" '.state')" = "$2" ]; }
+
+ready() { # N [LINES]
+  use_lab clwr 10.96
+  set +e
+  lab_up "$@"
+  set -e
+  local i
+  for i in $(seq "$1"); do cl host add "h$i" >/dev/null; done
+}
+
+# R's place: shows what it was told, and does it.
+r_stand_in() {
+  mkdir -p bin
+  cat >bin/Rscript <<SH
+#!/bin/sh
+[ "\$1" = -e ] || exit 2
+printf '%s\n' "\$2" >>$work/expressions
+url=\$(printf '%s' "\$2" | sed -n 's/.*mirai::daemon("\([^"]*\)".*/\1/p')
+max=\$(printf '%s' "\$2" | sed -n 's/.*maxtasks = \([0-9]*\).*/\1/p')
+exec $peer daemon "\$url" \$max
+SH
+  chmod +x bin/Rscript
+}
+
+case_here() {
+  desktop=
+  base 20000 64
+  expect 2 clowder profile set r --runtime mirrai
+  says 'mirai'
+  expect 0 clowder profile set r --runtime command -n 2
+  expect 2 clowder up r
+  says 'no command'
+  expect 0 clowder profile set r -- "$peer" daemon '{url}'
+  expect 0 clowder profile set r --base http://elsewhere.example:80
+  expect 2 clowder up r
+  says 'not on this machine'
+  expect 0 clowder profile set r --base tcp://127.0.0.1:1
+  expect 3 clowder up r
+  says 'nobody listens at the base'
+  expect 0 clowder profile set r --base "tcp://127.0.0.1:$port"
+  expect 0 clowder up r
+  prints 'r: 2 daemons up'
+  expect 2 clowder map -p r -- echo {} ::: a
+  says 'take their tasks from their own base'
+  wait_until base_done
+  [ "$(base_says .right)" = 20000 ] || fail "base: $(cat base.out)"
+  # SP alone: the two init frames count as tasks.
+  wait_until is_traffic r .results 20000
+  is_traffic r .tasks 20002 || fail "tasks: $(traffic r)"
+  [ "$(status_of r '.tasks.completed')" = 20000 ] || fail "completed"
+  [ "$(status_of r '[.daemon_list[].done] | add')" = 20000 ] || fail "by daemon"
+  [ "$(traffic r '.framing, .framed' | tr '\n' ' ')" = 'sp true ' ] || fail "framing"
+  base_end 0
+
+  # The base is over: daemons end, and are not hammered into a port where nobody is.
+  wait_until state_is r launching
+  wait_until eval 'status_of r .reason | grep -q "nobody listens at the base"'
+  base 5 64
+  expect 0 clowder profile set r --base "tcp://127.0.0.1:$port"
+  expect 0 clowder down r
+  expect 0 clowder up r
+  wait_until base_done
+  base_end 0
+
+  # The engine dies: nothing of it stays.
+  base 1000000000 64 600
+  expect 0 clowder profile set r --base "tcp://127.0.0.1:$port" # port 0 gives another each time
+  expect 0 clowder down r
+  expect 0 clowder up r -n 2
+  kill -9 "$(engine_pid)"
+  wait_until none_running "$peer daemon"
+  expect 0 clowder up r
+  wait_until connected r 2
+  expect 0 clowder down r
+  wait_until none_running "$peer daemon"
+  kill "$base_pid"
+  expect 0 clowder status --json
+}
+
+case_mirai() {
+  ready 2
+  r_stand_in
+  base 3000 64
+  expect 0 cl profile set r --runtime mirai --base "tcp://127.0.0.1:$port" --on h1:2 --on h2:2 --env "PATH=$work/bin:/usr/bin:/bin" \
+    --option autoexit=TRUE --option tls=quote\"d
+  expect 0 cl up r
+  prints 'r: 4 daemons up'
+  wait_until base_done
+  [ "$(base_says '[.right, .wrong, .inits, .most] | @csv')" = 3000,0,4,4 ] || fail "base: $(cat base.out)"
+  wait_until is_traffic r .results 3000
+  [ "$(traffic r '[.tasks, .cancels, .messages_down, .messages_up] | @csv')" = 3000,0,3004,3000 ] || fail "$(traffic r)"
+  [ "$(traffic r '.framing, .framed, .connections' | tr '\n' ' ')" = 'mirai true 4 ' ] || fail "$(traffic r)"
+  [ "$(status_of r '[.hosts[] | select(.done > 0)] | length')" = 2 ] || fail "by host: $(clowder status r)"
+  grep -qx 'q(status = 10L + mirai::daemon("tcp://127.0.0.1:[0-9]*", dispatcher = TRUE, output = TRUE, autoexit = TRUE, tls = "quote\\"d"))' \
+    expressions || fail "R was told: $(cat expressions)"
+  if command -v Rscript >/dev/null; then
+    Rscript -e 'for (l in readLines("expressions")) parse(text = l)' >/dev/null || fail "R cannot read it: $(cat expressions)"
+  fi
+  ! grep -q ":$port\"" expressions || fail "a daemon was told the port of the base instead of the tunnel's"
+  base_end 0
+
+  # One retires after its tasks, by its own word, and another takes its place.
+  expect 0 cl down r
+  base 60 64
+  expect 0 cl profile set r --base "tcp://127.0.0.1:$port" --maxtasks 10 --on h2:0 --on h1:1
+  expect 0 cl up r
+  wait_until base_done
+  [ "$(base_says '[.right, .retired] | @csv')" = 60,6 ] || fail "base: $(cat base.out)"
+  wait_until is_traffic r .results 3060 # with those before: a profile's counts go on
+  is_traffic r .cancels 0 || fail "an acknowledgement counts as a cancellation: $(traffic r)"
+  grep -q 'leaves daemon=r-.* why="maxtasks' "$engine_log" || fail "why it left"
+  base_end 0
+}
+
+case_kill() {
+  ready 1
+  base 1000000000 64 600
+  expect 0 cl profile set r --runtime command --base "tcp://127.0.0.1:$port" --on h1:2 -- "$peer" daemon '{url}'
+  expect 0 cl up r
+  local one
+  one=$(status_of r '.daemon_list[0] | "\(.name) \(.pid)"')
+  kill -9 "${one#* }"
+  gone() { status_of r '.daemon_list[].name' | grep -qx "$1" && return 1; connected r 2; }
+  wait_until gone "${one% *}"
+  grep -q "lost daemon=${one% *} host=h1 why=\"was killed by signal 9" "$engine_log" || fail "why: $(tail -3 "$engine_log")"
+  # The link is lost: what runs there ends, and starts again when the host is back.
+  local before
+  before=$(status_of r '[.daemon_list[].pid] | sort | @csv')
+  lab_stop 1
+  none_alive() { local p; for p in ${before//,/ }; do ! kill -0 "$p" 2>/dev/null || return 1; done; }
+  wait_until none_alive
+  lab_sshd 1
+  wait_until connected r 2
+  expect 0 cl down r
+  wait_until none_running "$peer daemon"
+  kill "$base_pid"
+}
+
+# Another user's command, given whole: it arrives as it is but for the port.
+case_launch() {
+  ready 2
+  base 400 64
+  cat >show.sh <<SH
+#!/bin/sh
+for word; do printf '%s\n--\n' "\$word"; done >>$work/words.\$CLOWDER_DAEMON
+exec $peer daemon "\$1"
+SH
+  chmod +x show.sh
+  local pem nasty
+  pem=$(printf -- '-----BEGIN CERTIFICATE-----\nMIIB+z/CC=\n%s\n-----END CERTIFICATE-----\n' "$(head -c 3000 /dev/zero | tr '\0' A)")
+  nasty="a'b\"c \$HOME \`id\` @PORT@ @URL@ \\n {url} tcp://127.0.0.1:1"
+  expect 4 cl launch -p nothere true
+  expect 0 cl profile set gpu --on h1:1 --on h2:1
+  q() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
+  for _ in 1 2 3 4; do
+    expect 0 cl launch -p gpu "$work/show.sh 'tcp://127.0.0.1:$port' $(q "$pem") $(q "$nasty")"
+  done
+  wait_until connected gpu 4
+  [ "$(status_of gpu '[.hosts[] | "\(.host)=\(.daemons)"] | sort | join(" ")')" = 'h1=2 h2=2' ] || fail "$(clowder status gpu)"
+  for one in words.*; do
+    sed -n 1p "$one" | grep -qE '^tcp://127.0.0.1:[0-9]+$' || fail "the url: $(head -1 "$one")"
+    ! sed -n 1p "$one" | grep -q ":$port\$" || fail "its port is the base's"
+    { printf '%s\n--\n' "$pem"; printf '%s\n--\n' "$nasty"; } | cmp - <(tail -n +3 "$one") || fail "it came as $(cat "$one")"
+  done
+  wait_until base_done
+  [ "$(base_says '[.right, .most] | @csv')" = 400,4 ] || fail "base: $(cat base.out)"
+  base_end 0
+  # The session that gave the commands is over, and so are they.
+  no_daemons() { [ "$(status_of gpu '.daemon_list | length')" = 0 ]; }
+  wait_until no_daemons
+  expect 0 cl launch -p gpu -- echo one 'two words' "three'"
+  wait_until grep -q "text=\"one two words three'\"" "$engine_log"
+  expect 0 cl up -n 1
+  expect 5 cl launch -p default true
+}
+
+case_many() { # 64 connections, and messages of 100 MB
+  ready 2
+  base 20000 1000
+  expect 0 cl profile set r --runtime command --base "tcp://127.0.0.1:$port" --on h1:32 --on h2:32 -- "$peer" daemon '{url}'
+  expect 0 cl up r
+  wait_until base_done
+  [ "$(base_says '[.right, .wrong] | @csv')" = 20000,0 ] || fail "base: $(cat base.out)"
+  wait_until is_traffic r .results 20000
+  is_traffic r .connections 64 || fail "$(traffic r)"
+  expect 0 cl down r
+  base_end 0
+  base 4 100000000 120
+  expect 0 cl profile set r --base "tcp://127.0.0.1:$port" --on h1:1 --on h2:1
+  expect 0 cl up r
+  big_done() { sleep 0.2; base_done; }
+  wait_until big_done
+  [ "$(base_says '[.right, .wrong] | @csv')" = 4,0 ] || fail "base: $(cat base.out)"
+  wait_until is_traffic r .results 20004
+  [ "$(traffic r .bytes_up)" -gt 400000000 ] || fail "$(traffic r)"
+  base_end 0
+}
+
+# An sshd that forbids to forward: the daemons' bytes come over the launch's own channel.
+case_stdio() {
+  ready 1 'AllowTcpForwarding no'
+  base 5000 64
+  expect 0 cl profile set r --runtime command --base "tcp://127.0.0.1:$port" --on h1:3 -- "$peer" daemon '{url}'
+  expect 0 cl up r
+  wait_until base_done
+  [ "$(base_says '[.right, .wrong] | @csv')" = 5000,0 ] || fail "base: $(cat base.out)"
+  wait_until is_traffic r .results 5000
+  [ "$(status_of r '.hosts[0].over_stdio')" = true ] || fail "not over stdio"
+  expect 0 cl down r
+  base_end 0
+}
+
+# Bytes that are no SP pass as they are, and are counted as bytes.
+case_bytes() {
+  desktop=
+  cat >echo.py <<'PY'
+import socket, sys, threading
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True)
+def serve(c):
+    while (b := c.recv(65536)): c.sendall(b)
+while True: threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+PY
+  cat >client.py <<'PY'
+import os, socket, sys, hashlib
+host, port = sys.argv[1].split("/")[2].split(":")
+c = socket.create_connection((host, int(port)))
+data = os.urandom(300000); got = b""
+import threading
+threading.Thread(target=c.sendall, args=(data,)).start()
+while len(got) < len(data): got += c.recv(65536)
+print("same" if got == data else "other", flush=True)
+c.recv(1)
+PY
+  python3 echo.py >echo.port &
+  wait_until test -s echo.port
+  expect 0 clowder profile set b --runtime command --base "tcp://127.0.0.1:$(cat echo.port)" -n 1 -- python3 "$work/client.py" '{url}'
+  expect 0 clowder up b
+  wait_until grep -q 'text="same"' "$engine_log"
+  wait_until is_traffic b .bytes_up 300000
+  [ "$(traffic b '.bytes_down, .framed, .results' | tr '\n' ' ')" = '300000 false 0 ' ] || fail "$(traffic b)"
+}
+
+# A real scheduler and real workers on two hosts.
+case_dask() {
+  local python=/usr/bin/python3
+  if ! $python -c 'import distributed' 2>/dev/null; then echo "SKIP: needs python3-distributed"; exit 77; fi
+  ready 2
+  # shellcheck disable=SC2086
+  $desktop $python -m distributed.cli.dask_scheduler --host 127.0.0.1 --port 0 --no-dashboard --scheduler-file scheduler.json \
+    >scheduler.log 2>&1 &
+  local scheduler=$!
+  wait_until jq -e .address scheduler.json
+  expect 0 cl host edit h1 --tag fast
+  expect 0 cl profile set d --runtime dask --base "$(jq -r .address scheduler.json)" --on h1:2 --on h2:1 -n 1
+  expect 0 cl up d --timeout 60s
+  prints 'd: 4 daemons up'
+  cat >work.py <<'PY'
+import os, signal, sys, time
+from distributed import Client, wait
+def square(x):
+    return x * x
+def total(xs):
+    return sum(xs)
+if __name__ == "__main__":
+    c = Client(scheduler_file="scheduler.json", timeout=30)
+    c.wait_for_workers(4, timeout=60)
+    names = sorted(w["name"] for w in c.scheduler_info()["workers"].values())
+    print("workers", *names)
+    assert c.gather(c.map(square, range(1000), pure=False)) == [i * i for i in range(1000)]
+    print("right")
+    # Something that one worker has and another needs: they reach each other.
+    parts = [c.submit(range, i, i + 10, pure=False, workers=[w], allow_other_workers=False)
+             for i, w in enumerate(c.scheduler_info()["workers"])]
+    assert c.submit(total, c.submit(lambda *p: [sum(x) for x in p], *parts)).result() == sum(sum(range(i, i + 10)) for i in range(4))
+    print("shared")
+    print("fast", sum("fast" in w["resources"] for w in c.scheduler_info()["workers"].values()))
+    os.kill(int(sys.argv[1]), signal.SIGKILL)
+    # The work goes on with those that are left, and with the one that comes instead.
+    assert c.gather(c.map(square, range(2000, 3000), pure=False)) == [i * i for i in range(2000, 3000)]
+    print("right again")
+    deadline = time.time() + 60
+    while time.time() < deadline:
+        now = sorted(w["name"] for w in c.scheduler_info()["workers"].values())
+        if len(now) == 4 and now != names: break
+        time.sleep(0.1)
+    else: sys.exit("no worker came instead: %s" % now)
+    print("four again")
+    c.close()
+PY
+  # shellcheck disable=SC2086
+  expect 0 timeout 100 $desktop $python work.py "$(status_of d '[.daemon_list[] | select(.host == "h1")][0].pid')"
+  grep -q '^workers d-1 d-2 d-3 d-4$' out || fail "names: $(cat out err)"
+  grep -qx 'fast 2' out || fail "tags: $(cat out)"
+  [ "$(grep -c -x -e right -e shared -e 'right again' -e 'four again' out)" = 4 ] || fail "dask: $(cat out err)"
+  connected d 4 || fail "after the kill: $(clowder status d)"
+  [ "$(traffic d '.framing, .framed' | tr '\n' ' ')" = 'dask true ' ] || fail "$(traffic d)"
+  [ "$(traffic d .messages_up)" -gt 100 ] || fail "$(traffic d)"
+  expect 0 cl down d
+  wait_until none_running "dask worker.*--name d-"
+  kill "$scheduler"
+}
+
+for one in "$@"; do "case_$one"; done
