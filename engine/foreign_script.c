@@ -178,7 +178,7 @@ static bool is_r_literal(const char *text)
 static const char *option(const struct foreign_launch *l, const char *name)
 {
     size_t len = strlen(name);
-    for (char *const *o = l->options; o && *o; o++)
+    for (const char *const *o = l->options; o && *o; o++)
         if (strncmp(*o, name, len) == 0 && (*o)[len] == '=')
             return *o + len + 1;
     return NULL;
@@ -210,7 +210,7 @@ static void add_mirai(struct buf *out, const struct foreign_launch *l)
     add_r_limit(&r, l, "idletime", l->idletime_ms);
     add_r_limit(&r, l, "walltime", l->walltime_ms);
     add_r_limit(&r, l, "maxtasks", l->maxtasks);
-    for (char *const *o = l->options; o && *o; o++) {
+    for (const char *const *o = l->options; o && *o; o++) {
         const char *value = strchr(*o, '=') + 1;
         buf_printf(&r, ", %.*s = ", (int)(value - *o - 1), *o);
         if (is_r_literal(value))
@@ -244,7 +244,7 @@ static void add_dask(struct buf *out, const struct foreign_launch *l)
     if (l->walltime_ms)
         buf_printf(out, " --lifetime %" PRIu64 "s", (l->walltime_ms + 999) / 1000);
     struct buf resources = {0};
-    for (char *const *t = l->tags; t && *t; t++)
+    for (const char *const *t = l->tags; t && *t; t++)
         buf_printf(&resources, "%s%s=1", resources.len ? "," : "", *t);
     if (resources.len && !option(l, "resources")) {
         buf_add(&resources, "", 1);
@@ -252,7 +252,7 @@ static void add_dask(struct buf *out, const struct foreign_launch *l)
         add_quoted(out, (char *)resources.data);
     }
     buf_fini(&resources);
-    for (char *const *o = l->options; o && *o; o++) {
+    for (const char *const *o = l->options; o && *o; o++) {
         const char *value = strchr(*o, '=') + 1;
         buf_printf(out, " --%.*s ", (int)(value - *o - 1), *o);
         if (*value) /* "NAME=" is a flag */
@@ -302,9 +302,9 @@ static void add_export(struct buf *out, const char *entry)
 static void add_surroundings(struct buf *out, const struct foreign_launch *l)
 {
     static const char *const gpus[] = {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"};
-    for (char *const *e = l->more_env; e && *e; e++)
+    for (const char *const *e = l->more_env; e && *e; e++)
         add_export(out, *e);
-    for (char *const *e = l->env; e && *e; e++)
+    for (const char *const *e = l->env; e && *e; e++)
         add_export(out, *e);
     for (size_t i = 0; i < 3 && l->gpu >= 0; i++)
         buf_printf(out, "export %s=%d\n", gpus[i], l->gpu);
@@ -321,7 +321,7 @@ void foreign_script(const struct foreign_launch *l, struct buf *out)
         add_dask(out, l);
     } else {
         buf_add_text(out, "exec");
-        for (char *const *word = l->command; word && *word; word++)
+        for (const char *const *word = l->command; word && *word; word++)
             add_word(out, l, *word);
     }
     buf_add_text(out, " </dev/null\n");

@@ -30,10 +30,10 @@ struct foreign_launch {
     enum store_runtime runtime;
     const struct foreign_base *base; /* NULL: a command without {url} */
     const char *mark;                /* of hosts/link.h */
-    char *const *command;            /* argv, NULL-terminated; runtime COMMAND */
-    char *const *options;            /* "K=V", NULL-terminated, or NULL */
-    char *const *env, *const *more_env; /* the same: what the daemon sees */
-    char *const *tags;               /* of its host, or NULL */
+    const char *const *command;            /* argv, NULL-terminated; runtime COMMAND */
+    const char *const *options;            /* "K=V", NULL-terminated, or NULL */
+    const char *const *env, *const *more_env; /* the same: what the daemon sees */
+    const char *const *tags;               /* of its host, or NULL */
     uint64_t idletime_ms, walltime_ms, maxtasks;
     const char *name, *host;
     unsigned number; /* in its profile, from 1 */

@@ -36,6 +36,21 @@ static void sparkline(const json_t *history, char *out, size_t size)
     }
 }
 
+/* Of daemons of another engine. */
+static void print_traffic(const json_t *p)
+{
+    const json_t *t = json_object_get(p, "traffic");
+    char rate[24], up[24], down[24];
+    if (!t)
+        return;
+    printf("  %s%s%s: %lld connections, %s bytes/s; %s up, %s down%s\n", json_text(p, "runtime"),
+        *json_text(p, "url") ? " at " : "", json_text(p, "url"), (long long)json_number(t, "connections"),
+        text_bytes(rate, sizeof rate, (uint64_t)json_decimal(t, "bytes_per_s")),
+        text_bytes(up, sizeof up, (uint64_t)json_number(t, "bytes_up")),
+        text_bytes(down, sizeof down, (uint64_t)json_number(t, "bytes_down")),
+        json_is_true(json_object_get(t, "framed")) ? "" : "; no tasks to be seen in its bytes");
+}
+
 static void print_profile(const json_t *p)
 {
     const json_t *daemons = json_object_get(p, "daemons"), *tasks = json_object_get(p, "tasks");
@@ -50,6 +65,7 @@ static void print_profile(const json_t *p)
         text_count(done, sizeof done, (uint64_t)json_number(tasks, "completed")),
         (long long)json_number(tasks, "failed"),
         text_rate(now, sizeof now, json_real_value(json_object_get(rate, "now"))), spark);
+    print_traffic(p);
     const char *reason = json_text(p, "reason");
     if (*reason && strcmp(json_text(p, "state"), "up") != 0) {
         char clean[300];

@@ -30,6 +30,9 @@ enum {
     F_HOURS,
     F_PAUSE_NOW,
     F_NO_NEW_PRIVS,
+    F_RUNTIME,
+    F_BASE,
+    F_COMMAND,
     F_HEADING,
     F_LOCAL,
     F_HOSTS
@@ -134,6 +137,17 @@ static void read_manners(const struct form *f, struct store_manners *m)
     m->no_new_privs = form_is_set(f, F_NO_NEW_PRIVS);
 }
 
+static void read_runtime(const struct form *f, struct store_profile *p)
+{
+    size_t n;
+    p->runtime = (enum store_runtime)f->fields[F_RUNTIME].choice;
+    p->base_url = mem_strdup(form_text(f, F_BASE));
+    char **words = child_split(form_text(f, F_COMMAND), &n);
+    for (size_t i = 0; words && i < n && p->runtime == STORE_RUNTIME_COMMAND; i++)
+        store_strings_add(&p->command, words[i]);
+    free(words);
+}
+
 static void read_form(const struct form *f, struct saving *s)
 {
     const struct edited *e = f->arg;
@@ -151,10 +165,9 @@ static void read_form(const struct form *f, struct saving *s)
     p->seed = number_of(f, F_SEED);
     read_words(f, p);
     read_manners(f, &p->manners);
+    read_runtime(f, p);
     if (old) { /* not in the form */
-        p->runtime = old->runtime;
-        p->base_url = mem_strdup(old->base_url);
-        store_strings_copy(&p->command, &old->command);
+        store_strings_copy(&p->options, &old->options);
         for (size_t i = 1; i < old->setup_count; i++)
             store_profile_setup_add(p, (const char *const *)(uintptr_t)old->setup[i].items, old->setup[i].count);
     }
@@ -312,6 +325,24 @@ static void add_manners(struct form *f, const struct store_manners *m)
     snprintf(f->fields[F_NO_NEW_PRIVS].hint, sizeof f->fields[0].hint, "no new ones: no sudo in tasks");
 }
 
+static void add_runtime(struct form *f, const struct store_profile *p)
+{
+    static const char *const runtimes[] = {
+#define X(name, word) word,
+        STORE_RUNTIME_TABLE(X)
+#undef X
+            NULL};
+    char command[EDIT_SIZE] = "";
+    if (p)
+        join(&p->command, command, sizeof command);
+    struct form_field *field = form_add(f, FORM_CHOICE, "Runtime", "");
+    field->choices = runtimes;
+    field->choice = p ? (int)p->runtime : STORE_RUNTIME_CLOWDER;
+    snprintf(field->hint, sizeof field->hint, "what its daemons are");
+    text(f, "Base", p ? p->base_url : "", "where those of others dial: tcp://127.0.0.1:5555", NULL);
+    text(f, "Command", command, "of runtime command: ./worker {url}", check_words);
+}
+
 static void open_form(struct ui *ui, const struct store_profile *p)
 {
     static const struct form_type type = {.title = "New profile", .save = save, .release = release};
@@ -327,6 +358,7 @@ static void open_form(struct ui *ui, const struct store_profile *p)
         snprintf(f->title, sizeof f->title, "Edit profile %s", p->name);
     add_settings(f, p);
     add_manners(f, p ? &p->manners : &(struct store_manners){0});
+    add_runtime(f, p);
     form_add(f, FORM_HEADING, "Daemons on each host: the number is yours to choose", "");
     snprintf(value, sizeof value, "%u", p ? p->local_daemons : 0);
     snprintf(state, sizeof state, "it has %ld cores", sysconf(_SC_NPROCESSORS_ONLN));

@@ -118,7 +118,15 @@ static void cell(void *arg, size_t at, int column, struct table_cell *c)
         if (p && p->failed)
             c->role = ROLE_BAD;
         break;
-    case COL_RATE: number(c, p ? p->rate : 0, p, text_rate(text, sizeof text, p ? p->rate : 0)); break;
+    case COL_RATE:
+        if (p && p->is_opaque) { /* no tasks to be seen: bytes */
+            size_t used = strlen(text_bytes(text, sizeof text, (uint64_t)p->bytes_rate));
+            snprintf(text + used, sizeof text - used, "%s", text[used ? used - 1 : 0] == 'B' ? "" : "B");
+            number(c, p->bytes_rate, p, text);
+        } else {
+            number(c, p ? p->rate : 0, p, text_rate(text, sizeof text, p ? p->rate : 0));
+        }
+        break;
     case COL_LAST:
         if (p) {
             char spark[GRAPH_ROW_SIZE];

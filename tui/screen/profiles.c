@@ -214,15 +214,27 @@ static void update(void *state, struct ui *ui)
     follow_cursor(s);
 }
 
+/* "mirai at tcp://127.0.0.1:5555, 4 connections, 1.2M/s", or "". */
+static void foreign_text(const struct view_profile *p, char *out, size_t size)
+{
+    char bytes[24];
+    out[0] = '\0';
+    if (p && p->is_foreign)
+        snprintf(out, size, "; %s%s%s, %u connection%s, %s bytes/s", p->runtime, *p->base ? " at " : "", p->base,
+            p->connections, p->connections == 1 ? "" : "s",
+            text_bytes(bytes, sizeof bytes, (uint64_t)p->bytes_rate));
+}
+
 static void draw_below(struct profiles *s, struct ui *ui, const struct profile_row *row)
 {
     struct rect graph, rest, *detail = &ui->layout.detail;
-    char title[500], rate[16], mean[16];
+    char title[700], rate[16], mean[16], foreign[240];
     int rule, rows = detail->rows > 16 ? detail->rows / 3 : 4;
     layout_split(detail, rows, &graph, &rule, &rest);
-    snprintf(title, sizeof title, "%s  tasks/s, %s; now %s, mean %s%s%s", row->name, span_text(ui->span),
+    foreign_text(row->live, foreign, sizeof foreign);
+    snprintf(title, sizeof title, "%s  tasks/s, %s; now %s, mean %s%s%s%s", row->name, span_text(ui->span),
         text_rate(rate, sizeof rate, row->live ? row->live->rate : 0),
-        text_rate(mean, sizeof mean, row->live ? row->live->mean : 0), row->live && *row->live->reason ? "; " : "",
+        text_rate(mean, sizeof mean, row->live ? row->live->mean : 0), foreign, row->live && *row->live->reason ? "; " : "",
         row->live ? row->live->reason : "");
     draw_rule(ui->layout.rule, 0, ui->layout.cols, title);
     history_draw(&s->history, &graph);

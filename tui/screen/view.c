@@ -98,6 +98,13 @@ static void read_profile(const json_t *o, struct view_profile *p)
     p->mean = number_of(rate, "mean_60s", 0);
     for (i = 0; i < VIEW_LAST; i++)
         p->last[i] = json_number_value(json_array_get(json_object_get(rate, "last_60s"), i));
+    const json_t *traffic = json_object_get(o, "traffic");
+    p->is_foreign = traffic != NULL;
+    p->is_opaque = traffic && (!json_is_true(json_object_get(traffic, "framed")) || strcmp(p->runtime, "dask") == 0);
+    p->connections = (unsigned)count_of(traffic, "connections");
+    p->bytes_rate = number_of(traffic, "bytes_per_s", 0);
+    if (traffic)
+        TEXT_OF(o, "url", p->base);
     p->mem_used = count_of(memory, "used");
     p->mem_budget = count_of(memory, "budget");
     p->daemons = mem_zalloc((json_array_size(list) + 1) * sizeof *p->daemons);
