@@ -131,7 +131,8 @@ static json_t *serve(struct engine *e, struct slot *s, json_t *request)
         o = control_hosts(e, s, op, request, &known);
     return known ? o
                  : reply_refusal(CLW_USAGE,
-                       "known: status up down launch stop ping jobs cancel wait reserve look hosts probe key trust unlock "
+                       "known: status up down launch stop ping jobs cancel wait reserve look hosts probe key trust "
+                       "unlock "
                        "forget retry wake doctor ssh_config",
                        "the request has no known \"op\"");
 }

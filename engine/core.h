@@ -20,15 +20,15 @@
 #include <sys/types.h>
 
 enum {
-    CORE_HELLO_MS = 5000,     /* a connection says hello in this time … */
-    CORE_LAUNCH_MS = 20000,   /* a started daemon dials home in this time … */
-    CORE_LAUNCHING_MAX = 100, /* … and so many at once on one machine, so that a slow one can */
-    CORE_QUIT_MS = 2000,      /* a daemon told to stop at once is gone in this time, or is killed */
+    CORE_HELLO_MS = 5000,        /* a connection says hello in this time … */
+    CORE_LAUNCH_MS = 20000,      /* a started daemon dials home in this time … */
+    CORE_LAUNCHING_MAX = 100,    /* … and so many at once on one machine, so that a slow one can */
+    CORE_QUIT_MS = 2000,         /* a daemon told to stop at once is gone in this time, or is killed */
     CORE_BASE_MS = 2000,         /* a base that does not listen is looked for so often */
     CORE_FOREIGN_QUIT_MS = 5000, /* … and one of another engine in this, when it need not be at once */
-    CORE_PING_MS = 5000,      /* silence after which a daemon on tcp is asked … */
-    CORE_DEAD_MS = 15000,     /* … and after which it counts as lost */
-    CORE_BACKOFF_MS = 100,    /* first pause before a daemon is replaced; doubles up to … */
+    CORE_PING_MS = 5000,         /* silence after which a daemon on tcp is asked … */
+    CORE_DEAD_MS = 15000,        /* … and after which it counts as lost */
+    CORE_BACKOFF_MS = 100,       /* first pause before a daemon is replaced; doubles up to … */
     CORE_BACKOFF_MAX_MS = 30000,
     CORE_STABLE_MS = 10000,       /* a daemon that lived this long ends the doubling */
     CORE_GIVE_UP = 5,             /* launches in a row that never connected: the place is quarantined … */
@@ -40,9 +40,9 @@ enum {
     CORE_SLOW_READER = 8 << 20,   /* bytes queued to a client: its jobs pause … */
     CORE_STUCK_READER = 32 << 20, /* … and the daemons that answer it are not read */
     CORE_PEERS_MAX = 20000,
-    CORE_STRANGERS_MAX = 1000, /* out of tunnels and on direct ports, that have not said hello yet */
-    CORE_JOBS_MAX = 1000,      /* per client */
-    CORE_DAEMONS_MAX = 10000,  /* per profile */
+    CORE_STRANGERS_MAX = 1000,     /* out of tunnels and on direct ports, that have not said hello yet */
+    CORE_JOBS_MAX = 1000,          /* per client */
+    CORE_DAEMONS_MAX = 10000,      /* per profile */
     CORE_COMMAND_MAX = 256 * 1024, /* bytes of a command that `launch` was given */
 };
 
@@ -77,9 +77,9 @@ struct member {
     uint32_t cpu_permille;
     uint64_t memory_bytes;
     /* of another engine: */
-    unsigned index;     /* in its profile, from 1; the smallest that was free */
+    unsigned index; /* in its profile, from 1; the smallest that was free */
     struct meter *meter;
-    bool is_metered;    /* its connections are seen */
+    bool is_metered; /* its connections are seen */
     struct meter_counts seen;
     unsigned contact_port; /* where others reach it, on the loopback of every host; 0: nowhere */
     struct order *order;   /* whose command it is, or NULL: the profile's */
@@ -140,8 +140,8 @@ struct pool_settings {
     enum store_runtime runtime;
     char *base_url;            /* of another engine; "" or NULL: none */
     char **command, **options; /* NULL-terminated, or NULL */
-    char **env;       /* K=V, NULL-terminated, owned: what the user stated */
-    char **local_env; /* the same, of the caller's shell: what tasks on this machine see besides */
+    char **env;                /* K=V, NULL-terminated, owned: what the user stated */
+    char **local_env;          /* the same, of the caller's shell: what tasks on this machine see besides */
     uint64_t idletime_ms, walltime_ms, maxtasks, memory_bytes;
     bool respawn, cleanup, output, per_gpu;
     bool has_seed;
@@ -167,8 +167,8 @@ struct pool {
     uint64_t sample_s, sample_due_ms; /* tasks that ended in that second and are not recorded yet */
     uint32_t sample_n;
     struct order *orders;
-    struct meter_counts passed;      /* through connections of all daemons it had, but for what is now */
-    struct rates bytes;              /* both ways */
+    struct meter_counts passed; /* through connections of all daemons it had, but for what is now */
+    struct rates bytes;         /* both ways */
     uint64_t sampled_ms;
     struct tls_listener *tls; /* for daemons that dial home directly; NULL before there is one */
     struct pool *next;
@@ -318,15 +318,17 @@ void foreign_event(struct engine *e, struct member *m, const struct host_daemon_
 void foreign_link_lost(struct engine *e, struct host *h);
 void foreign_link_up(struct engine *e, struct host *h);
 void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms);
+/* The host has other versions of the runtime than the base's machine, as far as both are known: how, for people. */
+bool foreign_mismatch(const struct place *l, char *text, size_t size);
 uint64_t foreign_next_ms(const struct pool *p);
 void foreign_fini(struct member *m); /* before it is freed */
-/* Somebody listens where the place's next daemon will dial; else it says so, and looks again a little later. Always true for
- * our own daemons. */
+/* Somebody listens where the place's next daemon will dial; else it says so, and looks again a little later. Always
+ * true for our own daemons. */
 bool foreign_has_base(struct place *l, uint64_t now_ms);
 unsigned foreign_busy(const struct pool *p);
 /* Order of somebody: started on the host of the profile that has least to do. */
 struct order *foreign_order(struct engine *e, struct pool *p, const char *command, struct clw_error *err);
-unsigned foreign_orders(const struct place *l); /* on that place */
+unsigned foreign_orders(const struct place *l);    /* on that place */
 struct order *foreign_next_order(struct place *l); /* that has no daemon, or NULL */
 void foreign_drop_orders(struct pool *p);
 json_t *foreign_traffic_json(struct pool *p, uint64_t now_ms);

@@ -133,8 +133,8 @@ static unsigned free_port(void)
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof a;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool good = fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 &&
-                getsockname(fd, (struct sockaddr *)&a, &len) == 0;
+    bool good =
+        fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && getsockname(fd, (struct sockaddr *)&a, &len) == 0;
     if (fd >= 0)
         close(fd);
     return good ? ntohs(a.sin_port) : 0;
@@ -165,8 +165,8 @@ static enum store_runtime order_runtime(const struct pool *p, const char *comman
                                                         : STORE_RUNTIME_COMMAND;
 }
 
-static void write_script(struct engine *e, struct member *m, const struct foreign_base *base, const char *mark,
-    struct buf *script)
+static void write_script(
+    struct engine *e, struct member *m, const struct foreign_base *base, const char *mark, struct buf *script)
 {
     const struct pool_settings *s = &m->pool->settings;
     struct store_host host = {0};
@@ -283,8 +283,8 @@ static void sample(struct member *m, uint64_t now_ms)
     struct pool *p = m->pool;
     struct meter_counts now, *seen = &m->seen, *all = &p->passed;
     meter_read(m->meter, &now);
-    uint64_t bytes = take(now.bytes_up, &seen->bytes_up, &all->bytes_up) +
-                     take(now.bytes_down, &seen->bytes_down, &all->bytes_down);
+    uint64_t bytes =
+        take(now.bytes_up, &seen->bytes_up, &all->bytes_up) + take(now.bytes_down, &seen->bytes_down, &all->bytes_down);
     take(now.frames_up, &seen->frames_up, &all->frames_up);
     take(now.frames_down, &seen->frames_down, &all->frames_down);
     take(now.tasks, &seen->tasks, &all->tasks);
@@ -311,9 +311,10 @@ static void set_reason(struct member *m, const struct host_daemon_event *event, 
     char said[sizeof m->reason] = "";
     if (m->state == MEMBER_LAUNCHING) /* its last words tell most */
         snprintf(said, sizeof said, "%.120s", m->reason);
-    const char *text = event->signal ? NULL : foreign_exit_text(m->order ? order_runtime(m->pool, m->order->command)
-                                                                         : m->pool->settings.runtime,
-                                                 event->status, by_itself);
+    const char *text = event->signal ? NULL
+                                     : foreign_exit_text(m->order ? order_runtime(m->pool, m->order->command)
+                                                                  : m->pool->settings.runtime,
+                                           event->status, by_itself);
     if (event->signal)
         snprintf(m->reason, sizeof m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
     else if (text)
@@ -400,8 +401,41 @@ void foreign_link_lost(struct engine *e, struct host *h)
         }
 }
 
+/* The base is on this machine: its versions are what hosts are compared with. */
+static void look_at_base(struct engine *e)
+{
+    struct host *here = host_here(e);
+    if (!here->has_facts)
+        host_reach(here, HOST_GOAL_FACTS, false, NULL);
+    if (!here->has_facts && here->shot.state == HOST_UP)
+        host_link_probe(here->link);
+}
+
+bool foreign_mismatch(const struct place *l, char *text, size_t size)
+{
+    const struct host *here = host_find(l->pool->engine, "local");
+    const struct host_facts *there = l->via && l->via->has_facts ? &l->via->facts : NULL;
+    *text = '\0';
+    if (l->pool->settings.runtime != STORE_RUNTIME_MIRAI || !there)
+        return false;
+    const char *mirai = here && here->has_facts ? here->facts.mirai_version : "";
+    const char *nanonext = here && here->has_facts ? here->facts.nanonext_version : "";
+    if (!*there->r_version)
+        snprintf(text, size, "there is no Rscript on it");
+    else if (!*there->mirai_version)
+        snprintf(text, size, "it has R %s without mirai", there->r_version);
+    else if (*mirai && strcmp(mirai, there->mirai_version) != 0)
+        snprintf(text, size, "it has mirai %s, this machine %s", there->mirai_version, mirai);
+    else if (*nanonext && *there->nanonext_version && strcmp(nanonext, there->nanonext_version) != 0)
+        snprintf(text, size, "it has nanonext %s, this machine %s", there->nanonext_version, nanonext);
+    return *text != '\0';
+}
+
 void foreign_link_up(struct engine *e, struct host *h)
 {
+    for (struct pool *p = e->pools; p; p = p->next)
+        if (p->settings.runtime == STORE_RUNTIME_MIRAI && place_find(p, h->name))
+            look_at_base(e);
     for (struct pool *p = e->pools; p; p = p->next)
         for (struct member *m = p->members; m && place_find(p, h->name); m = m->after)
             if (m->contact_port && m->connected_ms && m->place->via != h && can_be_led(h))
@@ -477,8 +511,8 @@ struct order *foreign_order(struct engine *e, struct pool *p, const char *comman
 {
     struct place *l = least_loaded(p);
     if (!l) {
-        clw_fail(err, CLW_USAGE, "give it some: clowder profile set NAME --on HOST:N", "profile '%s' has no hosts",
-            p->name);
+        clw_fail(
+            err, CLW_USAGE, "give it some: clowder profile set NAME --on HOST:N", "profile '%s' has no hosts", p->name);
         return NULL;
     }
     struct order *o = mem_zalloc(sizeof *o), **at = &p->orders;

@@ -1,5 +1,5 @@
-/* Base urls, and the scripts that start daemons of other engines. Every word that comes from a user is quoted; what only the
- * link knows (ports) stands as a mark that no user can have written. */
+/* Base urls, and the scripts that start daemons of other engines. Every word that comes from a user is quoted; what
+ * only the link knows (ports) stands as a mark that no user can have written. */
 #include "engine/foreign_script.h"
 
 #include "base/text.h"

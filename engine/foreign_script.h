@@ -10,8 +10,8 @@
 
 /* Where daemons dial, in the user's own session. */
 struct foreign_base {
-    char scheme[16];  /* tcp, tls+tcp, tls, ws, … */
-    char name[256];   /* of its host, as the url has it */
+    char scheme[16]; /* tcp, tls+tcp, tls, ws, … */
+    char name[256];  /* of its host, as the url has it */
     unsigned port;
     char rest[300];   /* path and query, or "" */
     char target[100]; /* where the tunnel ends, of hosts/link.h */
@@ -28,16 +28,16 @@ enum meter_kind foreign_meter_kind(const struct foreign_base *b, enum store_runt
 /* All borrowed. */
 struct foreign_launch {
     enum store_runtime runtime;
-    const struct foreign_base *base; /* NULL: a command without {url} */
-    const char *mark;                /* of hosts/link.h */
-    const char *const *command;            /* argv, NULL-terminated; runtime COMMAND */
-    const char *const *options;            /* "K=V", NULL-terminated, or NULL */
+    const struct foreign_base *base;          /* NULL: a command without {url} */
+    const char *mark;                         /* of hosts/link.h */
+    const char *const *command;               /* argv, NULL-terminated; runtime COMMAND */
+    const char *const *options;               /* "K=V", NULL-terminated, or NULL */
     const char *const *env, *const *more_env; /* the same: what the daemon sees */
-    const char *const *tags;               /* of its host, or NULL */
+    const char *const *tags;                  /* of its host, or NULL */
     uint64_t idletime_ms, walltime_ms, maxtasks;
     const char *name, *host;
-    unsigned number; /* in its profile, from 1 */
-    int gpu;         /* or -1 */
+    unsigned number;       /* in its profile, from 1 */
+    int gpu;               /* or -1 */
     unsigned contact_port; /* Dask: where others reach it; 0: it listens where it likes */
     bool is_reached;       /* … by way of its link: it listens at @LISTEN@ */
 };
@@ -45,10 +45,11 @@ struct foreign_launch {
 /* Appends the script. */
 void foreign_script(const struct foreign_launch *l, struct buf *out);
 /* Appends that of a command line that somebody gave whole, at which base stands: only the port in it changes. */
-void foreign_script_given(const char *command, const struct foreign_base *base, const struct foreign_launch *l,
-    struct buf *out);
+void foreign_script_given(
+    const char *command, const struct foreign_base *base, const struct foreign_launch *l, struct buf *out);
 
-/* What its exit status says, for people; NULL: nothing more than the number. *by_itself: it has done what it was to do. */
+/* What its exit status says, for people; NULL: nothing more than the number. *by_itself: it has done what it was to do.
+ */
 const char *foreign_exit_text(enum store_runtime runtime, int status, bool *by_itself);
 
 #endif

@@ -95,6 +95,17 @@ static void facts_cb(void *arg, const struct host_facts *facts)
     pthread_mutex_unlock(&e->lock);
 }
 
+/* Of this machine: nobody's row in the inventory. */
+static void facts_here_cb(void *arg, const struct host_facts *facts)
+{
+    struct host *h = arg;
+    pthread_mutex_lock(&h->engine->lock);
+    h->facts = *facts;
+    h->has_facts = true;
+    core_changed(h->engine);
+    pthread_mutex_unlock(&h->engine->lock);
+}
+
 static struct member *by_launch(struct host *h, uint64_t id)
 {
     for (struct pool *p = h->engine->pools; p; p = p->next)
@@ -263,7 +274,7 @@ static enum clw_err open_link(struct host *h, enum host_goal goal, bool retry, s
             .here = true,
             .goal = goal,
             .retry = retry,
-            .cb = {.arg = h, .state = state_cb, .daemon = daemon_cb}};
+            .cb = {.arg = h, .state = state_cb, .facts = facts_here_cb, .daemon = daemon_cb}};
         return host_link_open(&here, &h->link, err);
     }
     enum clw_err code = store_host_get(h->engine->store, h->name, &s, err);

@@ -130,7 +130,8 @@ void place_explain(const struct place *l, struct clw_error *err)
             s->hint, "host '%s': %.340s", l->host, s->reason);
     else
         clw_fail(err, l->code ? l->code : CLW_UNREACHABLE, l->hint[0] ? l->hint : "see 'clowder log'", "%s%s%s%.340s",
-            place_is_here(l) ? "" : "host '", place_is_here(l) ? "" : l->host, place_is_here(l) ? "" : "': ", l->reason);
+            place_is_here(l) ? "" : "host '", place_is_here(l) ? "" : l->host,
+            place_is_here(l) ? "" : "': ", l->reason);
 }
 
 void place_reset(struct place *l)

@@ -161,6 +161,9 @@ static json_t *place_json(struct place *l, uint64_t now_ms)
     json_object_set_new(o, "state", json_string(place_state(l)));
     json_object_set_new(o, "reason", json_string(paused && !err.message[0] ? paused : err.message));
     json_object_set_new(o, "hint", json_string(err.hint));
+    char note[200];
+    foreign_mismatch(l, note, sizeof note);
+    json_object_set_new(o, "note", json_string(note));
     json_object_set_new(o, "suspect", json_boolean(l->suspect));
     json_object_set_new(o, "suspicion", json_string(l->suspicion));
     json_object_set_new(o, "rate", json_real(rates_now(&l->rates, now_ms)));
@@ -253,9 +256,10 @@ static json_t *pool_json(struct engine *e, struct pool *p, uint64_t now_ms)
         s.busy = foreign_busy(p);
         s.executing = s.busy;
     }
-    json_object_set_new(o, "url", json_string(!is_foreign              ? e->data_url
-                                              : p->settings.base_url   ? p->settings.base_url
-                                                                       : ""));
+    json_object_set_new(o, "url",
+        json_string(!is_foreign            ? e->data_url
+                    : p->settings.base_url ? p->settings.base_url
+                                           : ""));
     json_object_set_new(o, "runtime", json_string(store_runtime_text(p->settings.runtime)));
     json_object_set_new(o, "daemons", daemons_json(p, &s));
     json_object_set_new(o, "tasks", tasks_json(&s));

@@ -31,7 +31,7 @@ struct bridge {
     ssh_channel channel;
     struct ssh_channel_callbacks_struct callbacks;
     struct bridge *prev, *next;
-    char *target; /* to dial again, or NULL */
+    char *target;        /* to dial again, or NULL */
     struct meter *meter; /* or NULL */
     struct meter_stream *stream;
     uint64_t dial_until_ms;

@@ -141,9 +141,9 @@ static void on_child(struct source *source, uint32_t events)
     pump_arm(&x->link->pump, x->out_fd, &x->source, &x->armed, 0);
 }
 
-static int start_child(const char *program, const char *argument, int in_fd, int out_fd)
+static int start_child(const char *program, const char *argument, char **envp, int in_fd, int out_fd)
 {
-    char *const argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)argument, NULL}, *const envp[] = {NULL};
+    char *const argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)argument, NULL}, *none_at_all[] = {NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t none, all;
@@ -158,14 +158,14 @@ static int start_child(const char *program, const char *argument, int in_fd, int
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &all);
-    int rv = posix_spawn(&pid, program, &actions, &attr, argv, envp);
+    int rv = posix_spawn(&pid, program, &actions, &attr, argv, envp ? envp : none_at_all);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attr);
     return rv;
 }
 
 enum clw_err exec_open_here(
-    struct exec *x, struct host_link *l, const char *program, const char *argument, struct clw_error *err)
+    struct exec *x, struct host_link *l, const char *program, const char *argument, char **envp, struct clw_error *err)
 {
     int in[2] = {-1, -1}, out[2] = {-1, -1};
     x->link = l;
@@ -173,7 +173,7 @@ enum clw_err exec_open_here(
     x->source.ready = on_child;
     int problem = pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) ? errno : 0;
     if (!problem)
-        problem = start_child(program, argument, in[0], out[1]);
+        problem = start_child(program, argument, envp, in[0], out[1]);
     if (in[0] >= 0)
         close(in[0]);
     if (out[1] >= 0)

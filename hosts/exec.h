@@ -30,10 +30,10 @@ struct exec {
  * close. */
 enum clw_err exec_open(
     struct exec *x, struct host_link *l, const char *command, const char *subsystem, struct clw_error *err);
-/* The same on this machine: program with one argument, as a child in a session of its own, with an empty environment. Its
- * stderr is ours. Whoever is told of the end of children reaps it. */
+/* The same on this machine: program with one argument, as a child in a session of its own, with that environment (NULL:
+ * none). Its stderr is ours. Whoever is told of the end of children reaps it. */
 enum clw_err exec_open_here(
-    struct exec *x, struct host_link *l, const char *program, const char *argument, struct clw_error *err);
+    struct exec *x, struct host_link *l, const char *program, const char *argument, char **envp, struct clw_error *err);
 /* Writes all of it, in rounds. */
 enum clw_err exec_write(struct exec *x, const void *data, size_t len, struct clw_error *err);
 /* Writes what goes without waiting; returns how much, or -1 when the channel is gone. */

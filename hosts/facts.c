@@ -71,6 +71,7 @@ char *host_facts_json(const struct host_facts *f)
     json_object_set_new(o, "gpus", gpus(f));
     text(o, "r", f->r_version);
     text(o, "mirai", f->mirai_version);
+    text(o, "nanonext", f->nanonext_version);
     text(o, "python", f->python_version);
     text(o, "dask", f->dask_version);
     number(o, "clock_offset_ms", f->clock_offset_ms, f->clock_known);

@@ -41,7 +41,7 @@ struct host_facts {
     int64_t disk_free_bytes; /* in the cache folder; -1: unknown */
     struct host_gpu gpus[HOST_GPUS_MAX];
     int gpu_count;
-    char r_version[32], mirai_version[32], python_version[32], dask_version[32];
+    char r_version[32], mirai_version[32], nanonext_version[32], python_version[32], dask_version[32];
     bool clock_known;
     int64_t clock_offset_ms;           /* the host's clock minus ours */
     uint32_t clock_error_ms;           /* the measurement is at most this far off */

@@ -1,5 +1,5 @@
-/* The other way round: a port on this machine's loopback that leads to one on the host's, for daemons that others have to
- * reach (Dask's workers). A connection here asks for a channel to that port, and is a bridge once it has it. */
+/* The other way round: a port on this machine's loopback that leads to one on the host's, for daemons that others have
+ * to reach (Dask's workers). A connection here asks for a channel to that port, and is a bridge once it has it. */
 #include "hosts/link_private.h"
 
 #include "base/mono.h"
@@ -119,8 +119,8 @@ enum clw_err link__inbound(
             "these daemons have to be reached from here, and the host's sshd forbids to forward");
     int fd = listen_here(contact_port);
     if (fd < 0)
-        return clw_fail(err, CLW_BUSY, "it is tried again", "cannot listen on port %u of this machine: %s", contact_port,
-            strerror(errno));
+        return clw_fail(err, CLW_BUSY, "it is tried again", "cannot listen on port %u of this machine: %s",
+            contact_port, strerror(errno));
     enum clw_err code = link__port_is_free(l, contact_port, &is_free, err);
     if (code) {
         close(fd);

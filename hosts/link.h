@@ -102,11 +102,11 @@ enum host_event_kind {
 struct host_daemon_event {
     uint64_t id; /* of host_link_launch() */
     enum host_event_kind kind;
-    int64_t pid;      /* on the host; 0 before it is known */
-    int status;       /* EXITED: exit status, or -1 */
-    int signal;       /* EXITED: the signal that ended it, or 0 */
-    const char *text; /* STDERR: one line, escaped, at most 1000 bytes; FAILED: why, and the remote's own words */
-    const char *hint; /* FAILED */
+    int64_t pid;          /* on the host; 0 before it is known */
+    int status;           /* EXITED: exit status, or -1 */
+    int signal;           /* EXITED: the signal that ended it, or 0 */
+    const char *text;     /* STDERR: one line, escaped, at most 1000 bytes; FAILED: why, and the remote's own words */
+    const char *hint;     /* FAILED */
     unsigned connections; /* CONNECTIONS: now */
 };
 
@@ -168,8 +168,9 @@ struct host_launch {
      * "" (or NULL): none are replaced. */
     const char *mark;
     bool script;
-    /* A way of its own to target: a port on the host that this daemon alone is told, given back when it ends (marks @PORT@,
-     * and @URL@ for tcp). What passes is counted by meter: a reference is taken. NULL: the way that all share. */
+    /* A way of its own to target: a port on the host that this daemon alone is told, given back when it ends (marks
+     * @PORT@, and @URL@ for tcp). What passes is counted by meter: a reference is taken. NULL: the way that all share.
+     */
     struct meter *meter;
     /* Besides, a way to it: what connects to contact_port on this machine's loopback reaches a port on the host's (mark
      * @LISTEN@) where it is to listen. 0: none. */
@@ -211,8 +212,8 @@ enum clw_err host_link_launch(
 /* The tunnel to this target is not needed any more: the host's port is given back (connections that it
  * carries end by themselves). At most LINK_FORWARDS have one at a time. */
 enum clw_err host_link_untunnel(struct host_link *link, const char *target, struct clw_error *err);
-/* From now on that port of the host's loopback leads to the same port of ours, until host_link_unlead(). When it cannot be
- * had (somebody listens there) that is all right: one line in the log. */
+/* From now on that port of the host's loopback leads to the same port of ours, until host_link_unlead(). When it cannot
+ * be had (somebody listens there) that is all right: one line in the log. */
 enum clw_err host_link_lead(struct host_link *link, unsigned port, struct clw_error *err);
 enum clw_err host_link_unlead(struct host_link *link, unsigned port, struct clw_error *err);
 /* Sends a signal to a daemon's process group. */

@@ -21,11 +21,11 @@ struct command {
     uint8_t *data; /* LAUNCH: the config, RUN: the script; wiped when freed */
     size_t len;
     bool script;
-    char *mark;             /* LAUNCH */
-    struct meter *meter;    /* LAUNCH: a reference, or NULL */
-    unsigned contact_port;  /* LAUNCH; LEAD: the port */
-    int signal;        /* SIGNAL */
-    unsigned limit_ms; /* RUN */
+    char *mark;            /* LAUNCH */
+    struct meter *meter;   /* LAUNCH: a reference, or NULL */
+    unsigned contact_port; /* LAUNCH; LEAD: the port */
+    int signal;            /* SIGNAL */
+    unsigned limit_ms;     /* RUN */
 };
 
 /* A local target and where the host reaches it. */
@@ -125,7 +125,8 @@ enum clw_err link__upload(struct host_link *l, struct clw_error *err);
 /* tunnel.c: a way from the host to target, made when there is none. */
 enum clw_err link__forward(struct host_link *l, const char *target, struct forward **out, struct clw_error *err);
 /* One for this launch alone. */
-enum clw_err link__forward_own(struct host_link *l, const struct command *c, struct forward **out, struct clw_error *err);
+enum clw_err link__forward_own(
+    struct host_link *l, const struct command *c, struct forward **out, struct clw_error *err);
 /* The shared one, as far as it is there; NULL. */
 const struct forward *link__forward_of(const struct host_link *l, const char *target);
 /* That port of the host's leads to ours, if it can be had. */
@@ -141,8 +142,8 @@ void link__forward_drop(struct host_link *l, const char *target);
 /* A session over: its ways are gone, but what the shared ones had is asked for again. */
 void link__forward_reset(struct host_link *l);
 void link__forward_free_all(struct host_link *l);
-/* inbound.c: contact_port of ours leads to a port of the host's loopback that nobody uses: *port, which is the same number when it
- * can be, so that daemons of one host reach each other there. */
+/* inbound.c: contact_port of ours leads to a port of the host's loopback that nobody uses: *port, which is the same
+ * number when it can be, so that daemons of one host reach each other there. */
 enum clw_err link__inbound(
     struct host_link *l, uint64_t owner, unsigned contact_port, unsigned *port, struct clw_error *err);
 void link__inbound_end(struct host_link *l, uint64_t owner); /* 0: all */

@@ -67,6 +67,10 @@ static enum clw_err make_tunnel(struct host_link *l, struct clw_error *err)
 static enum clw_err attempt_here(struct host_link *l, struct clw_error *err)
 {
     snprintf(l->program_path, sizeof l->program_path, "%s", l->o.program);
+    if (link__goal(l) != HOST_GOAL_UP) {
+        link__step(l, HOST_PROBE, l->o.probe_ms);
+        return link__probe(l, err);
+    }
     link__step(l, HOST_LAUNCH, l->o.launch_ms);
     enum clw_err code = link__mux_start(l, err);
     if (code)

@@ -1,9 +1,9 @@
 /* Counts what passes between a daemon of another engine and its base, and never touches it: lengths of frames are
  * read as the bytes go by. What is not framed as expected is counted as bytes. Pure: bytes in, numbers out.
  *
- * SP over tcp: 8 bytes of greeting each way (00 'S' 'P' 00, u16 protocol, 00 00), then frames: u64 length (big-endian) and so
- * many bytes, of which the first 4 are the protocol's own header. mirai: docs/runtimes.md. Dask: u64 length (little-endian),
- * then so many bytes. */
+ * SP over tcp: 8 bytes of greeting each way (00 'S' 'P' 00, u16 protocol, 00 00), then frames: u64 length (big-endian)
+ * and so many bytes, of which the first 4 are the protocol's own header. mirai: docs/runtimes.md. Dask: u64 length
+ * (little-endian), then so many bytes. */
 #ifndef HOSTS_METER_H
 #define HOSTS_METER_H
 
@@ -19,10 +19,10 @@ enum meter_kind {
 };
 
 struct meter_counts {
-    bool is_framed;       /* everything so far was framed as expected */
-    unsigned connections; /* now */
-    unsigned busy;        /* connections with a task that has no result yet */
-    uint64_t opened;      /* connections, so far */
+    bool is_framed;                  /* everything so far was framed as expected */
+    unsigned connections;            /* now */
+    unsigned busy;                   /* connections with a task that has no result yet */
+    uint64_t opened;                 /* connections, so far */
     uint64_t bytes_up, bytes_down;   /* from the daemon, toward it */
     uint64_t frames_up, frames_down; /* whole ones */
     uint64_t tasks, results, cancels;

@@ -20,10 +20,10 @@ struct stream {
     int fd;
     uint32_t armed;
     bool dialling, local_eof, remote_eof, shut, closed_here, closed_there, dead;
-    uint32_t credit; /* what may be sent */
-    uint32_t given;  /* what the other side may still send */
-    uint32_t owed;   /* delivered, credit not yet given back */
-    struct buf rest; /* waits for fd */
+    uint32_t credit;     /* what may be sent */
+    uint32_t given;      /* what the other side may still send */
+    uint32_t owed;       /* delivered, credit not yet given back */
+    struct buf rest;     /* waits for fd */
     struct meter *meter; /* or NULL */
     struct meter_stream *counting;
 };

@@ -126,7 +126,7 @@ enum clw_err link__mux_start(struct host_link *l, struct clw_error *err)
     m->x = (struct exec){.sink = on_input, .arg = m, .errors_max = 1000};
     enum clw_err code;
     if (l->o.here) {
-        code = exec_open_here(&m->x, l, l->program_path, "--mux", err);
+        code = exec_open_here(&m->x, l, l->program_path, "--mux", NULL, err);
     } else {
         char *path = upload_quote(l->program_path), *command = mem_printf("exec %s --mux", path);
         code = exec_open(&m->x, l, command, NULL, err);
@@ -200,7 +200,8 @@ bool link__mux_ended(struct host_link *l, struct clw_error *err)
         return false;
     text_escape(said, sizeof said, (char *)m->x.errors.data, m->x.errors.len);
     clw_fail(err, CLW_UNREACHABLE, "it is started again by itself", "the %s %s: %s",
-        l->o.here ? "supervisor on this machine" : "stdio fallback on the host", m->broken ? "sent something that cannot be" : "ended", *said ? said : "it said nothing");
+        l->o.here ? "supervisor on this machine" : "stdio fallback on the host",
+        m->broken ? "sent something that cannot be" : "ended", *said ? said : "it said nothing");
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* Listeners in a folder of our own (0700), or on ports of the loopback; streams by mux_end, processes by spawn. One poll
- * loop. */
+/* Listeners in a folder of our own (0700), or on ports of the loopback; streams by mux_end, processes by spawn. One
+ * poll loop. */
 #include "hosts/mux_serve.h"
 
 #include "hosts/mux_end.h"
@@ -26,7 +26,7 @@ struct listener {
     int fd;
     char path[108]; /* "": on tcp */
     dev_t device;   /* of the socket that we bound: */
-    ino_t inode;  /* somebody else's may be at the path by now */
+    ino_t inode;    /* somebody else's may be at the path by now */
 };
 
 struct server {

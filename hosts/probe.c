@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void feed(void *arg, const uint8_t *data, size_t len)
 {
@@ -116,7 +117,8 @@ enum clw_err link__probe(struct host_link *l, struct clw_error *err)
     upload_name(l->o.program, program, sizeof program);
     char *script = probe_script(token, program, l->old_sshd_pid, l->old_sshd_start);
     struct exec x = {.errors_max = 1000, .sink = feed, .arg = &p};
-    enum clw_err code = exec_open(&x, l, "exec sh -s", NULL, err);
+    enum clw_err code =
+        l->o.here ? exec_open_here(&x, l, "/bin/sh", "-s", environ, err) : exec_open(&x, l, "exec sh -s", NULL, err);
     if (!code) {
         code = exec_write(&x, script, strlen(script), err);
         if (!code || code == CLW_CLOSED)

@@ -376,6 +376,8 @@ static bool take_account(struct host_facts *f, const char *key, const char *valu
         return take_sshd(f, value);
     if (strcmp(key, "r") == 0)
         return take_versions(f->r_version, f->mirai_version, sizeof f->r_version, value);
+    if (strcmp(key, "nanonext") == 0)
+        return take_word(f->nanonext_version, sizeof f->nanonext_version, strcmp(value, "-") == 0 ? "" : value);
     if (strcmp(key, "python") == 0)
         return take_versions(f->python_version, f->dask_version, sizeof f->python_version, value);
     return false;

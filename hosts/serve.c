@@ -143,7 +143,7 @@ static void carry_out(struct host_link *l, struct command *c)
         break;
     case COMMAND_PROBE:
         limit(l, l->o.probe_ms);
-        code = l->hop ? link__probe(l, &why) : CLW_OK;
+        code = link__probe(l, &why);
         break;
     }
     if (code && code != CLW_CANCELLED)

@@ -244,7 +244,8 @@ enum clw_err link__forward(struct host_link *l, const char *target, struct forwa
     return *f->url ? CLW_OK : open_forward(l, f, err);
 }
 
-enum clw_err link__forward_own(struct host_link *l, const struct command *c, struct forward **out, struct clw_error *err)
+enum clw_err link__forward_own(
+    struct host_link *l, const struct command *c, struct forward **out, struct clw_error *err)
 {
     struct forward *f = *out = forward_new(l, c->target, err);
     if (!f)

@@ -41,8 +41,8 @@ enum clw_err store_profile_set(struct store *s, const struct store_profile *p, s
         ARGS(TEXT(p->name), TEXT(store_runtime_text(p->runtime)), TEXT(p->base_url), TEXT(command), INT(p->per_gpu),
             TEXT(env), INT(p->idletime_ms), INT(p->walltime_ms), INT(p->maxtasks), INT(p->memory_bytes), TEXT(setup),
             INT_OR_NULL(p->has_seed, p->seed), INT(p->respawn), INT(m->nice), INT(m->cpus_permille), INT(m->mem_bytes),
-            INT(m->pause_load_permille), INT(m->pause_user_ms), INT(m->pause_now), TEXT(m->hours),
-            INT(m->no_new_privs), TEXT(options)),
+            INT(m->pause_load_permille), INT(m->pause_user_ms), INT(m->pause_now), TEXT(m->hours), INT(m->no_new_privs),
+            TEXT(options)),
         NULL, err);
     free(command);
     free(env);

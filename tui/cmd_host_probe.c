@@ -90,6 +90,7 @@ static void print_facts(const char *host, const json_t *facts)
     }
     add(&b, "R ", json_text(facts, "r"));
     add(&b, "mirai ", json_text(facts, "mirai"));
+    add(&b, "nanonext ", json_text(facts, "nanonext"));
     add(&b, "Python ", json_text(facts, "python"));
     add(&b, "Dask ", json_text(facts, "dask"));
     if (forwarding)

@@ -45,7 +45,8 @@ static int set_env(const struct opts *o, struct store_profile *p)
     return status;
 }
 
-/* The text of an option whose value is @FILE (a certificate, as it may have to travel); owned, NULL after a line on stderr. */
+/* The text of an option whose value is @FILE (a certificate, as it may have to travel); owned, NULL after a line on
+ * stderr. */
 static char *option_text(const char *entry)
 {
     const char *value = strchr(entry, '=');
@@ -208,13 +209,13 @@ static json_t *profile_json(const struct store_profile *p)
     for (size_t i = 0; i < p->host_count; i++)
         json_array_append_new(
             hosts, json_pack("{s:s, s:i}", "host", p->hosts[i].host, "daemons", (int)p->hosts[i].daemons));
-    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:b, s:b, s:i, s:o, s:o}", "name",
-        p->name, "runtime", store_runtime_text(p->runtime), "base", p->base_url, "command", strings_json(&p->command),
-        "per_gpu", (int)p->per_gpu, "env", strings_json(&p->env), "idletime_ms", (json_int_t)p->idletime_ms,
-        "walltime_ms", (json_int_t)p->walltime_ms, "maxtasks", (json_int_t)p->maxtasks, "memory_bytes",
-        (json_int_t)p->memory_bytes, "setup", setup, "seed", p->has_seed ? json_integer(p->seed) : json_null(),
-        "respawn", (int)p->respawn, "wanted", (int)p->wanted, "local_daemons", (int)p->local_daemons, "hosts", hosts,
-        "options", strings_json(&p->options));
+    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:b, s:b, s:i, s:o, s:o}",
+        "name", p->name, "runtime", store_runtime_text(p->runtime), "base", p->base_url, "command",
+        strings_json(&p->command), "per_gpu", (int)p->per_gpu, "env", strings_json(&p->env), "idletime_ms",
+        (json_int_t)p->idletime_ms, "walltime_ms", (json_int_t)p->walltime_ms, "maxtasks", (json_int_t)p->maxtasks,
+        "memory_bytes", (json_int_t)p->memory_bytes, "setup", setup, "seed",
+        p->has_seed ? json_integer(p->seed) : json_null(), "respawn", (int)p->respawn, "wanted", (int)p->wanted,
+        "local_daemons", (int)p->local_daemons, "hosts", hosts, "options", strings_json(&p->options));
     store_manners_put(o, &p->manners);
     return o;
 }

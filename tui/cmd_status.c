@@ -117,6 +117,8 @@ static void print_host(const json_t *h, const char *profile)
         json_is_true(json_object_get(h, "over_stdio")) ? "  over stdio" : "");
     if (*json_text(h, "suspicion"))
         printf("  ! suspect: %s\n", json_text(h, "suspicion"));
+    if (*json_text(h, "note"))
+        printf("  ! %s\n", json_text(h, "note"));
     if (!*json_text(h, "reason") || strcmp(word, "up") == 0)
         return;
     text_escape(reason, sizeof reason, json_text(h, "reason"), strlen(json_text(h, "reason")));

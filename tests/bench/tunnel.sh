@@ -68,3 +68,30 @@ $desktop nft add rule inet fw in ip saddr "$(lab_address 1)" accept
 $desktop clowder up --on h1:2 >/dev/null
 tasks tls
 echo "64-byte worker tasks/s through TLS      $(median <"$work/tasks.tls")"
+$desktop clowder down >/dev/null
+$desktop clowder host edit h1 --no-direct >/dev/null
+
+# A daemon of another engine: a task there and its result back, on a way that is counted, and through ssh -R.
+relay() { # WAY
+  local base port
+  : >"$work/base"
+  $desktop sp_peer base tcp://127.0.0.1:0 20000 64 60 </dev/null >"$work/base" &
+  base=$!
+  until grep -q port "$work/base"; do sleep 0.02; done
+  port=$(sed -n 's/port //p' "$work/base")
+  if [ "$1" = ssh ]; then
+    $desktop ssh -F "$LAB/config" -R 127.0.0.1:15002:127.0.0.1:"$port" h1 "$(command -v sp_peer)" daemon tcp://127.0.0.1:15002 2>/dev/null
+  else
+    $desktop clowder profile set r --runtime mirai --base "tcp://127.0.0.1:$port" --env "PATH=$work/r:/usr/bin:/bin" --on h1:1 >/dev/null
+    $desktop clowder up r >/dev/null
+  fi
+  wait "$base"
+  [ "$1" = ssh ] || $desktop clowder down r >/dev/null
+  grep -oE '"p50_us":[0-9]+' "$work/base" | cut -d : -f 2 >>"$work/relay.$1"
+}
+mkdir "$work/r"
+printf '#!/bin/sh\nurl=$(printf %%s "$2" | sed "s/.*daemon(.\\([^,]*\\)\\",.*/\\1/")\nexec %s daemon "$url"\n' "$(command -v sp_peer)" >"$work/r/Rscript"
+chmod +x "$work/r/Rscript"
+for _ in $(seq "$rounds"); do relay ssh; relay ours; done
+awk -v o="$(median <"$work/relay.ours")" -v s="$(median <"$work/relay.ssh")" \
+  'BEGIN { printf "a task of another engine and back, p50, us %5.0f  %+.0f against ssh -R (%.0f)\n", o, o - s, s }'

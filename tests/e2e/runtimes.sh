@@ -110,6 +110,15 @@ case_here() {
 case_mirai() {
   ready 2
   r_stand_in
+  export HOME=$work/home # where R's libraries would be, there and here
+  local lib version
+  if command -v Rscript >/dev/null; then
+    version=$(Rscript --version 2>&1 | grep -oE '[0-9]+[.][0-9]+' | head -1)
+    for lib in "$LAB/h1/home=2.5.0" "$HOME=2.7.1"; do
+      mkdir -p "${lib%=*}/R/any-library/$version/mirai"
+      echo "Version: ${lib#*=}" >"${lib%=*}/R/any-library/$version/mirai/DESCRIPTION"
+    done
+  fi
   base 3000 64
   expect 0 cl profile set r --runtime mirai --base "tcp://127.0.0.1:$port" --on h1:2 --on h2:2 --env "PATH=$work/bin:/usr/bin:/bin" \
     --option autoexit=TRUE --option tls=quote\"d
@@ -125,6 +134,13 @@ case_mirai() {
     expressions || fail "R was told: $(cat expressions)"
   if command -v Rscript >/dev/null; then
     Rscript -e 'for (l in readLines("expressions")) parse(text = l)' >/dev/null || fail "R cannot read it: $(cat expressions)"
+  fi
+  note_is() { [ "$(status_of r ".hosts[] | select(.host == \"$1\") | .note")" = "$2" ]; }
+  if command -v Rscript >/dev/null; then
+    wait_until note_is h1 'it has mirai 2.5.0, this machine 2.7.1'
+    clowder status r | grep -q '! it has mirai 2.5.0' || fail "not in the table: $(clowder status r)"
+  else
+    wait_until note_is h1 'there is no Rscript on it'
   fi
   ! grep -q ":$port\"" expressions || fail "a daemon was told the port of the base instead of the tunnel's"
   base_end 0

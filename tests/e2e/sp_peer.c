@@ -1,9 +1,10 @@
-/* A base and its daemons that speak as mirai's do on the wire (docs/runtimes.md), over the same sockets: pair1, polyamorous.
+/* A base and its daemons that speak as mirai's do on the wire (docs/runtimes.md), over the same sockets: pair1,
+ * polyamorous.
  *
- *   sp_peer base URL TASKS SIZE [SECONDS]   listens, prints "port N"; each daemon that dials gets an init frame, then tasks one
- *                                after the other until TASKS have their result; checks every byte; prints one line of counts
- *   sp_peer daemon URL [MAX]     dials, does what it gets, ends when its pipe does; after MAX results it retires
- * Exit status: base 0 when all came back right; daemon 10 disconnected, 13 retired, as through mirai::daemon(). */
+ *   sp_peer base URL TASKS SIZE [SECONDS]   listens, prints "port N"; each daemon that dials gets an init frame, then
+ * tasks one after the other until TASKS have their result; checks every byte; prints one line of counts sp_peer daemon
+ * URL [MAX]     dials, does what it gets, ends when its pipe does; after MAX results it retires Exit status: base 0
+ * when all came back right; daemon 10 disconnected, 13 retired, as through mirai::daemon(). */
 #include <nng/nng.h>
 #include <nng/protocol/pair1/pair.h>
 
@@ -225,8 +226,9 @@ static int be_base(const char *url, uint64_t tasks, uint64_t size, int seconds)
     pthread_mutex_lock(&lock);
     uint32_t n = (uint32_t)(base.right < 1000000 ? base.right : 1000000);
     qsort(base.rtt_us, n, sizeof *base.rtt_us, by_value);
-    printf("{\"tasks\":%llu,\"right\":%llu,\"wrong\":%llu,\"lost\":%llu,\"inits\":%llu,\"signals\":%llu,\"retired\":%llu,"
-           "\"results\":%llu,\"most\":%u,\"p50_us\":%u}\n",
+    printf(
+        "{\"tasks\":%llu,\"right\":%llu,\"wrong\":%llu,\"lost\":%llu,\"inits\":%llu,\"signals\":%llu,\"retired\":%llu,"
+        "\"results\":%llu,\"most\":%u,\"p50_us\":%u}\n",
         (unsigned long long)base.given, (unsigned long long)base.right, (unsigned long long)base.wrong,
         (unsigned long long)base.lost, (unsigned long long)base.inits, (unsigned long long)base.signals,
         (unsigned long long)base.retired, (unsigned long long)base.results, base.most, n ? base.rtt_us[n / 2] : 0);
@@ -235,6 +237,8 @@ static int be_base(const char *url, uint64_t tasks, uint64_t size, int seconds)
     pthread_mutex_unlock(&lock);
     getchar(); /* whoever looks at counts closes our stdin when it has seen them */
     nng_close(base.socket);
+    nng_fini();
+    free(base.rtt_us);
     return good ? 0 : 1;
 }
 
@@ -292,12 +296,14 @@ static int be_daemon(const char *url, uint64_t max)
                 exit(4);
             answer(s, m, ++done == max);
             continue;
-        } else if (!len && done == max) {
-            return 13;
         }
         nng_msg_free(m);
+        if (!len && done == max)
+            break;
     }
-    return 10;
+    nng_close(s);
+    nng_fini();
+    return done == max ? 13 : 10;
 }
 
 int main(int argc, char **argv)

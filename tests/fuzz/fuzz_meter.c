@@ -1,4 +1,5 @@
-/* What passes between a daemon of another engine and its base, in pieces both ways: counts stay in step with the bytes. */
+/* What passes between a daemon of another engine and its base, in pieces both ways: counts stay in step with the bytes.
+ */
 #include "hosts/meter.h"
 
 #include <stdlib.h>

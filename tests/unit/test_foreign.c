@@ -87,16 +87,18 @@ static void a_command(void **state)
     struct foreign_base b;
     struct foreign_launch l = launch(STORE_RUNTIME_COMMAND, &b);
     struct buf script = {0};
-    const char *const command[] = {"printf", "%s\\n", "{url}", "a 'b' \"c\" $HOME `id` {}", "{host}-{n}-{gpu}", "{nobody}", "",
-        "@m5rkPORT@", NULL};
+    const char *const command[] = {"printf", "%s\\n", "{url}", "a 'b' \"c\" $HOME `id` {}", "{host}-{n}-{gpu}",
+        "{nobody}", "", "@m5rkPORT@", NULL};
     const char *const env[] = {"MODEL=big 'one'", "E=", NULL};
     l.command = command;
     l.env = env;
     l.gpu = 1;
     foreign_script(&l, &script);
-    assert_string_equal(run(&script), "tcp://localhost:@m4rkPORT@\na 'b' \"c\" $HOME `id` {}\ngpu1-3-1\n{nobody}\n\n@m5rkPORT@\n");
+    assert_string_equal(
+        run(&script), "tcp://localhost:@m4rkPORT@\na 'b' \"c\" $HOME `id` {}\ngpu1-3-1\n{nobody}\n\n@m5rkPORT@\n");
     buf_clear(&script);
-    const char *const show[] = {"sh", "-c", "echo \"$MODEL|$E|$CUDA_VISIBLE_DEVICES|$ROCR_VISIBLE_DEVICES|$CLOWDER_DAEMON\"; cat", NULL};
+    const char *const show[] = {
+        "sh", "-c", "echo \"$MODEL|$E|$CUDA_VISIBLE_DEVICES|$ROCR_VISIBLE_DEVICES|$CLOWDER_DAEMON\"; cat", NULL};
     l.command = show;
     foreign_script(&l, &script);
     assert_string_equal(run(&script), "big 'one'||1|1|r-7\n");
@@ -128,17 +130,20 @@ static void mirai(void **state)
     (void)state;
     struct foreign_base b;
     struct foreign_launch l = launch(STORE_RUNTIME_MIRAI, &b);
-    assert_string_equal(words(&l), "<-e><q(status = 10L + mirai::daemon(\"tcp://localhost:@m4rkPORT@\", dispatcher = TRUE, "
-                                   "output = TRUE))>");
-    const char *const options[] = {"dispatcher=FALSE", "autoexit=NULL", "tlscert=-----BEGIN \"X\"-----\nMII\\'z\n", "x=1e-3", NULL};
+    assert_string_equal(words(&l),
+        "<-e><q(status = 10L + mirai::daemon(\"tcp://localhost:@m4rkPORT@\", dispatcher = TRUE, "
+        "output = TRUE))>");
+    const char *const options[] = {
+        "dispatcher=FALSE", "autoexit=NULL", "tlscert=-----BEGIN \"X\"-----\nMII\\'z\n", "x=1e-3", NULL};
     l.options = options;
     l.idletime_ms = 1500;
     l.walltime_ms = 60000;
     l.maxtasks = 12;
-    assert_string_equal(words(&l),
-        "<-e><q(status = 10L + mirai::daemon(\"tcp://localhost:@m4rkPORT@\", output = TRUE, idletime = 1500, walltime = "
-        "60000, maxtasks = 12, dispatcher = FALSE, autoexit = NULL, tlscert = \"-----BEGIN \\\"X\\\"-----\\nMII\\\\'z\\n\", x "
-        "= 1e-3))>");
+    assert_string_equal(words(&l), "<-e><q(status = 10L + mirai::daemon(\"tcp://localhost:@m4rkPORT@\", output = TRUE, "
+                                   "idletime = 1500, walltime = "
+                                   "60000, maxtasks = 12, dispatcher = FALSE, autoexit = NULL, tlscert = \"-----BEGIN "
+                                   "\\\"X\\\"-----\\nMII\\\\'z\\n\", x "
+                                   "= 1e-3))>");
 }
 
 static void dask(void **state)
@@ -146,16 +151,19 @@ static void dask(void **state)
     (void)state;
     struct foreign_base b;
     struct foreign_launch l = launch(STORE_RUNTIME_DASK, &b);
-    const char *const tags[] = {"gpu", "rack2", NULL}, *const options[] = {"nthreads=4", "local-directory=/tmp/a b", "no-nanny-x=", NULL};
-    assert_string_equal(words(&l), "<dask><worker><tcp://localhost:@m4rkPORT@><--name><r-7><--nthreads><1><--no-dashboard>"
-                                   "<--no-nanny>");
+    const char *const tags[] = {"gpu", "rack2", NULL}, *const options[] = {"nthreads=4", "local-directory=/tmp/a b",
+                                                           "no-nanny-x=", NULL};
+    assert_string_equal(words(&l),
+        "<dask><worker><tcp://localhost:@m4rkPORT@><--name><r-7><--nthreads><1><--no-dashboard>"
+        "<--no-nanny>");
     l.tags = tags;
     l.options = options;
     l.contact_port = 4242;
     l.is_reached = true;
-    assert_string_equal(words(&l), "<dask><worker><tcp://localhost:@m4rkPORT@><--name><r-7><--no-dashboard><--no-nanny>"
-                                   "<--listen-address><tcp://127.0.0.1:@m4rkLISTEN@><--contact-address><tcp://127.0.0.1:4242>"
-                                   "<--resources><gpu=1,rack2=1><--nthreads><4><--local-directory></tmp/a b><--no-nanny-x>");
+    assert_string_equal(words(&l),
+        "<dask><worker><tcp://localhost:@m4rkPORT@><--name><r-7><--no-dashboard><--no-nanny>"
+        "<--listen-address><tcp://127.0.0.1:@m4rkLISTEN@><--contact-address><tcp://127.0.0.1:4242>"
+        "<--resources><gpu=1,rack2=1><--nthreads><4><--local-directory></tmp/a b><--no-nanny-x>");
 }
 
 static void given(void **state)

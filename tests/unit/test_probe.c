@@ -38,7 +38,8 @@ static void good(void **state)
              "TOK shell=/bin/bash\nTOK home=/home/ada\nTOK os=Debian GNU/Linux 12 (bookworm)\nTOK cores=16\n"
              "TOK mem_total=16310408 kB\nTOK mem_available=12000000 kB\nTOK load=0.42\nTOK uptime=86400\n"
              "TOK cache_dir=/home/ada/.cache/clowder\nTOK cache=ok\nTOK disk_free_kb=1024\n"
-             "TOK r=4.2.2 1.3.0\nTOK python=3.11.2 -\nTOK sshd=4321 99887766\nnoise in between\nTOK end=1\n");
+             "TOK r=4.2.2 1.3.0\nTOK nanonext=1.5.0\nTOK python=3.11.2 -\nTOK sshd=4321 99887766\nnoise in "
+             "between\nTOK end=1\n");
     assert_true(p.began && p.ended && p.clock_answered);
     assert_int_equal(p.pongs, 2);
     assert_true(p.clock_us == 1700000000250000);

@@ -221,8 +221,7 @@ static void foreign_text(const struct view_profile *p, char *out, size_t size)
     out[0] = '\0';
     if (p && p->is_foreign)
         snprintf(out, size, "; %s%s%s, %u connection%s, %s bytes/s", p->runtime, *p->base ? " at " : "", p->base,
-            p->connections, p->connections == 1 ? "" : "s",
-            text_bytes(bytes, sizeof bytes, (uint64_t)p->bytes_rate));
+            p->connections, p->connections == 1 ? "" : "s", text_bytes(bytes, sizeof bytes, (uint64_t)p->bytes_rate));
 }
 
 static void draw_below(struct profiles *s, struct ui *ui, const struct profile_row *row)
@@ -234,8 +233,8 @@ static void draw_below(struct profiles *s, struct ui *ui, const struct profile_r
     foreign_text(row->live, foreign, sizeof foreign);
     snprintf(title, sizeof title, "%s  tasks/s, %s; now %s, mean %s%s%s%s", row->name, span_text(ui->span),
         text_rate(rate, sizeof rate, row->live ? row->live->rate : 0),
-        text_rate(mean, sizeof mean, row->live ? row->live->mean : 0), foreign, row->live && *row->live->reason ? "; " : "",
-        row->live ? row->live->reason : "");
+        text_rate(mean, sizeof mean, row->live ? row->live->mean : 0), foreign,
+        row->live && *row->live->reason ? "; " : "", row->live ? row->live->reason : "");
     draw_rule(ui->layout.rule, 0, ui->layout.cols, title);
     history_draw(&s->history, &graph);
     if (rule < 0)

@@ -50,8 +50,8 @@ struct view_profile {
     unsigned wanted, connected, busy, launching, lost;
     uint64_t awaiting, executing, completed, failed, cancelled, retried;
     double rate, mean, last[VIEW_LAST];
-    bool is_foreign;      /* its daemons take their tasks from a base of their own: */
-    bool is_opaque;       /* … in bytes that show no tasks */
+    bool is_foreign; /* its daemons take their tasks from a base of their own: */
+    bool is_opaque;  /* … in bytes that show no tasks */
     char base[128];
     unsigned connections;
     double bytes_rate;
