@@ -134,7 +134,7 @@ static const struct command profile_verbs[] = {
         "clowder profile set gpu --on gpu1:2 --on spare2:4 --walltime 8h\nclowder profile set gpu --per-gpu --on gpu1\n"
         "clowder profile set night -n 4 --setup 'mkdir -p /tmp/work'\n"
         "clowder profile set r --runtime mirai --base tcp://127.0.0.1:5555 --on spare1:4\n"
-        "clowder profile set own --runtime command --on gpu1:2 -- ./worker --home {url} --gpu {gpu}",
+        "clowder profile set own --runtime command --on gpu1:2 -- ./worker {url} {gpu}",
         set_options, false, cmd_profile_set},
     {"profile list", "", "show the profiles", "clowder profile list", list_options, false, cmd_profile_list},
     {"profile show", "NAME", "show the settings and hosts of a profile", "clowder profile show gpu", json_options,

@@ -185,7 +185,7 @@ case_kill() {
 # Another user's command, given whole: it arrives as it is but for the port.
 case_launch() {
   ready 2
-  base 400 64
+  base 40000 64
   cat >show.sh <<SH
 #!/bin/sh
 for word; do printf '%s\n--\n' "\$word"; done >>$work/words.\$CLOWDER_DAEMON
@@ -209,7 +209,7 @@ SH
     { printf '%s\n--\n' "$pem"; printf '%s\n--\n' "$nasty"; } | cmp - <(tail -n +3 "$one") || fail "it came as $(cat "$one")"
   done
   wait_until base_done
-  [ "$(base_says '[.right, .most] | @csv')" = 400,4 ] || fail "base: $(cat base.out)"
+  [ "$(base_says '[.right, .most] | @csv')" = 40000,4 ] || fail "base: $(cat base.out)"
   base_end 0
   # The session that gave the commands is over, and so are they.
   no_daemons() { [ "$(status_of gpu '.daemon_list | length')" = 0 ]; }
