@@ -169,8 +169,8 @@ struct pool {
     struct order *orders;
     struct meter_counts passed; /* through connections of all daemons it had, but for what is now */
     struct rates bytes;         /* both ways */
-    uint64_t sampled_ms;
-    struct tls_listener *tls; /* for daemons that dial home directly; NULL before there is one */
+    uint64_t sample_at_ms;      /* when meters are read next */
+    struct tls_listener *tls;   /* for daemons that dial home directly; NULL before there is one */
     struct pool *next;
 };
 

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { SAMPLE_MS = 1000, LISTENS_MS = 1000 };
+enum { SECOND = 1000, SAMPLE_AT = 950, LISTENS_MS = 1000 };
 
 bool pool_is_foreign(const struct pool *p)
 {
@@ -445,9 +445,11 @@ void foreign_link_up(struct engine *e, struct host *h)
 void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms)
 {
     (void)e;
-    if (now_ms < p->sampled_ms + SAMPLE_MS)
+    if (now_ms < p->sample_at_ms)
         return;
-    p->sampled_ms = now_ms;
+    uint64_t at_ms =
+        now_ms / SECOND * SECOND + SAMPLE_AT; /* near its end: once in each second, so that none looks empty */
+    p->sample_at_ms = at_ms > now_ms ? at_ms : at_ms + SECOND;
     for (struct member *m = p->members; m; m = m->after)
         if (m->meter)
             sample(m, now_ms);
@@ -457,7 +459,7 @@ uint64_t foreign_next_ms(const struct pool *p)
 {
     for (const struct member *m = p->members; m; m = m->after)
         if (m->is_metered && m->state == MEMBER_UP)
-            return p->sampled_ms + SAMPLE_MS;
+            return p->sample_at_ms;
     return UINT64_MAX;
 }
 

@@ -45,7 +45,8 @@ static const char *daemon_state(const struct member *m)
 /* What it uses: as it said itself, or before that what this machine's kernel says of its process. */
 static void add_usage(json_t *o, const struct member *m)
 {
-    uint64_t memory = m->has_usage ? m->memory_bytes : m->pid ? proc_memory(m->pid, "VmRSS:") : 0;
+    pid_t here = m->pid ? m->pid : place_is_here(m->place) ? m->worker_pid : 0;
+    uint64_t memory = m->has_usage ? m->memory_bytes : here ? proc_memory(here, "VmRSS:") : 0;
     json_object_set_new(o, "rss_bytes", json_integer((json_int_t)memory));
     json_object_set_new(o, "cpu", m->has_usage ? json_real(m->cpu_permille / 1000.0) : json_null());
 }

@@ -89,7 +89,7 @@ static void print_daemons(const json_t *p)
             (long long)json_number(d, "pid"), json_text(d, "state"),
             text_count(done, sizeof done, (uint64_t)json_number(d, "done")), (long long)json_number(d, "failed"),
             text_rate(rate, sizeof rate, json_decimal(d, "rate")), cpu,
-            text_bytes(rss, sizeof rss, (uint64_t)json_number(d, "rss_bytes")),
+            json_number(d, "rss_bytes") ? text_bytes(rss, sizeof rss, (uint64_t)json_number(d, "rss_bytes")) : "-",
             text_span(up, sizeof up, (uint64_t)json_number(d, "up_s") * 1000));
         if (strcmp(json_text(d, "state"), "paused") == 0)
             printf("  ! paused: %s\n", json_text(d, "reason"));

@@ -94,7 +94,11 @@ static void daemon_cell(void *arg, size_t row, int column, struct table_cell *c)
         snprintf(c->text, sizeof c->text, d->cpu < 0 ? "-" : "%.0f%%", d->cpu * 100);
         break;
     case COL_RSS:
-        text_bytes(c->text, sizeof c->text, d->rss_bytes);
+        if (d->rss_bytes)
+            text_bytes(c->text, sizeof c->text, d->rss_bytes);
+        else
+            snprintf(c->text, sizeof c->text, "-");
+        c->numeric = d->rss_bytes != 0;
         c->number = (double)d->rss_bytes;
         break;
     case COL_UP:
