@@ -71,7 +71,9 @@ class Lab:
         return [p["pid"] for p in procs.children(engine) if p["name"].startswith("clowder-daemon")] if engine else []
 
     def some_engine(self):
-        """The engine that runs, or the next one: clients that lost theirs are about to start it."""
+        """The engine that runs, or the next one: clients that lost theirs are about to start it, if there are any."""
+        if not any(load.keeps_engine for load in self.loads):
+            self.house.clowder("engine", "start", "--idle", "0")
         self.house.wait("another engine", 8, self.house.engine)
         return self.house.engine()
 

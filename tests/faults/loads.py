@@ -17,6 +17,7 @@ class Load:
     """A `clowder map --json` that is fed a line at a time."""
     name = "command"
     pace_s, group = 0.02, 1  # so many inputs in a write, and a pause after it
+    keeps_engine = True  # its client starts another engine when one is killed
 
     def __init__(self, house, lab):
         self.house, self.lab = house, lab
@@ -170,4 +171,111 @@ class Own(Load):
         return "done", 0, str(i)
 
 
-KINDS = [Load, Worker, Framed, Own]
+class Kept(Load):
+    """Detached jobs, one after the other: submitted, and collected as they run. A collector that a fault ends begins again
+    at the first result; what was there is still there, and the same."""
+    name = "kept"
+    tasks = 200
+    keeps_engine = False
+
+    def start(self):
+        self.feeding = True
+        self.broken = None
+        self.tries = 0
+        self._submit()
+
+    def _begin(self, *args):
+        self.sessions += 1
+        self.path = f"{self.house.work}/{self.name}.{self.sessions}"
+        self.received = self.session_failed = 0
+        self.read_at, self.rest = 0, b""
+        with open(self.path + ".out", "wb") as out, open(self.path + ".err", "wb") as err:
+            self.client = subprocess.Popen(self.house.command(*args), env=self.house.env, cwd=self.house.work,
+                                           stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+
+    def _submit(self):
+        inputs = self.house.work + "/kept.inputs"
+        with open(inputs, "w") as f:
+            f.writelines(self.input(i) + "\n" for i in range(1, self.tasks + 1))
+        self.job, self.given = None, 0
+        self.excused = set()  # tasks that failed by a fault: they stay so
+        self._begin("submit", "--name", self.name, "--retries", str(RETRIES), "-a", inputs, *self.argv())
+
+    def _collect(self):
+        self._begin("job", "collect", str(self.job), "--json")
+
+    def _take(self, result):
+        i = self.received + 1
+        if i in self.excused and result["status"] == "failed":
+            self.received += 1
+            self.session_failed += 1
+            return
+        failed = self.failed
+        super()._take(result)
+        if self.failed != failed:
+            self.excused.add(i)
+
+    def _ended(self, status):
+        text = self.errors()
+        if self.job is None and status == 0:
+            with open(self.path + ".out") as f:
+                self.job, self.given = int(f.read()), self.tasks
+            self.tries = 0
+            self._collect()
+        elif self.job is not None and status in (0, 1) and self.received == self.tasks:
+            if status != (1 if self.session_failed else 0):
+                raise Failed(f"{self.name}: exit status {status} with {self.session_failed} failed tasks")
+            self.tries = 0
+            self.client = None
+            self.house.clowder("job", "remove", str(self.job), "--yes", check=False)
+            if self.feeding:
+                self._submit()
+        elif status not in (1, 3, 5, -9) or (status > 0 and not text.strip()) or self.tries > 30:
+            raise Failed(f"{self.name}: ended with {status} and {self.received} of {self.given} results: {text[-800:]}")
+        else:  # a fault took it: the same again
+            self.tries += 1
+            time.sleep(0.1)
+            if self.job is None:
+                self._submit()
+            else:
+                self._collect()
+
+    def look(self):
+        if self.client is None:
+            return
+        ended = self.client.poll()
+        if self.job is not None:
+            with open(self.path + ".out", "rb") as f:
+                f.seek(self.read_at)
+                data = f.read()
+            self.read_at += len(data)
+            *lines, self.rest = (self.rest + data).split(b"\n")
+            for line in lines:
+                self._take(json.loads(line))
+        if ended is not None:
+            self._ended(ended)
+
+    def mark(self):
+        """It goes on after a fault. Results come in heaps, for they are read when they are on the disk."""
+        return self.done + 1
+
+    def caught_up_with(self, mark):
+        self.look()
+        return self.done >= (mark if isinstance(mark, int) else 1)
+
+    def finish(self, seconds):
+        """The last job comes to its end; and so has every other, also one whose submitter never heard of its number."""
+        self.feeding = False
+        self.house.wait(lambda: f"{self.name}: {self.received} of {self.given} results", seconds, self._is_over)
+        self.house.wait(lambda: f"jobs that do not end: {self._running()}", seconds, lambda: not self._running())
+
+    def _is_over(self):
+        self.look()
+        return self.client is None
+
+    def _running(self):
+        jobs = json.loads(self.house.clowder("job", "list", "--json", "-n", "1000").stdout)["jobs"]
+        return [j["id"] for j in jobs if j["name"] == self.name and j["state"] in ("queued", "running")]
+
+
+KINDS = [Load, Worker, Framed, Own, Kept]
