@@ -59,7 +59,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--every", type=float, default=10, metavar="S", help="seconds from one fault to the next (10)")
     lab.arguments(parser)
-    parser.set_defaults(daemons=8, loads=4, keep_engine=True, hosts=100)
+    parser.set_defaults(daemons=8, loads=5, keep_engine=True, hosts=100)
     options = parser.parse_args()
     if "CLOWDER_FAULT_MOUNTS" not in os.environ:
         os.environ["CLOWDER_FAULT_MOUNTS"] = "own"
