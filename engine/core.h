@@ -50,7 +50,7 @@ enum {
 enum member_state { MEMBER_LAUNCHING, MEMBER_UP, MEMBER_LEAVING, MEMBER_AWAY, MEMBER_LOST, MEMBER_STATE_COUNT };
 
 /* One daemon of a profile, from the decision to start it until its process is gone. */
-struct order;
+struct foreign;
 struct member {
     struct pool *pool;
     struct place *place;
@@ -58,7 +58,7 @@ struct member {
     char name[80];
     char token[WIRE_TOKEN + 1], instance[WIRE_TOKEN + 1]; /* the instance is "" before its first hello */
     enum member_state state;
-    char reason[200];   /* why it leaves or was lost */
+    const char *reason; /* why it leaves or was lost; member_say() sets these texts, "" when there is none */
     int gpu;            /* index of the one it has for itself, or -1 */
     pid_t pid;          /* local process to reap, or 0 */
     uint64_t launch_id; /* on a host: of host_link_launch() */
@@ -72,17 +72,11 @@ struct member {
     uint64_t started_ms, connected_ms, kill_at_ms, pinged_ms, away_until_ms;
     struct pace pace;
     bool paused; /* as it says; why: */
-    char pause[200], limits[200];
+    const char *pause, *limits;
     bool has_usage; /* as it last said: */
     uint32_t cpu_permille;
     uint64_t memory_bytes;
-    /* of another engine: */
-    unsigned index; /* in its profile, from 1; the smallest that was free */
-    struct meter *meter;
-    bool is_metered; /* its connections are seen */
-    struct meter_counts seen;
-    unsigned contact_port; /* where others reach it, on the loopback of every host; 0: nowhere */
-    struct order *order;   /* whose command it is, or NULL: the profile's */
+    struct foreign *foreign; /* of another engine; NULL: ours */
     struct member *before, *after;
 };
 
@@ -126,6 +120,16 @@ struct place {
     char suspicion[160];
     struct rates rates;
     struct place *next;
+};
+
+/* What a daemon of another engine has besides. */
+struct foreign {
+    unsigned index; /* in its profile, from 1; the smallest that was free */
+    struct meter *meter;
+    bool is_metered; /* its connections are seen */
+    struct meter_counts seen;
+    unsigned contact_port; /* where others reach it, on the loopback of every host; 0: nowhere */
+    struct order *order;   /* whose command it is, or NULL: the profile's */
 };
 
 /* A daemon that somebody gave the command of (`clowder launch`): it is started, and again when it dies. */
@@ -367,6 +371,8 @@ void health_note(struct place *l, uint32_t n, uint32_t failed);
 
 /* member.c */
 struct member *member_new(struct engine *e, struct place *l);
+/* Sets one of its texts; at most 199 bytes of it are kept. NULL: none. */
+void member_say(const char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void member_set_state(struct member *m, enum member_state state);
 struct member *member_by_number(struct engine *e, uint32_t number);
 void member_remove(struct engine *e, struct member *m);

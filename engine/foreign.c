@@ -88,7 +88,7 @@ static void forget_order(struct order *o)
         at = &(*at)->next;
     *at = o->next;
     if (o->member)
-        o->member->order = NULL;
+        o->member->foreign->order = NULL;
     o->place->on &= o->place->want > 0 || foreign_orders(o->place) > 0;
     free(o->command);
     free(o);
@@ -120,7 +120,7 @@ static unsigned free_index(const struct pool *p)
 {
     for (unsigned i = 1;; i++) {
         const struct member *m = p->members;
-        while (m && m->index != i)
+        while (m && !(m->foreign && m->foreign->index == i))
             m = m->after;
         if (!m)
             return i;
@@ -148,13 +148,13 @@ static bool can_be_led(const struct host *h)
 /* The port at which others reach m leads there from every other host of the profile; or not any more. */
 static void lead(struct member *m, bool lead)
 {
-    for (struct place *l = m->pool->places; l && m->contact_port; l = l->next) {
+    for (struct place *l = m->pool->places; l && m->foreign->contact_port; l = l->next) {
         if (!can_be_led(l->via) || l->via == m->place->via)
             continue;
         if (lead)
-            host_link_lead(l->via->link, m->contact_port, NULL);
+            host_link_lead(l->via->link, m->foreign->contact_port, NULL);
         else
-            host_link_unlead(l->via->link, m->contact_port, NULL);
+            host_link_unlead(l->via->link, m->foreign->contact_port, NULL);
     }
 }
 
@@ -187,12 +187,12 @@ static void write_script(
         .maxtasks = s->maxtasks,
         .name = m->name,
         .host = m->place->host,
-        .number = m->index,
+        .number = m->foreign->index,
         .gpu = m->gpu,
-        .contact_port = m->contact_port,
+        .contact_port = m->foreign->contact_port,
         .is_reached = !is_here};
-    if (m->order)
-        foreign_script_given(m->order->command, base, &l, script);
+    if (m->foreign->order)
+        foreign_script_given(m->foreign->order->command, base, &l, script);
     else
         foreign_script(&l, script);
     free(tags);
@@ -208,31 +208,32 @@ enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error
     char mark[WIRE_TOKEN + 1];
     enum clw_err code = CLW_OK;
     enum store_runtime runtime = p->settings.runtime;
-    m->order = foreign_next_order(m->place);
-    m->index = free_index(p);
-    if (m->order) {
-        m->order->member = m;
-        m->is_metered = foreign_base_find(m->order->command, &base);
-        runtime = order_runtime(p, m->order->command);
+    m->foreign = mem_zalloc(sizeof *m->foreign);
+    m->foreign->order = foreign_next_order(m->place);
+    m->foreign->index = free_index(p);
+    if (m->foreign->order) {
+        m->foreign->order->member = m;
+        m->foreign->is_metered = foreign_base_find(m->foreign->order->command, &base);
+        runtime = order_runtime(p, m->foreign->order->command);
     } else if (has_base(p)) {
         code = foreign_base_parse(p->settings.base_url, &base, err);
-        m->is_metered = !code;
+        m->foreign->is_metered = !code;
     }
-    if (runtime == STORE_RUNTIME_DASK && !m->order)
-        m->contact_port = free_port();
-    m->meter = meter_new(m->is_metered ? foreign_meter_kind(&base, runtime) : METER_BYTES);
+    if (runtime == STORE_RUNTIME_DASK && !m->foreign->order)
+        m->foreign->contact_port = free_port();
+    m->foreign->meter = meter_new(m->foreign->is_metered ? foreign_meter_kind(&base, runtime) : METER_BYTES);
     if (code)
         return code;
     wire_new_secret(mark);
     mark[16] = '\0';
-    write_script(e, m, m->is_metered ? &base : NULL, mark, &script);
-    struct host_launch l = {.target = m->is_metered ? base.target : "",
+    write_script(e, m, m->foreign->is_metered ? &base : NULL, mark, &script);
+    struct host_launch l = {.target = m->foreign->is_metered ? base.target : "",
         .config = script.data,
         .config_len = script.len,
         .script = true,
         .mark = mark,
-        .meter = m->is_metered ? m->meter : NULL,
-        .contact_port = place_is_here(m->place) ? 0 : m->contact_port};
+        .meter = m->foreign->is_metered ? m->foreign->meter : NULL,
+        .contact_port = place_is_here(m->place) ? 0 : m->foreign->contact_port};
     code = host_link_launch(m->place->via->link, &l, &m->launch_id, err);
     buf_fini(&script);
     return code;
@@ -248,7 +249,7 @@ static void set_up(struct engine *e, struct member *m)
     if (!m->connected_ms)
         m->connected_ms = mono_ms();
     lead(m, true); /* not before: where hosts are one machine, its port is its own first */
-    m->reason[0] = '\0';
+    member_say(&m->reason, NULL);
     member_set_state(m, MEMBER_UP);
     place_reset(m->place);
     log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", was_away ? "resumed" : "connected", m->name,
@@ -264,7 +265,7 @@ static void on_connections(struct engine *e, struct member *m, unsigned n)
     } else if (m->state == MEMBER_UP) {
         member_set_state(m, MEMBER_AWAY);
         m->away_until_ms = mono_ms() + CORE_GRACE_MS;
-        snprintf(m->reason, sizeof m->reason, "its connection to the base ended");
+        member_say(&m->reason, "its connection to the base ended");
         core_changed(e);
         core_wake(e);
     }
@@ -281,8 +282,8 @@ static uint64_t take(uint64_t now, uint64_t *seen, uint64_t *total)
 static void sample(struct member *m, uint64_t now_ms)
 {
     struct pool *p = m->pool;
-    struct meter_counts now, *seen = &m->seen, *all = &p->passed;
-    meter_read(m->meter, &now);
+    struct meter_counts now, *seen = &m->foreign->seen, *all = &p->passed;
+    meter_read(m->foreign->meter, &now);
     uint64_t bytes =
         take(now.bytes_up, &seen->bytes_up, &all->bytes_up) + take(now.bytes_down, &seen->bytes_down, &all->bytes_down);
     take(now.frames_up, &seen->frames_up, &all->frames_up);
@@ -308,20 +309,21 @@ static void sample(struct member *m, uint64_t now_ms)
 
 static void set_reason(struct member *m, const struct host_daemon_event *event, bool *by_itself)
 {
-    char said[sizeof m->reason] = "";
+    char said[200] = "";
     if (m->state == MEMBER_LAUNCHING) /* its last words tell most */
         snprintf(said, sizeof said, "%.120s", m->reason);
-    const char *text = event->signal ? NULL
-                                     : foreign_exit_text(m->order ? order_runtime(m->pool, m->order->command)
-                                                                  : m->pool->settings.runtime,
-                                           event->status, by_itself);
+    const char *text = event->signal
+                           ? NULL
+                           : foreign_exit_text(m->foreign->order ? order_runtime(m->pool, m->foreign->order->command)
+                                                                 : m->pool->settings.runtime,
+                                 event->status, by_itself);
     if (event->signal)
-        snprintf(m->reason, sizeof m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
+        member_say(&m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
     else if (text)
-        snprintf(m->reason, sizeof m->reason, "%s (exit status %d)%s%s", text, event->status, *said ? ": " : "", said);
+        member_say(&m->reason, "%s (exit status %d)%s%s", text, event->status, *said ? ": " : "", said);
     else
-        snprintf(m->reason, sizeof m->reason, "ended with status %d%s%s", event->status, *said ? ": " : "", said);
-    if (m->order && !event->signal && event->status == 0)
+        member_say(&m->reason, "ended with status %d%s%s", event->status, *said ? ": " : "", said);
+    if (m->foreign->order && !event->signal && event->status == 0)
         *by_itself = true;
 }
 
@@ -342,8 +344,8 @@ static void on_end(struct engine *e, struct member *m, const struct host_daemon_
         log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
     else
         log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
-    if (m->order && (by_itself || !m->pool->settings.respawn)) {
-        forget_order(m->order);
+    if (m->foreign->order && (by_itself || !m->pool->settings.respawn)) {
+        forget_order(m->foreign->order);
     } else if (idle) { /* it is not needed: not replaced */
         place_lower(m->place);
         restore_save(e, m->pool, pool_is_wanted(m->pool));
@@ -357,7 +359,7 @@ static void on_end(struct engine *e, struct member *m, const struct host_daemon_
 
 static void on_failure(struct engine *e, struct member *m, const struct host_daemon_event *event)
 {
-    snprintf(m->reason, sizeof m->reason, "%.190s", event->text);
+    member_say(&m->reason, "%.190s", event->text);
     log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, m->place->host, event->text);
     place_back_off(m->place, m);
     snprintf(m->place->reason, sizeof m->place->reason, "%.490s", event->text);
@@ -370,13 +372,13 @@ void foreign_event(struct engine *e, struct member *m, const struct host_daemon_
     switch (event->kind) {
     case HOST_DAEMON_STARTED:
         m->worker_pid = (pid_t)event->pid;
-        if (!m->is_metered)
+        if (!m->foreign->is_metered)
             set_up(e, m);
         break;
     case HOST_DAEMON_STDERR:
         log_info("daemon", "said daemon=%s host=%s text=\"%s\"", m->name, m->place->host, event->text);
         if (m->state == MEMBER_LAUNCHING)
-            snprintf(m->reason, sizeof m->reason, "%.190s", event->text);
+            member_say(&m->reason, "%.190s", event->text);
         break;
     case HOST_DAEMON_CONNECTIONS: on_connections(e, m, event->connections); break;
     case HOST_DAEMON_EXITED: on_end(e, m, event); break;
@@ -390,9 +392,9 @@ void foreign_link_lost(struct engine *e, struct host *h)
     for (struct pool *p = e->pools; p; p = p->next)
         for (struct member *m = p->members, *after; m; m = after) {
             after = m->after;
-            if (m->place->via != h || !m->meter || !m->worker_pid)
+            if (m->place->via != h || !m->foreign || !m->worker_pid)
                 continue;
-            snprintf(m->reason, sizeof m->reason, "the link to the host was lost");
+            member_say(&m->reason, "the link to the host was lost");
             log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, h->name, m->reason);
             sample(m, mono_ms());
             if (m->state != MEMBER_LEAVING)
@@ -438,8 +440,8 @@ void foreign_link_up(struct engine *e, struct host *h)
             look_at_base(e);
     for (struct pool *p = e->pools; p; p = p->next)
         for (struct member *m = p->members; m && place_find(p, h->name); m = m->after)
-            if (m->contact_port && m->connected_ms && m->place->via != h && can_be_led(h))
-                host_link_lead(h->link, m->contact_port, NULL);
+            if (m->foreign && m->foreign->contact_port && m->connected_ms && m->place->via != h && can_be_led(h))
+                host_link_lead(h->link, m->foreign->contact_port, NULL);
 }
 
 void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms)
@@ -451,29 +453,30 @@ void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms)
         now_ms / SECOND * SECOND + SAMPLE_AT; /* near its end: once in each second, so that none looks empty */
     p->sample_at_ms = at_ms > now_ms ? at_ms : at_ms + SECOND;
     for (struct member *m = p->members; m; m = m->after)
-        if (m->meter)
+        if (m->foreign)
             sample(m, now_ms);
 }
 
 uint64_t foreign_next_ms(const struct pool *p)
 {
     for (const struct member *m = p->members; m; m = m->after)
-        if (m->is_metered && m->state == MEMBER_UP)
+        if (m->foreign && m->foreign->is_metered && m->state == MEMBER_UP)
             return p->sample_at_ms;
     return UINT64_MAX;
 }
 
 void foreign_fini(struct member *m)
 {
-    if (!m->meter)
+    if (!m->foreign)
         return;
     lead(m, false);
-    if (m->order && m->state == MEMBER_LEAVING)
-        forget_order(m->order);
-    else if (m->order)
-        m->order->member = NULL;
-    meter_rele(m->meter);
-    m->meter = NULL;
+    if (m->foreign->order && m->state == MEMBER_LEAVING)
+        forget_order(m->foreign->order);
+    else if (m->foreign->order)
+        m->foreign->order->member = NULL;
+    meter_rele(m->foreign->meter);
+    free(m->foreign);
+    m->foreign = NULL;
 }
 
 /* ---- commands that were given ---- */
@@ -541,7 +544,7 @@ void foreign_drop_orders(struct pool *p)
         struct order *o = p->orders;
         p->orders = o->next;
         if (o->member)
-            o->member->order = NULL;
+            o->member->foreign->order = NULL;
         free(o->command);
         free(o);
     }
@@ -554,8 +557,8 @@ unsigned foreign_busy(const struct pool *p)
     struct meter_counts now;
     unsigned n = 0;
     for (const struct member *m = p->members; m; m = m->after) {
-        if (m->meter) {
-            meter_read(m->meter, &now);
+        if (m->foreign) {
+            meter_read(m->foreign->meter, &now);
             n += now.busy;
         }
     }
@@ -583,7 +586,7 @@ static json_t *counts_json(const struct meter_counts *c)
 json_t *foreign_member_json(const struct member *m)
 {
     struct meter_counts now;
-    meter_read(m->meter, &now);
+    meter_read(m->foreign->meter, &now);
     json_t *o = counts_json(&now);
     json_object_set_new(o, "framed", json_boolean(now.is_framed));
     return o;
@@ -595,10 +598,10 @@ json_t *foreign_traffic_json(struct pool *p, uint64_t now_ms)
     bool is_framed = strcmp(framing(p), "bytes") != 0;
     all.connections = 0;
     for (struct member *m = p->members; m; m = m->after) {
-        if (!m->meter)
+        if (!m->foreign)
             continue;
         sample(m, now_ms);
-        meter_read(m->meter, &now);
+        meter_read(m->foreign->meter, &now);
         all.connections += now.connections;
         is_framed &= now.is_framed || !now.opened;
     }

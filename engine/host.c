@@ -120,9 +120,9 @@ static void ended(struct engine *e, struct member *m, const struct host_daemon_e
 {
     m->ended = true;
     if (event->signal)
-        snprintf(m->reason, sizeof m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
+        member_say(&m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
     else if (!m->reason[0] || m->state != MEMBER_LAUNCHING)
-        snprintf(m->reason, sizeof m->reason, "ended with status %d", event->status);
+        member_say(&m->reason, "ended with status %d", event->status);
     if (m->peer)
         return; /* its connection goes next, and the rest then */
     if (m->state == MEMBER_LAUNCHING || m->state == MEMBER_AWAY) {
@@ -134,7 +134,7 @@ static void ended(struct engine *e, struct member *m, const struct host_daemon_e
 
 static void failed(struct engine *e, struct member *m, const struct host_daemon_event *event)
 {
-    snprintf(m->reason, sizeof m->reason, "%.190s", event->text);
+    member_say(&m->reason, "%.190s", event->text);
     log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, m->place->host, event->text);
     place_back_off(m->place, m);
     snprintf(m->place->reason, sizeof m->place->reason, "%.490s", event->text);
@@ -148,7 +148,7 @@ static void daemon_cb(void *arg, const struct host_daemon_event *event)
     struct engine *e = h->engine;
     pthread_mutex_lock(&e->lock);
     struct member *m = by_launch(h, event->id);
-    if (m && m->meter) {
+    if (m && m->foreign) {
         foreign_event(e, m, event);
         m = NULL;
     }
@@ -161,7 +161,7 @@ static void daemon_cb(void *arg, const struct host_daemon_event *event)
     case HOST_DAEMON_STDERR:
         log_info("daemon", "said daemon=%s host=%s text=\"%s\"", m->name, h->name, event->text);
         if (m->state == MEMBER_LAUNCHING)
-            snprintf(m->reason, sizeof m->reason, "%.190s", event->text);
+            member_say(&m->reason, "%.190s", event->text);
         break;
     case HOST_DAEMON_EXITED: ended(e, m, event); break;
     case HOST_DAEMON_FAILED: failed(e, m, event); break;

@@ -18,6 +18,7 @@ enum {
     RECV_ROOM = 2 << 10,     /* read into a block only with this much room left, or half of it */
     TRUST_AT_ONCE = 4 << 20, /* a larger frame gets memory only as its bytes arrive */
     SMALL_READS = 16,
+    QUEUE_FIRST = 16, /* segments */
     ARENA_FIRST = 1 << 10,
     ARENA_FULL = 16 << 10,
     COPY_BELOW = 512,
@@ -50,6 +51,7 @@ struct link {
     size_t queue_cap, queue_head, queue_count, queue_bytes;
     struct blk *arena;
     size_t arena_used;
+    unsigned thin; /* times in a row that all was sent and little of the arena was used */
 };
 
 static void recv_cb(void *arg);
@@ -272,6 +274,22 @@ static int try_send(struct link *l, unsigned n, nng_iov *iov)
     return nng_aio_result(aio);
 }
 
+/* All is sent: what a quiet connection has no use for is given back. */
+static void rest(struct link *l)
+{
+    l->thin = l->arena_used <= ARENA_FIRST ? l->thin + 1 : 0;
+    if (l->arena && (l->arena->cap == ARENA_FIRST || l->thin >= SMALL_READS)) {
+        blk_rele(l->arena);
+        l->arena = NULL;
+        l->arena_used = 0;
+    }
+    if (l->queue_cap == QUEUE_FIRST || l->thin >= SMALL_READS) {
+        free(l->queue);
+        l->queue = NULL;
+        l->queue_cap = l->queue_head = 0;
+    }
+}
+
 void link_flush(struct link *l)
 {
     while (!l->sending && !l->closing && l->queue_count) {
@@ -292,6 +310,8 @@ void link_flush(struct link *l)
         l->sending = true;
         nng_stream_send(l->stream, l->send_aio);
     }
+    if (!l->queue_count && !l->closing && l->queue_cap)
+        rest(l);
     if (l->close_when_sent && !l->queue_count)
         link_close(l);
 }
@@ -326,7 +346,7 @@ static void push(struct link *l, const uint8_t *data, size_t len, struct blk *bl
         }
     }
     if (l->queue_count == l->queue_cap) {
-        size_t cap = l->queue_cap ? l->queue_cap * 2 : 16;
+        size_t cap = l->queue_cap ? l->queue_cap * 2 : QUEUE_FIRST;
         struct segment *q = mem_alloc(cap * sizeof *q);
         for (size_t i = 0; i < l->queue_count; i++)
             q[i] = l->queue[(l->queue_head + i) & (l->queue_cap - 1)];

@@ -5,6 +5,7 @@
 #include "base/mono.h"
 
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -23,6 +24,28 @@ struct member *member_by_number(struct engine *e, uint32_t number)
     return NULL;
 }
 
+static const char no_text[] = "";
+
+static void forget_text(const char **text)
+{
+    if (*text != no_text)
+        free((char *)(uintptr_t)*text);
+    *text = no_text;
+}
+
+void member_say(const char **text, const char *format, ...)
+{
+    char now[200] = "";
+    va_list ap;
+    va_start(ap, format);
+    if (format)
+        vsnprintf(now, sizeof now, format, ap);
+    va_end(ap);
+    forget_text(text); /* only now: it may be part of what is said */
+    if (*now)
+        *text = mem_strdup(now);
+}
+
 struct member *member_new(struct engine *e, struct place *l)
 {
     struct pool *p = l->pool;
@@ -30,6 +53,7 @@ struct member *member_new(struct engine *e, struct place *l)
     m->pool = p;
     m->place = l;
     m->gpu = -1;
+    m->reason = m->pause = m->limits = no_text;
     m->number = ++e->last_daemon & 0xffffff;
     snprintf(m->name, sizeof m->name, "%s-%u", p->name, ++p->counter);
     wire_new_secret(m->token);
@@ -59,6 +83,9 @@ void member_remove(struct engine *e, struct member *m)
     foreign_fini(m);
     mem_wipe(m->token, sizeof m->token);
     mem_wipe(m->instance, sizeof m->instance);
+    forget_text(&m->reason);
+    forget_text(&m->pause);
+    forget_text(&m->limits);
     free(m);
     pool_fail_jobs(e, p);
     core_changed(e);
@@ -89,12 +116,12 @@ void member_exited(struct engine *e, pid_t pid, int status)
         snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(status));
     m->pid = 0;
     if (m->peer) { /* its connection goes next, and the rest then */
-        snprintf(m->reason, sizeof m->reason, "%s", how);
+        member_say(&m->reason, "%s", how);
         return;
     }
     if (m->state == MEMBER_LAUNCHING) {
         if (!m->reason[0])
-            snprintf(m->reason, sizeof m->reason, "%s before it connected", how);
+            member_say(&m->reason, "%s before it connected", how);
         log_error("daemon", "launch failed daemon=%s why=\"%s\"", m->name, m->reason);
         place_back_off(m->place, m);
     } else if (m->state == MEMBER_LOST) {
@@ -112,9 +139,9 @@ void member_quit(struct member *m, bool now, bool shrink)
     if (now)
         m->kill_at_ms = mono_ms() + CORE_QUIT_MS;
     if (!m->peer) {
-        snprintf(m->reason, sizeof m->reason, m->meter ? "stopped" : "stopped while it was not connected");
+        member_say(&m->reason, "%s", m->foreign ? "stopped" : "stopped while it was not connected");
         member_signal(m, SIGTERM);
-        m->kill_at_ms = mono_ms() + (m->meter && !now ? CORE_FOREIGN_QUIT_MS : CORE_QUIT_MS);
+        m->kill_at_ms = mono_ms() + (m->foreign && !now ? CORE_FOREIGN_QUIT_MS : CORE_QUIT_MS);
         return;
     }
     disp_daemon_drain(m->pool->disp, m->daemon);
@@ -148,11 +175,11 @@ static void kill_it(struct engine *e, struct member *m)
 void member_tick(struct engine *e, struct member *m, uint64_t now_ms)
 {
     if (m->state == MEMBER_LAUNCHING && now_ms - m->started_ms > CORE_LAUNCH_MS && !m->kill_at_ms) {
-        snprintf(m->reason, sizeof m->reason, "did not connect within %d s", CORE_LAUNCH_MS / 1000);
+        member_say(&m->reason, "did not connect within %d s", CORE_LAUNCH_MS / 1000);
         m->kill_at_ms = now_ms;
     }
     if (m->state == MEMBER_AWAY && now_ms >= m->away_until_ms) {
-        if (m->meter) /* its process is there still */
+        if (m->foreign) /* its process is there still */
             member_signal(m, SIGKILL);
         give_up_on(e, m);
         return;

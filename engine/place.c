@@ -225,7 +225,7 @@ static void launch(struct engine *e, struct place *l)
                         : l->via                 ? host_launch(l->via, m, &err)
                                                  : launch_here(e, m, &err);
     if (code) {
-        snprintf(m->reason, sizeof m->reason, "%.190s", err.message);
+        member_say(&m->reason, "%.190s", err.message);
         log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, l->host, err.message);
         place_back_off(l, m);
         member_remove(e, m);
@@ -241,7 +241,7 @@ static struct member *most_expendable(struct place *l)
     struct member *best = NULL;
     int best_rank = -1;
     for (struct member *m = l->pool->members; m; m = m->after) {
-        int rank = m->place != l || m->order                                          ? -1
+        int rank = m->place != l || (m->foreign && m->foreign->order)                 ? -1
                    : m->state == MEMBER_AWAY || m->state == MEMBER_LAUNCHING          ? 2
                    : m->state != MEMBER_UP                                            ? -1
                    : m->daemon && !disp_daemon_in_flight(m->daemon) && !m->setup_left ? 1

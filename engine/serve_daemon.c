@@ -88,7 +88,7 @@ void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
     m->worker_pid = (pid_t)h->pid;
     memcpy(m->instance, h->instance, sizeof m->instance);
     m->connected_ms = mono_ms();
-    m->reason[0] = '\0';
+    member_say(&m->reason, NULL);
     link_set_max(p->link, WIRE_BODY_MAX);
     send_welcome(p, m);
     if (!store_manners_same(&pool->settings.manners, &(struct store_manners){0}))
@@ -124,7 +124,7 @@ static void setup_ended(struct core_job *j, enum wire_outcome outcome, const str
     }
     if (f->type == WIRE_REPORT && f->len && wire_get_report(f, &r, NULL) == CLW_OK)
         text_escape(tail, sizeof tail, (const char *)r.err, r.err_len);
-    snprintf(m->reason, sizeof m->reason, "setup '%.40s' failed%s%.100s", j->spec.argv[0], tail[0] ? ": " : "", tail);
+    member_say(&m->reason, "setup '%.40s' failed%s%.100s", j->spec.argv[0], tail[0] ? ": " : "", tail);
     log_error("daemon", "setup failed daemon=%s command=\"%s\" stderr=\"%s\"", m->name, j->spec.argv[0], tail);
     place_break(m->place, CLW_UNREACHABLE, "see 'clowder log'", m->reason); /* the next one would fail the same way */
     member_set_state(m, MEMBER_LEAVING);
@@ -208,8 +208,10 @@ static void take_yield(struct peer *p, const struct frame *f)
 {
     struct member *m = p->member;
     bool paused = f->len > 0;
+    char text[200];
+    text_escape(text, sizeof text, (const char *)f->body, f->len);
     if (paused)
-        text_escape(m->pause, sizeof m->pause, (const char *)f->body, f->len);
+        member_say(&m->pause, "%s", text);
     if (paused && !m->paused)
         log_info("daemon", "paused daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->pause);
     else if (m->paused && !paused)
@@ -224,11 +226,11 @@ static void take_yield(struct peer *p, const struct frame *f)
 static void take_limits(struct peer *p, const struct frame *f)
 {
     struct member *m = p->member;
-    char text[sizeof m->limits];
+    char text[200];
     text_escape(text, sizeof text, (const char *)f->body, f->len);
     if (strcmp(text, m->limits) == 0)
         return;
-    memcpy(m->limits, text, sizeof m->limits);
+    member_say(&m->limits, "%s", text);
     log_info("daemon", "limits daemon=%s host=%s are=\"%s\"", m->name, m->place->host, m->limits);
     core_changed(p->engine);
 }
@@ -267,7 +269,9 @@ static void take_leave(struct peer *p, const struct frame *f)
 {
     struct member *m = p->member;
     struct pool *pool = m->pool;
-    text_escape(m->reason, sizeof m->reason, (const char *)f->body, f->len);
+    char text[200];
+    text_escape(text, sizeof text, (const char *)f->body, f->len);
+    member_say(&m->reason, "%s", text);
     log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
     if (m->state == MEMBER_UP) {
         member_set_state(m, MEMBER_LEAVING);
@@ -318,7 +322,7 @@ void daemon_gone(struct peer *p, const char *why)
     p->member = NULL;
     if (m->state == MEMBER_UP) {
         if (!m->reason[0])
-            snprintf(m->reason, sizeof m->reason, "%.190s", why);
+            member_say(&m->reason, "%.190s", why);
         bool may_return = !is_local && !m->ended;
         member_set_state(m, may_return ? MEMBER_AWAY : MEMBER_LOST);
         m->away_until_ms = mono_ms() + (host_is_open(m->place->via) ? CORE_RETURN_MS : CORE_GRACE_MS);
@@ -345,7 +349,7 @@ void daemon_tick(struct member *m, uint64_t now_ms)
         return;
     uint64_t silent_ms = now_ms - link_heard_ms(m->peer->link);
     if (silent_ms > CORE_DEAD_MS) {
-        snprintf(m->reason, sizeof m->reason, "silent for %d s", CORE_DEAD_MS / 1000);
+        member_say(&m->reason, "silent for %d s", CORE_DEAD_MS / 1000);
         link_close(m->peer->link);
     } else if (silent_ms > CORE_PING_MS && now_ms - m->pinged_ms > CORE_PING_MS) {
         m->pinged_ms = now_ms;

@@ -29,8 +29,8 @@ static uint64_t proc_memory(pid_t pid, const char *field)
 
 static const char *daemon_state(const struct member *m)
 {
-    if (m->state == MEMBER_UP && m->meter)
-        return m->seen.busy ? "executing" : "idle";
+    if (m->state == MEMBER_UP && m->foreign)
+        return m->foreign->seen.busy ? "executing" : "idle";
     if (m->state == MEMBER_UP)
         return m->paused                                       ? "paused"
                : m->setup_left                                 ? "setup"
@@ -64,8 +64,8 @@ static json_t *daemon_json(struct member *m, uint64_t now_ms)
     json_object_set_new(o, "failed", json_integer(m->daemon ? (json_int_t)disp_daemon_failed(m->daemon) : 0));
     json_object_set_new(o, "rate", json_real(pace_mean(&m->pace, now_ms)));
     json_object_set_new(o, "up_s", json_integer(m->connected_ms ? (json_int_t)((now_ms - m->connected_ms) / 1000) : 0));
-    if (m->meter) {
-        json_object_set_new(o, "done", json_integer((json_int_t)m->seen.results));
+    if (m->foreign) {
+        json_object_set_new(o, "done", json_integer((json_int_t)m->foreign->seen.results));
         json_object_set_new(o, "traffic", foreign_member_json(m));
     }
     add_usage(o, m);
