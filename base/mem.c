@@ -2,6 +2,7 @@
 #include "base/mem.h"
 
 #include <stdarg.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +52,12 @@ __attribute__((format(printf, 2, 0))) static void add_format(struct buf *b, cons
         b->len += (size_t)n;
     }
     va_end(again);
+}
+
+void mem_keep_freed(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 4 << 20);
+    mallopt(M_TRIM_THRESHOLD, 16 << 20);
 }
 
 char *mem_strndup(const void *data, size_t len)

@@ -15,6 +15,9 @@ void *mem_zalloc(size_t size);
 void *mem_realloc(void *old, size_t size);
 char *mem_strdup(const char *text);
 /* The bytes and a NUL after them; data may be NULL when there are none. */
+/* For programs whose blocks come and go: up to 16 MiB that were freed are kept, instead of being returned to the kernel and
+ * faulted in again. Once, at the start. */
+void mem_keep_freed(void);
 char *mem_strndup(const void *data, size_t len);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Overwrites size bytes in a way that the compiler keeps: for secrets. */

@@ -1,5 +1,6 @@
 /* clowder: the command line. Finds the command, parses its options, runs it; without a command it opens the screens. */
 #include "tui/command.h"
+#include "base/mem.h"
 #include "tui/screen/open.h"
 
 #include <locale.h>
@@ -63,6 +64,7 @@ int main(int argc, char **argv)
     bool json = false;
     int i = 1;
     setlocale(LC_CTYPE, "");
+    mem_keep_freed();
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "--json") == 0) {
             json = true;

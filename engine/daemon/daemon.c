@@ -546,6 +546,7 @@ int main(int argc, char **argv)
         return other_role(argv[1]);
     close_range(3, UINT_MAX, 0); /* nothing but standard input and output was meant for us */
     prctl(PR_SET_DUMPABLE, 0);   /* the token stays out of core files and debuggers */
+    mem_keep_freed();
     int signal_fd = block_signals();
     d = mem_zalloc(sizeof *d);
     if (config_read(0, &d->config))
