@@ -104,7 +104,8 @@ static struct pool *pool_for(struct peer *p, const struct frame *f, const struct
         return NULL;
     }
     if (pool && pool_is_foreign(pool)) {
-        snprintf(text, sizeof text, "profile '%s' has daemons of %s, which take their tasks from their own base", name,
+        snprintf(text, sizeof text,
+            "profile '%s' (runtime %s) has daemons that take their tasks from a base of their own", name,
             store_runtime_text(pool->settings.runtime));
         open_refused(p, f->job, CLW_USAGE, "use a profile of Clowder's own daemons: see 'clowder profile list'", text);
         return NULL;

@@ -101,12 +101,16 @@ static int check_profile(struct submit *u, const char *name)
 {
     struct store_profile p;
     struct clw_error err;
-    if (strcmp(name, "default") == 0)
-        return 0;
     enum clw_err code = store_profile_get(u->s, name, &p, &err);
+    enum store_runtime runtime = p.runtime;
     if (!code)
         store_profile_fini(&p);
-    else if (code == CLW_NOT_FOUND)
+    if (!code && runtime != STORE_RUNTIME_CLOWDER)
+        return say(2, "profile '%s' (runtime %s) has daemons that take their tasks from a base of their own", name,
+            store_runtime_text(runtime));
+    if (code == CLW_NOT_FOUND && strcmp(name, "default") == 0)
+        return 0;
+    if (code == CLW_NOT_FOUND)
         return say(
             4, "there is no profile '%s'; see 'clowder profile list', or make it: clowder up %s -n 2", name, name);
     return code ? say_failure(&err) : 0;

@@ -71,7 +71,9 @@ case_here() {
   expect 0 clowder up r
   prints 'r: 2 daemons up'
   expect 2 clowder map -p r -- echo {} ::: a
-  says 'take their tasks from their own base'
+  says 'take their tasks from a base of their own'
+  expect 2 clowder submit -p r -- echo {} ::: a
+  says 'take their tasks from a base of their own'
   wait_until base_done
   [ "$(base_says .right)" = 20000 ] || fail "base: $(cat base.out)"
   # SP alone: the two init frames count as tasks.
