@@ -425,6 +425,7 @@ static void finish(struct engine *e)
     e->store = NULL;
     while (e->pools)
         pool_free(e, e->pools);
+    batch_fini(e);
     keep_free(e->keeper);
     log_info("engine", "stopped");
     free(e->data_url);

@@ -10,6 +10,7 @@
 #include "engine/link.h"
 #include "engine/rates.h"
 #include "hosts/link.h"
+#include "hosts/scheduler.h"
 #include "store/manners.h"
 #include "store/profile.h"
 
@@ -51,6 +52,7 @@ enum member_state { MEMBER_LAUNCHING, MEMBER_UP, MEMBER_LEAVING, MEMBER_AWAY, ME
 
 /* One daemon of a profile, from the decision to start it until its process is gone. */
 struct foreign;
+struct batch;
 struct member {
     struct pool *pool;
     struct place *place;
@@ -77,6 +79,10 @@ struct member {
     uint32_t cpu_permille;
     uint64_t memory_bytes;
     struct foreign *foreign; /* of another engine; NULL: ours */
+    struct batch *batch;     /* job of a scheduler that it is an element of, from 1; NULL: none */
+    unsigned element;
+    uint64_t running_ms; /* since when its job runs; 0: it waits */
+    bool cancelling;     /* its element of the job */
     struct member *before, *after;
 };
 
@@ -86,7 +92,12 @@ struct host {
     char name[HOST_NAME_SIZE];
     char *settings; /* as text, to notice that they were edited */
     bool direct;
-    bool here; /* this machine, for daemons of other engines */
+    bool here; /* this machine, for daemons of other engines, or its scheduler */
+    bool is_scheduler;
+    enum scheduler_kind scheduler;
+    char *directives; /* of the scheduler's jobs */
+    unsigned queries; /* since something happened */
+    uint64_t query_id, query_at_ms; /* the question after its jobs that is under way, and the next */
     struct host_link *link;
     enum host_goal goal;
     bool retry;
@@ -235,6 +246,7 @@ struct engine {
     struct pool *pools;
     unsigned walks;               /* of doctors, under way */
     int doctor_fd;                /* readable: they are to come to an end */
+    struct batch *batches;
     struct host *hosts, *retired; /* retired: for the main thread to close and free */
     struct waiter *waiters;
     uint32_t last_daemon;
@@ -337,6 +349,17 @@ struct order *foreign_next_order(struct place *l); /* that has no daemon, or NUL
 void foreign_drop_orders(struct pool *p);
 json_t *foreign_traffic_json(struct pool *p, uint64_t now_ms);
 json_t *foreign_member_json(const struct member *m);
+
+/* batch.c: daemons that a scheduler starts */
+bool place_is_batch(const struct place *l);
+void batch_launch(struct engine *e, struct place *l); /* submits what is missing */
+void batch_ran(struct engine *e, struct host *h, const struct host_run_result *r);
+void batch_look(struct member *m); /* its connection ended */
+void batch_tick(struct engine *e, uint64_t now_ms);
+uint64_t batch_next_ms(const struct engine *e);
+bool batch_uses(const struct engine *e, const struct host *h);
+void batch_restore(struct engine *e);
+void batch_fini(struct engine *e);
 
 /* place.c */
 bool place_is_here(const struct place *l); /* on this machine */

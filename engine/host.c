@@ -170,6 +170,16 @@ static void daemon_cb(void *arg, const struct host_daemon_event *event)
     pthread_mutex_unlock(&e->lock);
 }
 
+static void run_cb(void *arg, const struct host_run_result *result)
+{
+    struct host *h = arg;
+    pthread_mutex_lock(&h->engine->lock);
+    if (h->is_scheduler)
+        batch_ran(h->engine, h, result);
+    core_flush(h->engine);
+    pthread_mutex_unlock(&h->engine->lock);
+}
+
 /* ---- links ---- */
 
 struct host_link_options host_options(const struct engine *e, const struct store_host *s)
@@ -181,12 +191,28 @@ struct host_link_options host_options(const struct engine *e, const struct store
         .jump = s->jump,
         .identity = s->identity,
         .program = e->daemon_program,
-        .target = s->direct ? "" : e->tunnel_path};
+        .target = s->direct || s->launcher != STORE_LAUNCHER_SSH ? "" : e->tunnel_path};
 }
 
 static char *settings_text(const struct store_host *s)
 {
-    return mem_printf("%s\n%s\n%u\n%s\n%s\n%d", s->address, s->user, s->port, s->jump, s->identity, s->direct);
+    return mem_printf("%s\n%s\n%u\n%s\n%s\n%d\n%d\n%s", s->address, s->user, s->port, s->jump, s->identity, s->direct,
+        (int)s->launcher, s->directives);
+}
+
+static bool scheduler_of(enum store_launcher launcher, enum scheduler_kind *kind)
+{
+    static const struct {
+        enum store_launcher launcher;
+        enum scheduler_kind kind;
+    } known[] = {{STORE_LAUNCHER_SLURM, SCHEDULER_SLURM}, {STORE_LAUNCHER_PBS, SCHEDULER_PBS},
+        {STORE_LAUNCHER_SGE, SCHEDULER_SGE}, {STORE_LAUNCHER_LSF, SCHEDULER_LSF}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].launcher == launcher) {
+            *kind = known[i].kind;
+            return true;
+        }
+    return false;
 }
 
 static bool is_in_use(const struct engine *e, const struct host *h)
@@ -195,7 +221,7 @@ static bool is_in_use(const struct engine *e, const struct host *h)
         for (const struct member *m = p->members; m; m = m->after)
             if (m->place->via == h)
                 return true;
-    return false;
+    return batch_uses(e, h);
 }
 
 /* The main thread closes and frees it. now: who takes its place, or NULL. */
@@ -220,7 +246,10 @@ static struct host *host_new(struct engine *e, const struct store_host *s, char 
     h->engine = e;
     snprintf(h->name, sizeof h->name, "%s", s->name);
     h->settings = settings;
-    h->direct = s->direct;
+    h->is_scheduler = scheduler_of(s->launcher, &h->scheduler);
+    h->here = h->is_scheduler && (!s->address[0] || strcmp(s->address, "local") == 0);
+    h->directives = mem_strdup(s->directives ? s->directives : "");
+    h->direct = s->direct || h->is_scheduler;
     h->shot.state = HOST_IDLE;
     h->shot.since_ms = mono_ms();
     host_facts_init(&h->facts);
@@ -238,7 +267,8 @@ enum clw_err host_get(struct engine *e, const char *name, struct host **out, str
     enum clw_err code = store_host_get(e->store, name, &s, err);
     if (code)
         return code;
-    if (s.launcher != STORE_LAUNCHER_SSH)
+    enum scheduler_kind kind;
+    if (s.launcher != STORE_LAUNCHER_SSH && !scheduler_of(s.launcher, &kind))
         code = clw_fail(err, CLW_USAGE, "change it: clowder host edit NAME --launcher ssh",
             "host '%s' is reached by %s, which this version cannot use", name, store_launcher_text(s.launcher));
     if (!code) {
@@ -274,7 +304,11 @@ static enum clw_err open_link(struct host *h, enum host_goal goal, bool retry, s
             .here = true,
             .goal = goal,
             .retry = retry,
-            .cb = {.arg = h, .state = state_cb, .facts = facts_here_cb, .daemon = daemon_cb}};
+            .cb = {.arg = h,
+                .state = state_cb,
+                .facts = h->is_scheduler ? facts_cb : facts_here_cb,
+                .daemon = daemon_cb,
+                .run = run_cb}};
         return host_link_open(&here, &h->link, err);
     }
     enum clw_err code = store_host_get(h->engine->store, h->name, &s, err);
@@ -283,7 +317,7 @@ static enum clw_err open_link(struct host *h, enum host_goal goal, bool retry, s
     struct host_link_options o = host_options(h->engine, &s);
     o.goal = goal;
     o.retry = retry;
-    o.cb = (struct host_callbacks){.arg = h, .state = state_cb, .facts = facts_cb, .daemon = daemon_cb};
+    o.cb = (struct host_callbacks){.arg = h, .state = state_cb, .facts = facts_cb, .daemon = daemon_cb, .run = run_cb};
     code = host_link_open(&o, &h->link, err);
     store_host_fini(&s);
     return code;
@@ -377,6 +411,7 @@ static void measure_here(struct engine *e, uint64_t now_ms)
 
 void host_tick(struct engine *e, uint64_t now_ms)
 {
+    batch_tick(e, now_ms);
     measure_here(e, now_ms);
     for (struct host *h = e->hosts; h; h = h->next) {
         if (!h->link)
@@ -394,7 +429,8 @@ void host_tick(struct engine *e, uint64_t now_ms)
 
 uint64_t host_next_ms(const struct engine *e)
 {
-    uint64_t next = works_here(e) ? e->measured_ms + CORE_REFRESH_MS : UINT64_MAX;
+    uint64_t next = batch_next_ms(e), here_ms = works_here(e) ? e->measured_ms + CORE_REFRESH_MS : UINT64_MAX;
+    next = here_ms < next ? here_ms : next;
     for (const struct host *h = e->hosts; h; h = h->next)
         if (h->link && !h->here && h->shot.state == HOST_UP && h->refresh_ms < next)
             next = h->refresh_ms;
@@ -413,6 +449,7 @@ void host_reap(struct engine *e, bool all)
         next = h->next;
         host_link_close(h->link);
         free(h->settings);
+        free(h->directives);
         free(h);
     }
 }

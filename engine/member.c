@@ -141,6 +141,11 @@ void member_quit(struct member *m, bool now, bool shrink)
     if (!m->peer) {
         member_say(&m->reason, "%s", m->foreign ? "stopped" : "stopped while it was not connected");
         member_signal(m, SIGTERM);
+        if (m->batch) { /* the scheduler is told, and it is gone then */
+            m->kill_at_ms = mono_ms() + CORE_LAUNCH_MS;
+            core_wake(m->pool->engine);
+            return;
+        }
         m->kill_at_ms = mono_ms() + (m->foreign && !now ? CORE_FOREIGN_QUIT_MS : CORE_QUIT_MS);
         return;
     }
@@ -154,7 +159,10 @@ static void give_up_on(struct engine *e, struct member *m)
 {
     log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
     place_back_off(m->place, m);
-    member_remove(e, m);
+    if (m->batch) /* its job may be there still */
+        member_quit(m, true, false);
+    else
+        member_remove(e, m);
 }
 
 /* A daemon that must go at once: its process here is reaped later, one on a host is only told. May free m. */
@@ -174,7 +182,8 @@ static void kill_it(struct engine *e, struct member *m)
 
 void member_tick(struct engine *e, struct member *m, uint64_t now_ms)
 {
-    if (m->state == MEMBER_LAUNCHING && now_ms - m->started_ms > CORE_LAUNCH_MS && !m->kill_at_ms) {
+    bool is_due = !m->batch || m->running_ms; /* who waits in a queue waits as long as that takes */
+    if (m->state == MEMBER_LAUNCHING && is_due && now_ms - m->started_ms > CORE_LAUNCH_MS && !m->kill_at_ms) {
         member_say(&m->reason, "did not connect within %d s", CORE_LAUNCH_MS / 1000);
         m->kill_at_ms = now_ms;
     }
@@ -194,7 +203,7 @@ uint64_t member_next_ms(const struct member *m, uint64_t now_ms)
     uint64_t next = UINT64_MAX;
     if (m->kill_at_ms)
         next = m->kill_at_ms;
-    if (m->state == MEMBER_LAUNCHING && m->started_ms + CORE_LAUNCH_MS + 1 < next)
+    if (m->state == MEMBER_LAUNCHING && (!m->batch || m->running_ms) && m->started_ms + CORE_LAUNCH_MS + 1 < next)
         next = m->started_ms + CORE_LAUNCH_MS + 1;
     if (m->state == MEMBER_AWAY && m->away_until_ms < next)
         next = m->away_until_ms;

@@ -20,7 +20,7 @@ struct place *place_find(struct pool *p, const char *host)
 
 bool place_is_here(const struct place *l)
 {
-    return !l->via || l->via->here;
+    return !l->via || (l->via->here && !l->via->is_scheduler);
 }
 
 /* How the host is reached: NULL in *via for this machine, which is a host like others for daemons of other engines. */
@@ -43,6 +43,9 @@ static enum clw_err find_way(
     store_host_fini(&s);
     if (!enabled)
         return clw_fail(err, CLW_REFUSED, NULL, "host '%s' is disabled", host);
+    if (launcher != STORE_LAUNCHER_LOCAL && launcher != STORE_LAUNCHER_SSH && pool_is_foreign(p))
+        return clw_fail(err, CLW_USAGE, "give the profile hosts that are reached by ssh",
+            "host '%s' is a scheduler: daemons of other engines are not started through it", host);
     if (launcher == STORE_LAUNCHER_LOCAL)
         *via = pool_is_foreign(p) ? host_here(e) : NULL;
     return launcher == STORE_LAUNCHER_LOCAL ? CLW_OK : host_get(e, host, via, err);
@@ -278,6 +281,10 @@ void place_tick(struct engine *e, struct place *l, uint64_t now_ms)
     if (l->broken) { /* out of quarantine, for one attempt */
         l->broken = false;
         l->fails = CORE_GIVE_UP - 1;
+    }
+    if (place_is_batch(l)) {
+        batch_launch(e, l);
+        return;
     }
     while (!l->broken && now_ms >= l->next_launch_ms && place_may_launch(l) && foreign_has_base(l, now_ms))
         launch(e, l);

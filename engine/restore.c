@@ -116,6 +116,7 @@ void restore_load(struct engine *e)
         return;
     }
     restore_last_job(e);
+    batch_restore(e);
     if (store_profile_list(e->store, &list, &err)) {
         complain(&err);
         return;

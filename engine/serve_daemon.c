@@ -333,10 +333,12 @@ void daemon_gone(struct peer *p, const char *why)
     } else {
         log_info("daemon", "gone daemon=%s host=%s", m->name, m->place->host);
     }
-    m->kill_at_ms = is_local ? mono_ms() + CORE_QUIT_MS : 0;
+    m->kill_at_ms = is_local ? mono_ms() + CORE_QUIT_MS : m->batch ? mono_ms() + CORE_LAUNCH_MS : 0;
+    if (m->batch)
+        batch_look(m);
     disp_daemon_lost(pool->disp, daemon, mono_us());
     pool_act(e, pool);
-    if (m->state != MEMBER_AWAY && (!is_local || !m->pid))
+    if (m->state != MEMBER_AWAY && !m->batch && (!is_local || !m->pid))
         member_remove(e, m);
     core_changed(e);
     core_wake(e);

@@ -133,10 +133,12 @@ static void on_child(struct source *source, uint32_t events)
     ssize_t n = read(x->out_fd, bytes, PUMP_SCRATCH);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (n > 0) {
+    if (n > 0 && x->sink)
         x->sink(x->arg, bytes, (size_t)n);
+    else if (n > 0)
+        keep(x, &x->out, x->out_max, bytes, (size_t)n);
+    if (n > 0)
         return;
-    }
     x->eof = x->closed = true;
     pump_arm(&x->link->pump, x->out_fd, &x->source, &x->armed, 0);
 }
@@ -213,8 +215,8 @@ static void close_child(struct exec *x)
 
 ssize_t exec_write_some(struct exec *x, const void *data, size_t len)
 {
-    if (x->in_fd > 0)
-        return write_child(x, data, len);
+    if (x->in_fd)
+        return x->in_fd > 0 ? write_child(x, data, len) : -1;
     if (!x->channel || x->closed || x->hop->dead)
         return -1;
     uint32_t window = ssh_channel_window_size(x->channel);
@@ -245,8 +247,12 @@ enum clw_err exec_write(struct exec *x, const void *data, size_t len, struct clw
 
 void exec_send_eof(struct exec *x)
 {
-    if (x->channel && !x->closed)
+    if (x->in_fd > 0) {
+        close(x->in_fd);
+        x->in_fd = -1;
+    } else if (x->channel && !x->closed) {
         ssh_channel_send_eof(x->channel);
+    }
 }
 
 enum clw_err exec_finish(struct exec *x, struct clw_error *err)
@@ -280,7 +286,8 @@ void exec_close(struct exec *x)
 
 enum clw_err exec_script(struct exec *x, struct host_link *l, const char *script, struct clw_error *err)
 {
-    enum clw_err code = exec_open(x, l, "exec sh -s", NULL, err);
+    enum clw_err code = l->o.here ? exec_open_here(x, l, "/bin/sh", "-s", environ, err)
+                                  : exec_open(x, l, "exec sh -s", NULL, err);
     if (!code)
         code = exec_write(x, script, strlen(script), err);
     if (code)

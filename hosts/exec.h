@@ -7,7 +7,7 @@
 
 struct exec {
     struct source source; /* of a child here: its output */
-    int in_fd, out_fd;    /* of a child here: its stdin and stdout, which are ours to close; else 0 */
+    int in_fd, out_fd;    /* of a child here: its stdin (-1: closed) and stdout, which are ours to close; else 0 */
     uint32_t armed;
     struct host_link *link;
     struct hop *hop;
@@ -45,7 +45,7 @@ enum clw_err exec_finish(struct exec *x, struct clw_error *err);
 /* Closes the channel and frees the buffers. Twice is fine. */
 void exec_close(struct exec *x);
 
-/* Runs a POSIX shell script: `exec sh -s` with the script on its stdin, so that neither the login shell's
+/* Runs a POSIX shell script (on this machine its exit status stays unknown: -1): `exec sh -s` with the script on its stdin, so that neither the login shell's
  * language nor its length limit matters. The result stays in x: exec_close() it in any case. */
 enum clw_err exec_script(struct exec *x, struct host_link *l, const char *script, struct clw_error *err);
 

@@ -355,6 +355,15 @@ static void compose(const struct command *c, const struct mark marks[MARKS], str
     buf_fini(&body);
 }
 
+void link__fill_port(const struct command *c, const struct forward *f, struct buf *out)
+{
+    struct mark marks[MARKS] = {0};
+    marks[MARK_PORT].len = (size_t)snprintf(marks[MARK_PORT].text, sizeof marks[0].text, "@%.32sPORT@", c->mark);
+    snprintf(marks[MARK_PORT].value, sizeof marks[0].value, "%u", f->port);
+    buf_reserve(out, c->len + 1024);
+    add_replaced(out, c, marks);
+}
+
 /* The ways that it needs, and what they are called on the host. */
 static enum clw_err make_ways(struct host_link *l, struct command *c, struct mark marks[MARKS], struct clw_error *err)
 {

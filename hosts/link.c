@@ -301,3 +301,16 @@ enum clw_err host_link_run(
     c->limit_ms = limit_ms ? limit_ms : 60000;
     return enqueue(l, c, id, err);
 }
+
+enum clw_err host_link_run_with_way(struct host_link *l, const char *script, const char *target, const char *mark,
+    unsigned limit_ms, uint64_t *id, struct clw_error *err)
+{
+    struct command *c = mem_zalloc(sizeof *c);
+    c->kind = COMMAND_RUN;
+    c->data = (uint8_t *)mem_strdup(script);
+    c->len = strlen(script);
+    c->target = mem_strdup(target);
+    c->mark = mem_strdup(mark);
+    c->limit_ms = limit_ms ? limit_ms : 60000;
+    return enqueue(l, c, id, err);
+}

@@ -83,6 +83,7 @@ struct host_snapshot {
     char url[HOST_URL_SIZE];      /* where daemons on the host dial for the default target; "": no tunnel */
     bool same_url;                /* it is the one from before the link was lost */
     bool over_stdio;              /* forwarding was refused: daemons come over the launch channel */
+    char program[HOST_PATH_SIZE]; /* path of the daemon program there, once uploaded; "": not */
     uint32_t rtt_us;
     uint64_t quiet_ms;             /* since the host was last heard */
     uint64_t bytes_up, bytes_down; /* through the tunnel: from the host, to the host */
@@ -222,5 +223,9 @@ enum clw_err host_link_signal(struct host_link *link, uint64_t id, int signal, s
  * time. */
 enum clw_err host_link_run(
     struct host_link *link, const char *script, unsigned limit_ms, uint64_t *id, struct clw_error *err);
+/* The same, of a script that names a port of the host that leads to target, and that other machines reach as far as its sshd
+ * allows it (GatewayPorts): every @markPORT@ in it. Secrets in it are wiped here. */
+enum clw_err host_link_run_with_way(struct host_link *link, const char *script, const char *target, const char *mark,
+    unsigned limit_ms, uint64_t *id, struct clw_error *err);
 
 #endif

@@ -36,6 +36,7 @@ struct forward {
     uint64_t owner;           /* the launch whose way it is; 0: everybody's */
     struct meter *meter;      /* of the owner, or NULL */
     bool fixed;               /* that port, or none */
+    bool is_open;             /* for other machines too, as far as sshd allows it */
     bool gone;                /* to be given back at the end of the round */
     unsigned port;            /* on the host's loopback; 0: over stdio */
     unsigned asked;           /* the port it had in the session before, to have it again */
@@ -127,6 +128,8 @@ enum clw_err link__forward(struct host_link *l, const char *target, struct forwa
 /* One for this launch alone. */
 enum clw_err link__forward_own(
     struct host_link *l, const struct command *c, struct forward **out, struct clw_error *err);
+/* The same as link__forward, for other machines too. */
+enum clw_err link__forward_open(struct host_link *l, const char *target, struct forward **out, struct clw_error *err);
 /* The shared one, as far as it is there; NULL. */
 const struct forward *link__forward_of(const struct host_link *l, const char *target);
 /* That port of the host's leads to ours, if it can be had. */
@@ -152,6 +155,8 @@ void link__inbound_tick(struct host_link *l);
 /* launch.c */
 void link__connections(struct host_link *l, uint64_t owner, unsigned n);
 enum clw_err link__launch(struct host_link *l, struct command *c, struct clw_error *err);
+/* The text of a script with its port in the place of @markPORT@. */
+void link__fill_port(const struct command *c, const struct forward *f, struct buf *out);
 enum clw_err link__signal(struct host_link *l, struct command *c, struct clw_error *err);
 /* Tells of one that could not be started. */
 void link__launch_failed(struct host_link *l, uint64_t id, const struct clw_error *why);

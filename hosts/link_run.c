@@ -67,6 +67,9 @@ static enum clw_err make_tunnel(struct host_link *l, struct clw_error *err)
 static enum clw_err attempt_here(struct host_link *l, struct clw_error *err)
 {
     snprintf(l->program_path, sizeof l->program_path, "%s", l->o.program);
+    pthread_mutex_lock(&l->lock);
+    snprintf(l->shot.program, sizeof l->shot.program, "%s", l->program_path);
+    pthread_mutex_unlock(&l->lock);
     if (link__goal(l) != HOST_GOAL_UP) {
         link__step(l, HOST_PROBE, l->o.probe_ms);
         return link__probe(l, err);
@@ -101,6 +104,9 @@ static enum clw_err attempt(struct host_link *l, struct clw_error *err)
         link__step(l, HOST_UPLOAD, l->o.upload_ms);
         code = link__upload(l, err);
     }
+    pthread_mutex_lock(&l->lock);
+    snprintf(l->shot.program, sizeof l->shot.program, "%s", l->program_path);
+    pthread_mutex_unlock(&l->lock);
     if (!code && *l->o.target)
         code = make_tunnel(l, err);
     if (!code && l->forward_count > (*l->o.target ? 1u : 0u))

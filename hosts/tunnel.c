@@ -56,11 +56,12 @@ static int on_message(ssh_session session, ssh_message message, void *arg)
 }
 
 /* Asks for a port. CLW_REFUSED: it is taken, or none is to be had. */
-static enum clw_err ask(struct host_link *l, unsigned port, unsigned *bound, struct clw_error *err)
+static enum clw_err ask(
+    struct host_link *l, const char *address, unsigned port, unsigned *bound, struct clw_error *err)
 {
     int rc = SSH_ERROR;
     enum clw_err code = link__keepalive_settle(l);
-    while (!code && (rc = ssh_channel_listen_forward(l->hop->session, "127.0.0.1", (int)port, NULL)) == SSH_AGAIN)
+    while (!code && (rc = ssh_channel_listen_forward(l->hop->session, address, (int)port, NULL)) == SSH_AGAIN)
         code = link__wait(l);
     if (code)
         return link__explain(l, code, "asking for a forwarded port", err);
@@ -69,6 +70,11 @@ static enum clw_err ask(struct host_link *l, unsigned port, unsigned *bound, str
             "the host's sshd refuses to forward a port");
     *bound = port;
     return CLW_OK;
+}
+
+static const char *address_of(const struct forward *f)
+{
+    return f->is_open ? "0.0.0.0" : "127.0.0.1";
 }
 
 /* Below the ports that systems give to outgoing connections. */
@@ -105,7 +111,7 @@ static enum clw_err ask_again(struct host_link *l, struct forward *f, struct clw
 {
     enum clw_err code = CLW_REFUSED;
     for (int i = 0; i < AGAIN_TRIES && code == CLW_REFUSED; i++) {
-        code = ask(l, f->asked, &f->port, err);
+        code = ask(l, address_of(f), f->asked, &f->port, err);
         if (code == CLW_REFUSED && i + 1 < AGAIN_TRIES) {
             enum clw_err paused = pause_ms(l, AGAIN_PAUSE_MS);
             if (paused)
@@ -120,9 +126,9 @@ static enum clw_err get_port(struct host_link *l, struct forward *f, struct clw_
     enum clw_err code = CLW_REFUSED;
     ssh_set_message_callback(l->hop->session, on_message, l);
     if (f->asked)
-        code = f->fixed ? ask(l, f->asked, &f->port, err) : ask_again(l, f, err);
+        code = f->fixed ? ask(l, address_of(f), f->asked, &f->port, err) : ask_again(l, f, err);
     for (int i = 0; i < PORT_TRIES && code == CLW_REFUSED && !f->fixed; i++)
-        code = ask(l, random_port(), &f->port, err);
+        code = ask(l, address_of(f), random_port(), &f->port, err);
     return code;
 }
 
@@ -165,7 +171,7 @@ static void forward_free(struct host_link *l, struct forward *f)
 static struct forward *find_shared(const struct host_link *l, const char *target)
 {
     struct forward *f = l->forwards;
-    while (f && (f->owner || f->fixed || strcmp(f->target, target) != 0))
+    while (f && (f->owner || f->fixed || f->is_open || strcmp(f->target, target) != 0))
         f = f->next;
     return f;
 }
@@ -204,7 +210,7 @@ static enum clw_err make(struct host_link *l, struct forward *f, struct clw_erro
         }
         if (code != CLW_REFUSED)
             return code;
-        if (has_port(l) || f->fixed)
+        if (has_port(l) || f->fixed || f->is_open)
             return code;
         learn(l, 0);
         link__log(l, LOG_INFO, "step=tunnel note=\"sshd refuses to forward, using stdin and stdout of the launch\"");
@@ -238,6 +244,22 @@ enum clw_err link__forward(struct host_link *l, const char *target, struct forwa
     struct forward *f = find_shared(l, target);
     if (!f)
         f = forward_new(l, target, err);
+    *out = f;
+    if (!f)
+        return CLW_TOO_LARGE;
+    return *f->url ? CLW_OK : open_forward(l, f, err);
+}
+
+enum clw_err link__forward_open(struct host_link *l, const char *target, struct forward **out, struct clw_error *err)
+{
+    struct forward *f = l->forwards;
+    while (f && !(f->is_open && strcmp(f->target, target) == 0))
+        f = f->next;
+    if (!f && l->mux)
+        return clw_fail(err, CLW_REFUSED, "set AllowTcpForwarding yes and GatewayPorts clientspecified in the host's sshd_config",
+            "the scheduler's nodes have no way home: sshd refuses to forward a port");
+    if (!f && (f = forward_new(l, target, err)))
+        f->is_open = true;
     *out = f;
     if (!f)
         return CLW_TOO_LARGE;
@@ -292,10 +314,10 @@ enum clw_err link__forward_again(struct host_link *l, struct clw_error *err)
     return CLW_OK;
 }
 
-static enum clw_err cancel(struct host_link *l, unsigned port)
+static enum clw_err cancel(struct host_link *l, const char *address, unsigned port)
 {
     enum clw_err code = link__keepalive_settle(l);
-    while (!code && ssh_channel_cancel_forward(l->hop->session, "127.0.0.1", (int)port) == SSH_AGAIN)
+    while (!code && ssh_channel_cancel_forward(l->hop->session, address, (int)port) == SSH_AGAIN)
         code = link__wait(l);
     return code;
 }
@@ -304,10 +326,10 @@ enum clw_err link__port_is_free(struct host_link *l, unsigned port, bool *is_fre
 {
     unsigned bound;
     ssh_set_message_callback(l->hop->session, on_message, l);
-    enum clw_err code = ask(l, port, &bound, err);
+    enum clw_err code = ask(l, "127.0.0.1", port, &bound, err);
     *is_free = code == CLW_OK;
     if (*is_free)
-        code = cancel(l, port);
+        code = cancel(l, "127.0.0.1", port);
     return code == CLW_REFUSED ? CLW_OK : code;
 }
 
@@ -315,7 +337,7 @@ enum clw_err link__port_is_free(struct host_link *l, unsigned port, bool *is_fre
 static void close_forward(struct host_link *l, struct forward *f)
 {
     if (f->port)
-        cancel(l, f->port);
+        cancel(l, address_of(f), f->port);
     else if (l->mux)
         link__mux_unlisten(l, f->listener);
     link__log(l, LOG_INFO, "step=tunnel url=%s target=%s ended", f->url, f->target);

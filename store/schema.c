@@ -175,6 +175,17 @@ static const char manners[] =
 
 static const char runtimes[] = "ALTER TABLE profile ADD COLUMN options TEXT NOT NULL DEFAULT '[]';";
 
+static const char batches[] = "CREATE TABLE batch("
+                              " id INTEGER PRIMARY KEY,"
+                              " host TEXT NOT NULL,"
+                              " profile TEXT NOT NULL,"
+                              " job TEXT NOT NULL,"
+                              " folder TEXT NOT NULL,"
+                              " count INTEGER NOT NULL,"
+                              " submitted_us INTEGER NOT NULL,"
+                              " UNIQUE(host, job)"
+                              ") STRICT;";
+
 /* steps[n] leads from version n to n + 1. */
 static const struct {
     const char *sql, *stamp;
@@ -186,6 +197,7 @@ static const struct {
     {kept, "PRAGMA user_version = 5"},
     {manners, "PRAGMA user_version = 6"},
     {runtimes, "PRAGMA user_version = 7"},
+    {batches, "PRAGMA user_version = 8"},
 };
 
 _Static_assert(sizeof steps / sizeof *steps == STORE_VERSION, "one step a version");

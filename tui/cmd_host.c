@@ -55,6 +55,21 @@ static int set_identity(const struct opts *o, struct store_host *h)
     return status;
 }
 
+/* Lines for the scheduler: all that are given, in their order, instead of those there were. */
+static void set_directives(const struct opts *o, struct store_host *h)
+{
+    const char **lines = opts_all(o, "directive");
+    struct buf b = {0};
+    for (const char **line = lines; line && *line; line++)
+        buf_printf(&b, "%s\n", *line);
+    if (b.len) {
+        buf_add(&b, "", 1);
+        set_text(&h->directives, (char *)b.data);
+    }
+    buf_fini(&b);
+    free((void *)(uintptr_t)lines);
+}
+
 /* The options that add and edit share. */
 static int set_options(const struct opts *o, struct store_host *h)
 {
@@ -66,6 +81,7 @@ static int set_options(const struct opts *o, struct store_host *h)
     free((void *)(uintptr_t)tags);
     set_text(&h->jump, opts_text(o, "jump", NULL));
     set_text(&h->note, opts_text(o, "note", NULL));
+    set_directives(o, h);
     h->direct |= opts_has(o, "direct");
     if (launcher && store_launcher_parse(launcher, &h->launcher, &err))
         return say_failure(&err);
@@ -152,7 +168,7 @@ static int take_tags(const struct opts *o, struct store_host *h)
 /* An option and the one that takes it back. */
 static int check_pairs(const struct opts *o)
 {
-    static const char *const names[] = {"jump", "identity", "direct", "mac", "note", NULL};
+    static const char *const names[] = {"jump", "identity", "direct", "mac", "note", "directive", NULL};
     char no[32];
     for (const char *const *name = names; *name; name++) {
         snprintf(no, sizeof no, "no-%s", *name);
@@ -178,6 +194,8 @@ static void clear(const struct opts *o, struct store_host *h)
         set_text(&h->identity, "");
     if (opts_has(o, "no-note"))
         set_text(&h->note, "");
+    if (opts_has(o, "no-directive"))
+        set_text(&h->directives, "");
     if (opts_has(o, "no-mac"))
         h->mac[0] = '\0';
     if (opts_has(o, "no-direct"))

@@ -403,7 +403,7 @@ static void test_migrate(void **state)
     "ALTER TABLE profile DROP COLUMN mem_bytes; ALTER TABLE profile DROP COLUMN pause_load_permille;"                  \
     "ALTER TABLE profile DROP COLUMN pause_user_ms; ALTER TABLE profile DROP COLUMN pause_now;"                        \
     "ALTER TABLE profile DROP COLUMN hours; ALTER TABLE profile DROP COLUMN no_new_privs;"                             \
-    "ALTER TABLE profile DROP COLUMN options;"
+    "ALTER TABLE profile DROP COLUMN options; DROP TABLE batch;"
 
 /* The ledger of version 2 gets functions and inputs, and keeps its rows. */
 static void test_migrate_ledger(void **state)
