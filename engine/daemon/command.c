@@ -170,6 +170,8 @@ static void report(struct daemon *d, struct run *r, int status)
 {
     enum wire_outcome outcome = r->forced;
     char why[160] = "";
+    if (outcome == WIRE_DONE && daemon_goes_too(d, status))
+        return;
     struct buf files = {0};
     struct wire_report w = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
         .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,

@@ -41,6 +41,8 @@ static int take(struct daemon_config *c, const char *key, const char *value)
         c->autoexit_ms = (uint64_t)number;
     } else if (strcmp(key, "remote") == 0 && !text_parse_int(value, 0, 1, &number, NULL)) {
         c->remote = number != 0;
+    } else if (strcmp(key, "batch") == 0 && !text_parse_int(value, 0, 1, &number, NULL)) {
+        c->batch = number != 0;
     } else if (strcmp(key, "umask") == 0 && !text_parse_int(value, 0, 0777, &number, NULL)) {
         umask((mode_t)number);
     } else if (strcmp(key, "cert") == 0) {

@@ -13,15 +13,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
+    OWN_SIGNAL_MS = 200, /* a signal that ended a task comes to us in this time, when it was for both */
     HELLO_MS = 10000,
     REDIAL_MS = 200,
     PING_MS = 5000,
@@ -401,14 +404,27 @@ static int timeout_ms(const struct watch *w)
     return ms > 3600000 ? 3600000 : (int)ms;
 }
 
-static void take_signal(struct daemon *d, int signal_fd)
+static void take_signal(struct daemon *d)
 {
     struct signalfd_siginfo info;
-    while (read(signal_fd, &info, sizeof info) == sizeof info) {
+    while (read(d->signal_fd, &info, sizeof info) == sizeof info) {
         if (d->left || d->quit)
             d->quit_now = true;
+        d->terminated = true;
         leave(d, "terminated");
     }
+}
+
+bool daemon_goes_too(struct daemon *d, int status)
+{
+    struct pollfd fd = {d->signal_fd, POLLIN, 0};
+    if (!d->config.batch || !WIFSIGNALED(status) || (WTERMSIG(status) != SIGTERM && WTERMSIG(status) != SIGKILL))
+        return false;
+    if (!d->terminated && poll(&fd, 1, OWN_SIGNAL_MS) > 0)
+        take_signal(d);
+    if (d->terminated)
+        d->broken = d->quit_now = true;
+    return d->terminated;
 }
 
 /* What comes to the front when one kind is done may be the other's. */
@@ -426,7 +442,7 @@ static void step(struct daemon *d, struct watch *w)
 }
 
 /* Runs tasks until the link breaks or it is time to go. */
-static void work(struct daemon *d, int signal_fd)
+static void work(struct daemon *d)
 {
     struct watch w = {0};
     uint64_t ignored;
@@ -435,7 +451,7 @@ static void work(struct daemon *d, int signal_fd)
         neighbour_judge(d);
         step(d, &w);
         neighbour_step(d, &w);
-        int wake_place = watch_add(&w, d->wake_fd, POLLIN), signal_place = watch_add(&w, signal_fd, POLLIN);
+        int wake_place = watch_add(&w, d->wake_fd, POLLIN), signal_place = watch_add(&w, d->signal_fd, POLLIN);
         check_life(d, &w);
         check_link(d, &w);
         usage_step(d, &w);
@@ -453,7 +469,7 @@ static void work(struct daemon *d, int signal_fd)
             abort();
         pthread_mutex_lock(&d->lock);
         if (n > 0 && watch_is_ready(&w, signal_place))
-            take_signal(d, signal_fd);
+            take_signal(d);
         if (n <= 0)
             for (unsigned i = 0; i < w.count; i++)
                 w.fds[i].revents = 0;
@@ -483,7 +499,7 @@ static void drop_work(struct daemon *d)
     d->link = NULL;
 }
 
-static int run(struct daemon *d, int signal_fd)
+static int run(struct daemon *d)
 {
     uint64_t lost_ms = mono_ms();
     bool ever = false;
@@ -491,7 +507,7 @@ static int run(struct daemon *d, int signal_fd)
         enum clw_err code = connect_home(d);
         if (code == CLW_OK) {
             ever = true;
-            work(d, signal_fd);
+            work(d);
             drop_work(d);
             if (!d->broken || d->quit || d->left)
                 return 0;
@@ -561,7 +577,8 @@ int main(int argc, char **argv)
     d->started_ms = d->active_ms = mono_ms();
     limits_clear(&d->limits);
     wire_new_secret(d->instance);
-    int status = run(d, signal_fd);
+    d->signal_fd = signal_fd;
+    int status = run(d);
     limits_clear(&d->limits);
     mem_wipe(d->config.token, sizeof d->config.token);
     mem_wipe(d->instance, sizeof d->instance);

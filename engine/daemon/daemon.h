@@ -24,6 +24,7 @@ struct daemon_config {
     uint64_t autoexit_ms; /* how long to look for an engine that went away */
     char *cert;           /* PEM to trust on tls+tcp, or NULL */
     bool remote;          /* on another machine than the engine */
+    bool batch;           /* a scheduler may end it, and what it runs with it */
 };
 
 /* Tasks of one job that came together; they leave the queue when all are answered. */
@@ -72,8 +73,9 @@ struct daemon {
     struct daemon_config config;
     struct link_owner owner;
     struct link *link;
-    int wake_fd;
+    int wake_fd, signal_fd;
     bool welcome, broken, quit, quit_now, left;
+    bool terminated; /* by SIGTERM */
     char refused[200];
     bool refused_for_now;          /* as far as it says: it makes sense to try again */
     char instance[WIRE_TOKEN + 1]; /* ours alone: the token works for who has both */
@@ -212,5 +214,9 @@ void usage_step(struct daemon *d, struct watch *w); /* tells the engine what we 
 /* config.c */
 /* Reads "key value" lines from fd up to its end. 0, or -1 with a line on stderr. */
 int config_read(int fd, struct daemon_config *c);
+
+/* daemon.c: whoever ended this task or worker ends the daemon too (a scheduler signals a job's processes one after the other): it
+ * is not the task's failure. True: do not answer, the daemon goes and its tasks are lost. */
+bool daemon_goes_too(struct daemon *d, int status);
 
 #endif

@@ -422,6 +422,8 @@ static void report_death(struct daemon *d, struct worker *w, int status)
         .err = w->err.data,
         .err_len = (uint32_t)w->err.len};
     enum wire_outcome outcome = WIRE_FAILED;
+    if (w->killed_for == WIRE_DONE && daemon_goes_too(d, status))
+        return;
     if (w->killed_for == WIRE_TIMEOUT) {
         outcome = WIRE_TIMEOUT;
         snprintf(why, sizeof why, "no answer after %g s, the limit set by --timeout",
