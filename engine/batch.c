@@ -241,7 +241,10 @@ static void note_state(struct engine *e, struct host *h, struct member *m, const
     char why[160];
     struct batch *b = m->batch;
     enum scheduler_state state = scheduler_find(h->scheduler, text, len, b->row.job, m->element, why, sizeof why);
-    if (state == SCHEDULER_ENDED && mono_ms() - b->submitted_ms > SETTLE_MS && !m->peer)
+    bool is_over = state == SCHEDULER_ENDED && mono_ms() - b->submitted_ms > SETTLE_MS;
+    if (is_over && m->peer) /* nng 1.5 may miss the end of a TLS connection that came while a frame was dealt with */
+        link_close(m->peer->link);
+    else if (is_over)
         element_ended(e, m);
     else if (m->state == MEMBER_LAUNCHING && state == SCHEDULER_PENDING)
         member_say(&m->reason, "job %s pending%s%s", b->row.job, *why ? ": " : "", why);

@@ -285,6 +285,8 @@ static void take_leave(struct peer *p, const struct frame *f)
     if (!m->quit_sent)
         peer_send(p, &(struct frame){.type = WIRE_QUIT}, NULL);
     m->quit_sent = true;
+    if (m->batch)
+        batch_look(m);
     core_changed(p->engine);
     core_wake(p->engine);
 }

@@ -319,7 +319,8 @@ enum scheduler_state scheduler_find(enum scheduler_kind kind, const char *text, 
     while (next_line(&at, end, line, sizeof line)) {
         if (!read_line(kind, line, &l) || !same_job(kind, l.id, id) || index < l.first || index > l.last)
             continue;
-        text_escape(reason, size, l.reason, strlen(l.reason));
+        if (l.state != SCHEDULER_ENDED)
+            text_escape(reason, size, l.reason, strlen(l.reason));
         return l.state;
     }
     return SCHEDULER_ENDED;
