@@ -1,5 +1,6 @@
-/* Daemons that a cluster's scheduler starts: those that are missing are submitted as one array, asked after as long as they
- * wait, and cancelled. The scheduler's commands run through the host's link, one script at a time, and never under the lock. */
+/* Daemons that a cluster's scheduler starts: those that are missing are submitted as one array, asked after as long as
+ * they wait, and cancelled. The scheduler's commands run through the host's link, one script at a time, and never under
+ * the lock. */
 #include "engine/core.h"
 
 #include "base/log.h"
@@ -12,7 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUERY_SOON_MS = 2000, QUERY_SLOWER = 10, QUERY_MAX_MS = 15000, QUERY_MS = 30000, SETTLE_MS = 5000, COMMAND_MS = 60000 };
+enum {
+    QUERY_SOON_MS = 2000,
+    QUERY_SLOWER = 10,
+    QUERY_MAX_MS = 15000,
+    QUERY_MS = 30000,
+    SETTLE_MS = 5000,
+    COMMAND_MS = 60000
+};
 
 enum batch_state { BATCH_SUBMITTING, BATCH_ACTIVE, BATCH_CANCELLING };
 
@@ -47,7 +55,8 @@ static void add_config(struct buf *b, const struct member *m, const char *cert, 
 }
 
 /* The members, their settings, the script. */
-static void write_script(struct batch *b, struct place *l, unsigned n, const char *cert, const char *port, struct buf *script)
+static void write_script(
+    struct batch *b, struct place *l, unsigned n, const char *cert, const char *port, struct buf *script)
 {
     struct host *h = l->via;
     struct buf *configs = mem_zalloc(n * sizeof *configs);
@@ -160,15 +169,16 @@ void batch_launch(struct engine *e, struct place *l)
 
 /* ---- what the scheduler said ---- */
 
-/* The last line that says something, for people. */
-static void last_line(const char *text, size_t len, char *out, size_t size)
+/* What it printed as one line, for people. */
+static void one_line(const char *text, size_t len, char *out, size_t size)
 {
+    char line[240];
     while (len && (text[len - 1] == '\n' || text[len - 1] == ' '))
         len--;
-    size_t from = len;
-    while (from && text[from - 1] != '\n')
-        from--;
-    text_escape(out, size, text + from, len - from);
+    len = len < sizeof line ? len : sizeof line;
+    for (size_t i = 0; i < len; i++)
+        line[i] = text[i] == '\n' ? ' ' : text[i];
+    text_escape(out, size, line, len);
 }
 
 static struct place *place_of(struct engine *e, const struct batch *b)
@@ -188,7 +198,8 @@ static void submit_failed(struct engine *e, struct batch *b, int status, const c
     struct place *l = place_of(e, b);
     char text[300];
     snprintf(text, sizeof text, "%s refused the daemons (exit status %d): %.220s",
-        status == 127 ? "the scheduler is not there, its shell" : "the scheduler", status, *said ? said : "it said nothing");
+        status == 127 ? "the scheduler is not there, its shell" : "the scheduler", status,
+        *said ? said : "it said nothing");
     log_error("batch", "refused profile=%s host=%s status=%d said=\"%s\"", b->row.profile, b->row.host, status, said);
     if (l)
         place_break(l, status == 127 ? CLW_UNREACHABLE : CLW_REFUSED,
@@ -204,7 +215,8 @@ static void submitted(struct engine *e, struct batch *b)
     b->run_id = 0;
     b->submitted_ms = mono_ms();
     ask_soon(b->host);
-    log_info("batch", "submitted profile=%s host=%s job=%s daemons=%u", b->row.profile, b->row.host, b->row.job, b->row.count);
+    log_info("batch", "submitted profile=%s host=%s job=%s daemons=%u", b->row.profile, b->row.host, b->row.job,
+        b->row.count);
     if (e->store && store_batch_add(e->store, &b->row, &err))
         log_warn("store", "failed why=\"%s\"", err.message);
     for (struct pool *p = e->pools; p; p = p->next)
@@ -230,8 +242,8 @@ static void element_ended(struct engine *e, struct member *m)
         return;
     }
     member_say(&m->reason, m->state == MEMBER_AWAY ? "its job ended" : "its job ended before it connected");
-    log_warn("daemon", "lost daemon=%s host=%s job=%s_%u why=\"%s\"", m->name, m->place->host, m->batch->row.job, m->element,
-        m->reason);
+    log_warn("daemon", "lost daemon=%s host=%s job=%s_%u why=\"%s\"", m->name, m->place->host, m->batch->row.job,
+        m->element, m->reason);
     place_back_off(m->place, m);
     member_remove(e, m);
 }
@@ -282,13 +294,14 @@ void batch_ran(struct engine *e, struct host *h, const struct host_run_result *r
     size_t len = r->out_len;
     int status = scheduler_status(r->out, &len);
     bool good = r->code == CLW_OK && status == 0;
-    last_line(r->out, len, said, sizeof said);
+    one_line(r->out, len, said, sizeof said);
     if (r->id == h->query_id) {
         h->query_id = 0;
         if (good)
             queried(e, h, r->out, len);
         else
-            log_warn("batch", "query failed host=%s status=%d said=\"%s\"", h->name, status, r->code ? r->errors : said);
+            log_warn(
+                "batch", "query failed host=%s status=%d said=\"%s\"", h->name, status, r->code ? r->errors : said);
         return;
     }
     for (struct batch *b = e->batches; b; b = b->next) {
@@ -400,7 +413,8 @@ static void adopt(struct engine *e, struct batch *b)
 {
     struct clw_error err;
     if (host_get(e, b->row.host, &b->host, &err) || !b->host->is_scheduler) {
-        log_warn("batch", "forgotten host=%s job=%s why=\"the host is not a scheduler any more\"", b->row.host, b->row.job);
+        log_warn(
+            "batch", "forgotten host=%s job=%s why=\"the host is not a scheduler any more\"", b->row.host, b->row.job);
         if (e->store)
             store_batch_remove(e->store, b->row.host, b->row.job, NULL);
         batch_free(e, b);
@@ -430,7 +444,8 @@ uint64_t batch_next_ms(const struct engine *e)
         if (h->is_scheduler && !h->query_id && h->shot.state == HOST_UP && has_batches(e, h) && h->query_at_ms < next)
             next = h->query_at_ms;
     for (const struct batch *b = e->batches; b; b = b->next)
-        if (b->state == BATCH_CANCELLING && !b->run_id && b->host && b->host->shot.state == HOST_UP && b->try_at_ms < next)
+        if (b->state == BATCH_CANCELLING && !b->run_id && b->host && b->host->shot.state == HOST_UP &&
+            b->try_at_ms < next)
             next = b->try_at_ms;
     return next;
 }

@@ -95,8 +95,8 @@ struct host {
     bool here; /* this machine, for daemons of other engines, or its scheduler */
     bool is_scheduler;
     enum scheduler_kind scheduler;
-    char *directives; /* of the scheduler's jobs */
-    unsigned queries; /* since something happened */
+    char *directives;               /* of the scheduler's jobs */
+    unsigned queries;               /* since something happened */
     uint64_t query_id, query_at_ms; /* the question after its jobs that is under way, and the next */
     struct host_link *link;
     enum host_goal goal;
@@ -244,8 +244,8 @@ struct engine {
     struct peer *peers, *dead_peers, *dirty;
     unsigned peer_count, stranger_count;
     struct pool *pools;
-    unsigned walks;               /* of doctors, under way */
-    int doctor_fd;                /* readable: they are to come to an end */
+    unsigned walks; /* of doctors, under way */
+    int doctor_fd;  /* readable: they are to come to an end */
     struct batch *batches;
     struct host *hosts, *retired; /* retired: for the main thread to close and free */
     struct waiter *waiters;

@@ -286,8 +286,8 @@ void exec_close(struct exec *x)
 
 enum clw_err exec_script(struct exec *x, struct host_link *l, const char *script, struct clw_error *err)
 {
-    enum clw_err code = l->o.here ? exec_open_here(x, l, "/bin/sh", "-s", environ, err)
-                                  : exec_open(x, l, "exec sh -s", NULL, err);
+    enum clw_err code =
+        l->o.here ? exec_open_here(x, l, "/bin/sh", "-s", environ, err) : exec_open(x, l, "exec sh -s", NULL, err);
     if (!code)
         code = exec_write(x, script, strlen(script), err);
     if (code)

@@ -45,8 +45,9 @@ enum clw_err exec_finish(struct exec *x, struct clw_error *err);
 /* Closes the channel and frees the buffers. Twice is fine. */
 void exec_close(struct exec *x);
 
-/* Runs a POSIX shell script (on this machine its exit status stays unknown: -1): `exec sh -s` with the script on its stdin, so that neither the login shell's
- * language nor its length limit matters. The result stays in x: exec_close() it in any case. */
+/* Runs a POSIX shell script (on this machine its exit status stays unknown: -1): `exec sh -s` with the script on its
+ * stdin, so that neither the login shell's language nor its length limit matters. The result stays in x: exec_close()
+ * it in any case. */
 enum clw_err exec_script(struct exec *x, struct host_link *l, const char *script, struct clw_error *err);
 
 #endif

@@ -20,13 +20,15 @@ struct words {
 };
 
 static const struct words words[SCHEDULER_KINDS] = {
-    [SCHEDULER_SLURM] = {"#SBATCH", "--output=/dev/null\n--no-requeue\n", "sbatch --parsable --job-name=\"$n\" --array=1-%u \"$d/job\" </dev/null",
-        NULL, "${SLURM_ARRAY_TASK_ID:-1}", "squeue -h -r -u \"$(id -un)\" -o '%i|%T|%r|%N'", "scancel %s", "scancel %s_%u"},
-    [SCHEDULER_PBS] = {"#PBS", "-j oe\n-o /dev/null\n", "qsub -N \"$n\" -J 1-%u \"$d/job\" </dev/null", "qsub -N \"$n\" \"$d/job\" </dev/null",
-        "${PBS_ARRAY_INDEX:-${PBS_ARRAYID:-1}}", "qstat -t -u \"$(id -un)\"", "qdel %s", "qdel %s"},
-    [SCHEDULER_SGE] = {"#$", "-j y\n-o /dev/null\n-S /bin/sh\n", "qsub -terse -N \"$n\" -t 1-%u \"$d/job\" </dev/null", NULL,
-        "$(case $SGE_TASK_ID in [0-9]*) echo \"$SGE_TASK_ID\";; *) echo 1;; esac)", "qstat -u \"$(id -un)\"", "qdel %s",
-        "qdel %s -t %u"},
+    [SCHEDULER_SLURM] = {"#SBATCH", "--output=/dev/null\n--no-requeue\n",
+        "sbatch --parsable --job-name=\"$n\" --array=1-%u \"$d/job\" </dev/null", NULL, "${SLURM_ARRAY_TASK_ID:-1}",
+        "squeue -h -r -u \"$(id -un)\" -o '%i|%T|%r|%N'", "scancel %s", "scancel %s_%u"},
+    [SCHEDULER_PBS] = {"#PBS", "-j oe\n-o /dev/null\n", "qsub -N \"$n\" -J 1-%u \"$d/job\" </dev/null",
+        "qsub -N \"$n\" \"$d/job\" </dev/null", "${PBS_ARRAY_INDEX:-${PBS_ARRAYID:-1}}", "qstat -t -u \"$(id -un)\"",
+        "qdel %s", "qdel %s"},
+    [SCHEDULER_SGE] = {"#$", "-j y\n-o /dev/null\n-S /bin/sh\n", "qsub -terse -N \"$n\" -t 1-%u \"$d/job\" </dev/null",
+        NULL, "$(case $SGE_TASK_ID in [0-9]*) echo \"$SGE_TASK_ID\";; *) echo 1;; esac)", "qstat -u \"$(id -un)\"",
+        "qdel %s", "qdel %s -t %u"},
     [SCHEDULER_LSF] = {"#BSUB", "-o /dev/null\n", "bsub -J \"$n[1-%u]\" <\"$d/job\"", NULL,
         "$(case $LSB_JOBINDEX in [1-9]*) echo \"$LSB_JOBINDEX\";; *) echo 1;; esac)",
         "bjobs -noheader -o \"jobid jobindex stat exec_host pend_reason delimiter='|'\"", "bkill %s", "bkill '%s[%u]'"},
@@ -79,7 +81,8 @@ static void add_job(struct buf *out, const struct words *w, const struct schedul
                       "");
     buf_add_text(out, "p=");
     add_quoted(out, job->program);
-    buf_add_text(out, "\ncase $p in '~/'*) p=$HOME/${p#'~/'};; esac\nprintf '%s\\n' \"$c\" | \"$p\"\nCLOWDER-JOB\n} >\"$d/job\"\n");
+    buf_add_text(out,
+        "\ncase $p in '~/'*) p=$HOME/${p#'~/'};; esac\nprintf '%s\\n' \"$c\" | \"$p\"\nCLOWDER-JOB\n} >\"$d/job\"\n");
 }
 
 void scheduler_submit(enum scheduler_kind kind, const struct scheduler_job *job, struct buf *out)
@@ -220,7 +223,8 @@ static bool read_slurm(char *line, struct listed *out)
     if (n < 3)
         return false;
     out->last = out->first;
-    out->state = strcmp(state, "PENDING") == 0 || strcmp(state, "CONFIGURING") == 0 ? SCHEDULER_PENDING : SCHEDULER_RUNNING;
+    out->state =
+        strcmp(state, "PENDING") == 0 || strcmp(state, "CONFIGURING") == 0 ? SCHEDULER_PENDING : SCHEDULER_RUNNING;
     snprintf(out->reason, sizeof out->reason, "%s", out->state == SCHEDULER_PENDING ? why : node);
     return true;
 }
@@ -241,9 +245,14 @@ static bool read_pbs(char *line, struct listed *out)
             state = word;
     if (!state || !out->first)
         return false;
-    out->state = strchr("QHWT", *state) ? SCHEDULER_PENDING : strchr("RBESU", *state) ? SCHEDULER_RUNNING : SCHEDULER_ENDED;
+    out->state = strchr("QHWT", *state)    ? SCHEDULER_PENDING
+                 : strchr("RBESU", *state) ? SCHEDULER_RUNNING
+                                           : SCHEDULER_ENDED;
     snprintf(out->reason, sizeof out->reason, "%s",
-        *state == 'Q' ? "queued" : *state == 'H' ? "held" : *state == 'W' || *state == 'T' ? "waits" : "");
+        *state == 'Q'                    ? "queued"
+        : *state == 'H'                  ? "held"
+        : *state == 'W' || *state == 'T' ? "waits"
+                                         : "");
     return true;
 }
 
@@ -282,11 +291,14 @@ static bool read_lsf(char *line, struct listed *out)
     if (n < 3)
         return false;
     out->first = out->last = out->first ? out->first : 1;
-    out->state = strcmp(state, "PEND") == 0 || strcmp(state, "PSUSP") == 0 || strcmp(state, "WAIT") == 0 ? SCHEDULER_PENDING
-                 : strcmp(state, "DONE") == 0 || strcmp(state, "EXIT") == 0                              ? SCHEDULER_ENDED
+    out->state = strcmp(state, "PEND") == 0 || strcmp(state, "PSUSP") == 0 || strcmp(state, "WAIT") == 0
+                     ? SCHEDULER_PENDING
+                 : strcmp(state, "DONE") == 0 || strcmp(state, "EXIT") == 0 ? SCHEDULER_ENDED
                                                                             : SCHEDULER_RUNNING;
     snprintf(out->reason, sizeof out->reason, "%s",
-        out->state == SCHEDULER_PENDING ? (strcmp(why, "-") != 0 ? why : "") : strcmp(host, "-") != 0 ? host : "");
+        out->state == SCHEDULER_PENDING ? (strcmp(why, "-") != 0 ? why : "")
+        : strcmp(host, "-") != 0        ? host
+                                        : "");
     return true;
 }
 
@@ -309,8 +321,8 @@ static bool same_job(enum scheduler_kind kind, const char *listed, const char *i
     return strlen(listed) == len && strncmp(listed, id, len) == 0;
 }
 
-enum scheduler_state scheduler_find(enum scheduler_kind kind, const char *text, size_t len, const char *id, unsigned index,
-    char *reason, size_t size)
+enum scheduler_state scheduler_find(
+    enum scheduler_kind kind, const char *text, size_t len, const char *id, unsigned index, char *reason, size_t size)
 {
     const char *at = text, *end = text + len;
     char line[400];

@@ -20,7 +20,8 @@ struct scheduler_job {
     const char *folder;     /* a name that nobody has; below ~/.cache/clowder, which all nodes see */
     const char *program;    /* path of the daemon program; "~/..." is in the home folder */
     const char *directives; /* lines of the user's, with the scheduler's prefix or without; "" */
-    /* Settings of each daemon: @HOME@ in them becomes the submitting machine as the node sees it. Tokens are in them. */
+    /* Settings of each daemon: @HOME@ in them becomes the submitting machine as the node sees it. Tokens are in them.
+     */
     const char *const *configs;
     unsigned count; /* 1 to SCHEDULER_ARRAY_MAX */
 };
@@ -37,10 +38,11 @@ void scheduler_cancel(enum scheduler_kind kind, const char *id, unsigned index, 
 int scheduler_status(const char *text, size_t *len);
 /* The job's id in what the submission printed; false: there is none. */
 bool scheduler_read_id(enum scheduler_kind kind, const char *text, size_t len, char id[SCHEDULER_ID_SIZE]);
-/* How one element is, in what the query printed. ENDED: it is not listed. reason: the scheduler's word, the node when it runs;
+/* How one element is, in what the query printed. ENDED: it is not listed. reason: the scheduler's word, the node when
+ * it runs;
  * "" when there is none. */
-enum scheduler_state scheduler_find(enum scheduler_kind kind, const char *text, size_t len, const char *id, unsigned index,
-    char *reason, size_t size);
+enum scheduler_state scheduler_find(
+    enum scheduler_kind kind, const char *text, size_t len, const char *id, unsigned index, char *reason, size_t size);
 /* Is the id one that a script may hold? */
 bool scheduler_is_id(const char *id);
 

@@ -56,8 +56,7 @@ static int on_message(ssh_session session, ssh_message message, void *arg)
 }
 
 /* Asks for a port. CLW_REFUSED: it is taken, or none is to be had. */
-static enum clw_err ask(
-    struct host_link *l, const char *address, unsigned port, unsigned *bound, struct clw_error *err)
+static enum clw_err ask(struct host_link *l, const char *address, unsigned port, unsigned *bound, struct clw_error *err)
 {
     int rc = SSH_ERROR;
     enum clw_err code = link__keepalive_settle(l);
@@ -256,7 +255,8 @@ enum clw_err link__forward_open(struct host_link *l, const char *target, struct 
     while (f && !(f->is_open && strcmp(f->target, target) == 0))
         f = f->next;
     if (!f && l->mux)
-        return clw_fail(err, CLW_REFUSED, "set AllowTcpForwarding yes and GatewayPorts clientspecified in the host's sshd_config",
+        return clw_fail(err, CLW_REFUSED,
+            "set AllowTcpForwarding yes and GatewayPorts clientspecified in the host's sshd_config",
             "the scheduler's nodes have no way home: sshd refuses to forward a port");
     if (!f && (f = forward_new(l, target, err)))
         f->is_open = true;

@@ -28,8 +28,8 @@ enum clw_err store_batch_list(struct store *s, struct store_batch_list *out, str
 {
     sqlite3_stmt *stmt;
     *out = (struct store_batch_list){0};
-    enum clw_err code =
-        store__prepare(s, "SELECT host, profile, job, folder, count FROM batch ORDER BY submitted_us", NULL, &stmt, err);
+    enum clw_err code = store__prepare(
+        s, "SELECT host, profile, job, folder, count FROM batch ORDER BY submitted_us", NULL, &stmt, err);
     if (code)
         return code;
     while (store__next(s, stmt, &code, err)) {

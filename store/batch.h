@@ -1,4 +1,5 @@
-/* Jobs that were submitted to schedulers and may still be there: what an engine that was killed leaves for the next one. */
+/* Jobs that were submitted to schedulers and may still be there: what an engine that was killed leaves for the next
+ * one. */
 #ifndef STORE_BATCH_H
 #define STORE_BATCH_H
 

@@ -167,11 +167,11 @@ static json_t *show_json(struct store *s, const struct host_row *row)
 {
     const struct store_host *h = &row->host;
     json_t *o = host_row_json(row);
-    json_t *more = json_pack("{s:s, s:i, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:I, s:o, s:O?, s:s}", "user", h->user, "port",
-        (int)h->port, "launcher", store_launcher_text(h->launcher), "jump", h->jump, "identity", h->identity, "direct",
-        (int)h->direct, "mac", h->mac, "note", h->note, "hint", row->hint, "probed_at_us", (json_int_t)h->probed_at_us,
-        "profiles", profiles_of(s, h->name), "link", row->link,
-        "directives", h->directives);
+    json_t *more = json_pack("{s:s, s:i, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:I, s:o, s:O?, s:s}", "user", h->user,
+        "port", (int)h->port, "launcher", store_launcher_text(h->launcher), "jump", h->jump, "identity", h->identity,
+        "direct", (int)h->direct, "mac", h->mac, "note", h->note, "hint", row->hint, "probed_at_us",
+        (json_int_t)h->probed_at_us, "profiles", profiles_of(s, h->name), "link", row->link, "directives",
+        h->directives);
     json_object_update(o, more);
     json_decref(more);
     return o;

@@ -15,11 +15,12 @@
 
 #define HOST_OPTIONS                                                                                                   \
     OPTION("tag", 0, "T", "a tag (repeatable)"),                                                                       \
-        OPTION("launcher", 0, "L", "ssh (default), local, slurm, pbs, sge, lsf or manual"),                            \
+        OPTION("launcher", 0, "L", "ssh (default), local, slurm, pbs, sge or lsf"),                                    \
         OPTION("jump", 0, "H", "reach it through this host, user@host:port, or a list with commas"),                   \
         OPTION("identity", 0, "F", "the key file to log in with"),                                                     \
         OPTION("direct", 0, NULL, "its daemons dial home by themselves, over TLS"),                                    \
-        OPTION("directive", 0, "LINE", "a line for the scheduler's jobs (repeatable; replaces those before): --partition=short"),  \
+        OPTION("directive", 0, "LINE",                                                                                 \
+            "a line for the scheduler's jobs (repeatable; replaces those before): --partition=short"),                 \
         OPTION("mac", 0, "M", "hardware address, for 'host wake'"), OPTION("note", 0, "S", "a line for people")
 
 static const struct opt no_options[] = {END_OPTION};

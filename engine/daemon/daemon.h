@@ -215,8 +215,8 @@ void usage_step(struct daemon *d, struct watch *w); /* tells the engine what we 
 /* Reads "key value" lines from fd up to its end. 0, or -1 with a line on stderr. */
 int config_read(int fd, struct daemon_config *c);
 
-/* daemon.c: whoever ended this task or worker ends the daemon too (a scheduler signals a job's processes one after the other): it
- * is not the task's failure. True: do not answer, the daemon goes and its tasks are lost. */
+/* daemon.c: whoever ended this task or worker ends the daemon too (a scheduler signals a job's processes one after the
+ * other): it is not the task's failure. True: do not answer, the daemon goes and its tasks are lost. */
 bool daemon_goes_too(struct daemon *d, int status);
 
 #endif

@@ -1,5 +1,5 @@
-/* The words of schedulers: what is submitted, run by a stand-in of each command, and tables as they print them. Slurm's and Grid
- * Engine's were recorded here, those of PBS and LSF are from their manuals. */
+/* The words of schedulers: what is submitted, run by a stand-in of each command, and tables as they print them. Slurm's
+ * and Grid Engine's were recorded here, those of PBS and LSF are from their manuals. */
 #include "hosts/scheduler.h"
 
 #include <setjmp.h>
@@ -60,8 +60,8 @@ static const char *run(struct buf *script)
 static void submit(enum scheduler_kind kind, const char *command, const char *keep, const char *says, const char *index,
     const char *want_arguments, const char *want_directive)
 {
-    const char *configs[] = {"url tls+tcp://@HOME@:5\ntoken one\n", "url tls+tcp://@HOME@:5\ntoken 'two\n",
-        "url x\ntoken three\n"};
+    const char *configs[] = {
+        "url tls+tcp://@HOME@:5\ntoken one\n", "url tls+tcp://@HOME@:5\ntoken 'two\n", "url x\ntoken three\n"};
     char text[600], id[SCHEDULER_ID_SIZE];
     const struct scheduler_job job = {.name = "clowder-p",
         .folder = "launch-1",
@@ -88,8 +88,9 @@ static void submit(enum scheduler_kind kind, const char *command, const char *ke
     assert_non_null(strstr(out, want_directive));
     assert_non_null(strstr(out, "\n#already -q b\n"));
     assert_null(strstr(out, "token one"));
-    snprintf(text, sizeof text, "%s sh %s/kept; ls %s/.cache/clowder/launch-1; stat -c %%a %s/.cache/clowder/launch-1/1", index,
-        folder, folder, folder);
+    snprintf(text, sizeof text,
+        "%s sh %s/kept; ls %s/.cache/clowder/launch-1; stat -c %%a %s/.cache/clowder/launch-1/1", index, folder, folder,
+        folder);
     buf_add_text(&element, text);
     assert_string_equal(run(&element), "url tls+tcp://127.0.0.1:5\ntoken 'two\nran\n1\n3\n600\n");
     /* The same element again has nothing left to read. */
@@ -103,10 +104,12 @@ static void submit(enum scheduler_kind kind, const char *command, const char *ke
 static void submissions(void **state)
 {
     (void)state;
-    submit(SCHEDULER_SLURM, "sbatch", "for f; do :; done; cat \"$f\"", "42;cluster", "SLURM_ARRAY_TASK_ID=2", "--array=1-3",
-        "\n#SBATCH -l a=1\n");
-    submit(SCHEDULER_PBS, "qsub", "for f; do :; done; cat \"$f\"", "42[].server", "PBS_ARRAY_INDEX=2", "-J 1-3", "\n#PBS -l a=1\n");
-    submit(SCHEDULER_SGE, "qsub", "for f; do :; done; cat \"$f\"", "42.1-3:1", "SGE_TASK_ID=2", "-t 1-3", "\n#$ -l a=1\n");
+    submit(SCHEDULER_SLURM, "sbatch", "for f; do :; done; cat \"$f\"", "42;cluster", "SLURM_ARRAY_TASK_ID=2",
+        "--array=1-3", "\n#SBATCH -l a=1\n");
+    submit(SCHEDULER_PBS, "qsub", "for f; do :; done; cat \"$f\"", "42[].server", "PBS_ARRAY_INDEX=2", "-J 1-3",
+        "\n#PBS -l a=1\n");
+    submit(
+        SCHEDULER_SGE, "qsub", "for f; do :; done; cat \"$f\"", "42.1-3:1", "SGE_TASK_ID=2", "-t 1-3", "\n#$ -l a=1\n");
     submit(SCHEDULER_LSF, "bsub", "cat", "Job <42> is submitted to default queue <normal>.", "LSB_JOBINDEX=2",
         "-J clowder-p[1-3]", "\n#BSUB -l a=1\n");
 }
@@ -115,7 +118,8 @@ static void refusals(void **state)
 {
     (void)state;
     const char *configs[] = {"token x\n"};
-    const struct scheduler_job job = {.name = "n", .folder = "launch-2", .program = "/p", .directives = "", .configs = configs, .count = 1};
+    const struct scheduler_job job = {
+        .name = "n", .folder = "launch-2", .program = "/p", .directives = "", .configs = configs, .count = 1};
     struct buf script = {0};
     size_t len;
     char id[SCHEDULER_ID_SIZE], text[200];
@@ -153,18 +157,22 @@ static void tables(void **state)
 {
     (void)state;
     states(SCHEDULER_SLURM, "7",
-        "17_1|RUNNING|None|n9\n7_1|RUNNING|None|node1\n7_2|PENDING|Resources|\n7_3|PENDING|JobHeldUser|\n7_4|COMPLETING|None|node2\n8|RUNNING|None|n3\n",
+        "17_1|RUNNING|None|n9\n7_1|RUNNING|None|node1\n7_2|PENDING|Resources|\n7_3|PENDING|JobHeldUser|\n7_4|"
+        "COMPLETING|None|node2\n8|RUNNING|None|n3\n",
         (struct expected[]){{1, SCHEDULER_RUNNING, "node1"}, {2, SCHEDULER_PENDING, "Resources"},
             {3, SCHEDULER_PENDING, "JobHeldUser"}, {4, SCHEDULER_RUNNING, "node2"}, {5, SCHEDULER_ENDED, ""}, {0}});
     states(SCHEDULER_SGE, "3",
-        "job-ID  prior   name       user         state submit/start at     queue                          slots ja-task-ID \n"
-        "-----------------------------------------------------------------------------------------------------------------\n"
+        "job-ID  prior   name       user         state submit/start at     queue                          slots "
+        "ja-task-ID \n"
+        "--------------------------------------------------------------------------------------------------------------"
+        "---\n"
         "      3 0.55500 clowder-p  root         r     11/25/2026 10:00:00 all.q@node1.example                1 1\n"
         "     13 0.55500 clowder-p  root         r     11/25/2026 10:00:00 all.q@node9.example                1 3\n"
         "      3 0.00000 clowder-p  root         qw    11/25/2026 10:00:00                                    1 2-4:1\n"
         "      3 0.00000 clowder-p  root         Eqw   11/25/2026 10:00:00                                    1 6\n",
         (struct expected[]){{1, SCHEDULER_RUNNING, "node1.example"}, {2, SCHEDULER_PENDING, "queued"},
-            {4, SCHEDULER_PENDING, "queued"}, {5, SCHEDULER_ENDED, ""}, {6, SCHEDULER_PENDING, "in error: see qstat -j"}, {0}});
+            {4, SCHEDULER_PENDING, "queued"}, {5, SCHEDULER_ENDED, ""},
+            {6, SCHEDULER_PENDING, "in error: see qstat -j"}, {0}});
     states(SCHEDULER_PBS, "12[].server",
         "Job id                 Name             User              Time Use S Queue\n"
         "---------------------  ---------------- ----------------  -------- - -----\n"
@@ -173,12 +181,13 @@ static void tables(void **state)
         "12[2].server           clowder-p        me                0        Q workq\n"
         "12[3].server           clowder-p        me                0        H workq\n"
         "12[4].server           clowder-p        me                0        X workq\n",
-        (struct expected[]){{1, SCHEDULER_RUNNING, ""}, {2, SCHEDULER_PENDING, "queued"}, {3, SCHEDULER_PENDING, "held"},
-            {4, SCHEDULER_ENDED, ""}, {5, SCHEDULER_ENDED, ""}, {0}});
+        (struct expected[]){{1, SCHEDULER_RUNNING, ""}, {2, SCHEDULER_PENDING, "queued"},
+            {3, SCHEDULER_PENDING, "held"}, {4, SCHEDULER_ENDED, ""}, {5, SCHEDULER_ENDED, ""}, {0}});
     states(SCHEDULER_LSF, "99",
         "99|1|RUN|hostA|-\n99|2|PEND|-|New job is waiting for scheduling;\n199|3|RUN|hostB|-\n99|4|EXIT|hostA|-\n",
-        (struct expected[]){{1, SCHEDULER_RUNNING, "hostA"}, {2, SCHEDULER_PENDING, "New job is waiting for scheduling;"},
-            {3, SCHEDULER_ENDED, ""}, {4, SCHEDULER_ENDED, ""}, {0}});
+        (struct expected[]){{1, SCHEDULER_RUNNING, "hostA"},
+            {2, SCHEDULER_PENDING, "New job is waiting for scheduling;"}, {3, SCHEDULER_ENDED, ""},
+            {4, SCHEDULER_ENDED, ""}, {0}});
 }
 
 static void cancelling(void **state)
@@ -187,8 +196,9 @@ static void cancelling(void **state)
     static const struct {
         enum scheduler_kind kind;
         const char *command, *id, *all, *one;
-    } each[] = {{SCHEDULER_SLURM, "scancel", "7", "7\n", "7_2\n"}, {SCHEDULER_PBS, "qdel", "7[].srv", "7[].srv\n", "7[2].srv\n"},
-        {SCHEDULER_SGE, "qdel", "7", "7\n", "7 -t 2\n"}, {SCHEDULER_LSF, "bkill", "7", "7\n", "7[2]\n"}};
+    } each[] = {{SCHEDULER_SLURM, "scancel", "7", "7\n", "7_2\n"},
+        {SCHEDULER_PBS, "qdel", "7[].srv", "7[].srv\n", "7[2].srv\n"}, {SCHEDULER_SGE, "qdel", "7", "7\n", "7 -t 2\n"},
+        {SCHEDULER_LSF, "bkill", "7", "7\n", "7[2]\n"}};
     for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
         struct buf script = {0};
         char text[200], want[200];

@@ -1,23 +1,60 @@
 #!/usr/bin/env bash
-# Daemons through a real Slurm on this machine, as one job array, from here and through a login node.
-#   slurm.sh CASE...
+# Daemons through a real Slurm and a real Grid Engine on this machine, as one job array, from here and through a login node.
+#   scheduler.sh CASE...
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/hosts_lib.sh"
-. "$(dirname "$0")/slurm_up.sh"
-if ! command -v slurmctld munged sbatch >/dev/null || [ "$(id -u)" != 0 ]; then echo "SKIP: needs slurm-wlm and munge, and root to start them"; exit 77; fi
+. "$(dirname "$0")/scheduler_lab.sh"
+needs() { # WHAT COMMAND...
+  local what=$1 one
+  shift
+  case_sge() {
+  needs "gridengine-master, -exec and -client" sge_qmaster sge_execd qsub
+  sge_up "$work/sge"
+  sge_running() { [ "$(qstat -u root -s r | grep -c clowder)" = "$1" ]; }
+  sge_none() { ! qstat -u root | grep -q clowder; }
+  expect 0 clowder host add wrong --launcher sge --directive '-q nowhere.q'
+  expect 5 clowder up --on wrong:2
+  says 'nowhere.q'
+  expect 0 clowder down
+  expect 0 clowder host add cluster --launcher sge --directive '-p -5'
+  expect 0 clowder up --on wrong:0 --on cluster:3 --timeout 60s
+  prints 'default: 3 daemons up'
+  wait_until sge_running 3
+  seq 5000 | expect 0 clowder map -w -- cat
+  seq 5000 | cmp - out || fail "a map over the cluster came back otherwise"
+  (seq 300 | clowder map -- sh -c 'sleep 0.02; echo {}' >map.out) &
+  local map=$! job
+  job=$(qstat -u root | awk '$3 ~ /clowder/ { print $1; exit }')
+  qdel "$job" -t 2 >/dev/null
+  wait $map || fail "the map"
+  seq 300 | cmp - map.out || fail "a deleted job lost something"
+  wait_until connected 3
+  expect 0 clowder scale --on cluster:6 --no-wait # more than it has slots
+  queued() { reasons | grep -q 'pending: queued'; }
+  wait_until queued
+  expect 0 clowder down
+  wait_until sge_none
+  [ -z "$(ls "$HOME/.cache/clowder" 2>/dev/null)" ] || fail "left behind: $(ls -R "$HOME/.cache/clowder")"
+}
 
-slurm_end() {
+for one in "$@"; do
+    command -v "$one" >/dev/null && [ "$(id -u)" = 0 ] || { echo "SKIP: needs $what, and root to start it"; exit 77; }
+  done
+}
+
+scheduler_end() {
   local status=$?
   set +e
   timeout 20 clowder engine stop --now >/dev/null 2>&1
   [ -z "${LAB:-}" ] || lab_down
-  slurm_down "$work/slurm"
+  [ ! -d "$work/slurm" ] || slurm_down "$work/slurm"
+  [ ! -d "$work/sge" ] || sge_down "$work/sge"
   (exit "$status")
   finish
 }
 export HOME=$work/home
 mkdir -p "$HOME"
-trap slurm_end EXIT
+trap scheduler_end EXIT
 
 jobs_there() { squeue -h -r -o %T | wc -l; }
 no_jobs() { [ "$(jobs_there)" = 0 ]; }
@@ -25,7 +62,8 @@ running() { [ "$(squeue -h -r -t RUNNING | wc -l)" = "$1" ]; }
 connected() { [ "$(status_of default '.daemons.connected')" = "$1" ]; }
 reasons() { status_of default '[.daemon_list[].reason] | join("|")'; }
 
-case_here() {
+case_slurm() {
+  needs "slurm-wlm and munge" slurmctld munged sbatch
   slurm_up "$work/slurm"
   expect 0 clowder host add cluster --launcher slurm --directive '--comment=ours' --directive '#SBATCH --time=10'
   # A directive that is refused shows the scheduler's own words.
@@ -93,9 +131,10 @@ case_here() {
 
 # Through a login node: its commands over SSH, its daemons through its tunnel.
 case_login() {
+  needs "slurm-wlm and munge" slurmctld munged sbatch
   slurm_up "$work/slurm"
   use_lab clws 10.94
-  trap slurm_end EXIT
+  trap scheduler_end EXIT
   set +e
   LAB_LOOPBACK=1 lab_up 1 "SetEnv SLURM_CONF=$SLURM_CONF"
   set -e
@@ -111,6 +150,36 @@ case_login() {
   # The login node goes away and comes back: the daemons with it.
   expect 0 clowder down
   wait_until no_jobs
+}
+
+case_sge() {
+  needs "gridengine-master, -exec and -client" sge_qmaster sge_execd qsub
+  sge_up "$work/sge"
+  sge_running() { [ "$(qstat -u root -s r | grep -c clowder)" = "$1" ]; }
+  sge_none() { ! qstat -u root | grep -q clowder; }
+  expect 0 clowder host add wrong --launcher sge --directive '-q nowhere.q'
+  expect 5 clowder up --on wrong:2
+  says 'nowhere.q'
+  expect 0 clowder down
+  expect 0 clowder host add cluster --launcher sge --directive '-p -5'
+  expect 0 clowder up --on wrong:0 --on cluster:3 --timeout 60s
+  prints 'default: 3 daemons up'
+  wait_until sge_running 3
+  seq 5000 | expect 0 clowder map -w -- cat
+  seq 5000 | cmp - out || fail "a map over the cluster came back otherwise"
+  (seq 300 | clowder map -- sh -c 'sleep 0.02; echo {}' >map.out) &
+  local map=$! job
+  job=$(qstat -u root | awk '$3 ~ /clowder/ { print $1; exit }')
+  qdel "$job" -t 2 >/dev/null
+  wait $map || fail "the map"
+  seq 300 | cmp - map.out || fail "a deleted job lost something"
+  wait_until connected 3
+  expect 0 clowder scale --on cluster:6 --no-wait # more than it has slots
+  queued() { reasons | grep -q 'pending: queued'; }
+  wait_until queued
+  expect 0 clowder down
+  wait_until sge_none
+  [ -z "$(ls "$HOME/.cache/clowder" 2>/dev/null)" ] || fail "left behind: $(ls -R "$HOME/.cache/clowder")"
 }
 
 for one in "$@"; do "case_$one"; done
