@@ -24,13 +24,13 @@ only 'libssh/' hosts
 only 'nng/' engine
 only 'n?curses.h' tui
 
-for command in up down status map submit run everywhere with engine bench simulate log completion help version scale doctor export import host profile job; do
+for command in up down status map submit run everywhere launch with engine bench simulate log completion help version scale doctor export import host profile job; do
   grep -qE "^\.SS .*\b$command\b" docs/man/clowder.1 || fail "the manual does not explain '$command'"
 done
 while read -r option; do
   grep -q -- "$option" <(sed 's/\\-/-/g' docs/man/clowder.1) || fail "the manual does not explain $option"
 done < <({
-  for c in up scale down status map submit run everywhere engine bench simulate log doctor export import; do clowder help $c; done
+  for c in up scale down status map submit run everywhere launch engine bench simulate log doctor export import; do clowder help $c; done
   for c in add list show edit remove import probe trust unlock forget retry shell wake; do clowder help host $c; done
   for c in set list show remove; do clowder help profile $c; done
   for c in list show wait collect cancel retry save remove prune; do clowder help job $c; done
