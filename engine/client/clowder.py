@@ -608,7 +608,7 @@ class Executor(concurrent.futures.Executor):
         self._sent = {}
         self._next = 0
         self._queue = queue.SimpleQueue()
-        self._closed, self._problem = False, None
+        self._closed, self._dropping, self._problem = False, False, None
         err = _Err()
         self._check(self._lib.clowder_open(ctypes.byref(self._handle), None, ctypes.byref(err)), err)
         try:
@@ -693,18 +693,16 @@ class Executor(concurrent.futures.Executor):
         with self._lock:
             first, self._closed = not self._closed, True
         if cancel_futures:
-            for item in list(self._sent.values()):
-                self._cancel(item)
-            waiting = []
+            self._dropping = True  # what the sender has in hand at this moment it drops itself
+            waiting = list(self._sent.values())
             try:
                 while True:
                     waiting.append(self._queue.get_nowait())
             except queue.Empty:
                 pass
+            first = first or None in waiting
             for item in waiting:
-                if item is None:
-                    self._queue.put(None)
-                else:
+                if item is not None:
                     self._cancel(item)
         if first:
             self._queue.put(None)
@@ -747,6 +745,10 @@ class Executor(concurrent.futures.Executor):
         if isinstance(item, _Call):
             item.future._index = index
         self._sent[index] = item
+        if self._dropping:
+            self._sent.pop(index, None)
+            self._cancel(item)
+            return
         if len(pieces) == 1:
             status = self._quick.clowder_job_put(self._job, pieces[0], len(pieces[0]), 0, ctypes.byref(err))
             if status == _AGAIN:
@@ -759,6 +761,8 @@ class Executor(concurrent.futures.Executor):
                 at.release()
         if status == _OK:
             self._next += 1
+            if isinstance(item, _Call) and item.future.cancelled():  # while it was on its way
+                self._take_back(index)
         elif self._sent.pop(index, None):
             item.failed(self._problem or err.exception())
 

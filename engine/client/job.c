@@ -518,6 +518,9 @@ int clowder_job_cancel_task(struct clowder_job *j, uint64_t index, struct clowde
     struct clowder *c = j->c;
     pthread_mutex_lock(&c->lock);
     if (c->link && !c->lost && index < j->next_index) {
+        if (!j->unsent)
+            job_close_chunk(j); /* the engine has to know it first */
+        job_send_ready(j);
         struct frame f = {.type = WIRE_CANCEL, .job = j->number, .first = index, .n = 1};
         link_send(c->link, &f, NULL);
         link_flush(c->link);

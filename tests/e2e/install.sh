@@ -4,7 +4,7 @@
 
 cmake --install "$CLOWDER_BUILD" --prefix "$work/usr" >/dev/null
 for file in bin/clowder bin/clowder-daemon include/clowder.h include/clowder_worker.h share/man/man1/clowder.1 \
-  share/bash-completion/completions/clowder; do
+  share/bash-completion/completions/clowder lib/python3/dist-packages/clowder.py share/clowder/clowder_worker.R; do
   [ -s "$work/usr/$file" ] || fail "$file is not installed"
 done
 if file "$bin/clowder-daemon" 2>/dev/null | grep -q static || ! ldd "$bin/clowder-daemon" >/dev/null 2>&1; then
