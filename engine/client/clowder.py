@@ -399,11 +399,8 @@ _libs_lock = threading.Lock()
 def _candidates():
     if "CLOWDER_LIBRARY" in os.environ:
         return [os.environ["CLOWDER_LIBRARY"]]
-    here = os.path.dirname(os.path.abspath(__file__))
-    prefix = os.path.dirname(os.path.dirname(here))  # PREFIX/lib/python3/dist-packages or PREFIX/share/clowder
-    return [os.path.join(d, "libclowder.so.0") for d in (
-        os.path.join(prefix, "lib"), os.path.dirname(here), os.path.join(os.path.dirname(prefix), "lib"))] + [
-        "libclowder.so.0"]
+    lib = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # LIB/python3/dist-packages
+    return [os.path.join(lib, "libclowder.so.0"), "libclowder.so.0"]
 
 
 def _multiarch(paths):

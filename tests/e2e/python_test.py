@@ -211,12 +211,25 @@ class Calls(unittest.TestCase):
         self.assertIs(buffers[0].obj, data)
 
 
+def memory(name):
+    """Of this process, in kB."""
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(name))
+
+
 @unittest.skipIf(numpy is None, "SKIPPED: numpy is not installed here, so the 100 MB array was not sent")
 class Arrays(unittest.TestCase):
     def test_100_mb_come_and_go(self):
         with clowder.Executor(daemons=1) as pool:
             array = numpy.arange(12500000, dtype="f8")
-            back = pool.submit(lambda a: a, array).result()
+            pool.submit(len, array[:10]).result()
+            with open("/proc/self/clear_refs", "w") as f:
+                f.write("5")  # the peak counts from here
+            before = memory("VmRSS")
+            back, peak = pool.submit(lambda a: (a, __import__("resource").getrusage(0).ru_maxrss), array).result()
+            if "LD_PRELOAD" not in os.environ:  # a sanitizer has memory of its own
+                self.assertLess(memory("VmHWM") - before, 250000)  # what is sent and what came, no third
+                self.assertLess(peak, 180000)  # the worker has it once
             self.assertTrue((array == back).all() and back.flags.aligned and back.flags.writeable)
             owner = back
             while not isinstance(owner, ctypes.Array):  # the memory that it came in
