@@ -537,13 +537,14 @@ _PENDING = object()
 class _Map:
     """One map: its arguments, its results so far, and how many calls travel together."""
 
-    CHUNK_US, CHUNK_MAX = 5000, 1024
+    CHUNK_US, CHUNK_MAX, CHUNK_BYTES = 5000, 1024, 1 << 20
 
     def __init__(self, function, calls, chunksize):
         self.function, self.calls, self.chunksize = function, calls, chunksize
         self.results = [_PENDING] * len(calls)
         self.changed = threading.Condition()
-        self.call_us = None
+        self.call_us = None  # as measured
+        self.call_bytes = 1  # the most of an input or a result, so far
         self.cancelled = False
 
     def size(self, at):
@@ -552,8 +553,15 @@ class _Map:
             return min(self.chunksize, left)
         if self.call_us is None:
             return 1  # how long one takes is not known yet
-        fits = min(self.CHUNK_MAX, int(self.CHUNK_US / max(self.call_us, 0.1)))
+        fits = min(self.CHUNK_MAX, int(self.CHUNK_US / max(self.call_us, 0.1)), int(self.CHUNK_BYTES / self.call_bytes))
         return max(1, min(fits, left // 8))
+
+    def measured(self, us, size, n):
+        self.call_us = us / n
+        self.saw(size, n)
+
+    def saw(self, size, n):
+        self.call_bytes = max(self.call_bytes, size / n)
 
     def store(self, at, outcomes):
         self.results[at:at + len(outcomes)] = outcomes
@@ -647,24 +655,25 @@ class Executor(concurrent.futures.Executor):
     # -- what users call
 
     def submit(self, fn, /, *args, **kwargs):
-        self._check_open()
         future = Future(self)
         try:
             buffers = []
             body = _dumps([(args, kwargs)], buffers)
-            self._queue.put(_Call(future, _pack(_CALL, 1, _dumps(fn, None), body, buffers)))
+            call = _Call(future, _pack(_CALL, 1, _dumps(fn, None), body, buffers))
         except Exception as exc:
+            self._check_open()
             future.set_exception(exc)
+            return future
+        self._enqueue(call)
         return future
 
     def map(self, fn, *iterables, timeout=None, chunksize=None):
         """In the order of the inputs. chunksize None: calls that are quick travel together, by their measured time."""
-        self._check_open()
         if chunksize is not None and chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
         deadline = None if timeout is None else time.monotonic() + timeout
         m = _Map(_dumps(fn, None), [(args, {}) for args in zip(*iterables)], chunksize)
-        self._queue.put(m)
+        self._enqueue(m)
         return self._results(m, deadline)
 
     def _results(self, m, deadline):
@@ -708,6 +717,11 @@ class Executor(concurrent.futures.Executor):
                 thread.join()
 
     # -- inside
+
+    def _enqueue(self, item):
+        with self._lock:  # nothing comes behind the end
+            self._check_open()
+            self._queue.put(item)
 
     def _check_open(self):
         if self._problem:
@@ -766,16 +780,24 @@ class Executor(concurrent.futures.Executor):
     def _put_map(self, m):
         at = 0
         while at < len(m.calls) and not m.cancelled:
-            part = _Part(m, at, m.size(at))
+            part, pieces = self._pack_part(m, at, m.size(at))
             at += part.n
-            buffers = []
+            if pieces:
+                self._put(part, pieces)
+
+    def _pack_part(self, m, at, n):
+        while True:
+            part, buffers = _Part(m, at, n), []
             try:
-                body = _dumps(m.calls[part.at:at], buffers)
+                body = _dumps(m.calls[at:at + n], buffers)
             except Exception as exc:
                 part.failed(exc)
-                continue
-            self._put(part, _pack(_CALL, part.n, m.function, body, buffers))
-        m.calls = m.calls[:at] if m.cancelled else m.calls
+                return part, None
+            size = len(body) + sum(b.nbytes for b in buffers)
+            m.saw(size, n)
+            if size <= 8 * m.CHUNK_BYTES or n == 1 or m.chunksize:
+                return part, _pack(_CALL, n, m.function, body, buffers)
+            n = m.size(at)  # they are larger than those before
 
     def _send(self):
         err = ctypes.byref(_Err())
@@ -841,7 +863,7 @@ class Executor(concurrent.futures.Executor):
             item.failed(exc)
             return
         if isinstance(item, _Part):
-            item.map.call_us = us / item.n
+            item.map.measured(us, r.out_len, item.n)
         item.done(outcomes)
 
     def _bytes(self, r):
