@@ -222,6 +222,16 @@ def memory(name):
         return next(int(line.split()[1]) for line in f if line.startswith(name))
 
 
+class Buffers(unittest.TestCase):
+    def test_100_mb_come_and_go_without_numpy(self):
+        data = bytearray(range(250)) * 400000
+        with clowder.Executor(daemons=1) as pool:
+            back = pool.submit(lambda v: __import__("pickle").PickleBuffer(v), clowder.pickle.PickleBuffer(data)).result()
+            self.assertIsInstance(back, memoryview)
+            self.assertIsInstance(back.obj, ctypes.Array)  # the memory that it came in
+        self.assertEqual(back, data)  # it outlives the executor
+
+
 @unittest.skipIf(numpy is None, "SKIPPED: numpy is not installed here, so the 100 MB array was not sent")
 class Arrays(unittest.TestCase):
     def test_100_mb_come_and_go(self):
