@@ -26,7 +26,7 @@ enum {
     WIRE_HELLO_MAX = 4096,       /* body of a frame before the hello was accepted */
     WIRE_BODY_MAX = 256 << 20,   /* body of any other frame */
     WIRE_INPUT_MAX = 128 << 20,  /* one task's input */
-    WIRE_OUTPUT_MAX = 64 << 20,  /* highest limit that a job may set for a task's stdout */
+    WIRE_OUTPUT_MAX = 128 << 20, /* highest limit that a job may set for a task's stdout */
     WIRE_CHUNK_BYTES = 64 << 10, /* a client closes a chunk at this size … */
     WIRE_CHUNK_TASKS = 4096,     /* … or at this many tasks */
     WIRE_TOKEN = 64,             /* hex digits of a token, or of an instance */

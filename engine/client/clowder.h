@@ -19,8 +19,8 @@
  * Every function that can fail returns an int of enum clowder_status and, where err is not NULL, fills it: what
  * happened, why, and what to do next. Times are in milliseconds; a timeout of -1 waits as long as it takes, 0 does not
  * wait. Waiting is by event, never by polling. A struct clowder and what is opened from it may be used by several
- * threads, but each of clowder_job_put and clowder_job_next by one thread at a time for one job. Nothing here prints or
- * ends the program.
+ * threads, but each of clowder_job_put… and clowder_job_next (or _take) by one thread at a time for one job. Nothing
+ * here prints or ends the program.
  *
  * When the engine dies, a new one is started and gets the tasks that have no result yet: the caller sees each result
  * once. */
@@ -219,6 +219,14 @@ CLOWDER_API int clowder_job_open(
  * room). */
 CLOWDER_API int clowder_job_put(
     struct clowder_job *job, const void *input, size_t len, int64_t timeout_ms, struct clowder_error *err);
+/* The same for an input that lies in n pieces, which are put together: one that is large (64 KiB) is copied once only.
+ */
+struct clowder_piece {
+    const void *data;
+    size_t len;
+};
+CLOWDER_API int clowder_job_put_pieces(struct clowder_job *job, const struct clowder_piece *pieces, size_t n,
+    int64_t timeout_ms, struct clowder_error *err);
 /* Leaves out n indices, as if so many tasks had been put and their results taken: to go on where an earlier run
  * stopped. */
 CLOWDER_API int clowder_job_skip(struct clowder_job *job, uint64_t n, struct clowder_error *err);
@@ -230,6 +238,18 @@ CLOWDER_API int clowder_job_finish(struct clowder_job *job, struct clowder_error
  * last check: FAILED when a worker broke its contract, so that results may belong to other inputs. */
 CLOWDER_API int clowder_job_next(
     struct clowder_job *job, struct clowder_result *result, int64_t timeout_ms, struct clowder_error *err);
+/* Results that are here, up to max, in one call: *n of them, at least one with OK. They are borrowed until the next
+ * clowder_job_take or clowder_job_next of this job. */
+CLOWDER_API int clowder_job_take(struct clowder_job *job, struct clowder_result *results, size_t max, size_t *n,
+    int64_t timeout_ms, struct clowder_error *err);
+/* Shares the memory that out, err and files of the last result (of clowder_job_take: the last results) lie in, so that
+ * they stay, also after the job. Owned: clowder_held_free(), from any thread. NULL when nothing was taken yet. */
+struct clowder_held;
+CLOWDER_API struct clowder_held *clowder_job_hold(struct clowder_job *job);
+CLOWDER_API void clowder_held_free(struct clowder_held *held);
+/* Takes one task back, queued or running, by its place in the job; it then ends as CANCELLED, or with the result that
+ * was quicker. Any thread. */
+CLOWDER_API int clowder_job_cancel_task(struct clowder_job *job, uint64_t index, struct clowder_error *err);
 /* Takes back all tasks that have no result; they end as CANCELLED. */
 CLOWDER_API int clowder_job_cancel(struct clowder_job *job, struct clowder_error *err);
 /* Tasks put, and results received so far. */

@@ -202,20 +202,13 @@ static void ring_add(struct clowder_job *j, struct chunk *k)
     j->unsent++;
 }
 
-void job_close_chunk(struct clowder_job *j)
+/* The last n inputs, in block (taken): their end offsets, then so many bytes. */
+static void add_chunk(struct clowder_job *j, struct blk *block, uint32_t n, uint32_t bytes)
 {
-    uint32_t n = j->open_count, bytes = (uint32_t)j->open_bytes.len;
-    if (!n)
-        return;
     struct chunk *k = mem_zalloc(sizeof *k);
-    k->block = blk_new(4 * (size_t)n + bytes);
-    if (!k->block)
-        abort();
-    memcpy(k->block->data, j->open_ends.data, 4 * (size_t)n);
-    if (bytes)
-        memcpy(k->block->data + 4 * (size_t)n, j->open_bytes.data, bytes);
-    k->slices = (struct wire_slices){
-        .ends = k->block->data, .bytes = k->block->data + 4 * (size_t)n, .n = n, .bytes_len = bytes};
+    k->block = block;
+    k->slices =
+        (struct wire_slices){.ends = block->data, .bytes = block->data + 4 * (size_t)n, .n = n, .bytes_len = bytes};
     k->first = j->next_index - n;
     k->have = mem_zalloc(n);
     if (j->ordered)
@@ -225,12 +218,25 @@ void job_close_chunk(struct clowder_job *j)
         k->futures[0] = j->open_future;
         j->open_future = NULL;
     }
-    buf_clear(&j->open_bytes);
-    buf_clear(&j->open_ends);
-    j->open_count = 0;
     ring_add(j, k);
 }
 
+void job_close_chunk(struct clowder_job *j)
+{
+    uint32_t n = j->open_count, bytes = (uint32_t)j->open_bytes.len;
+    if (!n)
+        return;
+    struct blk *block = blk_new(4 * (size_t)n + bytes);
+    if (!block)
+        abort();
+    memcpy(block->data, j->open_ends.data, 4 * (size_t)n);
+    if (bytes)
+        memcpy(block->data + 4 * (size_t)n, j->open_bytes.data, bytes);
+    buf_clear(&j->open_bytes);
+    buf_clear(&j->open_ends);
+    j->open_count = 0;
+    add_chunk(j, block, n, bytes);
+}
 /* Sends the tasks [from, to) of the chunk. */
 static void send_range(struct clowder_job *j, struct chunk *k, uint32_t from, uint32_t to)
 {
@@ -299,28 +305,65 @@ void job_resend(struct clowder_job *j)
 
 /* ---- putting ---- */
 
+static enum clw_err check_size(size_t len, struct clw_error *err)
+{
+    return len <= WIRE_INPUT_MAX ? CLW_OK
+                                 : clw_fail(err, CLW_USAGE, "put it into a file and pass the name",
+                                       "an input of %zu bytes; the limit is %d", len, WIRE_INPUT_MAX);
+}
+
 enum clw_err client_check_input(enum func_kind kind, const void *input, size_t len, struct clw_error *err)
 {
-    if (len > WIRE_INPUT_MAX)
-        return clw_fail(err, CLW_USAGE, "put it into a file and pass the name",
-            "an input of %zu bytes; the limit is %d", len, WIRE_INPUT_MAX);
+    if (check_size(len, err))
+        return err->code;
     if (kind == FUNC_LINES && memchr(input, '\n', len))
         return clw_fail(err, CLW_USAGE, "use a framed worker (-W)",
             "an input holds a newline, which a line worker would take for two");
     return CLW_OK;
 }
 
-static enum clw_err check_input(const struct clowder_job *j, const void *input, size_t len, struct clw_error *err)
+/* Its length, summed up so that it cannot wrap. */
+static enum clw_err check_pieces(
+    const struct clowder_job *j, const struct clowder_piece *pieces, size_t n, size_t *len, struct clw_error *err)
 {
+    enum clw_err code = CLW_OK;
+    *len = 0;
     if (j->finished || j->func.everywhere)
         return clw_fail(err, CLW_USAGE, NULL, "the job takes no more tasks");
-    return client_check_input(j->func.kind, input, len, err);
+    for (size_t i = 0; i < n && !code; i++) {
+        code = client_check_input(j->func.kind, pieces[i].data, pieces[i].len, err);
+        *len += pieces[i].len;
+        if (!code)
+            code = check_size(*len, err);
+    }
+    return code;
 }
 
-static void gather(struct clowder_job *j, const void *input, size_t len)
+/* One that fills a chunk by itself is copied once, into the block that is sent. */
+static bool is_large(const struct clowder_job *j, size_t len)
+{
+    return j->func.kind != FUNC_LINES && len >= WIRE_CHUNK_BYTES;
+}
+
+static void gather_large(struct clowder_job *j, const struct clowder_piece *pieces, size_t n, size_t len)
+{
+    struct blk *block = blk_new(4 + len);
+    if (!block)
+        abort();
+    uint8_t *at = block->data + 4;
+    le_put_u32(block->data, (uint32_t)len);
+    for (size_t i = 0; i < n; at += pieces[i++].len)
+        if (pieces[i].len)
+            memcpy(at, pieces[i].data, pieces[i].len);
+    j->next_index++;
+    add_chunk(j, block, 1, (uint32_t)len);
+}
+
+static void gather(struct clowder_job *j, const struct clowder_piece *pieces, size_t n)
 {
     uint8_t end[4];
-    buf_add(&j->open_bytes, input, len);
+    for (size_t i = 0; i < n; i++)
+        buf_add(&j->open_bytes, pieces[i].data, pieces[i].len);
     if (j->func.kind == FUNC_LINES)
         buf_add(&j->open_bytes, "\n", 1);
     le_put_u32(end, (uint32_t)j->open_bytes.len);
@@ -330,10 +373,10 @@ static void gather(struct clowder_job *j, const void *input, size_t len)
 }
 
 /* Room for one more: nothing waits for a grant, and the results that are here and to come stay within the backlog. */
-static bool has_room(const struct clowder_job *j)
+static bool has_room(const struct clowder_job *j, size_t len)
 {
     uint64_t out = j->next_index - j->received;
-    if (j->unsent && j->open_count)
+    if (j->unsent && (j->open_count || is_large(j, len)))
         return false;
     if (!j->received)
         return out < CLIENT_FIRST_TASKS;
@@ -343,11 +386,11 @@ static bool has_room(const struct clowder_job *j)
     return out < (fits < grown ? fits : grown) || (out == 0 && left);
 }
 
-static enum clw_err wait_room(struct clowder_job *j, int64_t timeout_ms, struct clw_error *err)
+static enum clw_err wait_room(struct clowder_job *j, size_t len, int64_t timeout_ms, struct clw_error *err)
 {
     uint64_t deadline_ms = 0;
     enum clw_err code = CLW_OK;
-    for (bool first = true; !code && !j->broken.code && !has_room(j); first = false) {
+    for (bool first = true; !code && !j->broken.code && !has_room(j, len); first = false) {
         if (first) {
             deadline_ms = client_deadline(timeout_ms);
             job_send_ready(j);
@@ -357,7 +400,7 @@ static enum clw_err wait_room(struct clowder_job *j, int64_t timeout_ms, struct 
             }
             if (j->c->link)
                 link_flush(j->c->link);
-            if (has_room(j))
+            if (has_room(j, len))
                 break;
         }
         code = client_wait(j->c, deadline_ms, err);
@@ -376,17 +419,27 @@ static bool is_full(const struct clowder_job *j, size_t more)
 
 int clowder_job_put(struct clowder_job *j, const void *input, size_t len, int64_t timeout_ms, struct clowder_error *out)
 {
+    return clowder_job_put_pieces(j, &(struct clowder_piece){input, len}, 1, timeout_ms, out);
+}
+
+int clowder_job_put_pieces(
+    struct clowder_job *j, const struct clowder_piece *pieces, size_t n, int64_t timeout_ms, struct clowder_error *out)
+{
     struct clowder *c = j->c;
     struct clw_error err = {0};
-    enum clw_err code = check_input(j, input, len, &err);
+    size_t len;
+    enum clw_err code = check_pieces(j, pieces, n, &len, &err);
     if (code)
         return client_fail(out, &err);
     pthread_mutex_lock(&c->lock);
-    code = wait_room(j, timeout_ms, &err);
+    code = wait_room(j, len, timeout_ms, &err);
     if (!code) {
-        if (is_full(j, len))
+        if (is_full(j, len) || is_large(j, len))
             job_close_chunk(j);
-        gather(j, input, len);
+        if (is_large(j, len))
+            gather_large(j, pieces, n, len);
+        else
+            gather(j, pieces, n);
         if (j->unsent || j->sent == j->received) {
             job_send_ready(j);
             if (c->link && !c->lost)
@@ -453,6 +506,23 @@ int clowder_job_cancel(struct clowder_job *j, struct clowder_error *out)
     if (c->link && !c->lost) {
         link_send(c->link, &(struct frame){.type = WIRE_CANCEL, .job = j->number}, NULL);
         job_send_ready(j);
+        link_flush(c->link);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return CLOWDER_OK;
+}
+
+int clowder_job_cancel_task(struct clowder_job *j, uint64_t index, struct clowder_error *out)
+{
+    (void)out;
+    struct clowder *c = j->c;
+    pthread_mutex_lock(&c->lock);
+    if (c->link && !c->lost && index < j->next_index) {
+        if (!j->unsent)
+            job_close_chunk(j); /* the engine has to know it first */
+        job_send_ready(j);
+        struct frame f = {.type = WIRE_CANCEL, .job = j->number, .first = index, .n = 1};
+        link_send(c->link, &f, NULL);
         link_flush(c->link);
     }
     pthread_mutex_unlock(&c->lock);

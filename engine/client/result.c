@@ -347,7 +347,8 @@ static enum clw_err wait_answer(struct clowder_job *j, int64_t timeout_ms, struc
     return code;
 }
 
-int clowder_job_next(struct clowder_job *j, struct clowder_result *r, int64_t timeout_ms, struct clowder_error *out)
+/* Makes sure that current has a result to give. */
+static int find_current(struct clowder_job *j, int64_t timeout_ms, struct clowder_error *out)
 {
     struct clw_error err = {0};
     enum clw_err code = CLW_OK;
@@ -365,10 +366,39 @@ int clowder_job_next(struct clowder_job *j, struct clowder_result *r, int64_t ti
         j->current_at = 0;
         pthread_mutex_unlock(&j->c->lock);
     }
-    if (code)
-        return client_fail(out, &err);
-    answer_fill(j, j->current, j->current_at++, r, &j->why);
+    return code ? client_fail(out, &err) : CLOWDER_OK;
+}
+
+int clowder_job_next(struct clowder_job *j, struct clowder_result *r, int64_t timeout_ms, struct clowder_error *out)
+{
+    int status = find_current(j, timeout_ms, out);
+    if (!status)
+        answer_fill(j, j->current, j->current_at++, r, &j->why);
+    return status;
+}
+
+int clowder_job_take(struct clowder_job *j, struct clowder_result *results, size_t max, size_t *n, int64_t timeout_ms,
+    struct clowder_error *out)
+{
+    int status = max ? find_current(j, timeout_ms, out) : CLOWDER_AGAIN;
+    *n = 0;
+    if (status)
+        return status;
+    if (j->current->frame.type == WIRE_REPORT)
+        max = 1; /* they share one text */
+    while (*n < max && j->current_at < j->current->frame.n)
+        answer_fill(j, j->current, j->current_at++, &results[(*n)++], &j->why);
     return CLOWDER_OK;
+}
+
+struct clowder_held *clowder_job_hold(struct clowder_job *j)
+{
+    return j->current ? (struct clowder_held *)blk_hold(j->current->block) : NULL;
+}
+
+void clowder_held_free(struct clowder_held *held)
+{
+    blk_rele((struct blk *)held);
 }
 
 static void free_answers(struct clowder_job *j)

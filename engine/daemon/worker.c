@@ -22,10 +22,11 @@ enum {
     READ_BLOCK = 256 << 10,
     READ_ROOM = 16 << 10,
     ERR_TAIL = 8 << 10,
-    FRAME_HEAD = 8,     /* u32 length, u32 code (0: ok), little-endian */
-    PARTIAL_US = 1000,  /* answers of an unfinished batch wait this long for more */
-    END_MS = 100,       /* from the end of its output to its own */
-    CLOSE_US = 2000000, /* a worker whose input has ended may take this long to go */
+    SEND_BYTES = 1 << 20, /* answers of so many bytes do not wait for the rest of their batch */
+    FRAME_HEAD = 8,       /* u32 length, u32 code (0: ok), little-endian */
+    PARTIAL_US = 1000,    /* answers of an unfinished batch wait this long for more */
+    END_MS = 100,         /* from the end of its output to its own */
+    CLOSE_US = 2000000,   /* a worker whose input has ended may take this long to go */
 };
 
 struct worker {
@@ -109,7 +110,7 @@ static void add_answer(struct daemon *d, struct worker *w, size_t end_offset)
     w->count++;
     solo_step(w);
     uint32_t next = b->done + w->count;
-    if (next == b->slices.n || task_has_mark(b, next, MARK_SKIPPED))
+    if (next == b->slices.n || end_offset >= SEND_BYTES || task_has_mark(b, next, MARK_SKIPPED))
         send_answers(d, w);
     answer_skipped(d, w);
 }

@@ -4,7 +4,7 @@
 
 cmake --install "$CLOWDER_BUILD" --prefix "$work/usr" >/dev/null
 for file in bin/clowder bin/clowder-daemon include/clowder.h include/clowder_worker.h share/man/man1/clowder.1 \
-  share/bash-completion/completions/clowder; do
+  share/bash-completion/completions/clowder lib/python3/dist-packages/clowder.py share/clowder/clowder_worker.R; do
   [ -s "$work/usr/$file" ] || fail "$file is not installed"
 done
 if file "$bin/clowder-daemon" 2>/dev/null | grep -q static || ! ldd "$bin/clowder-daemon" >/dev/null 2>&1; then
@@ -52,11 +52,17 @@ PATH=$work/usr/bin:$PATH
 unset CLOWDER_LIBEXEC
 expect 0 clowder map -n 1 -- echo ::: installed
 prints installed
+expect 0 env PYTHONPATH="$work/usr/lib/python3/dist-packages" /usr/bin/python3 -c '
+import clowder
+with clowder.Executor(daemons=1) as pool:
+    print(pool.submit(lambda x: x + 1, 41).result())'
+prints 42
 
 if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null && command -v file >/dev/null; then
   (cd "$CLOWDER_BUILD" && cpack -B "$work/packages" >/dev/null)
   dpkg-deb -c "$work"/packages/*.deb >deb.list
   grep -q ./usr/bin/clowder-daemon deb.list || fail "the DEB lacks the daemon"
+  grep -q ./usr/lib/python3/dist-packages/clowder.py deb.list || fail "the DEB lacks the Python module"
   dpkg-deb -f "$work"/packages/*.deb Depends | grep -q libnng || fail "the DEB states no dependencies"
   tar tzf "$work"/packages/*.tar.gz >tgz.list
   grep -q bin/clowder tgz.list || fail "the TGZ lacks the program"

@@ -181,6 +181,58 @@ static void cancel_all(void)
     clowder_job_close(job);
 }
 
+/* Inputs in pieces, results in bulk, memory that is kept, one task taken back. */
+static void pieces_and_bulk(void)
+{
+    enum { BIG = 3000000 };
+    char *big = malloc(BIG);
+    struct clowder_piece pieces[] = {{"<", 1}, {big, BIG}, {NULL, 0}, {">", 1}}, small[] = {{"a", 1}, {"b", 1}};
+    struct clowder_piece *too_large = calloc(100, sizeof *too_large);
+    struct clowder_result r[8];
+    size_t n, count = 0;
+    int status;
+    CHECK(big && too_large);
+    memset(big, 'x', BIG);
+    static const char *const echo[] = {"cat", NULL};
+    struct clowder_function f;
+    struct clowder_job *job;
+    clowder_function_init(&f);
+    f.argv = echo;
+    f.kind = CLOWDER_COMMAND;
+    f.use_stdin = true;
+    CHECK(clowder_job_open(c, &f, &job, &err) == CLOWDER_OK);
+    CHECK(clowder_job_hold(job) == NULL);
+    for (int i = 0; i < 100; i++)
+        too_large[i] = (struct clowder_piece){big, BIG};
+    CHECK(clowder_job_put_pieces(job, too_large, 100, -1, &err) == CLOWDER_USAGE);
+    CHECK(clowder_job_put_pieces(job, pieces, 4, -1, &err) == CLOWDER_OK);
+    CHECK(clowder_job_put_pieces(job, small, 2, -1, &err) == CLOWDER_OK);
+    CHECK(clowder_job_take(job, r, 1, &n, -1, &err) == CLOWDER_OK && n == 1);
+    CHECK(r[0].out_len == BIG + 2 && r[0].out[0] == '<' && r[0].out[1] == 'x' && r[0].out[BIG + 1] == '>');
+    struct clowder_held *held = clowder_job_hold(job);
+    const char *kept = r[0].out;
+    CHECK(clowder_job_take(job, r, 8, &n, -1, &err) == CLOWDER_OK && n == 1 && r[0].out_len == 2);
+    CHECK(memcmp(r[0].out, "ab", 2) == 0);
+    CHECK(clowder_job_take(job, r, 8, &n, 0, &err) == CLOWDER_AGAIN && n == 0);
+    clowder_job_close(job);
+    CHECK(held && kept[BIG / 2] == 'x' && kept[BIG + 1] == '>');
+    clowder_held_free(held);
+
+    job = open_job(CLOWDER_COMMAND, shell, true, 0);
+    CHECK(clowder_job_put(job, "sleep 60", 8, -1, &err) == CLOWDER_OK);
+    CHECK(clowder_job_put(job, "echo", 4, -1, &err) == CLOWDER_OK);
+    CHECK(clowder_job_cancel_task(job, 0, &err) == CLOWDER_OK);
+    CHECK(clowder_job_finish(job, &err) == CLOWDER_OK);
+    while ((status = clowder_job_take(job, r, 8, &n, -1, &err)) == CLOWDER_OK) {
+        for (size_t i = 0; i < n; i++, count++)
+            CHECK(r[i].outcome == (r[i].index == 0 ? CLOWDER_TASK_CANCELLED : CLOWDER_DONE));
+    }
+    CHECK(status == CLOWDER_END && count == 2);
+    clowder_job_close(job);
+    free(too_large);
+    free(big);
+}
+
 static void *waiter(void *arg)
 {
     struct clowder_result r;
@@ -226,6 +278,7 @@ int main(void)
     futures();
     event_loop();
     cancel_all();
+    pieces_and_bulk();
     many_threads();
     CHECK(clowder_watch(c, two_updates, &updates, &err) == CLOWDER_OK && updates == 2);
     CHECK(clowder_down(c, NULL, false, &err) == CLOWDER_OK);
