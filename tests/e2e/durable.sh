@@ -278,7 +278,7 @@ case_killed() {
   clowder job collect "$job" >follows 2>follows.err &
   follower=$!
   for part in 20000 100000; do
-    reached() { [ "$(lines follows)" -ge $part ]; }
+    reached() { [ "$(lines follows)" -ge "$part" ]; }
     wait_until reached
     kill_engine
     touch "gate-$([ $part = 20000 ] && echo 100000 || echo 250000)"

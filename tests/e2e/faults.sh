@@ -182,7 +182,7 @@ expect 5 clowder up late -n 1
 says 'stopping'
 touch go
 wait "$map" || fail "a job that ran when the engine was told to stop: exit status $?, $(cat err)"
-[ "$(cat out)" = done ] || fail "its result is lost"
+[ "$(cat out)" = "done" ] || fail "its result is lost"
 wait_until gone "$pid"
 clowder up -n 1 >/dev/null
 clowder map -- sleep ::: 307.77123 >out 2>err &

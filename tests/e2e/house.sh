@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The house rule: who may include whom, which folder may see which library; and docs that name every command.
 . "$(dirname "$0")/lib.sh"
-cd "$CLOWDER_SOURCE"
+cd "$CLOWDER_SOURCE" || exit
 
 layers=(base store hosts engine tui)
 for i in "${!layers[@]}"; do

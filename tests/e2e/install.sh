@@ -16,7 +16,8 @@ if file "$bin/clowder-daemon" 2>/dev/null | grep -q static || ! ldd "$bin/clowde
   fi
 fi
 
-export PKG_CONFIG_PATH=$(dirname "$(find "$work/usr" -name clowder.pc)")
+PKG_CONFIG_PATH=$(dirname "$(find "$work/usr" -name clowder.pc)")
+export PKG_CONFIG_PATH
 cat >user.c <<'C'
 #include <clowder.h>
 #include <clowder_worker.h>

@@ -7,38 +7,11 @@
 needs() { # WHAT COMMAND...
   local what=$1 one
   shift
-  case_sge() {
-  needs "gridengine-master, -exec and -client" sge_qmaster sge_execd qsub
-  sge_up "$work/sge"
-  sge_running() { [ "$(qstat -u root -s r | grep -c clowder)" = "$1" ]; }
-  sge_none() { ! qstat -u root | grep -q clowder; }
-  expect 0 clowder host add wrong --launcher sge --directive '-q nowhere.q'
-  expect 5 clowder up --on wrong:2
-  says 'nowhere.q'
-  expect 0 clowder down
-  expect 0 clowder host add cluster --launcher sge --directive '-p -5'
-  expect 0 clowder up --on wrong:0 --on cluster:3 --timeout 60s
-  prints 'default: 3 daemons up'
-  wait_until sge_running 3
-  seq 5000 | expect 0 clowder map -w -- cat
-  seq 5000 | cmp - out || fail "a map over the cluster came back otherwise"
-  (seq 300 | clowder map -- sh -c 'sleep 0.02; echo {}' >map.out) &
-  local map=$! job
-  job=$(qstat -u root | awk '$3 ~ /clowder/ { print $1; exit }')
-  qdel "$job" -t 2 >/dev/null
-  wait $map || fail "the map"
-  seq 300 | cmp - map.out || fail "a deleted job lost something"
-  wait_until connected 3
-  expect 0 clowder scale --on cluster:6 --no-wait # more than it has slots
-  queued() { reasons | grep -q 'pending: queued'; }
-  wait_until queued
-  expect 0 clowder down
-  wait_until sge_none
-  [ -z "$(ls "$HOME/.cache/clowder" 2>/dev/null)" ] || fail "left behind: $(ls -R "$HOME/.cache/clowder")"
-}
-
-for one in "$@"; do
-    command -v "$one" >/dev/null && [ "$(id -u)" = 0 ] || { echo "SKIP: needs $what, and root to start it"; exit 77; }
+  for one in "$@"; do
+    if ! command -v "$one" >/dev/null || [ "$(id -u)" != 0 ]; then
+      echo "SKIP: needs $what, and root to start it"
+      exit 77
+    fi
   done
 }
 
@@ -147,7 +120,14 @@ case_login() {
   seq 5000 | expect 0 clowder map -w -- cat
   seq 5000 | cmp - out || fail "a map over the cluster came back otherwise"
   [ "$(status_of default '.hosts[0].direct')" = true ] || fail "$(clowder status default --json)"
-  # The login node goes away and comes back: the daemons with it.
+  # The login node goes away and comes back: its jobs have gone on, and their daemons come home by the same port.
+  lab_stop 1
+  wait_until connected 0
+  lab_sshd 1
+  wait_until connected 3
+  grep -q 'resumed daemon' "$engine_log" || fail "they were started anew"
+  seq 5000 | expect 0 clowder map -w -- cat
+  seq 5000 | cmp - out || fail "after the login node came back"
   expect 0 clowder down
   wait_until no_jobs
 }

@@ -299,11 +299,11 @@ case_binaries() {
   if nm "$bin/clowder" | grep -E '__asan|__tsan|__ubsan' >/dev/null; then echo "SKIP: a sanitizer build"; exit 77; fi
   local file
   for file in "$bin/clowder" "$bin/clowder-daemon" "$(find "$CLOWDER_BUILD/lib" -name 'libclowder.so.*.*' | head -1)"; do
-    readelf -hW "$file" >head
+    readelf -hW "$file" >elf.head
     readelf -lW "$file" >segments
     readelf -dW "$file" >dynamic
     { nm "$file"; nm -D "$file"; } >symbols 2>/dev/null || true
-    grep -q 'Type: *DYN' head || fail "$file is not position independent"
+    grep -q 'Type: *DYN' elf.head || fail "$file is not position independent"
     grep -q 'GNU_STACK.* RW ' segments || fail "$file has a stack that can be executed"
     grep -q GNU_RELRO segments || fail "$file has no RELRO"
     grep -qE 'BIND_NOW|Flags:.*NOW' dynamic || fail "$file is not bound at once"

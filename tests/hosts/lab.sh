@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # A lab of hosts for the tests in this folder, to be sourced: `lab_up N [LINES]` starts N OpenSSH servers as hosts of
 # their own, in network namespaces with a firewall before the "desktop", or, where namespaces cannot be had, on
 # 127.0.0.2, 127.0.0.3, … It says which. LINES go into every sshd_config. `lab_down` ends exactly what was started.
