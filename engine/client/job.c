@@ -237,6 +237,7 @@ void job_close_chunk(struct clowder_job *j)
     j->open_count = 0;
     add_chunk(j, block, n, bytes);
 }
+
 /* Sends the tasks [from, to) of the chunk. */
 static void send_range(struct clowder_job *j, struct chunk *k, uint32_t from, uint32_t to)
 {
