@@ -56,7 +56,7 @@ async def pump(reader, writer):
             await queue.put(None)
         await sender
         writer.write_eof()
-    except OSError:
+    finally:
         sender.cancel()
 
 
@@ -72,10 +72,13 @@ async def serve(reader, writer):
     pair = {writer, far_writer}
     writers.update(pair)
     pumps = [asyncio.create_task(pump(reader, far_writer)), asyncio.create_task(pump(far_reader, writer))]
-    await asyncio.wait(pumps, return_when=asyncio.FIRST_EXCEPTION)
+    done, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_EXCEPTION)
     writers.difference_update(pair)
+    broken = any(p.exception() for p in done)
+    for p in pumps:
+        p.cancel()
     for w in pair:
-        w.close()
+        cut(w) if broken else w.close()  # a reset on one side is one on the other: nothing hides it
 
 
 async def main():
