@@ -47,13 +47,18 @@ async def pump(reader, writer):
             await writer.drain()
 
     sender = asyncio.create_task(send())
+
+    async def hand(item):
+        put = asyncio.create_task(queue.put(item))
+        await asyncio.wait({put, sender}, return_when=asyncio.FIRST_COMPLETED)
+        if sender.done():
+            put.cancel()
+            await sender  # says why
+
     try:
         while data := await reader.read(4096 if settings["kib_per_s"] else 65536):
-            await queue.put((loop.time() + settings["delay_ms"] / 1000, data))
-            if sender.done():
-                break
-        if not sender.done():
-            await queue.put(None)
+            await hand((loop.time() + settings["delay_ms"] / 1000, data))
+        await queue.put(None)
         await sender
         writer.write_eof()
     finally:
