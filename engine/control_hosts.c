@@ -283,7 +283,7 @@ static json_t *start_walk(struct engine *e, struct slot *s, const char *name, co
     uint64_t limit_ms = 0;
     request_ms(request, "timeout_ms", &limit_ms);
     enum clw_err code = store_host_get(e->store, name, &w->host, &err);
-    if (!code && w->host.launcher != STORE_LAUNCHER_SSH) {
+    if (!code && !host_has_ssh(&w->host)) {
         code = clw_fail(&err, CLW_USAGE, NULL, "host '%s' is not reached by SSH", name);
         store_host_fini(&w->host);
     }

@@ -408,9 +408,12 @@ void member_tick(struct engine *e, struct member *m, uint64_t now_ms);
 uint64_t member_next_ms(const struct member *m, uint64_t now_ms);
 
 /* host.c */
+struct store_host;
 /* The host of that name, from the store: CLW_NOT_FOUND, CLW_USAGE (it cannot be reached by SSH). */
 enum clw_err host_get(struct engine *e, const char *name, struct host **out, struct clw_error *err);
 struct host *host_find(struct engine *e, const char *name);
+/* Is it reached by SSH: itself, or the login node of its scheduler? */
+bool host_has_ssh(const struct store_host *s);
 /* This machine, as the host that daemons of other engines are started on. */
 struct host *host_here(struct engine *e);
 /* Makes sure that its link is at work toward this goal at least; again: also out of a rest. */
@@ -425,7 +428,6 @@ void host_tick(struct engine *e, uint64_t now_ms);
 uint64_t host_next_ms(const struct engine *e);
 /* Closes links that are not needed any more; not locked. all: every one. */
 void host_reap(struct engine *e, bool all);
-struct store_host;
 /* What a link to it needs. Texts are borrowed from both. */
 struct host_link_options host_options(const struct engine *e, const struct store_host *s);
 
