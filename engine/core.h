@@ -341,12 +341,18 @@ void foreign_fini(struct member *m); /* before it is freed */
 /* Somebody listens where the place's next daemon will dial; else it says so, and looks again a little later. Always
  * true for our own daemons. */
 bool foreign_has_base(struct place *l, uint64_t now_ms);
-unsigned foreign_busy(const struct pool *p);
+void foreign_sample(struct member *m, uint64_t now_ms); /* reads its meter */
+
+/* foreign_order.c */
 /* Order of somebody: started on the host of the profile that has least to do. */
 struct order *foreign_order(struct engine *e, struct pool *p, const char *command, struct clw_error *err);
 unsigned foreign_orders(const struct place *l);    /* on that place */
 struct order *foreign_next_order(struct place *l); /* that has no daemon, or NULL */
 void foreign_drop_orders(struct pool *p);
+void foreign_forget_order(struct order *o);
+
+/* foreign_status.c */
+unsigned foreign_busy(const struct pool *p);
 json_t *foreign_traffic_json(struct pool *p, uint64_t now_ms);
 json_t *foreign_member_json(const struct member *m);
 

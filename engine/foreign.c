@@ -81,19 +81,6 @@ enum clw_err foreign_check(const struct pool *p, struct clw_error *err)
     return code;
 }
 
-static void forget_order(struct order *o)
-{
-    struct order **at = &o->place->pool->orders;
-    while (*at != o)
-        at = &(*at)->next;
-    *at = o->next;
-    if (o->member)
-        o->member->foreign->order = NULL;
-    o->place->on &= o->place->want > 0 || foreign_orders(o->place) > 0;
-    free(o->command);
-    free(o);
-}
-
 bool foreign_has_base(struct place *l, uint64_t now_ms)
 {
     struct foreign_base base;
@@ -104,7 +91,7 @@ bool foreign_has_base(struct place *l, uint64_t now_ms)
     while ((o = foreign_next_order(l)) && foreign_base_find(o->command, &base) && !listens(base.target)) {
         log_warn("daemon", "dropped profile=%s host=%s why=\"nobody listens at %s any more\"", l->pool->name, l->host,
             base.target + 4);
-        forget_order(o);
+        foreign_forget_order(o);
     }
     if (o || !has_base(l->pool) || foreign_base_parse(l->pool->settings.base_url, &base, &err) || listens(base.target))
         return place_may_launch(l);
@@ -279,7 +266,7 @@ static uint64_t take(uint64_t now, uint64_t *seen, uint64_t *total)
     return d;
 }
 
-static void sample(struct member *m, uint64_t now_ms)
+void foreign_sample(struct member *m, uint64_t now_ms)
 {
     struct pool *p = m->pool;
     struct meter_counts now, *seen = &m->foreign->seen, *all = &p->passed;
@@ -331,7 +318,7 @@ static void set_reason(struct member *m, const struct host_daemon_event *event, 
 static void on_end(struct engine *e, struct member *m, const struct host_daemon_event *event)
 {
     bool by_itself = false, idle;
-    sample(m, mono_ms());
+    foreign_sample(m, mono_ms());
     m->ended = true;
     if (m->state == MEMBER_LEAVING) {
         log_info("daemon", "gone daemon=%s host=%s", m->name, m->place->host);
@@ -345,7 +332,7 @@ static void on_end(struct engine *e, struct member *m, const struct host_daemon_
     else
         log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
     if (m->foreign->order && (by_itself || !m->pool->settings.respawn)) {
-        forget_order(m->foreign->order);
+        foreign_forget_order(m->foreign->order);
     } else if (idle) { /* it is not needed: not replaced */
         place_lower(m->place);
         restore_save(e, m->pool, pool_is_wanted(m->pool));
@@ -396,7 +383,7 @@ void foreign_link_lost(struct engine *e, struct host *h)
                 continue;
             member_say(&m->reason, "the link to the host was lost");
             log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, h->name, m->reason);
-            sample(m, mono_ms());
+            foreign_sample(m, mono_ms());
             if (m->state != MEMBER_LEAVING)
                 place_back_off(m->place, m);
             member_remove(e, m);
@@ -454,7 +441,7 @@ void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms)
     p->sample_at_ms = at_ms > now_ms ? at_ms : at_ms + SECOND;
     for (struct member *m = p->members; m; m = m->after)
         if (m->foreign)
-            sample(m, now_ms);
+            foreign_sample(m, now_ms);
 }
 
 uint64_t foreign_next_ms(const struct pool *p)
@@ -471,147 +458,10 @@ void foreign_fini(struct member *m)
         return;
     lead(m, false);
     if (m->foreign->order && m->state == MEMBER_LEAVING)
-        forget_order(m->foreign->order);
+        foreign_forget_order(m->foreign->order);
     else if (m->foreign->order)
         m->foreign->order->member = NULL;
     meter_rele(m->foreign->meter);
     free(m->foreign);
     m->foreign = NULL;
-}
-
-/* ---- commands that were given ---- */
-
-unsigned foreign_orders(const struct place *l)
-{
-    unsigned n = 0;
-    for (const struct order *o = l->pool->orders; o; o = o->next)
-        n += o->place == l;
-    return n;
-}
-
-struct order *foreign_next_order(struct place *l)
-{
-    struct order *o = l->pool->orders;
-    while (o && (o->place != l || o->member))
-        o = o->next;
-    return o;
-}
-
-/* The place with the fewest daemons for its share; one that cannot be reached only when there is no other. */
-static struct place *least_loaded(struct pool *p)
-{
-    struct place *best = NULL;
-    double least = 0;
-    for (struct place *l = p->places; l; l = l->next) {
-        double load = (foreign_orders(l) + 1.0) / (l->share ? l->share : 1) + (place_is_stuck(l) ? 1e9 : 0);
-        if (l->share && (!best || load < least)) {
-            best = l;
-            least = load;
-        }
-    }
-    return best;
-}
-
-struct order *foreign_order(struct engine *e, struct pool *p, const char *command, struct clw_error *err)
-{
-    struct place *l = least_loaded(p);
-    if (!l) {
-        clw_fail(
-            err, CLW_USAGE, "give it some: clowder profile set NAME --on HOST:N", "profile '%s' has no hosts", p->name);
-        return NULL;
-    }
-    struct order *o = mem_zalloc(sizeof *o), **at = &p->orders;
-    o->place = l;
-    o->command = mem_strdup(command);
-    while (*at)
-        at = &(*at)->next;
-    *at = o;
-    l->on = true;
-    p->going = false;
-    if (l->via->shot.state != HOST_UP) {
-        l->attempts = l->via->shot.attempts;
-        host_reach(l->via, HOST_GOAL_UP, true, NULL);
-    }
-    place_tick(e, l, mono_ms());
-    core_changed(e);
-    core_wake(e);
-    return o;
-}
-
-void foreign_drop_orders(struct pool *p)
-{
-    while (p->orders) {
-        struct order *o = p->orders;
-        p->orders = o->next;
-        if (o->member)
-            o->member->foreign->order = NULL;
-        free(o->command);
-        free(o);
-    }
-}
-
-/* ---- for people ---- */
-
-unsigned foreign_busy(const struct pool *p)
-{
-    struct meter_counts now;
-    unsigned n = 0;
-    for (const struct member *m = p->members; m; m = m->after) {
-        if (m->foreign) {
-            meter_read(m->foreign->meter, &now);
-            n += now.busy;
-        }
-    }
-    return n;
-}
-
-static const char *framing(const struct pool *p)
-{
-    struct foreign_base base;
-    struct clw_error err;
-    static const char *const words[] = {"bytes", "sp", "mirai", "dask"};
-    if (!has_base(p) || foreign_base_parse(p->settings.base_url, &base, &err))
-        return p->settings.runtime == STORE_RUNTIME_MIRAI ? "mirai" : p->orders ? "sp" : "bytes";
-    return words[foreign_meter_kind(&base, p->settings.runtime)];
-}
-
-static json_t *counts_json(const struct meter_counts *c)
-{
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:I}", "tasks", (json_int_t)c->tasks, "results",
-        (json_int_t)c->results, "cancels", (json_int_t)c->cancels, "messages_up", (json_int_t)c->frames_up,
-        "messages_down", (json_int_t)c->frames_down, "bytes_up", (json_int_t)c->bytes_up, "bytes_down",
-        (json_int_t)c->bytes_down, "connections", (int)c->connections, "connected_ever", (json_int_t)c->opened);
-}
-
-json_t *foreign_member_json(const struct member *m)
-{
-    struct meter_counts now;
-    meter_read(m->foreign->meter, &now);
-    json_t *o = counts_json(&now);
-    json_object_set_new(o, "framed", json_boolean(now.is_framed));
-    return o;
-}
-
-json_t *foreign_traffic_json(struct pool *p, uint64_t now_ms)
-{
-    struct meter_counts all = p->passed, now;
-    bool is_framed = strcmp(framing(p), "bytes") != 0;
-    all.connections = 0;
-    for (struct member *m = p->members; m; m = m->after) {
-        if (!m->foreign)
-            continue;
-        sample(m, now_ms);
-        meter_read(m->foreign->meter, &now);
-        all.connections += now.connections;
-        is_framed &= now.is_framed || !now.opened;
-    }
-    unsigned connections = all.connections;
-    all = p->passed;
-    all.connections = connections;
-    json_t *o = counts_json(&all);
-    json_object_set_new(o, "framing", json_string(framing(p)));
-    json_object_set_new(o, "framed", json_boolean(is_framed));
-    json_object_set_new(o, "bytes_per_s", json_real(rates_now(&p->bytes, now_ms)));
-    json_object_set_new(o, "bytes_per_s_60s", json_real(rates_mean_60s(&p->bytes, now_ms)));
-    return o;
 }

@@ -1,0 +1,89 @@
+/* Daemons whose command somebody gave whole (`clowder launch`): who wants them where, until they have ended by
+ * themselves. */
+#include "engine/core.h"
+
+#include "base/mono.h"
+
+#include <stdlib.h>
+
+void foreign_forget_order(struct order *o)
+{
+    struct order **at = &o->place->pool->orders;
+    while (*at != o)
+        at = &(*at)->next;
+    *at = o->next;
+    if (o->member)
+        o->member->foreign->order = NULL;
+    o->place->on &= o->place->want > 0 || foreign_orders(o->place) > 0;
+    free(o->command);
+    free(o);
+}
+
+unsigned foreign_orders(const struct place *l)
+{
+    unsigned n = 0;
+    for (const struct order *o = l->pool->orders; o; o = o->next)
+        n += o->place == l;
+    return n;
+}
+
+struct order *foreign_next_order(struct place *l)
+{
+    struct order *o = l->pool->orders;
+    while (o && (o->place != l || o->member))
+        o = o->next;
+    return o;
+}
+
+/* The place with the fewest daemons for its share; one that cannot be reached only when there is no other. */
+static struct place *least_loaded(struct pool *p)
+{
+    struct place *best = NULL;
+    double least = 0;
+    for (struct place *l = p->places; l; l = l->next) {
+        double load = (foreign_orders(l) + 1.0) / (l->share ? l->share : 1) + (place_is_stuck(l) ? 1e9 : 0);
+        if (l->share && (!best || load < least)) {
+            best = l;
+            least = load;
+        }
+    }
+    return best;
+}
+
+struct order *foreign_order(struct engine *e, struct pool *p, const char *command, struct clw_error *err)
+{
+    struct place *l = least_loaded(p);
+    if (!l) {
+        clw_fail(
+            err, CLW_USAGE, "give it some: clowder profile set NAME --on HOST:N", "profile '%s' has no hosts", p->name);
+        return NULL;
+    }
+    struct order *o = mem_zalloc(sizeof *o), **at = &p->orders;
+    o->place = l;
+    o->command = mem_strdup(command);
+    while (*at)
+        at = &(*at)->next;
+    *at = o;
+    l->on = true;
+    p->going = false;
+    if (l->via->shot.state != HOST_UP) {
+        l->attempts = l->via->shot.attempts;
+        host_reach(l->via, HOST_GOAL_UP, true, NULL);
+    }
+    place_tick(e, l, mono_ms());
+    core_changed(e);
+    core_wake(e);
+    return o;
+}
+
+void foreign_drop_orders(struct pool *p)
+{
+    while (p->orders) {
+        struct order *o = p->orders;
+        p->orders = o->next;
+        if (o->member)
+            o->member->foreign->order = NULL;
+        free(o->command);
+        free(o);
+    }
+}
