@@ -19,7 +19,9 @@ enum {
     QUERY_MAX_MS = 15000,
     QUERY_MS = 30000,
     SETTLE_MS = 5000,
-    COMMAND_MS = 60000
+    COMMAND_MS = 60000,
+    CANCEL_TRIES = 5,
+    ABSENT = 2,
 };
 
 enum batch_state { BATCH_SUBMITTING, BATCH_ACTIVE, BATCH_CANCELLING };
@@ -33,6 +35,7 @@ struct batch {
     uint64_t run_id; /* of the script under way: submission, or cancellation of it all */
     uint64_t one_id; /* of the one that cancels some of its elements, or 0 */
     uint64_t submitted_ms, try_at_ms;
+    unsigned tries; /* to cancel it */
 };
 
 bool place_is_batch(const struct place *l)
@@ -253,7 +256,8 @@ static void note_state(struct engine *e, struct host *h, struct member *m, const
     char why[160];
     struct batch *b = m->batch;
     enum scheduler_state state = scheduler_find(h->scheduler, text, len, b->row.job, m->element, why, sizeof why);
-    bool is_over = state == SCHEDULER_ENDED && mono_ms() - b->submitted_ms > SETTLE_MS;
+    m->absent = state == SCHEDULER_ENDED ? m->absent + 1 : 0; /* twice: one list may lack something */
+    bool is_over = m->absent >= ABSENT && mono_ms() - b->submitted_ms > SETTLE_MS;
     if (is_over && m->peer) /* nng 1.5 may miss the end of a TLS connection that came while a frame was dealt with */
         link_close(m->peer->link);
     else if (is_over)
@@ -288,6 +292,22 @@ static void some_cancelled(struct engine *e, struct batch *b)
         }
 }
 
+/* The scheduler, or the link, may have been away: again. After a while it is the next engine's to try. */
+static void cancelled(struct engine *e, struct batch *b, int status, const char *out, size_t len, const char *said)
+{
+    bool is_gone = status == 0 || (status > 0 && scheduler_knows_not(out, len));
+    b->run_id = 0;
+    b->try_at_ms = mono_ms() + QUERY_SOON_MS;
+    if (is_gone) {
+        over(e, b);
+    } else if (status > 0 && ++b->tries == CANCEL_TRIES) {
+        log_error("batch", "left behind profile=%s host=%s job=%s said=\"%s\"", b->row.profile, b->row.host, b->row.job,
+            said);
+        remove_members(e, b);
+        batch_free(e, b);
+    }
+}
+
 void batch_ran(struct engine *e, struct host *h, const struct host_run_result *r)
 {
     char said[260];
@@ -309,10 +329,8 @@ void batch_ran(struct engine *e, struct host *h, const struct host_run_result *r
             continue;
         if (b->one_id == r->id)
             some_cancelled(e, b);
-        else if (b->state == BATCH_CANCELLING && status < 0)
-            b->run_id = 0, b->try_at_ms = mono_ms() + QUERY_SOON_MS; /* the link broke: again */
         else if (b->state == BATCH_CANCELLING)
-            over(e, b); /* it was not there any more, or it is not now */
+            cancelled(e, b, status, r->out, len, said);
         else if (good && scheduler_read_id(h->scheduler, r->out, len, b->row.job))
             submitted(e, b);
         else
@@ -379,7 +397,7 @@ static bool is_unsettled(const struct engine *e, const struct host *h)
 {
     for (const struct pool *p = e->pools; p; p = p->next)
         for (const struct member *m = p->members; m; m = m->after)
-            if (m->batch && m->batch->host == h && m->state != MEMBER_UP && !m->cancelling)
+            if (m->batch && m->batch->host == h && (m->state != MEMBER_UP || m->absent) && !m->cancelling)
                 return true;
     return false;
 }

@@ -83,6 +83,7 @@ struct member {
     unsigned element;
     uint64_t running_ms; /* since when its job runs; 0: it waits */
     bool cancelling;     /* its element of the job */
+    unsigned absent;     /* times in a row that the scheduler did not list it */
     struct member *before, *after;
 };
 

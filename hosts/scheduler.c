@@ -25,7 +25,7 @@ static const struct words words[SCHEDULER_KINDS] = {
         "squeue -h -r -u \"$(id -un)\" -o '%i|%T|%r|%N'", "scancel %s", "scancel %s_%u"},
     [SCHEDULER_PBS] = {"#PBS", "-j oe\n-o /dev/null\n", "qsub -N \"$n\" -J 1-%u \"$d/job\" </dev/null",
         "qsub -N \"$n\" \"$d/job\" </dev/null", "${PBS_ARRAY_INDEX:-${PBS_ARRAYID:-1}}", "qstat -t -u \"$(id -un)\"",
-        "qdel %s", "qdel %s"},
+        "qdel '%s'", "qdel '%s'"},
     [SCHEDULER_SGE] = {"#$", "-j y\n-o /dev/null\n-S /bin/sh\n", "qsub -terse -N \"$n\" -t 1-%u \"$d/job\" </dev/null",
         NULL, "$(case $SGE_TASK_ID in [0-9]*) echo \"$SGE_TASK_ID\";; *) echo 1;; esac)", "qstat -u \"$(id -un)\"",
         "qdel %s", "qdel %s -t %u"},
@@ -159,6 +159,18 @@ bool scheduler_is_id(const char *id)
 {
     return isdigit((unsigned char)*id) && strlen(id) < SCHEDULER_ID_SIZE &&
            strspn(id, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_[]") == strlen(id);
+}
+
+bool scheduler_knows_not(const char *text, size_t len)
+{
+    static const char *const signs[] = {
+        "does not exist", "invalid job", "unknown job", "not found", "finished", "completed"};
+    char *copy = mem_strndup(text, len);
+    bool found = false;
+    for (size_t i = 0; i < sizeof signs / sizeof *signs && !found; i++)
+        found = strcasestr(copy, signs[i]) != NULL;
+    free(copy);
+    return found;
 }
 
 /* The next line of text into line, without blanks around it; false at the end. */

@@ -43,6 +43,8 @@ bool scheduler_read_id(enum scheduler_kind kind, const char *text, size_t len, c
  * "" when there is none. */
 enum scheduler_state scheduler_find(
     enum scheduler_kind kind, const char *text, size_t len, const char *id, unsigned index, char *reason, size_t size);
+/* Did the cancellation fail because the job is over already? */
+bool scheduler_knows_not(const char *text, size_t len);
 /* Is the id one that a script may hold? */
 bool scheduler_is_id(const char *id);
 

@@ -133,6 +133,12 @@ static void refusals(void **state)
     buf_add_text(&script, text);
     assert_string_equal(run(&script), "");
     assert_int_equal(scheduler_status("no such line", &len), -1);
+    static const char *const over[] = {"scancel: error: Kill job error on job id 7: Invalid job id specified",
+        "denied: job \"3\" does not exist", "qdel: Unknown Job Id 12.server", "Job <99> has already finished", NULL};
+    for (const char *const *one = over; *one; one++)
+        assert_true(scheduler_knows_not(*one, strlen(*one)));
+    const char *away = "scancel: error: Unable to contact slurm controller (connect failure)";
+    assert_false(scheduler_knows_not(away, strlen(away)));
     assert_false(scheduler_is_id("42; rm -rf /"));
     assert_false(scheduler_is_id("x42"));
     assert_true(scheduler_is_id("1234[].pbs.example.org"));
