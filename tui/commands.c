@@ -221,7 +221,7 @@ const struct command commands[] = {
         "clowder everywhere -- sh -c 'echo $CLOWDER_DAEMON; nproc'\nclowder everywhere --setup -- mkdir -p /tmp/work",
         everywhere_options, true, cmd_everywhere},
     {"launch", "COMMAND [ARG]...", "start a daemon of another engine on the profile's next host, and return at once",
-        "clowder launch -p gpu 'Rscript -e '\\''mirai::daemon(\"tcp://127.0.0.1:5555\")'\\'\n"
+        "clowder launch -p gpu -- Rscript -e 'mirai::daemon(\"tcp://127.0.0.1:5555\")'\n"
         "In R: daemons(url = local_url(tcp = TRUE)); launch_remote(2, remote_config(command = \"clowder\",\n"
         "      args = c(\"launch\", \"-p\", \"gpu\", \".\"), quote = TRUE))",
         launch_options, true, cmd_launch},
