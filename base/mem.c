@@ -120,6 +120,17 @@ void buf_add_text(struct buf *b, const char *text)
     buf_add(b, text, strlen(text));
 }
 
+void buf_add_quoted(struct buf *b, const char *text)
+{
+    buf_add_text(b, "'");
+    for (; *text; text++)
+        if (*text == '\'')
+            buf_add_text(b, "'\\''");
+        else
+            buf_add(b, text, 1);
+    buf_add_text(b, "'");
+}
+
 void buf_printf(struct buf *b, const char *format, ...)
 {
     va_list ap;

@@ -15,8 +15,8 @@ void *mem_zalloc(size_t size);
 void *mem_realloc(void *old, size_t size);
 char *mem_strdup(const char *text);
 /* The bytes and a NUL after them; data may be NULL when there are none. */
-/* For programs whose blocks come and go: up to 16 MiB that were freed are kept, instead of being returned to the kernel and
- * faulted in again. Once, at the start. */
+/* For programs whose blocks come and go: up to 16 MiB that were freed are kept, instead of being returned to the kernel
+ * and faulted in again. Once, at the start. */
 void mem_keep_freed(void);
 char *mem_strndup(const void *data, size_t len);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -37,6 +37,8 @@ void buf_clear(struct buf *b);
 uint8_t *buf_reserve(struct buf *b, size_t size);
 void buf_add(struct buf *b, const void *data, size_t size);
 void buf_add_text(struct buf *b, const char *text);
+/* Adds text in single quotes, as any shell reads it back. */
+void buf_add_quoted(struct buf *b, const char *text);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Removes size bytes from the front. */
 void buf_drop(struct buf *b, size_t size);

@@ -129,17 +129,6 @@ static void add_url(struct buf *out, const struct foreign_launch *l)
 
 /* ---- quoting ---- */
 
-static void add_quoted(struct buf *out, const char *text)
-{
-    buf_add_text(out, "'");
-    for (; *text; text++)
-        if (*text == '\'')
-            buf_add_text(out, "'\\''");
-        else
-            buf_add(out, text, 1);
-    buf_add_text(out, "'");
-}
-
 /* The same for what stands inside single quotes already. */
 static void add_inside(struct buf *out, const char *text, size_t len)
 {
@@ -232,7 +221,7 @@ static void add_dask(struct buf *out, const struct foreign_launch *l)
                       "exec \"$@\" ");
     add_url(out, l);
     buf_add_text(out, " --name ");
-    add_quoted(out, l->name);
+    buf_add_quoted(out, l->name);
     if (!option(l, "nthreads"))
         buf_add_text(out, " --nthreads 1");
     buf_add_text(out, " --no-dashboard --no-nanny"); /* who starts it again is us */
@@ -249,14 +238,14 @@ static void add_dask(struct buf *out, const struct foreign_launch *l)
     if (resources.len && !option(l, "resources")) {
         buf_add(&resources, "", 1);
         buf_add_text(out, " --resources ");
-        add_quoted(out, (char *)resources.data);
+        buf_add_quoted(out, (char *)resources.data);
     }
     buf_fini(&resources);
     for (const char *const *o = l->options; o && *o; o++) {
         const char *value = strchr(*o, '=') + 1;
         buf_printf(out, " --%.*s ", (int)(value - *o - 1), *o);
         if (*value) /* "NAME=" is a flag */
-            add_quoted(out, value);
+            buf_add_quoted(out, value);
     }
 }
 
@@ -294,7 +283,7 @@ static void add_export(struct buf *out, const char *entry)
 {
     size_t name = strcspn(entry, "=");
     buf_printf(out, "export %.*s=", (int)name, entry);
-    add_quoted(out, entry + name + 1);
+    buf_add_quoted(out, entry + name + 1);
     buf_add_text(out, "\n");
 }
 

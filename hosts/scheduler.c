@@ -36,17 +36,6 @@ static const struct words words[SCHEDULER_KINDS] = {
 
 /* ---- scripts ---- */
 
-static void add_quoted(struct buf *out, const char *text)
-{
-    buf_add_text(out, "'");
-    for (; *text; text++)
-        if (*text == '\'')
-            buf_add_text(out, "'\\''");
-        else
-            buf_add(out, text, 1);
-    buf_add_text(out, "'");
-}
-
 /* Each line with the prefix, unless it has it. */
 static void add_directives(struct buf *out, const char *prefix, const char *lines)
 {
@@ -80,7 +69,7 @@ static void add_job(struct buf *out, const struct words *w, const struct schedul
                       "c=$(sed \"s/@HOME@/$home/\" \"$f\")\nrm -f \"$f\"\nrmdir \"$d\" 2>/dev/null\n"
                       "");
     buf_add_text(out, "p=");
-    add_quoted(out, job->program);
+    buf_add_quoted(out, job->program);
     buf_add_text(out,
         "\ncase $p in '~/'*) p=$HOME/${p#'~/'};; esac\nprintf '%s\\n' \"$c\" | \"$p\"\nCLOWDER-JOB\n} >\"$d/job\"\n");
 }
@@ -90,7 +79,7 @@ void scheduler_submit(enum scheduler_kind kind, const struct scheduler_job *job,
     const struct words *w = &words[kind];
     const char *submit = job->count == 1 && w->submit_one ? w->submit_one : w->submit;
     buf_printf(out, "umask 077\nd=${HOME:?}/.cache/clowder/%s\nn=", job->folder);
-    add_quoted(out, job->name);
+    buf_add_quoted(out, job->name);
     buf_add_text(out, "\nmkdir -p \"$d\" || { echo clowder-exit 73; exit; }\n");
     for (unsigned i = 0; i < job->count; i++)
         buf_printf(out, "cat >\"$d/%u\" <<'CLOWDER-END'\n%sCLOWDER-END\n", i + 1, job->configs[i]);

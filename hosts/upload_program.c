@@ -122,12 +122,6 @@ enum clw_err upload_pick(const char *path, const char *arch, struct buf *out, ch
 char *upload_quote(const char *text)
 {
     struct buf out = {0};
-    buf_add_text(&out, "'");
-    for (; *text; text++)
-        if (*text == '\'')
-            buf_add_text(&out, "'\\''");
-        else
-            buf_add(&out, text, 1);
-    buf_add_text(&out, "'");
+    buf_add_quoted(&out, text);
     return buf_steal(&out);
 }

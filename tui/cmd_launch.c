@@ -8,25 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void add_quoted(struct buf *out, const char *word)
-{
-    buf_add_text(out, out->len ? " '" : "'");
-    for (; *word; word++)
-        if (*word == '\'')
-            buf_add_text(out, "'\\''");
-        else
-            buf_add(out, word, 1);
-    buf_add_text(out, "'");
-}
-
 /* One word is a whole command line, as a shell reads it; several are the words of one. Owned. */
 static char *command_text(const struct opts *o)
 {
     struct buf b = {0};
     if (o->word_count == 1)
         return mem_strdup(o->words[0]);
-    for (size_t i = 0; i < o->word_count; i++)
-        add_quoted(&b, o->words[i]);
+    for (size_t i = 0; i < o->word_count; i++) {
+        buf_add_text(&b, i ? " " : "");
+        buf_add_quoted(&b, o->words[i]);
+    }
     buf_add(&b, "", 1);
     return (char *)b.data;
 }
