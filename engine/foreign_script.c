@@ -129,7 +129,7 @@ static void add_url(struct buf *out, const struct foreign_launch *l)
 
 /* ---- quoting ---- */
 
-/* The same for what stands inside single quotes already. */
+/* Of buf_add_quoted(), for what stands inside the quotes already. */
 static void add_inside(struct buf *out, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)
