@@ -22,7 +22,8 @@ struct host *host_find(struct engine *e, const char *name)
 bool host_is_resting(const struct host *h)
 {
     enum host_state s = h->shot.state;
-    return s == HOST_BACKOFF || s == HOST_REFUSED || s == HOST_NEEDS_SECRET || s == HOST_QUARANTINED || s == HOST_DOWN;
+    return s == HOST_BACKOFF || s == HOST_REFUSED || s == HOST_NEEDS_SECRET || s == HOST_QUARANTINED ||
+           (s == HOST_DOWN && h->goal != HOST_GOAL_UP); /* what is to be up does not stay down */
 }
 
 bool host_is_open(const struct host *h)

@@ -151,7 +151,10 @@ enum clw_err host_link_trust(struct host_link *l, const char *fingerprint, struc
         code = known_hosts_add(file, name, type, text, hashed, err);
     if (!code) {
         log_info("ssh", "host=%s trusted=%s key=%s file=%s", l->o.name, name, fingerprint, file);
-        host_link_retry(l);
+        pthread_mutex_lock(&l->lock);
+        l->retry_now = true; /* even when the attempt that showed the key is not over */
+        pthread_mutex_unlock(&l->lock);
+        pump_wake(&l->pump);
     }
     free(type);
     free(text);
@@ -184,8 +187,7 @@ void host_link_set_goal(struct host_link *l, enum host_goal goal, bool retry)
     pthread_mutex_lock(&l->lock);
     l->o.goal = goal;
     l->o.retry = retry;
-    if (l->shot.state == HOST_DOWN || l->shot.state == HOST_IDLE)
-        l->retry_now = true;
+    l->retry_now |= l->resting && l->shot.state == HOST_DOWN;
     pthread_mutex_unlock(&l->lock);
     pump_wake(&l->pump);
 }
@@ -193,7 +195,7 @@ void host_link_set_goal(struct host_link *l, enum host_goal goal, bool retry)
 void host_link_retry(struct host_link *l)
 {
     pthread_mutex_lock(&l->lock);
-    l->retry_now = true;
+    l->retry_now |= l->resting;
     pthread_mutex_unlock(&l->lock);
     pump_wake(&l->pump);
 }

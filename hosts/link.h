@@ -201,7 +201,7 @@ enum clw_err host_link_answer(struct host_link *link, const char *secret, struct
 void host_link_set_goal(struct host_link *link, enum host_goal goal, bool retry);
 /* Forgets all secrets. */
 void host_link_forget(struct host_link *link);
-/* Tries at once, out of any resting state. */
+/* Tries at once, out of any resting state. An attempt that is under way goes on. */
 void host_link_retry(struct host_link *link);
 /* Measures again over the running session; the facts callback tells. */
 void host_link_probe(struct host_link *link);

@@ -87,7 +87,8 @@ static enum clw_err attempt(struct host_link *l, struct clw_error *err)
     pthread_mutex_lock(&l->lock);
     memset(l->shot.step_ms, 0, sizeof l->shot.step_ms);
     l->shot.attempts++;
-    l->retry_now = l->answered = false;
+    l->retry_now = l->answered = l->resting = false;
+    l->aim = l->o.goal;
     pthread_mutex_unlock(&l->lock);
     l->reached = false;
     if (l->o.here)

@@ -58,7 +58,7 @@ static void end_step(struct host_link *l, uint64_t now, const char *how)
 enum host_goal link__goal(struct host_link *l)
 {
     pthread_mutex_lock(&l->lock);
-    enum host_goal goal = l->o.goal;
+    enum host_goal goal = l->aim = l->o.goal;
     pthread_mutex_unlock(&l->lock);
     return goal;
 }
@@ -100,6 +100,8 @@ void link__rest(struct host_link *l, enum host_state state, const struct clw_err
     bool good = !why || why->code == CLW_OK;
     end_step(l, now, good ? "ok" : "failed");
     pthread_mutex_lock(&l->lock);
+    l->resting = true;
+    l->retry_now |= state == HOST_DOWN && l->o.goal > l->aim; /* more was wanted meanwhile */
     l->shot.state = state;
     l->shot.code = why ? why->code : CLW_OK;
     snprintf(l->shot.reason, sizeof l->shot.reason, "%s", why ? why->message : "");

@@ -109,6 +109,21 @@ case_here() {
   expect 0 clowder status --json
 }
 
+# Up at once after down, while the link is still on its way to rest: it comes up, and nothing is measured that nobody asked for.
+case_again() {
+  desktop=
+  base 1000000000 64 600
+  expect 0 clowder profile set r --runtime command --base "tcp://127.0.0.1:$port" -n 2 -- "$peer" daemon '{url}'
+  for _ in $(seq 40); do
+    expect 0 clowder up r
+    expect 0 clowder down r
+  done
+  wait_until none_running "$peer daemon"
+  expect 0 clowder log
+  [ "$(grep -c 'step=probe' out)" = 0 ] || fail "measured $(grep -c 'step=probe.*ok' out) times"
+  kill "$base_pid"
+}
+
 case_mirai() {
   ready 2
   r_stand_in
