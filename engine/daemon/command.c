@@ -1,5 +1,6 @@
-/* Commands: one process a task. Its output is read while it runs, so it never waits for us; what is beyond the limit is
- * counted and dropped, and the task says so. */
+/* Commands: one process a task. Its output is read while it runs, so it never waits for us long; what is beyond the
+ * limit is counted and dropped, and the task says so. A command that ends soon wakes us once, by its end: what little
+ * it wrote is in its pipes until then. */
 #include "engine/daemon/daemon.h"
 
 #include "base/mono.h"
@@ -14,13 +15,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 64 << 10, PIPE_HOLDS = 64 << 10 };
+enum { READ_SIZE = 64 << 10, PIPE_HOLDS = 64 << 10, LISTEN_AFTER_US = 5000 };
 
 struct run {
     struct process process;
     struct job *job;
     struct buf out, err;
     uint64_t out_total, started_us, deadline_us;
+    uint64_t listen_us;       /* from then on its output is watched */
     enum wire_outcome forced; /* TIMEOUT or CANCELLED: we killed it */
     int out_place, err_place, pid_place;
 };
@@ -108,6 +110,7 @@ static void start(struct daemon *d, struct batch *b)
     r->job = j;
     r->deadline_us = j->func.timeout_ms ? r->started_us + j->func.timeout_ms * 1000 : UINT64_MAX;
     r->forced = WIRE_DONE;
+    r->listen_us = r->started_us + (j->fills_pipes ? 0 : LISTEN_AFTER_US);
     d->run = r;
     d->short_ms = 0;
 }
@@ -231,6 +234,7 @@ static bool collect(struct daemon *d, const struct watch *w)
     if (d->cleanup)
         process_kill(&r->process, SIGKILL); /* what it left behind */
     drain(r, d->output);
+    r->job->fills_pipes = r->out_total >= PIPE_HOLDS;
     report(d, r, process_reap(&r->process, false));
     run_free(d);
     return true;
@@ -249,9 +253,12 @@ void command_watch(struct daemon *d, struct watch *w)
     struct run *r = d->run;
     if (!r)
         return;
-    r->out_place = watch_add(w, r->process.out_fd, POLLIN);
-    r->err_place = watch_add(w, r->process.err_fd, POLLIN);
+    bool listens = mono_us() >= r->listen_us;
+    r->out_place = watch_add(w, listens ? r->process.out_fd : -1, POLLIN);
+    r->err_place = watch_add(w, listens ? r->process.err_fd : -1, POLLIN);
     r->pid_place = watch_add(w, r->process.pid_fd, POLLIN);
+    if (!listens)
+        watch_until(w, r->listen_us);
     if (r->forced == WIRE_DONE && !d->stopped_us)
         watch_until(w, r->deadline_us);
 }

@@ -205,6 +205,7 @@ static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
         link_close(l); /* nothing is taken from somebody who did not greet */
         return;
     }
+    d->news |= f->type != WIRE_TASKS; /* tasks wait until the command that runs has ended */
     switch (f->type) {
     case WIRE_WELCOME: take_welcome(d, f); break;
     case WIRE_REFUSE:
@@ -234,7 +235,9 @@ static void batch_cb(struct link *l)
     struct daemon *d = link_arg(l);
     worker_feed(d);
     link_flush(d->link);
-    daemon_wake(d);
+    if (d->news || !d->run)
+        daemon_wake(d);
+    d->news = false;
 }
 
 static void closed_cb(struct link *l, const struct clw_error *why)

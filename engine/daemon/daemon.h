@@ -42,10 +42,11 @@ struct batch {
 struct job {
     uint32_t number;
     struct func func;
-    char *dir;     /* where its tasks run; NULL: where the daemon is */
-    bool own_dir;  /* made by us, with the shipped files; removed at the end */
-    char *problem; /* why none of its tasks can run, or NULL */
-    bool append;   /* the input becomes the last argument */
+    char *dir;        /* where its tasks run; NULL: where the daemon is */
+    bool own_dir;     /* made by us, with the shipped files; removed at the end */
+    char *problem;    /* why none of its tasks can run, or NULL */
+    bool append;      /* the input becomes the last argument */
+    bool fills_pipes; /* its last command wrote more than a pipe holds */
     struct worker *worker;
     struct job *next;
 };
@@ -60,7 +61,7 @@ struct terms {
 
 /* What a new process gets, made ready: limits.c. */
 struct limits {
-    bool active, idle_io, has_cpus, no_new_privs;
+    bool idle_io, has_cpus, no_new_privs;
     int nice, group_fd, procs_fd;
     char group[400]; /* cgroup of ours, or "" */
     cpu_set_t cpus;
@@ -91,6 +92,7 @@ struct daemon {
     struct run *run;        /* the command that runs now */
     struct worker *closing; /* workers of closed jobs on their way out */
     uint64_t started_ms, active_ms, pinged_ms, done;
+    bool news;       /* something came that the main thread has to look at at once */
     bool usage_busy; /* at the last look at what we use, at usage_us; so are the other two */
     uint64_t usage_us, usage_ticks, usage_done;
     struct terms terms;

@@ -200,7 +200,6 @@ void limits_set(struct limits *l, const struct terms *t, uint32_t number)
     set_nice(l, t);
     find_group(l, t);
     l->no_new_privs = t->no_new_privs;
-    l->active = t->no_new_privs || t->nice || t->cpus_permille || t->mem_bytes;
     if (t->cpus_permille && l->group[0]) {
         add(l, "%g CPUs (cgroup)", t->cpus_permille / 1000.0);
     } else if (t->cpus_permille) {

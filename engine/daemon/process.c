@@ -1,12 +1,13 @@
-/* Child processes: spawned without copying the daemon, each leading a group, watched through a pidfd. */
+/* Child processes: started without copying the daemon, each leading a group, watched through a pidfd. */
 #include "engine/daemon/daemon.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,70 +33,57 @@ static int null_fd(void)
     return fd;
 }
 
-static int spawn_with(struct process *p, const struct spawn *s, int out_fd, int err_fd)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    sigset_t none, ignored;
-    sigemptyset(&none);
-    sigemptyset(&ignored);
-    sigaddset(&ignored, SIGPIPE); /* the only one that the daemon ignores; each costs the child a call */
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, s->in_fd >= 0 ? s->in_fd : null_fd(), 0);
-    posix_spawn_file_actions_adddup2(&actions, out_fd, 1);
-    posix_spawn_file_actions_adddup2(&actions, err_fd, 2);
-    if (s->dir)
-        posix_spawn_file_actions_addchdir_np(&actions, s->dir);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setpgroup(&attr, 0);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &ignored);
-    int rv = posix_spawnp(&p->pid, s->argv[0], &actions, &attr, s->argv, s->env);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attr);
-    return rv;
-}
+/* ---- the child ---- */
 
-/* ---- with limits ---- */
+enum { STACK = 128 << 10 }; /* what execvpe puts together is at most a path and a copy of argv */
 
-/* In the child, on the daemon's memory until its program runs. An errno: it did not come to that. */
-static int become(const struct spawn *s, int out_fd, int err_fd)
+struct birth {
+    const struct spawn *spawn;
+    int in_fd, out_fd, err_fd;
+    int error; /* an errno: it did not come to the program */
+};
+
+/* On the daemon's memory, with a stack of its own, while the daemon waits: it touches nothing but b. */
+static int become(void *arg)
 {
+    struct birth *b = arg;
+    const struct spawn *s = b->spawn;
     sigset_t none;
     sigemptyset(&none);
-    if (setpgid(0, 0) || dup2(s->in_fd >= 0 ? s->in_fd : null_fd(), 0) < 0 || dup2(out_fd, 1) < 0 ||
-        dup2(err_fd, 2) < 0 || (s->dir && chdir(s->dir)))
-        return errno;
-    int rv = limits_apply(s->limits);
-    if (rv)
-        return rv;
-    signal(SIGPIPE, SIG_DFL);
+    if (setpgid(0, 0) || dup2(b->in_fd, 0) < 0 || dup2(b->out_fd, 1) < 0 || dup2(b->err_fd, 2) < 0 ||
+        (s->dir && chdir(s->dir))) {
+        b->error = errno;
+        return 127;
+    }
+    if ((b->error = limits_apply(s->limits)))
+        return 127;
+    signal(SIGPIPE, SIG_DFL); /* the only one that the daemon ignores */
     sigprocmask(SIG_SETMASK, &none, NULL);
     execvpe(s->argv[0], s->argv, s->env);
-    return errno;
+    b->error = errno;
+    return 127;
 }
 
-static pid_t start_child(const struct spawn *s, int out_fd, int err_fd, volatile int *error)
+/* A process that borrows our memory until it runs its program: posix_spawn does that too, but it can set no limits, and
+ * asks for each signal what becomes of it. */
+static int start(struct process *p, struct birth *b)
 {
-    pid_t pid = vfork(); /* NOLINT: posix_spawn can set no limits, and fork copies the daemon */
-    if (pid == 0) {
-        *error = become(s, out_fd, err_fd); /* NOLINT: the caller waits, and this is all that it reads */
-        _exit(127);
-    }
-    return pid;
-}
-
-/* posix_spawn knows neither limits nor groups. */
-static int spawn_limited(struct process *p, const struct spawn *s, int out_fd, int err_fd)
-{
-    volatile int error = 0;
+    static char *stack; /* all starts are under the daemon's lock */
+    static size_t size;
+    size_t need = STACK, argc = 0;
     sigset_t all, before;
-    null_fd();
+    while (b->spawn->argv[argc])
+        argc++;
+    need += argc * sizeof(char *);
+    if (need > size) {
+        free(stack);
+        stack = mem_alloc(size = need);
+    }
     sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    p->pid = start_child(s, out_fd, err_fd, &error);
-    int rv = p->pid < 0 ? errno : error;
+    pthread_sigmask(SIG_BLOCK, &all, &before); /* no handler of ours may run there */
+    uintptr_t top = ((uintptr_t)stack + size) & ~(uintptr_t)15;
+    p->pid = clone(become, (void *)top, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, b, &p->pid_fd);
+    int rv = p->pid < 0 ? errno : b->error;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rv && p->pid > 0)
         waitpid(p->pid, NULL, 0);
@@ -118,15 +106,10 @@ int process_spawn(struct process *p, const struct spawn *s)
     p->err_fd = err[0];
     fcntl(p->out_fd, F_SETFL, O_NONBLOCK);
     fcntl(p->err_fd, F_SETFL, O_NONBLOCK);
-    bool limited = s->limits && s->limits->active;
-    int rv = limited ? spawn_limited(p, s, out[1], err[1]) : spawn_with(p, s, out[1], err[1]);
+    struct birth b = {.spawn = s, .in_fd = s->in_fd >= 0 ? s->in_fd : null_fd(), .out_fd = out[1], .err_fd = err[1]};
+    int rv = start(p, &b);
     close(out[1]);
     close(err[1]);
-    if (rv == 0 && (p->pid_fd = (int)syscall(SYS_pidfd_open, p->pid, 0)) < 0) {
-        rv = errno;
-        kill(-p->pid, SIGKILL);
-        waitpid(p->pid, NULL, 0);
-    }
     if (rv)
         process_close(p);
     return rv;

@@ -57,6 +57,22 @@ prints "$(printf 'new\nline' | md5sum | cut -c1-8)
 $(printf '' | md5sum | cut -c1-8)
 $(printf two | md5sum | cut -c1-8)"
 
+# What a command writes, on both sides of what a pipe holds, fast and slowly.
+for n in 1 65535 65536 65537 2000000; do
+  expect 0 clowder map -- sh -c 'head -c "$1" /dev/zero | tr "\0" y; echo' _ ::: "$n" 3 "$n"
+  [ "$(wc -c <out)" = $((2 * n + 6)) ] || fail "output of $n bytes: $(wc -c <out)"
+  expect 1 clowder map -- sh -c 'head -c "$1" /dev/zero | tr "\0" y >&2; exit 3' _ ::: "$n" 3
+  says '2 of 2 tasks failed'
+done
+expect 0 clowder map -- sh -c 'echo a; sleep 0.05; echo b; exec >&- 2>&-; sleep 0.05' ::: 1
+prints "a
+b"
+# As in a shell, a script needs no first line.
+echo 'echo "script $1"' >script
+chmod +x script
+expect 0 clowder map -- ./script ::: 1
+prints 'script 1'
+
 # Placeholders; none of them passes through a shell.
 expect 0 clowder map -- echo '{}' '{.}' '{/}' '{//}' '{/.}' '{#}' ::: 'dir/a b.tar.gz' plain /x
 prints 'dir/a b.tar.gz dir/a b.tar a b.tar.gz dir a b.tar 1
