@@ -56,8 +56,10 @@ int clowder_future_wait(
             code = client_wait(j->c, deadline_ms, &err);
         }
     }
-    if (!code && r)
-        answer_fill(j, future->answer, future->place, r, &j->why);
+    if (!code && r) {
+        answer_fill_shared(j, future->answer, r, &j->why);
+        answer_fill_own(j, future->answer, future->place, r);
+    }
     pthread_mutex_unlock(&j->c->lock);
     return code ? client_fail(out, &err) : CLOWDER_OK;
 }

@@ -83,7 +83,8 @@ struct clowder_job {
     uint32_t cursor_pos;
     struct answer *current; /* being taken, and how far */
     uint32_t current_at;
-    char *why; /* text for the result being looked at */
+    struct clowder_result shared; /* what its results have in common */
+    char *why;                    /* text for the result being looked at */
     struct clowder_job *next;
 };
 
@@ -150,7 +151,9 @@ void job_close_chunk(struct clowder_job *j); /* what is gathered becomes a chunk
 /* result.c */
 void result_frame(struct clowder *c, const struct frame *f, struct blk *block);
 void answer_done(struct clowder_job *j, struct answer *a, uint32_t n); /* n results of it are taken; locked */
-void answer_fill(struct clowder_job *j, const struct answer *a, uint32_t i, struct clowder_result *r, char **why);
+/* A result in two steps: what all of the answer have in common (locked; its text is kept in *why), then its i-th. */
+void answer_fill_shared(struct clowder_job *j, const struct answer *a, struct clowder_result *r, char **why);
+void answer_fill_own(const struct clowder_job *j, const struct answer *a, uint32_t i, struct clowder_result *r);
 void chunk_free(struct chunk *k);
 struct chunk *job_chunk(struct clowder_job *j, size_t i);
 

@@ -237,26 +237,32 @@ static void fill_report(struct clowder_result *r, const struct answer *a, char *
     r->why = *why ? *why : "";
 }
 
-void answer_fill(struct clowder_job *j, const struct answer *a, uint32_t i, struct clowder_result *r, char **why)
+void answer_fill_shared(struct clowder_job *j, const struct answer *a, struct clowder_result *r, char **why)
 {
-    const struct chunk *k = a->chunk;
-    bool lines = j->func.kind == FUNC_LINES;
-    uint32_t pos = a->pos + i, from = wire_slice_start(&k->slices, pos), to = wire_slice_end(&k->slices, pos);
-    *r = (struct clowder_result){.index = k->first + pos, .attempts = a->frame.daemon >> 24, .why = "", .err = ""};
+    *r = (struct clowder_result){.attempts = a->frame.daemon >> 24, .why = "", .err = "", .out = ""};
     if (!r->attempts)
         r->attempts = 1;
-    r->input = (const char *)k->slices.bytes + from;
-    r->input_len = to - from - (lines && to > from);
-    r->out = "";
     name_source(j->c, a->frame.daemon, r);
     if (a->frame.type == WIRE_REPORT) {
         fill_report(r, a, why);
     } else {
-        uint32_t start = wire_slice_start(&a->slices, i), end = wire_slice_end(&a->slices, i);
         r->outcome = CLOWDER_DONE;
+        r->run_us = a->frame.run_us / a->frame.n;
+    }
+}
+
+void answer_fill_own(const struct clowder_job *j, const struct answer *a, uint32_t i, struct clowder_result *r)
+{
+    const struct chunk *k = a->chunk;
+    bool lines = j->func.kind == FUNC_LINES;
+    uint32_t pos = a->pos + i, from = wire_slice_start(&k->slices, pos), to = wire_slice_end(&k->slices, pos);
+    r->index = k->first + pos;
+    r->input = (const char *)k->slices.bytes + from;
+    r->input_len = to - from - (lines && to > from);
+    if (a->frame.type == WIRE_RESULT) {
+        uint32_t start = wire_slice_start(&a->slices, i), end = wire_slice_end(&a->slices, i);
         r->out = (const char *)a->slices.bytes + start;
         r->out_len = r->out_total = end - start;
-        r->run_us = a->frame.run_us / a->frame.n;
     }
     if (lines && r->outcome == CLOWDER_DONE && r->out_len) {
         r->out_len--;
@@ -350,7 +356,7 @@ static enum clw_err wait_answer(struct clowder_job *j, int64_t timeout_ms, struc
 /* Makes sure that current has a result to give. */
 static int find_current(struct clowder_job *j, int64_t timeout_ms, struct clowder_error *out)
 {
-    struct clw_error err = {0};
+    struct clw_error err; /* filled by who fails */
     enum clw_err code = CLW_OK;
     if (!j->current || j->current_at == j->current->frame.n) {
         pthread_mutex_lock(&j->c->lock);
@@ -364,16 +370,24 @@ static int find_current(struct clowder_job *j, int64_t timeout_ms, struct clowde
         code = wait_answer(j, timeout_ms, &a, &err);
         j->current = a;
         j->current_at = 0;
+        if (a)
+            answer_fill_shared(j, a, &j->shared, &j->why);
         pthread_mutex_unlock(&j->c->lock);
     }
     return code ? client_fail(out, &err) : CLOWDER_OK;
+}
+
+static void take_one(struct clowder_job *j, struct clowder_result *r)
+{
+    *r = j->shared;
+    answer_fill_own(j, j->current, j->current_at++, r);
 }
 
 int clowder_job_next(struct clowder_job *j, struct clowder_result *r, int64_t timeout_ms, struct clowder_error *out)
 {
     int status = find_current(j, timeout_ms, out);
     if (!status)
-        answer_fill(j, j->current, j->current_at++, r, &j->why);
+        take_one(j, r);
     return status;
 }
 
@@ -387,7 +401,7 @@ int clowder_job_take(struct clowder_job *j, struct clowder_result *results, size
     if (j->current->frame.type == WIRE_REPORT)
         max = 1; /* they share one text */
     while (*n < max && j->current_at < j->current->frame.n)
-        answer_fill(j, j->current, j->current_at++, &results[(*n)++], &j->why);
+        take_one(j, &results[(*n)++]);
     return CLOWDER_OK;
 }
 
