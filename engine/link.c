@@ -1,14 +1,9 @@
-/* Receiving in place from growing blocks; sending from a queue of references, merged and coalesced.
- *
- * A send is first tried on an aio without a callback and cancelled at once: when the kernel has room the bytes are gone
- * by then and no thread was woken; only what is left waits on an aio with a callback. */
-#include "engine/link.h"
+/* Receiving in place from growing blocks; sending from a queue of references, merged and coalesced. */
+#include "engine/link_private.h"
 
+#include "base/le.h"
 #include "base/mono.h"
 
-#include <nng/nng.h>
-
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,65 +17,7 @@ enum {
     ARENA_FIRST = 1 << 10,
     ARENA_FULL = 16 << 10,
     COPY_BELOW = 512,
-    IOV_MAX_NNG = 8,
 };
-
-struct segment {
-    const uint8_t *data;
-    size_t len;
-    struct blk *block;
-};
-
-struct link {
-    nng_stream *stream;
-    struct link_owner *owner;
-    void *arg;
-    nng_aio *recv_aio, *send_aio; /* send_aio: NULL until the kernel does not take all at once */
-    uint32_t max_body;
-    uint64_t heard_ms;
-    bool try_first; /* not over TLS: a record that was begun must be finished with the same bytes */
-    bool receiving, sending, paused, closing, closed, close_when_sent;
-    struct clw_error *why; /* NULL: nothing is wrong */
-
-    struct blk *in;
-    size_t in_start, in_end;
-    size_t room, got; /* of the last read: how much it might have, and had */
-    unsigned small;   /* reads in a row that used little of their block */
-
-    struct segment *queue; /* ring */
-    size_t queue_cap, queue_head, queue_count, queue_bytes;
-    struct blk *arena;
-    size_t arena_used;
-    unsigned thin; /* times in a row that all was sent and little of the arena was used */
-};
-
-static void recv_cb(void *arg);
-static void send_cb(void *arg);
-
-static void set_nodelay(nng_stream *stream)
-{
-    bool on = true;
-    nng_stream_set(stream, NNG_OPT_TCP_NODELAY, &on, sizeof on); /* refused by ipc: fine */
-    nng_stream_set(stream, NNG_OPT_TCP_KEEPALIVE, &on, sizeof on);
-}
-
-static nng_aio *new_aio(void (*cb)(void *), void *arg)
-{
-    nng_aio *aio;
-    if (nng_aio_alloc(&aio, cb, arg)) {
-        fprintf(stderr, "clowder: out of memory\n");
-        abort();
-    }
-    nng_aio_set_timeout(aio, NNG_DURATION_INFINITE);
-    return aio;
-}
-
-void link_owner_fini(struct link_owner *owner)
-{
-    if (owner->try_aio)
-        nng_aio_free(owner->try_aio);
-    owner->try_aio = NULL;
-}
 
 /* Where to say what is wrong. */
 static struct clw_error *why(struct link *l)
@@ -90,25 +27,29 @@ static struct clw_error *why(struct link *l)
     return l->why;
 }
 
-struct link *link_new(nng_stream *stream, struct link_owner *owner, void *arg, uint32_t max_body)
+struct link *link__new(const struct link_io *io, struct link_owner *owner, void *arg, uint32_t max_body)
 {
     struct link *l = mem_zalloc(sizeof *l);
-    l->stream = stream;
+    l->io = io;
     l->owner = owner;
     l->arg = arg;
     l->max_body = max_body;
     l->heard_ms = mono_ms();
+    l->fd = -1;
     l->in = blk_new(RECV_FIRST);
     if (!l->in)
         abort();
-    l->recv_aio = new_aio(recv_cb, l);
-    if (!owner->try_aio)
-        owner->try_aio = new_aio(NULL, NULL);
-    set_nodelay(stream);
-    bool verified;
-    l->try_first = nng_stream_get_bool(stream, NNG_OPT_TLS_VERIFIED, &verified) != 0;
     return l;
 }
+
+void link_start(struct link *l)
+{
+    pthread_mutex_lock(l->owner->lock);
+    l->io->receive(l);
+    pthread_mutex_unlock(l->owner->lock);
+}
+
+/* ---- in ---- */
 
 /* How large the next block should be: reads that fill theirs ask for more, reads that use little of it for less. */
 static size_t next_cap(const struct link *l)
@@ -154,37 +95,15 @@ static bool make_room(struct link *l)
     return true;
 }
 
-static void receive(struct link *l)
+uint8_t *link__room(struct link *l)
 {
     if (!make_room(l)) {
         clw_fail(why(l), CLW_NO_MEMORY, NULL, "no memory for a frame");
         link_close(l);
-        return;
+        return NULL;
     }
     l->room = l->in->cap - l->in_end;
-    nng_iov iov = {l->in->data + l->in_end, l->room};
-    nng_aio_set_iov(l->recv_aio, 1, &iov);
-    l->receiving = true;
-    nng_stream_recv(l->stream, l->recv_aio);
-}
-
-void link_start(struct link *l)
-{
-    pthread_mutex_lock(l->owner->lock);
-    receive(l);
-    pthread_mutex_unlock(l->owner->lock);
-}
-
-static void end(struct link *l, int rv)
-{
-    if (l->closed)
-        return;
-    l->closed = l->closing = true;
-    if (!l->why)
-        clw_fail(why(l), CLW_CLOSED, NULL, "%s",
-            rv == NNG_ECONNSHUT || rv == NNG_ECLOSED ? "the connection was closed" : nng_strerror(rv));
-    nng_stream_close(l->stream);
-    l->owner->closed_cb(l, l->why);
+    return l->in->data + l->in_end;
 }
 
 /* Hands over every whole frame. False when the peer broke the protocol. */
@@ -208,34 +127,35 @@ static bool take_frames(struct link *l)
     return true;
 }
 
-static void recv_cb(void *arg)
+void link__came(struct link *l, size_t n)
 {
-    struct link *l = arg;
-    int rv = nng_aio_result(l->recv_aio);
-    pthread_mutex_lock(l->owner->lock);
-    l->receiving = false;
-    if (rv || l->closing) {
-        end(l, rv);
-    } else {
-        l->got = nng_aio_count(l->recv_aio);
-        l->in_end += l->got;
-        l->small = l->got < l->in->cap / 8 ? l->small + 1 : 0;
-        l->heard_ms = mono_ms();
-        if (!take_frames(l))
-            link_close(l);
-        if (l->owner->batch_cb)
-            l->owner->batch_cb(l);
-        if (!l->receiving && !l->paused && !l->closing)
-            receive(l);
-    }
-    pthread_mutex_unlock(l->owner->lock);
+    l->got = n;
+    l->in_end += n;
+    l->small = n < l->in->cap / 8 ? l->small + 1 : 0;
+    l->heard_ms = mono_ms();
+    if (!take_frames(l))
+        link_close(l);
+    if (l->owner->batch_cb)
+        l->owner->batch_cb(l);
 }
 
-static void advance(struct link *l, size_t sent)
+void link__end(struct link *l, const char *text)
+{
+    if (l->closed)
+        return;
+    l->closed = l->closing = true;
+    if (!l->why)
+        clw_fail(why(l), CLW_CLOSED, NULL, "%s", text);
+    l->owner->closed_cb(l, l->why);
+}
+
+/* ---- out ---- */
+
+void link__advance(struct link *l, size_t sent)
 {
     l->queue_bytes -= sent;
     while (sent) {
-        struct segment *s = &l->queue[l->queue_head];
+        struct link_segment *s = &l->queue[l->queue_head];
         if (sent < s->len) {
             s->data += sent;
             s->len -= sent;
@@ -248,32 +168,21 @@ static void advance(struct link *l, size_t sent)
     }
 }
 
-static void send_failed(struct link *l, int rv)
+void link__send_failed(struct link *l, const char *text)
 {
     if (!l->why)
-        clw_fail(why(l), CLW_CLOSED, NULL, "%s", nng_strerror(rv));
+        clw_fail(why(l), CLW_CLOSED, NULL, "%s", text);
     link_close(l);
 }
 
-static unsigned front(const struct link *l, nng_iov iov[IOV_MAX_NNG])
+unsigned link__front(const struct link *l, struct iovec *pieces, unsigned max)
 {
     unsigned n = 0;
-    while (n < IOV_MAX_NNG && n < l->queue_count) {
-        const struct segment *s = &l->queue[(l->queue_head + n) & (l->queue_cap - 1)];
-        iov[n++] = (nng_iov){(void *)(uintptr_t)s->data, s->len};
+    while (n < max && n < l->queue_count) {
+        const struct link_segment *s = &l->queue[(l->queue_head + n) & (l->queue_cap - 1)];
+        pieces[n++] = (struct iovec){(void *)(uintptr_t)s->data, s->len};
     }
     return n;
-}
-
-/* 0: the kernel took some of it. ECANCELED: nothing, it is full. */
-static int try_send(struct link *l, unsigned n, nng_iov *iov)
-{
-    nng_aio *aio = l->owner->try_aio;
-    nng_aio_set_iov(aio, n, iov);
-    nng_stream_send(l->stream, aio);
-    nng_aio_cancel(aio);
-    nng_aio_wait(aio);
-    return nng_aio_result(aio);
 }
 
 /* All is sent: what a quiet connection has no use for is given back. */
@@ -294,45 +203,12 @@ static void rest(struct link *l)
 
 void link_flush(struct link *l)
 {
-    while (!l->sending && !l->closing && l->queue_count) {
-        nng_iov iov[IOV_MAX_NNG];
-        unsigned n = front(l, iov);
-        int rv = l->try_first ? try_send(l, n, iov) : NNG_ECANCELED;
-        if (rv == 0) {
-            advance(l, nng_aio_count(l->owner->try_aio));
-            continue;
-        }
-        if (rv != NNG_ECANCELED) {
-            send_failed(l, rv);
-            return;
-        }
-        if (!l->send_aio)
-            l->send_aio = new_aio(send_cb, l);
-        nng_aio_set_iov(l->send_aio, n, iov);
-        l->sending = true;
-        nng_stream_send(l->stream, l->send_aio);
-    }
+    if (!l->closing && l->queue_count)
+        l->io->flush(l);
     if (!l->queue_count && !l->closing && l->queue_cap)
         rest(l);
     if (l->close_when_sent && !l->queue_count)
         link_close(l);
-}
-
-static void send_cb(void *arg)
-{
-    struct link *l = arg;
-    int rv = nng_aio_result(l->send_aio);
-    pthread_mutex_lock(l->owner->lock);
-    l->sending = false;
-    if (rv) {
-        send_failed(l, rv);
-    } else {
-        advance(l, nng_aio_count(l->send_aio));
-        link_flush(l);
-        if (l->owner->batch_cb && !l->closing)
-            l->owner->batch_cb(l);
-    }
-    pthread_mutex_unlock(l->owner->lock);
 }
 
 static void push(struct link *l, const uint8_t *data, size_t len, struct blk *block)
@@ -341,7 +217,7 @@ static void push(struct link *l, const uint8_t *data, size_t len, struct blk *bl
         return;
     l->queue_bytes += len;
     if (l->queue_count) {
-        struct segment *last = &l->queue[(l->queue_head + l->queue_count - 1) & (l->queue_cap - 1)];
+        struct link_segment *last = &l->queue[(l->queue_head + l->queue_count - 1) & (l->queue_cap - 1)];
         if (last->block == block && last->data + last->len == data && !(l->sending && l->queue_count == 1)) {
             last->len += len;
             return;
@@ -349,7 +225,7 @@ static void push(struct link *l, const uint8_t *data, size_t len, struct blk *bl
     }
     if (l->queue_count == l->queue_cap) {
         size_t cap = l->queue_cap ? l->queue_cap * 2 : QUEUE_FIRST;
-        struct segment *q = mem_alloc(cap * sizeof *q);
+        struct link_segment *q = mem_alloc(cap * sizeof *q);
         for (size_t i = 0; i < l->queue_count; i++)
             q[i] = l->queue[(l->queue_head + i) & (l->queue_cap - 1)];
         free(l->queue);
@@ -357,7 +233,8 @@ static void push(struct link *l, const uint8_t *data, size_t len, struct blk *bl
         l->queue_cap = cap;
         l->queue_head = 0;
     }
-    l->queue[(l->queue_head + l->queue_count++) & (l->queue_cap - 1)] = (struct segment){data, len, blk_hold(block)};
+    l->queue[(l->queue_head + l->queue_count++) & (l->queue_cap - 1)] =
+        (struct link_segment){data, len, blk_hold(block)};
 }
 
 /* A copy in the arena: what is small travels together. */
@@ -409,16 +286,14 @@ void link_send_ref(struct link *l, const struct frame *f, const struct link_piec
     }
 }
 
+/* ---- its end ---- */
+
 void link_close(struct link *l)
 {
     if (l->closing)
         return;
     l->closing = true;
-    nng_stream_close(l->stream);
-    if (!l->receiving && nng_aio_begin(l->recv_aio)) { /* a closed stream takes no receive: end ours by hand, so that */
-        l->receiving = true;                           /* its callback tells the owner */
-        nng_aio_finish(l->recv_aio, NNG_ECLOSED);
-    }
+    l->io->close(l);
 }
 
 void link_close_after_send(struct link *l)
@@ -433,14 +308,7 @@ void link_free(struct link *l)
 {
     if (!l)
         return;
-    nng_stream_close(l->stream);
-    nng_aio_stop(l->recv_aio);
-    nng_aio_free(l->recv_aio);
-    if (l->send_aio) {
-        nng_aio_stop(l->send_aio);
-        nng_aio_free(l->send_aio);
-    }
-    nng_stream_free(l->stream);
+    l->io->free(l);
     while (l->queue_count) {
         blk_rele(l->queue[l->queue_head].block);
         l->queue_head = (l->queue_head + 1) & (l->queue_cap - 1);
@@ -452,6 +320,8 @@ void link_free(struct link *l)
     free(l->why);
     free(l);
 }
+
+/* ---- about it ---- */
 
 void *link_arg(const struct link *l)
 {
@@ -473,17 +343,11 @@ void link_pause(struct link *l, bool paused)
     if (l->paused == paused)
         return;
     l->paused = paused;
-    if (!paused && !l->receiving && !l->closing)
-        receive(l);
+    if (!paused && !l->closing)
+        l->io->receive(l);
 }
 
 uint64_t link_heard_ms(const struct link *l)
 {
     return l->heard_ms;
-}
-
-int64_t link_peer_uid(nng_stream *stream)
-{
-    uint64_t uid;
-    return nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, &uid) ? -1 : (int64_t)uid;
 }

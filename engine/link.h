@@ -1,7 +1,7 @@
-/* A link: one framed connection over an nng stream (ipc, tcp or tls+tcp), the same for client, engine and daemon.
- * It belongs to an owner with a lock. Frames arrive in nng's threads with that lock held; every function below that
- * says "locked" wants it held. What is queued goes out when the owner calls link_flush (once an event, so frames
- * coalesce). */
+/* A link: one framed connection over an nng stream (ipc, tcp or tls+tcp) or over a socket that its owner polls, the
+ * same for client, engine and daemon. It belongs to an owner with a lock. Frames arrive with that lock held, in nng's
+ * threads or in link_step(); every function below that says "locked" wants it held. What is queued goes out when the
+ * owner calls link_flush (once an event, so frames coalesce). */
 #ifndef ENGINE_LINK_H
 #define ENGINE_LINK_H
 
@@ -31,11 +31,19 @@ void link_owner_fini(struct link_owner *owner);
 
 /* Takes the stream and starts to receive. max_body bounds a frame until link_set_max. Not locked. */
 struct link *link_new(struct nng_stream *stream, struct link_owner *owner, void *arg, uint32_t max_body);
+/* The same over a connected socket, which is taken: the owner polls link_fd() for link_events(), and calls link_step()
+ * when it is ready. Not locked. */
+struct link *link_new_socket(int fd, struct link_owner *owner, void *arg, uint32_t max_body);
+/* -1: there is nothing to poll (it is a stream, or over). Locked. */
+int link_fd(const struct link *l);
+short link_events(const struct link *l);
+/* Sends and receives what can be; the callbacks come from here. Locked. */
+void link_step(struct link *l);
 /* Starts to receive. Not locked. */
 void link_start(struct link *l);
 /* Waits until no callback runs, then frees it. Not locked, and not from a callback. */
 void link_free(struct link *l);
-/* Ends the connection now; closed_cb follows from another thread. Locked. */
+/* Ends the connection now; closed_cb follows, from another thread or the next link_step(). Locked. */
 void link_close(struct link *l);
 /* The same, once what is queued has gone out. Locked. */
 void link_close_after_send(struct link *l);

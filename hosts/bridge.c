@@ -5,19 +5,15 @@
  * the round ends. */
 #include "hosts/bridge.h"
 
+#include "base/dial.h"
 #include "base/mem.h"
 #include "base/mono.h"
-#include "base/text.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <libssh/callbacks.h>
@@ -47,90 +43,6 @@ struct bridge {
     uint8_t *rest; /* taken from the channel, not yet by fd */
     size_t rest_at, rest_len;
 };
-
-/* ---- the local end ---- */
-
-static int dial_unix(const char *path, bool *pending)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address)) {
-        int saved = errno;
-        close(fd);
-        errno = saved;
-        return -1;
-    }
-    *pending = false;
-    return fd;
-}
-
-static bool tcp_address(const char *text, struct sockaddr_storage *out, socklen_t *len)
-{
-    char host[64];
-    int64_t port;
-    const char *colon = strrchr(text, ':');
-    if (!colon || (size_t)(colon - text) >= sizeof host || text_parse_int(colon + 1, 1, 65535, &port, NULL))
-        return false;
-    memcpy(host, text, (size_t)(colon - text));
-    host[colon - text] = '\0';
-    struct sockaddr_in *four = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
-    memset(out, 0, sizeof *out);
-    size_t n = strlen(host);
-    if (n > 2 && host[0] == '[' && host[n - 1] == ']') {
-        host[n - 1] = '\0';
-        six->sin6_family = AF_INET6;
-        six->sin6_port = htons((uint16_t)port);
-        *len = sizeof *six;
-        return inet_pton(AF_INET6, host + 1, &six->sin6_addr) == 1;
-    }
-    four->sin_family = AF_INET;
-    four->sin_port = htons((uint16_t)port);
-    *len = sizeof *four;
-    return inet_pton(AF_INET, host, &four->sin_addr) == 1;
-}
-
-bool bridge_is_target(const char *target)
-{
-    struct sockaddr_storage address;
-    socklen_t len;
-    if (strncmp(target, "unix:/", 6) == 0)
-        return strlen(target + 5) < sizeof((struct sockaddr_un *)0)->sun_path;
-    return strncmp(target, "tcp:", 4) == 0 && tcp_address(target + 4, &address, &len);
-}
-
-int bridge_dial(const char *target, bool *pending)
-{
-    struct sockaddr_storage address;
-    socklen_t len;
-    int on = 1;
-    if (strncmp(target, "unix:", 5) == 0)
-        return dial_unix(target + 5, pending);
-    if (strncmp(target, "tcp:", 4) != 0 || !tcp_address(target + 4, &address, &len)) {
-        errno = EINVAL;
-        return -1;
-    }
-    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    *pending = false;
-    if (connect(fd, (struct sockaddr *)&address, len)) {
-        if (errno != EINPROGRESS) {
-            int saved = errno;
-            close(fd);
-            errno = saved;
-            return -1;
-        }
-        *pending = true;
-    }
-    return fd;
-}
 
 /* ---- arming, ending ---- */
 
@@ -371,7 +283,7 @@ static void on_local(struct source *source, uint32_t events)
 static void dial_again(struct bridge *b)
 {
     bool pending = false;
-    int fd = bridge_dial(b->target, &pending);
+    int fd = dial_target(b->target, &pending);
     if (fd < 0) {
         if (errno != EAGAIN || mono_ms() > b->dial_until_ms)
             end(b);

@@ -7,12 +7,6 @@
 #include "hosts/meter.h"
 #include "hosts/pump.h"
 
-/* A connection to a local target ("unix:/path", "tcp:127.0.0.1:port", "tcp:[::1]:port"), non-blocking,
- * perhaps not yet finished (*pending), or -1 with errno set. */
-int bridge_dial(const char *target, bool *pending);
-/* Is the target's text of one of these forms? */
-bool bridge_is_target(const char *target);
-
 /* Takes the open channel and fd; counted: its bytes go into the pump's counters. target: dialled again while
  * the listener's queue is full (borrowed for the call; NULL: never). meter: counts what passes once the
  * local end is connected (a reference is taken), or NULL. */

@@ -2,6 +2,7 @@
  * joined to the targets here. It rides on the pump: its descriptors are one epoll within the pump's. */
 #include "hosts/link_private.h"
 
+#include "base/dial.h"
 #include "base/text.h"
 #include "hosts/bridge.h"
 #include "hosts/exec.h"
@@ -40,7 +41,7 @@ static int dial(void *arg, uint32_t listener, bool *pending, struct meter **mete
         if (f->listener != listener || !*f->url)
             continue;
         *meter = f->meter;
-        return bridge_dial(f->target, pending);
+        return dial_target(f->target, pending);
     }
     return -1;
 }

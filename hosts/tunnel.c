@@ -4,6 +4,7 @@
  */
 #include "hosts/link_private.h"
 
+#include "base/dial.h"
 #include "base/mono.h"
 #include "hosts/bridge.h"
 #include "hosts/serve.h"
@@ -40,7 +41,7 @@ static int on_message(ssh_session session, ssh_message message, void *arg)
     struct forward *f = by_port(l, ssh_message_channel_request_open_destination_port(message));
     if (!f || l->pump.bridge_count >= BRIDGES_MAX)
         return 1;
-    int fd = bridge_dial(f->target, &pending);
+    int fd = dial_target(f->target, &pending);
     if (fd < 0 && errno != EAGAIN) {
         link__log(l, LOG_WARN, "step=tunnel target=%s reason=\"%s\"", f->target, strerror(errno));
         return 1;
@@ -237,7 +238,7 @@ static enum clw_err open_forward(struct host_link *l, struct forward *f, struct 
 
 enum clw_err link__forward(struct host_link *l, const char *target, struct forward **out, struct clw_error *err)
 {
-    if (!bridge_is_target(target))
+    if (!dial_is_target(target))
         return clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port",
             "'%.100s' is no place for a tunnel to end", target);
     struct forward *f = find_shared(l, target);

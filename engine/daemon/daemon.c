@@ -8,7 +8,6 @@
 #include "hosts/spawn.h"
 
 #include <nng/nng.h>
-#include <nng/supplemental/tls/tls.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +24,6 @@
 
 enum {
     OWN_SIGNAL_MS = 200, /* a signal that ended a task comes to us in this time, when it was for both */
-    HELLO_MS = 10000,
     REDIAL_MS = 200,
     PING_MS = 5000,
     SILENT_MS = 15000,
@@ -205,7 +203,6 @@ static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
         link_close(l); /* nothing is taken from somebody who did not greet */
         return;
     }
-    d->news |= f->type != WIRE_TASKS; /* tasks wait until the command that runs has ended */
     switch (f->type) {
     case WIRE_WELCOME: take_welcome(d, f); break;
     case WIRE_REFUSE:
@@ -235,9 +232,8 @@ static void batch_cb(struct link *l)
     struct daemon *d = link_arg(l);
     worker_feed(d);
     link_flush(d->link);
-    if (d->news || !d->run)
+    if (link_fd(l) < 0) /* TLS: this is a thread of nng's */
         daemon_wake(d);
-    d->news = false;
 }
 
 static void closed_cb(struct link *l, const struct clw_error *why)
@@ -246,106 +242,6 @@ static void closed_cb(struct link *l, const struct clw_error *why)
     (void)why;
     d->broken = true;
     daemon_wake(d);
-}
-
-/* ---- the connection ---- */
-
-/* On tls+tcp: trust this certificate and nothing else. */
-static int use_cert(nng_stream_dialer *dialer, const char *cert)
-{
-    nng_tls_config *config;
-    int rv = nng_tls_config_alloc(&config, NNG_TLS_MODE_CLIENT);
-    if (rv)
-        return rv;
-    rv = nng_tls_config_ca_chain(config, cert, NULL);
-    if (!rv)
-        rv = nng_tls_config_auth_mode(config, NNG_TLS_AUTH_MODE_REQUIRED);
-    if (!rv)
-        rv = nng_tls_config_server_name(config, "clowder");
-    if (!rv)
-        rv = nng_stream_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, config);
-    nng_tls_config_free(config);
-    return rv;
-}
-
-static nng_stream *dial(const struct daemon_config *c, int *rv)
-{
-    nng_stream_dialer *dialer = NULL;
-    nng_stream *stream = NULL;
-    nng_aio *aio = NULL;
-    if ((*rv = nng_stream_dialer_alloc(&dialer, c->url)) == 0 && (*rv = nng_aio_alloc(&aio, NULL, NULL)) == 0) {
-        nng_aio_set_timeout(aio, HELLO_MS);
-        if (!c->cert || (*rv = use_cert(dialer, c->cert)) == 0) {
-            nng_stream_dialer_dial(dialer, aio);
-            nng_aio_wait(aio);
-            if ((*rv = nng_aio_result(aio)) == 0)
-                stream = nng_aio_get_output(aio, 0);
-        }
-    }
-    if (aio)
-        nng_aio_free(aio);
-    if (dialer)
-        nng_stream_dialer_free(dialer);
-    return stream;
-}
-
-static void say_hello(struct daemon *d)
-{
-    struct buf b = {0};
-    wire_add_text(&b, WIRE_K_MAGIC, WIRE_MAGIC);
-    wire_add_number(&b, WIRE_K_VERSION, WIRE_VERSION);
-    wire_add_number(&b, WIRE_K_ROLE, WIRE_ROLE_DAEMON);
-    wire_add_number(&b, WIRE_K_DAEMON, d->config.number);
-    wire_add_text(&b, WIRE_K_TOKEN, d->config.token);
-    wire_add_text(&b, WIRE_K_INSTANCE, d->instance);
-    wire_add_number(&b, WIRE_K_PID, (uint64_t)getpid());
-    link_send(d->link, &(struct frame){.type = WIRE_HELLO, .len = (uint32_t)b.len}, b.data);
-    link_flush(d->link);
-    mem_wipe(b.data, b.cap);
-    buf_fini(&b);
-}
-
-/* Waits for wake-ups until ready() or time is over. */
-static void wait_ms(struct daemon *d, uint64_t ms)
-{
-    struct pollfd fd = {d->wake_fd, POLLIN, 0};
-    uint64_t ignored;
-    poll(&fd, 1, (int)ms);
-    if (read(d->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
-        abort();
-}
-
-/* Dials and greets: OK, REFUSED (it makes no sense to try again), or UNREACHABLE. */
-static enum clw_err connect_home(struct daemon *d)
-{
-    int rv;
-    nng_stream *stream = dial(&d->config, &rv);
-    if (!stream) {
-        snprintf(d->refused, sizeof d->refused, "cannot reach %s: %s", d->config.url, nng_strerror(rv));
-        return CLW_UNREACHABLE;
-    }
-    d->welcome = d->broken = false;
-    d->refused[0] = '\0';
-    d->link = link_new(stream, &d->owner, d, WIRE_BODY_MAX);
-    link_start(d->link);
-    uint64_t until_ms = mono_ms() + HELLO_MS;
-    pthread_mutex_lock(&d->lock);
-    say_hello(d);
-    while (!d->welcome && !d->broken && mono_ms() < until_ms) {
-        pthread_mutex_unlock(&d->lock);
-        wait_ms(d, until_ms - mono_ms());
-        pthread_mutex_lock(&d->lock);
-    }
-    bool welcome = d->welcome;
-    pthread_mutex_unlock(&d->lock);
-    if (welcome)
-        return CLW_OK;
-    link_free(d->link);
-    d->link = NULL;
-    if (d->refused[0])
-        return d->refused_for_now ? CLW_UNREACHABLE : CLW_REFUSED;
-    snprintf(d->refused, sizeof d->refused, "no welcome from %s", d->config.url);
-    return CLW_UNREACHABLE;
 }
 
 /* ---- the work ---- */
@@ -463,6 +359,7 @@ static void work(struct daemon *d)
         link_flush(d->link);
         if (is_over(d))
             break;
+        int link_place = watch_add(&w, link_fd(d->link), link_events(d->link));
         command_watch(d, &w);
         worker_watch(d, &w);
         pthread_mutex_unlock(&d->lock);
@@ -476,6 +373,8 @@ static void work(struct daemon *d)
         if (n <= 0)
             for (unsigned i = 0; i < w.count; i++)
                 w.fds[i].revents = 0;
+        if (watch_is_ready(&w, link_place))
+            link_step(d->link);
     }
     pthread_mutex_unlock(&d->lock);
 }
@@ -507,7 +406,7 @@ static int run(struct daemon *d)
     uint64_t lost_ms = mono_ms();
     bool ever = false;
     for (;;) {
-        enum clw_err code = connect_home(d);
+        enum clw_err code = daemon_connect(d);
         if (code == CLW_OK) {
             ever = true;
             work(d);
@@ -524,7 +423,7 @@ static int run(struct daemon *d)
                 fprintf(stderr, "clowder-daemon: %s\n", d->refused);
             return ever ? 0 : 3;
         }
-        wait_ms(d, REDIAL_MS);
+        daemon_wait(d, REDIAL_MS);
     }
 }
 

@@ -1,5 +1,5 @@
 /* The daemon's own structures. It dials home, says hello, and then runs tasks one at a time, in the order in which they
- * came. nng's threads bring frames; the main thread runs processes; one lock between them. */
+ * came. The main thread does it all; over TLS nng's threads bring the frames, and there is one lock between them. */
 #ifndef ENGINE_DAEMON_DAEMON_H
 #define ENGINE_DAEMON_DAEMON_H
 
@@ -92,7 +92,6 @@ struct daemon {
     struct run *run;        /* the command that runs now */
     struct worker *closing; /* workers of closed jobs on their way out */
     uint64_t started_ms, active_ms, pinged_ms, done;
-    bool news;       /* something came that the main thread has to look at at once */
     bool usage_busy; /* at the last look at what we use, at usage_us; so are the other two */
     uint64_t usage_us, usage_ticks, usage_done;
     struct terms terms;
@@ -119,6 +118,12 @@ void daemon_wake(struct daemon *d);
 /* A start failed with error rv: true when this machine is out of something for the moment; until again_ms, which is
  * then set, nothing is to be started. */
 bool daemon_is_short(struct daemon *d, int rv);
+
+/* home.c */
+/* Dials and greets: OK, REFUSED (it makes no sense to try again), or UNREACHABLE. Not locked. */
+enum clw_err daemon_connect(struct daemon *d);
+/* Waits for so long, or until something came. Not locked. */
+void daemon_wait(struct daemon *d, uint64_t ms);
 
 /* answer.c: all locked */
 struct task task_at(struct batch *b, uint32_t i);
