@@ -9,97 +9,47 @@
 #include <nng/nng.h>
 #include <nng/supplemental/util/platform.h>
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-struct listener {
-    struct engine *engine;
-    nng_stream_listener *listener;
-    nng_aio *aio;
-    bool remote;
-    struct listener *next;
-};
-
-static void accept_cb(void *arg);
 static void frame_cb(struct link *l, const struct frame *f, struct blk *block);
 static void batch_cb(struct link *l);
 static void closed_cb(struct link *l, const struct clw_error *why);
 
-struct listener *accept_from(struct engine *e, nng_stream_listener *listener, bool remote)
+/* The loop says that what was held has waited long enough. */
+static void flush_held(void *arg)
 {
-    struct listener *l = mem_zalloc(sizeof *l);
-    l->engine = e;
-    l->remote = remote;
-    l->listener = listener;
-    if (nng_aio_alloc(&l->aio, accept_cb, l))
-        abort();
-    nng_aio_set_timeout(l->aio, NNG_DURATION_INFINITE);
-    l->next = e->listener;
-    e->listener = l;
-    nng_stream_listener_accept(l->listener, l->aio);
-    return l;
-}
-
-/* On a socket of this machine. remote: what arrives there comes out of tunnels. */
-static enum clw_err listen_on(struct engine *e, const char *url, bool remote, struct clw_error *err)
-{
-    nng_stream_listener *listener = NULL;
-    int rv = nng_stream_listener_alloc(&listener, url);
-    if (!rv)
-        rv = nng_stream_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, 0600);
-    if (!rv)
-        rv = nng_stream_listener_listen(listener);
-    if (!rv) {
-        accept_from(e, listener, remote);
-        return CLW_OK;
-    }
-    if (listener)
-        nng_stream_listener_free(listener);
-    return clw_fail(err, CLW_UNREACHABLE, NULL, "cannot listen on %s: %s", url, nng_strerror(rv));
+    struct engine *e = arg;
+    uint64_t ignored;
+    if (read(e->hold_fd, &ignored, sizeof ignored) < 0)
+        return;
+    for (struct peer *p = e->peers; p; p = p->after)
+        if (p->held)
+            peer_mark(p);
+    core_flush(e);
 }
 
 enum clw_err accept_start(struct engine *e, struct clw_error *err)
 {
     e->link_owner =
         (struct link_owner){.lock = &e->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
-    char *url = mem_printf("ipc://%s", e->tunnel_path + strlen("unix:"));
-    enum clw_err code = listen_on(e, e->data_url, false, err);
-    if (!code)
-        code = listen_on(e, url, true, err);
-    free(url);
-    return code;
-}
-
-static void listener_free(struct listener *l)
-{
-    nng_stream_listener_close(l->listener);
-    nng_aio_stop(l->aio);
-    nng_aio_free(l->aio);
-    nng_stream_listener_free(l->listener);
-    free(l);
-}
-
-void accept_end(struct engine *e, struct listener *l)
-{
-    struct listener **at = &e->listener;
-    pthread_mutex_lock(&e->lock);
-    while (*at && *at != l)
-        at = &(*at)->next;
-    if (*at)
-        *at = l->next;
-    pthread_mutex_unlock(&e->lock);
-    listener_free(l);
+    e->loop = loop_new(&e->lock);
+    e->hold = e->loop ? loop_add(e->loop, e->hold_fd, POLLIN, flush_held, e) : NULL;
+    if (!e->hold)
+        return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot wait for connections");
+    return listen_start(e, err);
 }
 
 void accept_stop(struct engine *e)
 {
-    for (struct listener *l = e->listener, *next; l; l = next) {
-        next = l->next;
-        listener_free(l);
-    }
-    e->listener = NULL;
+    pthread_mutex_lock(&e->lock);
+    loop_remove(e->hold);
+    pthread_mutex_unlock(&e->lock);
+    loop_free(e->loop);
+    link_owner_fini(&e->link_owner);
 }
 
 /* A random number, so that nobody can name another client by guessing. */
@@ -108,9 +58,9 @@ static uint64_t new_client_id(void)
     return (uint64_t)nng_random() << 32 | nng_random();
 }
 
-static bool is_welcome(struct engine *e, nng_stream *stream, bool remote)
+/* uid: of who dials, or -1 when it comes from another machine. */
+static bool is_welcome(struct engine *e, int64_t uid, bool remote)
 {
-    int64_t uid = remote ? -1 : link_peer_uid(stream);
     if (!remote && uid != (int64_t)geteuid() && uid != 0) {
         log_warn("accept", "dropped uid=%lld why=\"another user\"", (long long)uid);
         return false;
@@ -126,7 +76,7 @@ static bool is_welcome(struct engine *e, nng_stream *stream, bool remote)
     return true;
 }
 
-static void add_peer(struct engine *e, nng_stream *stream, bool remote)
+static struct peer *add_peer(struct engine *e, bool remote)
 {
     struct peer *p = mem_zalloc(sizeof *p);
     p->engine = e;
@@ -139,34 +89,33 @@ static void add_peer(struct engine *e, nng_stream *stream, bool remote)
         p->after->before = p;
     e->peers = p;
     e->peer_count++;
-    p->link = link_new(stream, &e->link_owner, p, WIRE_HELLO_MAX);
+    core_wake(e); /* its time to say hello runs */
+    return p;
 }
 
-static void accept_cb(void *arg)
+void accept_socket(struct engine *e, int fd, bool remote)
 {
-    struct listener *l = arg;
-    int rv = nng_aio_result(l->aio);
-    if (rv == NNG_ECLOSED || rv == NNG_ECANCELED)
+    if (!is_welcome(e, remote ? -1 : link_peer_uid(fd), remote)) {
+        close(fd);
         return;
-    if (rv == 0) {
-        nng_stream *stream = nng_aio_get_output(l->aio, 0);
-        struct link *link = NULL;
-        pthread_mutex_lock(&l->engine->lock);
-        if (is_welcome(l->engine, stream, l->remote)) {
-            add_peer(l->engine, stream, l->remote);
-            link = l->engine->peers->link;
-        }
-        pthread_mutex_unlock(&l->engine->lock);
-        if (link)
-            link_start(link);
-        else
-            nng_stream_free(stream);
-        core_wake(l->engine); /* its time to say hello runs */
-    } else {
-        log_warn("accept", "failed why=\"%s\"", nng_strerror(rv));
-        nng_msleep(50); /* out of descriptors: let some go */
     }
-    nng_stream_listener_accept(l->listener, l->aio);
+    struct peer *p = add_peer(e, remote);
+    p->link = link_new_socket(fd, e->loop, &e->link_owner, p, WIRE_HELLO_MAX);
+    link_start(p->link);
+}
+
+void accept_stream(struct engine *e, nng_stream *stream)
+{
+    pthread_mutex_lock(&e->lock);
+    bool welcome = is_welcome(e, -1, true);
+    if (welcome) {
+        struct peer *p = add_peer(e, true);
+        p->link = link_new(stream, &e->link_owner, p, WIRE_HELLO_MAX);
+        link_start(p->link);
+    }
+    pthread_mutex_unlock(&e->lock);
+    if (!welcome)
+        nng_stream_free(stream);
 }
 
 void peer_mark(struct peer *p)
@@ -191,14 +140,6 @@ void peer_hold(struct peer *p)
         return;
     p->held = true;
     timerfd_settime(p->engine->hold_fd, 0, &at, NULL);
-}
-
-void core_flush_held(struct engine *e)
-{
-    for (struct peer *p = e->peers; p; p = p->after)
-        if (p->held)
-            peer_mark(p);
-    core_flush(e);
 }
 
 void core_flush(struct engine *e)

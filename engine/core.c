@@ -219,6 +219,8 @@ static int next_timeout(const struct engine *e, uint64_t now_ms, uint64_t publis
         uint64_t at = e->changed ? publish_ms - PUBLISH_MS + e->publish_soon_ms : publish_ms;
         next = at < next ? at : next;
     }
+    if (e->listen_again_ms && e->listen_again_ms < next)
+        next = e->listen_again_ms;
     if (any_stranger(e) && now_ms + CORE_HELLO_MS / 4 < next)
         next = now_ms + CORE_HELLO_MS / 4;
     if (is_idle(e) && e->idle_ms && e->idle_since_ms + e->idle_ms < next)
@@ -238,6 +240,7 @@ static bool round_of_work(struct engine *e, uint64_t *publish_ms, int *timeout_m
     host_tick(e, now_ms);
     ledger_tick(e, now_ms);
     accept_tick(e, now_ms);
+    listen_tick(e, now_ms);
     control_tick(e, now_ms);
     drop_finished_pools(e);
     stop_when_idle(e, now_ms);
@@ -258,13 +261,8 @@ static void loop(struct engine *e, int signal_fd)
     uint64_t publish_ms = 0, ignored;
     int timeout_ms = 0;
     while (!round_of_work(e, &publish_ms, &timeout_ms)) {
-        struct pollfd fds[] = {{signal_fd, POLLIN, 0}, {e->wake_fd, POLLIN, 0}, {e->hold_fd, POLLIN, 0}};
-        poll(fds, 3, timeout_ms);
-        if (fds[2].revents && read(e->hold_fd, &ignored, sizeof ignored) > 0) {
-            pthread_mutex_lock(&e->lock);
-            core_flush_held(e);
-            pthread_mutex_unlock(&e->lock);
-        }
+        struct pollfd fds[] = {{signal_fd, POLLIN, 0}, {e->wake_fd, POLLIN, 0}};
+        poll(fds, 2, timeout_ms);
         if (fds[1].revents && read(e->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
             abort();
         if (fds[0].revents)
@@ -415,7 +413,7 @@ static void finish(struct engine *e)
     finish_walks(e);
     keep_stop(e->keeper);
     host_reap(e, true);
-    accept_stop(e);
+    listen_stop(e);
     control_stop(e);
     recorder_flush(e->recorder); /* the next engine numbers its jobs after ours */
     close(e->lock_fd);           /* the sockets are gone: from here on another engine may start … */
@@ -434,8 +432,8 @@ static void finish(struct engine *e)
     close(e->daemon_log_fd);
     close(e->wake_fd);
     close(e->doctor_fd);
+    accept_stop(e);
     close(e->hold_fd);
-    link_owner_fini(&e->link_owner);
     log_close();
     nng_fini();
 }

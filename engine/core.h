@@ -8,6 +8,7 @@
 #include "engine/disp.h"
 #include "engine/func.h"
 #include "engine/link.h"
+#include "engine/loop.h"
 #include "engine/rates.h"
 #include "hosts/link.h"
 #include "hosts/scheduler.h"
@@ -237,7 +238,10 @@ struct engine {
     char *daemon_program;
     char *data_url;
     char *tunnel_path; /* of the socket where tunnels from hosts end */
+    struct loop_watch *hold;
+    struct loop *loop; /* of connections on this machine's sockets */
     struct listener *listener;
+    uint64_t listen_again_ms; /* nobody is accepted until then, for want of descriptors; or 0 */
     struct control *control;
     struct recorder *recorder;
     struct keeper *keeper; /* detached jobs */
@@ -266,12 +270,12 @@ void core_changed(struct engine *e); /* something that status shows has changed 
 void core_stop(struct engine *e, bool now);
 
 /* accept.c */
-struct nng_stream_listener;
-enum clw_err accept_start(struct engine *e, struct clw_error *err);
-/* Takes the listener, which listens, and accepts from it until accept_end() or accept_stop(). */
-struct listener *accept_from(struct engine *e, struct nng_stream_listener *listener, bool remote);
-void accept_end(struct engine *e, struct listener *l); /* not locked */
-void accept_stop(struct engine *e);
+enum clw_err accept_start(struct engine *e, struct clw_error *err); /* locked */
+void accept_stop(struct engine *e); /* when all connections are closed and freed; not locked */
+/* A connection, which is taken: locked; from a TLS listener, not locked. */
+void accept_socket(struct engine *e, int fd, bool remote);
+struct nng_stream;
+void accept_stream(struct engine *e, struct nng_stream *stream);
 void accept_tick(struct engine *e, uint64_t now_ms);
 void accept_reap(struct engine *e); /* frees closed connections; not locked */
 void peer_send(struct peer *p, const struct frame *f, const void *body);
@@ -281,7 +285,15 @@ void peer_refuse(struct peer *p, enum clw_err code, const char *text);
 /* Like peer_mark, but it may wait CORE_HOLD_MS. */
 void peer_hold(struct peer *p);
 void core_flush(struct engine *e);
-void core_flush_held(struct engine *e);
+
+/* listen.c */
+enum clw_err listen_start(struct engine *e, struct clw_error *err); /* locked */
+/* Takes the listener, which listens, and accepts from it until listen_end() or listen_stop(). */
+struct nng_stream_listener;
+struct listener *listen_tls(struct engine *e, struct nng_stream_listener *listener);
+void listen_tick(struct engine *e, uint64_t now_ms);
+void listen_end(struct engine *e, struct listener *l); /* not locked */
+void listen_stop(struct engine *e);                    /* not locked */
 
 /* serve_client.c */
 void client_frame(struct peer *p, const struct frame *f, struct blk *block);

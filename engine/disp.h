@@ -22,7 +22,7 @@ struct disp_daemon;
 enum {
     DISP_BATCH_TASKS = 4096,
     DISP_BATCH_BYTES = 64 << 10,
-    DISP_WINDOW_TASKS = 16384,      /* most tasks in flight to one daemon … */
+    DISP_WINDOW_TASKS = 16384,     /* most tasks in flight to one daemon … */
     DISP_WINDOW_BYTES = 256 << 10, /* … and bytes (a larger task travels alone) */
     DISP_WINDOW_US = 5000,         /* … and work, as measured */
     DISP_GRANT_MAX = 8 << 20,      /* bytes that one job may have queued here, within a quarter of the budget … */

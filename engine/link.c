@@ -44,9 +44,7 @@ struct link *link__new(const struct link_io *io, struct link_owner *owner, void 
 
 void link_start(struct link *l)
 {
-    pthread_mutex_lock(l->owner->lock);
-    l->io->receive(l);
-    pthread_mutex_unlock(l->owner->lock);
+    l->io->start(l);
 }
 
 /* ---- in ---- */
@@ -343,8 +341,8 @@ void link_pause(struct link *l, bool paused)
     if (l->paused == paused)
         return;
     l->paused = paused;
-    if (!paused && !l->closing)
-        l->io->receive(l);
+    if (!l->closing)
+        l->io->pause(l);
 }
 
 uint64_t link_heard_ms(const struct link *l)

@@ -14,6 +14,7 @@
 
 struct nng_aio;
 struct nng_stream;
+struct loop;
 struct link;
 
 struct link_owner {
@@ -29,17 +30,17 @@ struct link_owner {
 /* When no link of it is left. */
 void link_owner_fini(struct link_owner *owner);
 
-/* Takes the stream and starts to receive. max_body bounds a frame until link_set_max. Not locked. */
+/* Takes the stream. max_body bounds a frame until link_set_max. */
 struct link *link_new(struct nng_stream *stream, struct link_owner *owner, void *arg, uint32_t max_body);
-/* The same over a connected socket, which is taken: the owner polls link_fd() for link_events(), and calls link_step()
- * when it is ready. Not locked. */
-struct link *link_new_socket(int fd, struct link_owner *owner, void *arg, uint32_t max_body);
+/* The same over a connected socket, which is taken. loop waits for it; NULL: the owner polls link_fd() for
+ * link_events(), and calls link_step() when it is ready. */
+struct link *link_new_socket(int fd, struct loop *loop, struct link_owner *owner, void *arg, uint32_t max_body);
 /* -1: there is nothing to poll (it is a stream, or over). Locked. */
 int link_fd(const struct link *l);
 short link_events(const struct link *l);
 /* Sends and receives what can be; the callbacks come from here. Locked. */
 void link_step(struct link *l);
-/* Starts to receive. Not locked. */
+/* Starts to receive. Locked. */
 void link_start(struct link *l);
 /* Waits until no callback runs, then frees it. Not locked, and not from a callback. */
 void link_free(struct link *l);
@@ -67,7 +68,7 @@ size_t link_queued(const struct link *l);
 void link_pause(struct link *l, bool paused);
 /* Monotonic ms of the last bytes received. Locked. */
 uint64_t link_heard_ms(const struct link *l);
-/* The peer's user id (ipc), or -1. */
-int64_t link_peer_uid(struct nng_stream *stream);
+/* The user id of a unix socket's peer, or -1. */
+int64_t link_peer_uid(int fd);
 
 #endif

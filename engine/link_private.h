@@ -8,9 +8,10 @@
 
 /* How bytes are moved. All locked, but free. */
 struct link_io {
-    void (*receive)(struct link *l); /* brings what comes, until link__came() has paused or closed it */
-    void (*flush)(struct link *l);   /* sends what is queued, as far as it is taken */
-    void (*close)(struct link *l);   /* nothing more is moved; link__end() follows */
+    void (*start)(struct link *l); /* brings what comes from now on, unless it is paused */
+    void (*pause)(struct link *l); /* paused has changed */
+    void (*flush)(struct link *l); /* sends what is queued, as far as it is taken */
+    void (*close)(struct link *l); /* nothing more is moved; link__end() follows */
     void (*free)(struct link *l);
 };
 
@@ -38,6 +39,8 @@ struct link {
     /* link_socket.c */
     int fd;
     bool blocked; /* it takes no more for now */
+    struct loop *loop;
+    struct loop_watch *watch;
 
     struct blk *in;
     size_t in_start, in_end;

@@ -1,6 +1,8 @@
-/* A link over a socket that its owner polls together with all else that it waits for: no other thread is woken on the
- * way. */
+/* A link over a socket, polled by its owner together with all else that it waits for, or by a loop: one thread is woken
+ * when something comes, and that one takes it. */
 #include "engine/link_private.h"
+
+#include "engine/loop.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,9 +12,21 @@
 
 enum { PIECES = 64, READS = 4 };
 
-static void receive(struct link *l)
+int link_fd(const struct link *l)
 {
-    (void)l; /* link_events() asks for it */
+    return l->closed ? -1 : l->fd;
+}
+
+short link_events(const struct link *l)
+{
+    return (short)((l->paused && !l->closing ? 0 : POLLIN) | (l->blocked ? POLLOUT : 0));
+}
+
+/* What is waited for may have changed. */
+static void watch(struct link *l)
+{
+    if (l->watch)
+        loop_change(l->watch, link_events(l));
 }
 
 static void flush(struct link *l)
@@ -28,41 +42,24 @@ static void flush(struct link *l)
         else if (errno != EINTR)
             link__send_failed(l, strerror(errno));
     }
+    watch(l);
 }
 
-static void stop(struct link *l)
+static void end(struct link *l, const char *text)
 {
-    shutdown(l->fd, SHUT_RDWR); /* the next link_step() sees the end */
-}
-
-static void release(struct link *l)
-{
-    close(l->fd);
-}
-
-struct link *link_new_socket(int fd, struct link_owner *owner, void *arg, uint32_t max_body)
-{
-    static const struct link_io io = {.receive = receive, .flush = flush, .close = stop, .free = release};
-    struct link *l = link__new(&io, owner, arg, max_body);
-    l->fd = fd;
-    return l;
-}
-
-int link_fd(const struct link *l)
-{
-    return l->closed ? -1 : l->fd;
-}
-
-short link_events(const struct link *l)
-{
-    return (short)((l->paused && !l->closing ? 0 : POLLIN) | (l->blocked ? POLLOUT : 0));
+    loop_remove(l->watch);
+    l->watch = NULL;
+    link__end(l, text);
 }
 
 void link_step(struct link *l)
 {
     ssize_t n = 1;
+    bool was_blocked = l->blocked;
     l->blocked = false;
     link_flush(l);
+    if (was_blocked && l->owner->batch_cb && !l->closing)
+        l->owner->batch_cb(l); /* there is room again */
     for (int i = 0; i < READS && !l->closing && !l->paused; i++) {
         uint8_t *at = link__room(l);
         n = at ? recv(l->fd, at, l->room, MSG_DONTWAIT) : -1;
@@ -73,7 +70,52 @@ void link_step(struct link *l)
             break;
     }
     if (l->closing || n == 0)
-        link__end(l, "the connection was closed");
+        end(l, "the connection was closed");
     else if (n < 0 && errno != EAGAIN && errno != EINTR)
+        end(l, strerror(errno));
+    else
+        watch(l);
+}
+
+static void step(void *arg)
+{
+    link_step(arg);
+}
+
+static void stop(struct link *l)
+{
+    shutdown(l->fd, SHUT_RDWR); /* the next link_step() sees the end */
+    watch(l);
+}
+
+static void release(struct link *l)
+{
+    if (l->loop) {
+        pthread_mutex_lock(l->owner->lock); /* from here on its thread is not in it */
+        loop_remove(l->watch);
+        pthread_mutex_unlock(l->owner->lock);
+    }
+    close(l->fd);
+}
+
+static void start(struct link *l)
+{
+    if (l->loop && !(l->watch = loop_add(l->loop, l->fd, link_events(l), step, l)))
         link__end(l, strerror(errno));
+}
+
+struct link *link_new_socket(int fd, struct loop *loop, struct link_owner *owner, void *arg, uint32_t max_body)
+{
+    static const struct link_io io = {.start = start, .pause = watch, .flush = flush, .close = stop, .free = release};
+    struct link *l = link__new(&io, owner, arg, max_body);
+    l->fd = fd;
+    l->loop = loop;
+    return l;
+}
+
+int64_t link_peer_uid(int fd)
+{
+    struct ucred who;
+    socklen_t len = sizeof who;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) ? -1 : (int64_t)who.uid;
 }

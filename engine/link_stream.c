@@ -40,7 +40,7 @@ void link_owner_fini(struct link_owner *owner)
 
 static void receive(struct link *l)
 {
-    uint8_t *at = l->receiving ? NULL : link__room(l);
+    uint8_t *at = l->receiving || l->paused ? NULL : link__room(l);
     if (!at)
         return;
     nng_iov iov = {at, l->room};
@@ -65,7 +65,7 @@ static void recv_cb(void *arg)
         end(l, rv);
     } else {
         link__came(l, nng_aio_count(l->recv_aio));
-        if (!l->paused && !l->closing)
+        if (!l->closing)
             receive(l);
     }
     pthread_mutex_unlock(l->owner->lock);
@@ -159,7 +159,8 @@ static void release(struct link *l)
 
 struct link *link_new(nng_stream *stream, struct link_owner *owner, void *arg, uint32_t max_body)
 {
-    static const struct link_io io = {.receive = receive, .flush = flush, .close = stop, .free = release};
+    static const struct link_io io = {
+        .start = receive, .pause = receive, .flush = flush, .close = stop, .free = release};
     struct link *l = link__new(&io, owner, arg, max_body);
     l->stream = stream;
     l->recv_aio = new_aio(recv_cb, l);
@@ -169,10 +170,4 @@ struct link *link_new(nng_stream *stream, struct link_owner *owner, void *arg, u
     bool verified;
     l->try_first = nng_stream_get_bool(stream, NNG_OPT_TLS_VERIFIED, &verified) != 0;
     return l;
-}
-
-int64_t link_peer_uid(nng_stream *stream)
-{
-    uint64_t uid;
-    return nng_stream_get_uint64(stream, NNG_OPT_IPC_PEER_UID, &uid) ? -1 : (int64_t)uid;
 }

@@ -126,7 +126,7 @@ enum clw_err tls_listen(struct engine *e, struct pool *p, unsigned *port, const 
                 err, CLW_UNREACHABLE, NULL, "cannot listen for direct daemons of '%s': %s", p->name, nng_strerror(rv));
         }
         t->port = (unsigned)bound;
-        t->listener = accept_from(e, listener, true);
+        t->listener = listen_tls(e, listener);
         p->tls = t;
         log_info("pool", "listens profile=%s tls port=%u", p->name, t->port);
     }
@@ -146,7 +146,7 @@ void tls_reap(struct engine *e)
         }
     pthread_mutex_unlock(&e->lock);
     if (t)
-        accept_end(e, t->listener);
+        listen_end(e, t->listener);
     free(t);
 }
 

@@ -1,10 +1,10 @@
 /* The link to the engine: made on first use, greeted, and made anew when the engine died. */
 #include "engine/client/internal.h"
 
+#include "base/dial.h"
 #include "base/mono.h"
+#include "base/paths.h"
 #include "engine/engine.h"
-
-#include <nng/nng.h>
 
 #include <errno.h>
 #include <stdarg.h>
@@ -118,47 +118,30 @@ static void closed_cb(struct link *l, const struct clw_error *why)
 
 /* ---- dial and greet ---- */
 
-static nng_stream *dial_once(const char *url, int *rv)
-{
-    nng_stream_dialer *dialer = NULL;
-    nng_stream *stream = NULL;
-    nng_aio *aio = NULL;
-    if ((*rv = nng_stream_dialer_alloc(&dialer, url)) == 0 && (*rv = nng_aio_alloc(&aio, NULL, NULL)) == 0) {
-        nng_aio_set_timeout(aio, HELLO_MS);
-        nng_stream_dialer_dial(dialer, aio);
-        nng_aio_wait(aio);
-        if ((*rv = nng_aio_result(aio)) == 0)
-            stream = nng_aio_get_output(aio, 0);
-    }
-    if (aio)
-        nng_aio_free(aio);
-    if (dialer)
-        nng_stream_dialer_free(dialer);
-    return stream;
-}
-
 /* Dials; when nobody answers, starts the engine. Another process may be starting it at the same time: then its socket
  * comes within moments. */
-static enum clw_err dial(struct clowder *c, nng_stream **stream, struct clw_error *err)
+static enum clw_err dial(struct clowder *c, int *fd, struct clw_error *err)
 {
-    char *url;
-    int rv;
-    enum clw_err code = client_url(ENGINE_DATA_SOCKET, &url, err);
+    char *path;
+    bool pending;
+    enum clw_err code = paths_runtime(ENGINE_DATA_SOCKET, &path, err);
     if (code)
         return code;
-    *stream = dial_once(url, &rv);
-    if (!*stream && c->no_start)
+    char *target = mem_printf("unix:%s", path);
+    *fd = dial_target(target, &pending);
+    if (*fd < 0 && errno != EAGAIN && c->no_start)
         code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
-    else if (!*stream)
+    else if (*fd < 0 && errno != EAGAIN)
         code = start_engine(c, err);
-    for (int i = 0; !code && !*stream && i < DIAL_TRIES; i++) {
-        *stream = dial_once(url, &rv);
-        if (!*stream)
+    for (int i = 0; !code && *fd < 0 && i < DIAL_TRIES; i++) {
+        *fd = dial_target(target, &pending);
+        if (*fd < 0)
             nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000}, NULL);
     }
-    if (!code && !*stream)
-        code = clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine does not answer: %s", nng_strerror(rv));
-    free(url);
+    if (!code && *fd < 0)
+        code = clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine does not answer: %s", strerror(errno));
+    free(target);
+    free(path);
     return code;
 }
 
@@ -184,16 +167,19 @@ static bool wait_changed(struct clowder *c, uint64_t deadline_ms)
 /* One link, greeted: OK, REFUSED, AGAIN when the engine went away meanwhile, or why there is none. */
 static enum clw_err greet(struct clowder *c, struct clw_error *err)
 {
-    nng_stream *stream = NULL;
-    enum clw_err code = dial(c, &stream, err);
+    int fd = -1;
+    enum clw_err code = c->loop || (c->loop = loop_new(&c->lock)) ? CLW_OK : CLW_IO;
+    if (code)
+        return clw_fail(err, code, "raise the limit of open files (ulimit -n)", "cannot wait for the engine");
+    code = dial(c, &fd, err);
     if (code)
         return code;
     c->welcome = c->lost = c->stopped = false;
     c->refused[0] = '\0';
-    c->link = link_new(stream, &c->owner, c, WIRE_BODY_MAX);
-    link_start(c->link);
+    c->link = link_new_socket(fd, c->loop, &c->owner, c, WIRE_BODY_MAX);
     uint64_t deadline_ms = mono_ms() + HELLO_MS;
     pthread_mutex_lock(&c->lock);
+    link_start(c->link);
     say_hello(c);
     while (!c->welcome && !c->lost && wait_changed(c, deadline_ms))
         ;
@@ -373,6 +359,7 @@ void clowder_close(struct clowder *c)
     while (c->jobs)
         clowder_job_close(c->jobs);
     client_disconnect(c);
+    loop_free(c->loop);
     for (size_t i = 0; i < c->source_count; i++) {
         free(c->sources[i].name);
         free(c->sources[i].host);

@@ -8,6 +8,7 @@
 #include "engine/client/clowder.h"
 #include "engine/func.h"
 #include "engine/link.h"
+#include "engine/loop.h"
 #include "engine/wire.h"
 
 #include <jansson.h>
@@ -98,6 +99,7 @@ struct clowder {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct link_owner owner;
+    struct loop *loop; /* waits for the link; from the first connection on */
     struct link *link;
     char *program;
     bool no_start, welcome, lost, recovering, stopped;

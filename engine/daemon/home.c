@@ -122,7 +122,7 @@ static struct link *dial(struct daemon *d)
     int fd, rv;
     if (is_socket(d->config.url, target, sizeof target)) {
         if ((fd = dial_socket(target)) >= 0)
-            return link_new_socket(fd, &d->owner, d, WIRE_BODY_MAX);
+            return link_new_socket(fd, NULL, &d->owner, d, WIRE_BODY_MAX);
         snprintf(d->refused, sizeof d->refused, "cannot reach %s: %s", d->config.url, strerror(errno));
         return NULL;
     }
@@ -159,9 +159,9 @@ enum clw_err daemon_connect(struct daemon *d)
         return CLW_UNREACHABLE;
     d->welcome = d->broken = false;
     d->refused[0] = '\0';
-    link_start(d->link);
     uint64_t until_ms = mono_ms() + HELLO_MS;
     pthread_mutex_lock(&d->lock);
+    link_start(d->link);
     say_hello(d);
     while (!d->welcome && !d->broken && mono_ms() < until_ms) {
         pthread_mutex_unlock(&d->lock);

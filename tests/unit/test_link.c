@@ -179,8 +179,10 @@ static void open_pair(const char *scheme, struct side *a, struct side *b, uint32
     *a = *b = (struct side){0};
     a->link = link_new(x, &owner, a, max);
     b->link = link_new(y, &owner, b, max);
+    pthread_mutex_lock(&lock);
     link_start(a->link);
     link_start(b->link);
+    pthread_mutex_unlock(&lock);
 }
 
 static void close_pair(struct side *a, struct side *b)

@@ -1,0 +1,175 @@
+/* Where the engine listens: on two sockets of this machine, which its loop waits for, and for TLS, which nng does. */
+#include "engine/core.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+
+#include <nng/nng.h>
+#include <nng/supplemental/util/platform.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { SHORT_MS = 50, ACCEPTS = 64 };
+
+struct listener {
+    struct engine *engine;
+    bool remote; /* what arrives comes from other machines */
+    struct listener *next;
+
+    nng_stream_listener *tls;
+    nng_aio *aio;
+
+    int fd;
+    struct loop_watch *watch;
+    char path[sizeof((struct sockaddr_un *)0)->sun_path];
+};
+
+static struct listener *add(struct engine *e, bool remote)
+{
+    struct listener *l = mem_zalloc(sizeof *l);
+    l->engine = e;
+    l->remote = remote;
+    l->fd = -1;
+    l->next = e->listener;
+    e->listener = l;
+    return l;
+}
+
+/* ---- sockets of this machine ---- */
+
+/* The loop says that somebody dials. Locked. */
+static void accept_some(void *arg)
+{
+    struct listener *l = arg;
+    for (int i = 0; i < ACCEPTS; i++) {
+        int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0) {
+            accept_socket(l->engine, fd, l->remote);
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            log_warn("accept", "failed why=\"%s\"", strerror(errno));
+            l->engine->listen_again_ms = mono_ms() + SHORT_MS; /* out of descriptors: let some go */
+            loop_change(l->watch, 0);
+            core_wake(l->engine);
+            return;
+        }
+    }
+}
+
+/* 0, or an errno. The engine holds the lock: a socket of that name is nobody's. */
+static int bind_to(struct listener *l)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    memcpy(address.sun_path, l->path, sizeof l->path);
+    unlink(l->path);
+    l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (l->fd < 0 || fchmod(l->fd, 0600) || bind(l->fd, (struct sockaddr *)&address, sizeof address) ||
+        chmod(l->path, 0600) || listen(l->fd, SOMAXCONN))
+        return errno;
+    l->watch = loop_add(l->engine->loop, l->fd, POLLIN, accept_some, l);
+    return l->watch ? 0 : errno;
+}
+
+static enum clw_err listen_on(struct engine *e, const char *path, bool remote, struct clw_error *err)
+{
+    struct listener *l = add(e, remote);
+    if (strlen(path) >= sizeof l->path)
+        return clw_fail(err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "too long for a socket: %s", path);
+    snprintf(l->path, sizeof l->path, "%s", path);
+    int rv = bind_to(l);
+    return rv ? clw_fail(err, CLW_UNREACHABLE, NULL, "cannot listen on %s: %s", path, strerror(rv)) : CLW_OK;
+}
+
+enum clw_err listen_start(struct engine *e, struct clw_error *err)
+{
+    enum clw_err code = listen_on(e, e->data_url + strlen("ipc://"), false, err);
+    return code ? code : listen_on(e, e->tunnel_path + strlen("unix:"), true, err);
+}
+
+void listen_tick(struct engine *e, uint64_t now_ms)
+{
+    if (!e->listen_again_ms || now_ms < e->listen_again_ms)
+        return;
+    e->listen_again_ms = 0;
+    for (struct listener *l = e->listener; l; l = l->next)
+        if (l->watch)
+            loop_change(l->watch, POLLIN);
+}
+
+/* ---- TLS ---- */
+
+/* In a thread of nng's. */
+static void accept_cb(void *arg)
+{
+    struct listener *l = arg;
+    int rv = nng_aio_result(l->aio);
+    if (rv == NNG_ECLOSED || rv == NNG_ECANCELED)
+        return;
+    if (rv == 0) {
+        accept_stream(l->engine, nng_aio_get_output(l->aio, 0));
+    } else {
+        log_warn("accept", "failed why=\"%s\"", nng_strerror(rv));
+        nng_msleep(SHORT_MS); /* out of descriptors: let some go */
+    }
+    nng_stream_listener_accept(l->tls, l->aio);
+}
+
+struct listener *listen_tls(struct engine *e, nng_stream_listener *listener)
+{
+    struct listener *l = add(e, true);
+    l->tls = listener;
+    if (nng_aio_alloc(&l->aio, accept_cb, l))
+        abort();
+    nng_aio_set_timeout(l->aio, NNG_DURATION_INFINITE);
+    nng_stream_listener_accept(l->tls, l->aio);
+    return l;
+}
+
+/* ---- their end ---- */
+
+static void listener_free(struct listener *l)
+{
+    if (l->tls) {
+        nng_stream_listener_close(l->tls);
+        nng_aio_stop(l->aio);
+        nng_aio_free(l->aio);
+        nng_stream_listener_free(l->tls);
+    }
+    if (l->fd >= 0) {
+        pthread_mutex_lock(&l->engine->lock);
+        loop_remove(l->watch);
+        pthread_mutex_unlock(&l->engine->lock);
+        close(l->fd);
+        unlink(l->path);
+    }
+    free(l);
+}
+
+void listen_end(struct engine *e, struct listener *l)
+{
+    struct listener **at = &e->listener;
+    pthread_mutex_lock(&e->lock);
+    while (*at && *at != l)
+        at = &(*at)->next;
+    if (*at)
+        *at = l->next;
+    pthread_mutex_unlock(&e->lock);
+    listener_free(l);
+}
+
+void listen_stop(struct engine *e)
+{
+    for (struct listener *l = e->listener, *next; l; l = next) {
+        next = l->next;
+        listener_free(l);
+    }
+    e->listener = NULL;
+}
