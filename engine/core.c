@@ -1,5 +1,5 @@
-/* The engine's main thread: single instance, signals, timers, children. Everything else happens in nng's threads, under
- * the engine's lock. */
+/* The engine's main thread: single instance, signals, timers, children. Everything else happens in the loop, in nng's
+ * threads and in those of hosts, under the engine's lock. */
 #include "engine/core.h"
 
 #include "base/log.h"

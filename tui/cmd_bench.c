@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { AT_ONCE = 64, SMALL = 1024 }; /* tasks put and taken in one call, when they are small */
+
 struct bench {
     struct clowder *c;
     struct clowder_job *job;
@@ -32,12 +34,23 @@ static void count_up(char *digits, size_t n)
 static void *put_all(void *arg)
 {
     struct bench *b = arg;
-    memset(b->input, '0', (size_t)b->size);
-    for (int64_t i = 0; i < b->tasks; i++) {
-        if (clowder_job_put(b->job, b->input, (size_t)b->size, -1, NULL))
+    size_t size = (size_t)b->size, most = size <= SMALL ? AT_ONCE : 1, n, taken;
+    struct clowder_piece inputs[AT_ONCE];
+    char *bytes = mem_alloc(most * size);
+    memset(b->input, '0', size);
+    for (int64_t i = 0; i < b->tasks; i += (int64_t)n) {
+        n = b->tasks - i < (int64_t)most ? (size_t)(b->tasks - i) : most;
+        for (size_t k = 0; k < n; k++) {
+            if (i || k)
+                count_up(b->input, size);
+            inputs[k] = (struct clowder_piece){b->input, size};
+            if (most > 1)
+                inputs[k].data = memcpy(bytes + k * size, b->input, size);
+        }
+        if (clowder_job_put_many(b->job, inputs, n, &taken, -1, NULL))
             break;
-        count_up(b->input, (size_t)b->size);
     }
+    free(bytes);
     clowder_job_finish(b->job, NULL);
     return NULL;
 }
@@ -53,17 +66,19 @@ static bool is_right(const struct bench *b, const struct clowder_result *r, int6
 
 static int throughput(struct bench *b, const struct clowder_function *f, struct clowder_error *err)
 {
-    struct clowder_result r;
+    struct clowder_result results[AT_ONCE];
     pthread_t writer;
     int64_t got = 0;
+    size_t n;
     int status = clowder_job_open(b->c, f, &b->job, err);
     if (status)
         return status;
     memset(b->want, '0', (size_t)b->size);
     uint64_t start_us = mono_us();
     pthread_create(&writer, NULL, put_all, b);
-    while ((status = clowder_job_next(b->job, &r, -1, err)) == CLOWDER_OK)
-        b->wrong |= !is_right(b, &r, got++);
+    while ((status = clowder_job_take(b->job, results, AT_ONCE, &n, -1, err)) == CLOWDER_OK)
+        for (size_t i = 0; i < n; i++)
+            b->wrong |= !is_right(b, &results[i], got++);
     b->seconds = (double)(mono_us() - start_us) / 1e6;
     pthread_join(writer, NULL);
     clowder_job_close(b->job);

@@ -8,27 +8,49 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 256 << 10, INPUT_MAX = 128 << 20 };
+enum { READ_SIZE = 256 << 10, INPUT_MAX = 128 << 20, AT_ONCE = 256, STOP_MS = 500 };
+
+/* To the job itself. It wakes now and then to see a ^C while the daemons are busy. */
+static bool put_to_job(struct map *m, const struct clowder_piece *inputs, size_t n)
+{
+    size_t taken;
+    int status;
+    do {
+        status = clowder_job_put_many(m->job, inputs, n, &taken, STOP_MS, &m->input_error);
+        inputs += taken;
+        n -= taken;
+        m->read_count += taken;
+    } while (status == CLOWDER_AGAIN && !m->stopping);
+    if (status == CLOWDER_OK || status == CLOWDER_AGAIN)
+        m->input_error.status = CLOWDER_OK; /* what a wait left there is no error */
+    return status == CLOWDER_OK;
+}
 
 /* False when the job takes no more. */
 static bool put(struct map *m, const char *input, size_t len)
 {
-    uint64_t index = m->read_count++;
-    if (m->dry_run) {
+    uint64_t index = m->read_count;
+    bool is_left_out = index < m->skip_count && m->skip[index];
+    if (!m->dry_run && !m->sink && !is_left_out)
+        return put_to_job(m, &(struct clowder_piece){input, len}, 1);
+    m->read_count++;
+    if (m->dry_run)
         map_write_dry(m, input, len, index);
-        return true;
-    }
-    if (m->sink)
+    else if (m->sink)
         return m->sink(m, input, len);
-    if (index < m->skip_count && m->skip[index])
+    else
         return clowder_job_skip(m->job, 1, &m->input_error) == CLOWDER_OK;
-    int status;
-    do /* wakes now and then to see a ^C while the daemons are busy */
-        status = clowder_job_put(m->job, input, len, 500, &m->input_error);
-    while (status == CLOWDER_AGAIN && !m->stopping);
-    if (status == CLOWDER_OK || status == CLOWDER_AGAIN)
-        m->input_error.status = CLOWDER_OK; /* what a wait left there is no error */
-    return status == CLOWDER_OK;
+    return true;
+}
+
+static bool put_all(struct map *m, const struct clowder_piece *inputs, size_t n)
+{
+    if (!m->dry_run && !m->sink && m->read_count >= m->skip_count)
+        return n == 0 || put_to_job(m, inputs, n);
+    for (size_t i = 0; i < n; i++)
+        if (m->stopping || !put(m, inputs[i].data, inputs[i].len))
+            return false;
+    return true;
 }
 
 bool map_put_at(struct map *m, uint64_t index, const char *input, size_t len)
@@ -50,14 +72,19 @@ static void put_words(struct map *m)
 static bool put_pieces(struct map *m, struct buf *b, size_t *from)
 {
     char end = m->null ? '\0' : '\n';
-    size_t start = 0;
+    struct clowder_piece inputs[AT_ONCE];
+    size_t start = 0, n = 0;
     uint8_t *at;
     while (!m->stopping && (at = memchr(b->data + *from, end, b->len - *from))) {
         size_t len = (size_t)(at - b->data) - start;
-        if (!put(m, (const char *)b->data + start, len))
-            return false;
+        inputs[n++] = (struct clowder_piece){b->data + start, len};
         *from = start = start + len + 1;
+        if (n == AT_ONCE && !put_all(m, inputs, n))
+            return false;
+        n %= AT_ONCE;
     }
+    if (m->stopping || !put_all(m, inputs, n))
+        return false;
     buf_drop(b, start);
     *from = b->len;
     return !m->stopping;

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { ROOM_EVERY = 64 };
+
 void clowder_function_init(struct clowder_function *f)
 {
     *f = (struct clowder_function){
@@ -360,15 +362,19 @@ static void gather_large(struct clowder_job *j, const struct clowder_piece *piec
     add_chunk(j, block, 1, (uint32_t)len);
 }
 
-static void gather(struct clowder_job *j, const struct clowder_piece *pieces, size_t n)
+static void gather(struct clowder_job *j, const struct clowder_piece *pieces, size_t n, size_t len)
 {
-    uint8_t end[4];
-    for (size_t i = 0; i < n; i++)
-        buf_add(&j->open_bytes, pieces[i].data, pieces[i].len);
-    if (j->func.kind == FUNC_LINES)
-        buf_add(&j->open_bytes, "\n", 1);
-    le_put_u32(end, (uint32_t)j->open_bytes.len);
-    buf_add(&j->open_ends, end, sizeof end);
+    uint8_t *at = buf_reserve(&j->open_bytes, len + 1);
+    for (size_t i = 0; i < n; at += pieces[i++].len)
+        if (pieces[i].len)
+            memcpy(at, pieces[i].data, pieces[i].len);
+    j->open_bytes.len += len;
+    if (j->func.kind == FUNC_LINES) {
+        *at = '\n';
+        j->open_bytes.len++;
+    }
+    le_put_u32(buf_reserve(&j->open_ends, 4), (uint32_t)j->open_bytes.len);
+    j->open_ends.len += 4;
     j->open_count++;
     j->next_index++;
 }
@@ -418,36 +424,67 @@ static bool is_full(const struct clowder_job *j, size_t more)
     return j->open_count == WIRE_CHUNK_TASKS || (j->open_count && j->open_bytes.len + more > WIRE_CHUNK_BYTES);
 }
 
-int clowder_job_put(struct clowder_job *j, const void *input, size_t len, int64_t timeout_ms, struct clowder_error *out)
+/* Looking for room costs more than a small put: while a chunk fills, it is looked for now and then. */
+static bool may_have_room(const struct clowder_job *j, size_t len)
 {
-    return clowder_job_put_pieces(j, &(struct clowder_piece){input, len}, 1, timeout_ms, out);
+    return j->open_count % ROOM_EVERY && len < WIRE_CHUNK_BYTES / ROOM_EVERY && !j->unsent && !j->broken.code;
+}
+
+/* One task. Locked. */
+static enum clw_err put(struct clowder_job *j, const struct clowder_piece *pieces, size_t n, size_t len,
+    int64_t timeout_ms, struct clw_error *err)
+{
+    struct clowder *c = j->c;
+    enum clw_err code = may_have_room(j, len) ? CLW_OK : wait_room(j, len, timeout_ms, err);
+    if (code)
+        return code;
+    if (is_full(j, len) || is_large(j, len))
+        job_close_chunk(j);
+    if (is_large(j, len))
+        gather_large(j, pieces, n, len);
+    else
+        gather(j, pieces, n, len);
+    if (j->unsent || j->sent == j->received) {
+        job_send_ready(j);
+        if (c->link && !c->lost)
+            link_flush(c->link);
+    }
+    return CLW_OK;
 }
 
 int clowder_job_put_pieces(
     struct clowder_job *j, const struct clowder_piece *pieces, size_t n, int64_t timeout_ms, struct clowder_error *out)
 {
-    struct clowder *c = j->c;
     struct clw_error err; /* filled by who fails: to clear it costs more than the rest of a small put */
     size_t len;
     enum clw_err code = check_pieces(j, pieces, n, &len, &err);
     if (code)
         return client_fail(out, &err);
-    pthread_mutex_lock(&c->lock);
-    code = wait_room(j, len, timeout_ms, &err);
-    if (!code) {
-        if (is_full(j, len) || is_large(j, len))
-            job_close_chunk(j);
-        if (is_large(j, len))
-            gather_large(j, pieces, n, len);
-        else
-            gather(j, pieces, n);
-        if (j->unsent || j->sent == j->received) {
-            job_send_ready(j);
-            if (c->link && !c->lost)
-                link_flush(c->link);
-        }
+    pthread_mutex_lock(&j->c->lock);
+    code = put(j, pieces, n, len, timeout_ms, &err);
+    pthread_mutex_unlock(&j->c->lock);
+    return code ? client_fail(out, &err) : CLOWDER_OK;
+}
+
+int clowder_job_put(struct clowder_job *j, const void *input, size_t len, int64_t timeout_ms, struct clowder_error *out)
+{
+    return clowder_job_put_pieces(j, &(struct clowder_piece){input, len}, 1, timeout_ms, out);
+}
+
+int clowder_job_put_many(struct clowder_job *j, const struct clowder_piece *inputs, size_t n, size_t *taken,
+    int64_t timeout_ms, struct clowder_error *out)
+{
+    struct clw_error err;
+    enum clw_err code = CLW_OK;
+    size_t len, i = 0;
+    pthread_mutex_lock(&j->c->lock);
+    for (; i < n && !code; i += !code) {
+        code = check_pieces(j, &inputs[i], 1, &len, &err);
+        if (!code)
+            code = put(j, &inputs[i], 1, len, timeout_ms, &err);
     }
-    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_unlock(&j->c->lock);
+    *taken = i;
     return code ? client_fail(out, &err) : CLOWDER_OK;
 }
 

@@ -233,6 +233,44 @@ static void pieces_and_bulk(void)
     free(big);
 }
 
+/* Many at once: all in their order; what one cannot be stops before it; with nobody who takes results there is no room.
+ */
+static void put_many(void)
+{
+    enum { N = 100000, ROUND = 777 };
+    struct clowder_piece inputs[ROUND];
+    static char texts[ROUND][8];
+    struct clowder_result r[ROUND];
+    size_t taken, n, got = 0, put = 0;
+    struct clowder_job *job = open_job(CLOWDER_LINES, cat, false, 0);
+    inputs[0] = inputs[2] = (struct clowder_piece){"a", 1};
+    inputs[1] = (struct clowder_piece){"two\nlines", 9};
+    CHECK(clowder_job_put_many(job, inputs, 3, &taken, -1, &err) == CLOWDER_USAGE && taken == 1);
+    CHECK(clowder_job_put_many(job, inputs, 0, &taken, -1, &err) == CLOWDER_OK && taken == 0);
+    CHECK(clowder_job_next(job, &r[0], -1, &err) == CLOWDER_OK && r[0].out_len == 1 && r[0].out[0] == 'a');
+    int status = CLOWDER_OK;
+    while (put < N) {
+        size_t most = N - put < ROUND ? N - put : ROUND;
+        for (size_t i = 0; i < most; i++)
+            inputs[i] = (struct clowder_piece){texts[i], (size_t)sprintf(texts[i], "%zu", put + i)};
+        status = clowder_job_put_many(job, inputs, most, &taken, 0, &err);
+        CHECK((status == CLOWDER_OK && taken == most) || (status == CLOWDER_AGAIN && taken < most));
+        put += taken;
+        while (status == CLOWDER_AGAIN && got < put) {
+            status = clowder_job_take(job, r, ROUND, &n, -1, &err);
+            CHECK(status == CLOWDER_OK);
+            for (size_t i = 0; i < n; i++, got++)
+                CHECK(r[i].index == got + 1 && strtoull(r[i].out, NULL, 10) == got);
+        }
+    }
+    CHECK(clowder_job_finish(job, &err) == CLOWDER_OK);
+    while ((status = clowder_job_take(job, r, ROUND, &n, -1, &err)) == CLOWDER_OK)
+        for (size_t i = 0; i < n; i++, got++)
+            CHECK(r[i].index == got + 1 && strtoull(r[i].out, NULL, 10) == got);
+    CHECK(status == CLOWDER_END && got == N);
+    clowder_job_close(job);
+}
+
 static void *waiter(void *arg)
 {
     struct clowder_result r;
@@ -279,6 +317,7 @@ int main(void)
     event_loop();
     cancel_all();
     pieces_and_bulk();
+    put_many();
     many_threads();
     CHECK(clowder_watch(c, two_updates, &updates, &err) == CLOWDER_OK && updates == 2);
     CHECK(clowder_down(c, NULL, false, &err) == CLOWDER_OK);

@@ -1,7 +1,8 @@
-/* Links over real nng streams - ipc, tcp and tls+tcp: everything arrives, in order; who breaks the rules is dropped; a
- * reader that stops stops its writer. */
+/* Links over sockets that a loop waits for, and over nng streams, tcp and tls+tcp: everything arrives, in order; who
+ * breaks the rules is dropped; a reader that stops stops its writer. */
 #include "base/mono.h"
 #include "engine/link.h"
+#include "engine/loop.h"
 
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
@@ -18,11 +19,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static struct loop *loop;
 static char cert[4096], key[4096];
 
 struct side {
@@ -137,18 +140,15 @@ static void connect_pair(const char *scheme, nng_stream **a, nng_stream **b)
     nng_stream_dialer *dialer;
     nng_aio *accepting, *dialing;
     int port = 0;
-    bool ipc = strcmp(scheme, "ipc") == 0, secure = strcmp(scheme, "tls+tcp") == 0;
-    snprintf(
-        url, sizeof url, ipc ? "%s:///tmp/clowder-link-%d.sock" : "%s://127.0.0.1:%d", scheme, ipc ? (int)getpid() : 0);
+    bool secure = strcmp(scheme, "tls+tcp") == 0;
+    snprintf(url, sizeof url, "%s://127.0.0.1:0", scheme);
     assert_int_equal(nng_stream_listener_alloc(&listener, url), 0);
     nng_tls_config *server = secure ? tls(true) : NULL, *client = secure ? tls(false) : NULL;
     if (secure)
         assert_int_equal(nng_stream_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, server), 0);
     assert_int_equal(nng_stream_listener_listen(listener), 0);
-    if (!ipc) {
-        assert_int_equal(nng_stream_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &port), 0);
-        snprintf(url, sizeof url, "%s://127.0.0.1:%d", scheme, port);
-    }
+    assert_int_equal(nng_stream_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &port), 0);
+    snprintf(url, sizeof url, "%s://127.0.0.1:%d", scheme, port);
     assert_int_equal(nng_stream_dialer_alloc(&dialer, url), 0);
     if (secure)
         assert_int_equal(nng_stream_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, client), 0);
@@ -175,10 +175,17 @@ static void connect_pair(const char *scheme, nng_stream **a, nng_stream **b)
 static void open_pair(const char *scheme, struct side *a, struct side *b, uint32_t max)
 {
     nng_stream *x, *y;
-    connect_pair(scheme, &x, &y);
+    int fds[2];
     *a = *b = (struct side){0};
-    a->link = link_new(x, &owner, a, max);
-    b->link = link_new(y, &owner, b, max);
+    if (strcmp(scheme, "socket") == 0) {
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+        a->link = link_new_socket(fds[0], loop, &owner, a, max);
+        b->link = link_new_socket(fds[1], loop, &owner, b, max);
+    } else {
+        connect_pair(scheme, &x, &y);
+        a->link = link_new(x, &owner, a, max);
+        b->link = link_new(y, &owner, b, max);
+    }
     pthread_mutex_lock(&lock);
     link_start(a->link);
     link_start(b->link);
@@ -231,10 +238,10 @@ static void transfer(const char *scheme)
     close_pair(&a, &b);
 }
 
-static void test_ipc(void **state)
+static void test_socket(void **state)
 {
     (void)state;
-    transfer("ipc");
+    transfer("socket");
 }
 
 static void test_tcp(void **state)
@@ -249,11 +256,10 @@ static void test_tls(void **state)
     transfer("tls+tcp");
 }
 
-static void test_limits(void **state)
+static void limits(const char *scheme)
 {
-    (void)state;
     struct side a, b;
-    open_pair("ipc", &a, &b, 1000);
+    open_pair(scheme, &a, &b, 1000);
     pthread_mutex_lock(&lock);
     send_frame(&a, 0, 1000, false);
     link_flush(a.link);
@@ -268,12 +274,18 @@ static void test_limits(void **state)
     close_pair(&a, &b);
 }
 
-/* A paused reader fills its writer's queue; afterwards everything is there. */
-static void test_backpressure(void **state)
+static void test_limits(void **state)
 {
     (void)state;
+    limits("socket");
+    limits("tcp");
+}
+
+/* A paused reader fills its writer's queue; afterwards everything is there. */
+static void backpressure(const char *scheme)
+{
     struct side a, b;
-    open_pair("ipc", &a, &b, 1 << 20);
+    open_pair(scheme, &a, &b, 1 << 20);
     pthread_mutex_lock(&lock);
     send_frame(&a, 0, 10, false);
     link_flush(a.link);
@@ -291,11 +303,17 @@ static void test_backpressure(void **state)
     close_pair(&a, &b);
 }
 
-static void test_closing(void **state)
+static void test_backpressure(void **state)
 {
     (void)state;
+    backpressure("socket");
+    backpressure("tcp");
+}
+
+static void closing(const char *scheme)
+{
     struct side a, b;
-    open_pair("tcp", &a, &b, 1 << 20); /* after what is queued */
+    open_pair(scheme, &a, &b, 1 << 20); /* after what is queued */
     pthread_mutex_lock(&lock);
     for (uint64_t n = 0; n < 50; n++)
         send_frame(&a, n, 1 << 20, true);
@@ -307,7 +325,7 @@ static void test_closing(void **state)
     pthread_mutex_unlock(&lock);
     close_pair(&a, &b);
 
-    open_pair("ipc", &a, &b, 1 << 20); /* from inside a callback, and while paused */
+    open_pair(scheme, &a, &b, 1 << 20); /* from inside a callback, and while paused */
     b.close_at_first = true;
     pthread_mutex_lock(&lock);
     for (uint64_t n = 0; n < 100; n++)
@@ -318,7 +336,7 @@ static void test_closing(void **state)
     pthread_mutex_unlock(&lock);
     close_pair(&a, &b);
 
-    open_pair("ipc", &a, &b, 1 << 20);
+    open_pair(scheme, &a, &b, 1 << 20);
     pthread_mutex_lock(&lock);
     link_pause(a.link, true);
     send_frame(&b, 0, 10, false);
@@ -330,13 +348,19 @@ static void test_closing(void **state)
     close_pair(&a, &b);
 }
 
-/* Freed in the middle of traffic. */
-static void test_freed(void **state)
+static void test_closing(void **state)
 {
     (void)state;
+    closing("socket");
+    closing("tcp");
+}
+
+/* Freed in the middle of traffic. */
+static void freed(const char *scheme)
+{
     for (int round = 0; round < 20; round++) {
         struct side a, b;
-        open_pair("ipc", &a, &b, 1 << 20);
+        open_pair(scheme, &a, &b, 1 << 20);
         pthread_mutex_lock(&lock);
         for (uint64_t n = 0; n < 200; n++)
             send_frame(&a, n, 10000, true);
@@ -347,12 +371,21 @@ static void test_freed(void **state)
     }
 }
 
+static void test_freed(void **state)
+{
+    (void)state;
+    freed("socket");
+    freed("tcp");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ipc), cmocka_unit_test(test_tcp),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_socket), cmocka_unit_test(test_tcp),
         cmocka_unit_test(test_tls), cmocka_unit_test(test_limits), cmocka_unit_test(test_backpressure),
         cmocka_unit_test(test_closing), cmocka_unit_test(test_freed)};
+    loop = loop_new(&lock);
     int rv = cmocka_run_group_tests(tests, make_cert, NULL);
+    loop_free(loop);
     link_owner_fini(&owner);
     nng_fini();
     return rv;
