@@ -12,6 +12,12 @@
 
 enum { PIECES = 64, READS = 4 };
 
+static const char *how(int error)
+{
+    bool closed = error == 0 || error == ECONNRESET || error == EPIPE;
+    return closed ? "the connection was closed" : strerror(error);
+}
+
 int link_fd(const struct link *l)
 {
     return l->closed ? -1 : l->fd;
@@ -40,7 +46,7 @@ static void flush(struct link *l)
         else if (errno == EAGAIN || errno == ENOBUFS)
             l->blocked = true;
         else if (errno != EINTR)
-            link__send_failed(l, strerror(errno));
+            link__send_failed(l, how(errno));
     }
     watch(l);
 }
@@ -70,9 +76,9 @@ void link_step(struct link *l)
             break;
     }
     if (l->closing || n == 0)
-        end(l, "the connection was closed");
+        end(l, how(0));
     else if (n < 0 && errno != EAGAIN && errno != EINTR)
-        end(l, strerror(errno));
+        end(l, how(errno));
     else
         watch(l);
 }

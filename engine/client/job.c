@@ -343,36 +343,38 @@ static enum clw_err check_pieces(
 }
 
 /* One that fills a chunk by itself is copied once, into the block that is sent. */
-static bool is_large(const struct clowder_job *j, size_t len)
+static bool is_large(size_t len)
 {
-    return j->func.kind != FUNC_LINES && len >= WIRE_CHUNK_BYTES;
+    return len >= WIRE_CHUNK_BYTES;
+}
+
+/* Returns the end. */
+static uint8_t *copy_pieces(const struct clowder_job *j, uint8_t *at, const struct clowder_piece *pieces, size_t n)
+{
+    for (size_t i = 0; i < n; at += pieces[i++].len)
+        if (pieces[i].len)
+            memcpy(at, pieces[i].data, pieces[i].len);
+    if (j->func.kind == FUNC_LINES)
+        *at++ = '\n';
+    return at;
 }
 
 static void gather_large(struct clowder_job *j, const struct clowder_piece *pieces, size_t n, size_t len)
 {
-    struct blk *block = blk_new(4 + len);
+    struct blk *block = blk_new(4 + len + 1);
     if (!block)
         abort();
-    uint8_t *at = block->data + 4;
-    le_put_u32(block->data, (uint32_t)len);
-    for (size_t i = 0; i < n; at += pieces[i++].len)
-        if (pieces[i].len)
-            memcpy(at, pieces[i].data, pieces[i].len);
+    const uint8_t *end = copy_pieces(j, block->data + 4, pieces, n);
+    uint32_t bytes = (uint32_t)(end - block->data - 4);
+    le_put_u32(block->data, bytes);
     j->next_index++;
-    add_chunk(j, block, 1, (uint32_t)len);
+    add_chunk(j, block, 1, bytes);
 }
 
 static void gather(struct clowder_job *j, const struct clowder_piece *pieces, size_t n, size_t len)
 {
     uint8_t *at = buf_reserve(&j->open_bytes, len + 1);
-    for (size_t i = 0; i < n; at += pieces[i++].len)
-        if (pieces[i].len)
-            memcpy(at, pieces[i].data, pieces[i].len);
-    j->open_bytes.len += len;
-    if (j->func.kind == FUNC_LINES) {
-        *at = '\n';
-        j->open_bytes.len++;
-    }
+    j->open_bytes.len += (size_t)(copy_pieces(j, at, pieces, n) - at);
     le_put_u32(buf_reserve(&j->open_ends, 4), (uint32_t)j->open_bytes.len);
     j->open_ends.len += 4;
     j->open_count++;
@@ -383,7 +385,7 @@ static void gather(struct clowder_job *j, const struct clowder_piece *pieces, si
 static bool has_room(const struct clowder_job *j, size_t len)
 {
     uint64_t out = j->next_index - j->received;
-    if (j->unsent && (j->open_count || is_large(j, len)))
+    if (j->unsent && (j->open_count || is_large(len)))
         return false;
     if (!j->received)
         return out < CLIENT_FIRST_TASKS;
@@ -438,9 +440,9 @@ static enum clw_err put(struct clowder_job *j, const struct clowder_piece *piece
     enum clw_err code = may_have_room(j, len) ? CLW_OK : wait_room(j, len, timeout_ms, err);
     if (code)
         return code;
-    if (is_full(j, len) || is_large(j, len))
+    if (is_full(j, len) || is_large(len))
         job_close_chunk(j);
-    if (is_large(j, len))
+    if (is_large(len))
         gather_large(j, pieces, n, len);
     else
         gather(j, pieces, n, len);
