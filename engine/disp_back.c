@@ -320,6 +320,7 @@ enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t 
     struct disp_range r = take_off(d, m, 0, n, false);
     m->quick = run_us < QUICK_US * (uint64_t)n;
     m->done += n;
+    j->answered_us = now_us;
     if (outcome == WIRE_DONE || outcome == WIRE_FAILED)
         learn(j, n, run_us);
     bool cancelled = j->cancelled || disp__is_gone(r.chunk, r.pos);

@@ -1,10 +1,20 @@
 /* The dispatcher's choice: who wants work, and who gets which tasks next. */
 #include "engine/disp_internal.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PREFETCH_BELOW_US = 50000, TAIL_BATCH_US = 100, UNKNOWN_TASK_US = 1000, AVOID_US = 5000000 };
+enum {
+    PREFETCH_BELOW_US = 50000,
+    TAIL_BATCH_US = 100,
+    UNKNOWN_TASK_US = 1000,
+    AVOID_US = 5000000,
+    WAKE_US = 20, /* what it costs to wake a daemon */
+    START_DAEMONS = 32,
+    START_TASKS = 512,
+    START_US = 4000
+};
 
 /* ---- batches in flight: a ring per daemon ---- */
 
@@ -120,11 +130,40 @@ static bool avoids(const struct disp *d, const struct disp_job *j, const struct 
            d->giving_at[m->place] < d->giving_count;
 }
 
-/* How many tasks of the job one daemon may have: four times what each has done on average. Early answers come from the
- * tasks that happened to be short, and what is learned from them alone would pile the others onto a few daemons. */
+/* How many tasks of the job one daemon may have: four times what each that works has done on average. Early answers
+ * come from the tasks that happened to be short, and what is learned from them alone would pile the others onto a few
+ * daemons. */
 static double proven(const struct disp *d, const struct disp_job *j)
 {
-    return 2 + 4 * (double)j->ended / d->giving_count;
+    return 2 + 4 * (double)j->ended / (d->busy_count ? d->busy_count : 1);
+}
+
+/* Its tasks cost less than to wake a daemon for one, and that is not what the first few alone say. */
+static bool is_tiny(const struct disp *d, const struct disp_job *j)
+{
+    return j->task_us > 0 && j->task_us < WAKE_US && 4 * j->ended > d->stats.executing;
+}
+
+/* They may be tiny: of single ones most of the time goes to wake-ups. */
+static bool may_be_tiny(const struct disp_job *j)
+{
+    return !j->answers || (j->task_us < 5 * WAKE_US && j->ended < START_TASKS);
+}
+
+/* Those that work have about all that they may have at a time. */
+static bool are_full(const struct disp *d, const struct disp_job *j)
+{
+    double each = (double)d->stats.executing / (d->busy_count ? d->busy_count : 1);
+    return each * j->task_us >= DISP_WINDOW_US / 2.0 || each >= DISP_WINDOW_TASKS / 2.0;
+}
+
+/* How many daemons may work while it is not known whether more are worth waking: a few, four times as many after every
+ * few milliseconds without an answer. */
+static unsigned few(const struct disp *d, const struct disp_job *j)
+{
+    uint64_t since_us = j->answered_us > j->begun_us ? j->answered_us : j->begun_us;
+    uint64_t steps = since_us ? (d->now_us - since_us) / START_US : 0;
+    return steps < 10 ? (unsigned)START_DAEMONS << (2 * steps) : UINT_MAX;
 }
 
 /* A busy daemon gets more when that keeps it from waiting, and not when another would be free for it sooner. */
@@ -148,7 +187,8 @@ static uint32_t batch_limit(const struct disp *d, const struct disp_job *j, cons
     double us = j->task_us;
     if (us <= 0)
         return 1;
-    double n = DISP_WINDOW_US / 4.0 / us, share = (double)j->queued / (2.0 * d->giving_count);
+    double n = DISP_WINDOW_US / 4.0 / us,
+           share = (double)j->queued / (2.0 * (d->most < d->giving_count ? d->most : d->giving_count));
     double least = TAIL_BATCH_US / us;
     if (n > share)
         n = share > least ? share : least;
@@ -225,6 +265,7 @@ void disp__give(struct disp *d, struct disp_daemon *m, struct disp_job *j, struc
 {
     double us = j->task_us > 0 ? j->task_us : UNKNOWN_TASK_US;
     mark_open(d, j, m);
+    j->begun_us = j->begun_us ? j->begun_us : d->now_us;
     struct disp_action *a = disp__act(d, DISP_SEND, j);
     a->daemon = m;
     a->tasks = &r.chunk->tasks;
@@ -267,30 +308,54 @@ static bool assign(struct disp *d, struct disp_daemon *m)
     return true;
 }
 
-/* What an idle daemon cannot have, nobody can, unless it waits for another machine. A daemon that is busy and gets
- * nothing leaves the list; its next answer brings it back. */
-void disp__run(struct disp *d, uint64_t now_us)
+/* Idle daemons get something each, while fewer than d->most work. What an idle daemon cannot have, nobody can, unless
+ * it waits for another machine: false then. */
+static bool run_idle(struct disp *d)
 {
     struct disp_daemon *m = d->idle.first, *next;
-    d->now_us = now_us;
-    d->events++;
-    d->avoided = false;
-    for (; d->stats.awaiting && m; m = next) {
+    d->start_us = 0;
+    for (; d->stats.awaiting && m && d->busy_count < d->most; m = next) {
         next = m->want_after;
-        if (!assign(d, m)) {
-            if (d->avoided)
-                continue;
-            return;
+        if (assign(d, m)) {
+            disp__want_remove(d, m);
+            disp__want(d, m);
+        } else if (!d->avoided) {
+            return false;
         }
-        disp__want_remove(d, m);
-        disp__want(d, m);
     }
+    d->start_us = d->stats.awaiting && m && d->most < UINT_MAX ? d->now_us + START_US : 0;
+    return true;
+}
+
+/* A daemon that is busy and gets nothing leaves the list; its next answer brings it back. */
+static void run_more(struct disp *d)
+{
+    struct disp_daemon *m;
     while (d->stats.awaiting && (m = d->more.first)) {
         bool got = assign(d, m);
         disp__want_remove(d, m);
         if (got)
             disp__want(d, m); /* at the end of its list */
     }
+}
+
+/* Tiny tasks are not worth waking many daemons, unless a few have all that they may have, or do not answer. */
+void disp__run(struct disp *d, uint64_t now_us)
+{
+    const struct disp_job *j = disp__turn_first(d);
+    d->now_us = now_us;
+    d->events++;
+    d->avoided = false;
+    bool tiny = j && is_tiny(d, j);
+    d->most = tiny ? START_DAEMONS : j && may_be_tiny(j) ? few(d, j) : UINT_MAX;
+    if (!run_idle(d))
+        return;
+    run_more(d);
+    if (!tiny || !d->stats.awaiting)
+        return;
+    d->most = are_full(d, j) ? UINT_MAX : few(d, j);
+    if (run_idle(d))
+        run_more(d);
 }
 
 void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us)

@@ -81,6 +81,7 @@ struct disp_job {
     uint64_t queued, live; /* not given out (pins aside); not ended */
     uint64_t total, ended, failed;
     uint64_t mem_used, grant;
+    uint64_t begun_us, answered_us; /* its first tasks were given, the last answer came; 0: not yet */
     double task_us, virtual_us;
     unsigned answers; /* that task_us is the mean of, up to LEARN_ANSWERS */
     unsigned turn_at; /* in the heap of turns, + 1; 0: not in it */
@@ -111,6 +112,8 @@ struct disp {
     uint64_t events;                     /* counted */
     uint64_t looked, looked_us, late_us; /* for stragglers: after which event (0: look again), when, next one due */
     bool avoided;                        /* somebody did not get what another may have */
+    unsigned most;                       /* so many daemons may work, in the run at hand */
+    uint64_t start_us;                   /* from then on more may; 0: nobody waits for that */
     uint64_t now_us;                     /* of the event at hand */
     struct disp_want_list idle, more;
     struct disp_job **turn; /* heap of jobs */
@@ -161,6 +164,8 @@ void disp__turn_add(struct disp *d, struct disp_job *j);
 void disp__turn_remove(struct disp *d, struct disp_job *j);
 /* Its virtual_us has grown. */
 void disp__turn_used(struct disp *d, struct disp_job *j);
+/* The job that had least, or NULL. */
+struct disp_job *disp__turn_first(struct disp *d);
 /* The job that m gets a batch of, or NULL. */
 struct disp_job *disp__turn_choose(struct disp *d, const struct disp_daemon *m);
 bool disp__has_turn(const struct disp_job *j);

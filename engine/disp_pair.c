@@ -152,7 +152,7 @@ static uint64_t look_us(struct disp *d)
 
 uint64_t disp_next_us(struct disp *d)
 {
-    uint64_t next = UINT64_MAX;
+    uint64_t next = d->start_us ? d->start_us : UINT64_MAX;
     bool looks = false;
     if (!d->watched && !d->avoided)
         return next;

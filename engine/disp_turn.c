@@ -73,15 +73,20 @@ void disp__turn_used(struct disp *d, struct disp_job *j)
         sink(d, j->turn_at - 1);
 }
 
+struct disp_job *disp__turn_first(struct disp *d)
+{
+    while (d->turn_count && !disp__has_turn(d->turn[0]))
+        disp__turn_remove(d, d->turn[0]);
+    return d->turn_count ? d->turn[0] : NULL;
+}
+
 /* Mostly it is the one at the top. Where that does not suit, an idle daemon looks at all of them; a busy one, that asks
  * after each answer, at a few. */
 struct disp_job *disp__turn_choose(struct disp *d, const struct disp_daemon *m)
 {
-    struct disp_job *best = NULL;
-    while (d->turn_count && !disp__has_turn(d->turn[0]))
-        disp__turn_remove(d, d->turn[0]);
-    if (d->turn_count && disp__suits(d, d->turn[0], m))
-        return d->turn[0];
+    struct disp_job *best = NULL, *first = disp__turn_first(d);
+    if (first && disp__suits(d, first, m))
+        return first;
     unsigned looks = m->tasks && d->turn_count > BUSY_LOOKS ? BUSY_LOOKS : d->turn_count;
     for (unsigned i = 1; i < looks; i++)
         if (disp__suits(d, d->turn[i], m) && (!best || before(d->turn[i], best)))

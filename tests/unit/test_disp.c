@@ -749,6 +749,141 @@ static void test_deadline(void **state)
     small_free(m);
 }
 
+/* ---- who is woken ---- */
+
+enum { CROWD = 200, CROWD_CHUNK = 1000 };
+
+struct crowd {
+    struct disp *d;
+    struct disp_job *j;
+    uint64_t now, put;
+    unsigned used; /* daemons that ever got a task of the job */
+    struct crowd_daemon {
+        struct disp_daemon *m;
+        uint64_t first[64];
+        uint32_t n[64];
+        unsigned head, count;
+        bool used;
+    } w[CROWD];
+};
+
+static void crowd_drain(struct crowd *c)
+{
+    size_t count;
+    const struct disp_action *a = disp_actions(c->d, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct crowd_daemon *w = a[i].type == DISP_SEND ? disp_daemon_arg(a[i].daemon) : NULL;
+        if (!w)
+            continue;
+        w->first[(w->head + w->count) % 64] = a[i].tasks->first + a[i].pos;
+        w->n[(w->head + w->count++) % 64] = a[i].n;
+        c->used += !w->used;
+        w->used = true;
+    }
+    disp_actions_clear(c->d);
+}
+
+static void crowd_put(struct crowd *c)
+{
+    struct blk *b = blk_new(CROWD_CHUNK * 12);
+    memset(b->data, 0, CROWD_CHUNK * 12);
+    for (uint32_t i = 0; i < CROWD_CHUNK; i++)
+        le_put_u32(b->data + 4 * (size_t)i, 8 * (i + 1));
+    struct frame f = {.type = WIRE_TASKS, .n = CROWD_CHUNK, .first = c->put, .len = CROWD_CHUNK * 12, .body = b->data};
+    assert_int_equal(disp_job_tasks(c->d, c->j, &f, b, c->now, NULL), CLW_OK);
+    c->put += CROWD_CHUNK;
+    blk_rele(b);
+    crowd_drain(c);
+}
+
+static struct crowd *crowd_new(void)
+{
+    struct crowd *c = calloc(1, sizeof *c);
+    c->now = 1000;
+    c->d = disp_new(0);
+    for (int i = 0; i < CROWD; i++)
+        c->w[i].m = disp_daemon_join(c->d, &c->w[i], 0, 0, false, c->now);
+    c->j = disp_job_open(c->d, &(struct disp_job_options){.retries = 2}, c->now);
+    crowd_put(c);
+    return c;
+}
+
+/* Daemon i answers its first batch, each task of which took run_us. */
+static bool crowd_answer(struct crowd *c, int i, uint64_t run_us)
+{
+    struct crowd_daemon *w = &c->w[i];
+    struct disp_verdict v;
+    if (!w->count)
+        return false;
+    unsigned at = w->head++ % 64;
+    w->count--;
+    assert_int_equal(disp_daemon_answer(c->d, w->m, disp_job_number(c->j), w->first[at], w->n[at], WIRE_DONE,
+                         run_us * w->n[at], c->now, &v, NULL),
+        CLW_OK);
+    crowd_drain(c);
+    return true;
+}
+
+static void crowd_free(struct crowd *c)
+{
+    disp_free(c->d);
+    free(c);
+}
+
+/* Nobody knows how long the tasks of a job take: a few daemons are woken, and more while nothing is heard. */
+static void test_long_tasks_wake_all(void **state)
+{
+    (void)state;
+    struct crowd *c = crowd_new();
+    unsigned at_first = c->used, rounds = 0;
+    assert_true(at_first >= 16 && at_first < CROWD / 2);
+    for (; c->used < CROWD; rounds++) {
+        uint64_t due = disp_next_us(c->d);
+        assert_true(rounds < 4 && due > c->now && due <= c->now + 5000);
+        c->now = due;
+        disp_tick(c->d, c->now);
+        crowd_drain(c);
+    }
+    assert_true(disp_next_us(c->d) == UINT64_MAX);
+    crowd_free(c);
+
+    c = crowd_new(); /* one answer that says 10 ms, and all get some */
+    c->now += 200;
+    assert_true(crowd_answer(c, 0, 10000));
+    assert_int_equal(c->used, CROWD);
+    crowd_free(c);
+}
+
+/* Tiny tasks stay with the few that are awake, unless those do not answer. */
+static void test_tiny_tasks_wake_few(void **state)
+{
+    (void)state;
+    struct crowd *c = crowd_new();
+    unsigned at_first = c->used;
+    for (int round = 0; round < 2000; round++) {
+        c->now += 20;
+        for (int i = 0; i < CROWD; i++)
+            crowd_answer(c, i, 1);
+        if (round % 4 == 0)
+            crowd_put(c);
+    }
+    assert_int_equal(c->used, at_first);
+    for (int i = 0; i < 200; i++)
+        crowd_put(c);
+    unsigned before = c->used; /* those that work have what they may have: others may be woken for the rest */
+    struct disp_stats s;
+    disp_stats(c->d, &s);
+    for (int ticks = 0; ticks < 10 && c->used < CROWD && s.awaiting; ticks++) {
+        c->now += 5000;
+        disp_tick(c->d, c->now);
+        crowd_drain(c);
+        disp_stats(c->d, &s);
+    }
+    assert_true(c->used == CROWD || !s.awaiting);
+    assert_true(before <= c->used);
+    crowd_free(c);
+}
+
 /* Ten thousand daemons that come, die and come back, a million tasks in virtual time. */
 static void test_large(void **state)
 {
@@ -825,6 +960,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_any_seed), cmocka_unit_test(test_poison),
         cmocka_unit_test(test_fair), cmocka_unit_test(test_pins), cmocka_unit_test(test_wrong_answers),
         cmocka_unit_test(test_straggler), cmocka_unit_test(test_straggler_lost), cmocka_unit_test(test_elsewhere),
-        cmocka_unit_test(test_deadline), cmocka_unit_test(test_large)};
+        cmocka_unit_test(test_deadline), cmocka_unit_test(test_long_tasks_wake_all),
+        cmocka_unit_test(test_tiny_tasks_wake_few), cmocka_unit_test(test_large)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
