@@ -208,7 +208,7 @@ static bool any_stranger(const struct engine *e)
 static int next_timeout(const struct engine *e, uint64_t now_ms, uint64_t publish_ms)
 {
     uint64_t next = control_next_ms(e);
-    for (const struct pool *p = e->pools; p; p = p->next) {
+    for (struct pool *p = e->pools; p; p = p->next) {
         uint64_t at = pool_next_ms(p, now_ms);
         next = at < next ? at : next;
     }

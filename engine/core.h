@@ -182,6 +182,7 @@ struct pool {
     struct rates rates;
     struct core_job *setups;          /* functions that every daemon runs first */
     uint64_t sample_s, sample_due_ms; /* tasks that ended in that second and are not recorded yet */
+    uint64_t armed_us;                /* when the main thread looks at the dispatcher by itself */
     uint32_t sample_n;
     struct order *orders;
     struct meter_counts passed; /* through connections of all daemons it had, but for what is now */
@@ -329,7 +330,7 @@ void pool_fail_jobs(struct engine *e, struct pool *p);
 unsigned pool_count(const struct pool *p, enum member_state state);
 /* The first reason of a place that has one, or "". */
 const char *pool_reason(const struct pool *p);
-uint64_t pool_next_ms(const struct pool *p, uint64_t now_ms);
+uint64_t pool_next_ms(struct pool *p, uint64_t now_ms);
 void core_job_free(struct core_job *j);
 void pool_free(struct engine *e, struct pool *p);
 enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_job *from);

@@ -20,6 +20,7 @@ struct pool *pool_find(struct engine *e, const char *name)
 struct pool *pool_new(struct engine *e, const char *name)
 {
     struct pool *p = mem_zalloc(sizeof *p);
+    p->armed_us = UINT64_MAX;
     p->engine = e;
     snprintf(p->name, sizeof p->name, "%s", name);
     p->settings = (struct pool_settings){.respawn = true, .cleanup = true, .local_env = func_env_own()};
@@ -266,9 +267,9 @@ void pool_tick(struct engine *e, struct pool *p, uint64_t now_ms)
     pool_fail_jobs(e, p);
 }
 
-uint64_t pool_next_ms(const struct pool *p, uint64_t now_ms)
+uint64_t pool_next_ms(struct pool *p, uint64_t now_ms)
 {
-    uint64_t next = p->sample_n ? p->sample_due_ms : UINT64_MAX, disp_us = disp_next_us(p->disp);
+    uint64_t next = p->sample_n ? p->sample_due_ms : UINT64_MAX, disp_us = p->armed_us = disp_next_us(p->disp);
     if (disp_us != UINT64_MAX && disp_us / 1000 + 1 < next)
         next = disp_us / 1000 + 1;
     for (const struct place *l = p->places; l && !p->going; l = l->next) {
@@ -370,6 +371,9 @@ void pool_act(struct engine *e, struct pool *p)
         disp_actions_clear(p->disp);
         core_changed(e);
     }
-    if (disp_next_us(p->disp) != UINT64_MAX)
-        core_wake(e); /* something has to be done in time */
+    uint64_t due_us = disp_next_us(p->disp);
+    if (due_us < p->armed_us) { /* sooner than the main thread will look */
+        p->armed_us = due_us;
+        core_wake(e);
+    }
 }
