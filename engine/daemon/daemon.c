@@ -137,6 +137,8 @@ static void take_welcome(struct daemon *d, const struct frame *f)
     for (size_t i = 0; i < d->env_count; i++)
         if (strncmp(d->env[i], "PATH=", 5) == 0)
             setenv("PATH", d->env[i] + 5, 1); /* where commands are looked for */
+        else if (strncmp(d->env[i], "TMPDIR=", 7) == 0)
+            setenv("TMPDIR", d->env[i] + 7, 1); /* where folders of jobs are made */
     d->judged = d->paused = false;
     d->stopped_us = 0;
     neighbour_terms(d, NULL);

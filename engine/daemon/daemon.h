@@ -44,6 +44,7 @@ struct job {
     struct func func;
     char *dir;        /* where its tasks run; NULL: where the daemon is */
     bool own_dir;     /* made by us, with the shipped files; removed at the end */
+    int lock_fd;      /* of own_dir */
     char *problem;    /* why none of its tasks can run, or NULL */
     bool append;      /* the input becomes the last argument */
     bool fills_pipes; /* its last command wrote more than a pipe holds */
@@ -148,6 +149,11 @@ void job_free(struct job *j);
 char **job_env(struct daemon *d, const struct job *j, uint64_t index, struct buf *out);
 /* Files that match the job's fetch pattern after a task: name, NUL, u64 length, bytes; read and removed. */
 void job_fetch(const struct job *j, const struct task *t, struct buf *out);
+
+/* folder.c */
+/* A folder of the job's own as its dir; false: errno. */
+bool folder_make(struct job *j);
+void folder_remove(struct job *j);
 
 /* process.c */
 struct spawn {

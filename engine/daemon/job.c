@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,10 +35,7 @@ static void write_file(struct job *j, const struct func_file *file)
 
 static void make_dir(struct job *j)
 {
-    const char *tmp = getenv("TMPDIR");
-    j->dir = mem_printf("%s/clowder-job-XXXXXX", tmp && *tmp == '/' ? tmp : "/tmp");
-    j->own_dir = mkdtemp(j->dir) != NULL;
-    if (!j->own_dir) {
+    if (!folder_make(j)) {
         set_problem(j, "cannot make the job's folder", j->dir);
         return;
     }
@@ -76,18 +72,9 @@ struct job *job_open(struct daemon *d, uint32_t number, const uint8_t *body, siz
     return j;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
 void job_free(struct job *j)
 {
-    if (j->own_dir)
-        nftw(j->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    folder_remove(j);
     func_fini(&j->func);
     free(j->dir);
     free(j->problem);

@@ -195,4 +195,24 @@ kill -TERM "$pid"
 wait_until gone "$pid"
 wait_until none_running '^sleep 307.77123'
 wait "$map" && fail "a killed job ended with 0"
-true
+
+# The folder that a killed daemon left is swept away by the next that makes one; those of living ones stay.
+mkdir tmp
+export TMPDIR=$work/tmp
+echo data >shipped
+folders() { find tmp -maxdepth 1 -name 'clowder-job-*' | wc -l; }
+clowder up -n 1 >/dev/null
+clowder map --retries 0 --ship shipped -- sh -c 'kill -9 $PPID' ::: a >/dev/null 2>err || true
+[ "$(folders)" = 1 ] || fail "a killed daemon left $(folders) folders"
+clowder up -n 2 >/dev/null
+clowder map --ship shipped -- sh -c 'touch lives; until test -e ../../go-on; do sleep 0.02; done; cat shipped' ::: a >out 2>err &
+map=$!
+wait_until eval 'ls tmp/*/lives >/dev/null 2>&1'
+touch -d '2 minutes ago' tmp/clowder-job-*
+expect 0 clowder map -n 1 --ship shipped -- sh -c 'cat shipped' ::: a # a daemon of its own, and so a new one
+prints data
+[ "$(folders)" = 1 ] || fail "$(folders) folders are left, not the one that is in use: $(ls -d tmp/*)"
+touch go-on
+wait "$map" || fail "a job whose folder was old: exit status $?, $(cat err)"
+[ "$(cat out)" = data ] || fail "its file was swept away"
+wait_until eval '[ "$(folders)" = 0 ]'
