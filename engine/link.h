@@ -27,7 +27,7 @@ struct link_owner {
     void (*closed_cb)(struct link *l, const struct clw_error *why);
     struct nng_aio *try_aio; /* of the links: they send under the one lock, so one is enough */
 };
-/* When no link of it is left. */
+/* When no link of it is left; an owner that has sockets only needs none. */
 void link_owner_fini(struct link_owner *owner);
 
 /* Takes the stream. max_body bounds a frame until link_set_max. */

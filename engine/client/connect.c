@@ -374,7 +374,6 @@ void clowder_close(struct clowder *c)
     free(c->program);
     close(c->event_fd);
     pthread_cond_destroy(&c->changed);
-    link_owner_fini(&c->owner);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }
