@@ -32,39 +32,14 @@ static void flush_held(void *arg)
     core_flush(e);
 }
 
-enum clw_err accept_start(struct engine *e, struct clw_error *err)
-{
-    e->link_owner =
-        (struct link_owner){.lock = &e->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
-    e->loop = loop_new(&e->lock);
-    e->hold = e->loop ? loop_add(e->loop, e->hold_fd, POLLIN, flush_held, e) : NULL;
-    if (!e->hold)
-        return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot wait for connections");
-    return listen_start(e, err);
-}
-
-void accept_stop(struct engine *e)
-{
-    pthread_mutex_lock(&e->lock);
-    loop_remove(e->hold);
-    pthread_mutex_unlock(&e->lock);
-    loop_free(e->loop);
-    link_owner_fini(&e->link_owner);
-}
-
 /* A random number, so that nobody can name another client by guessing. */
 static uint64_t new_client_id(void)
 {
     return (uint64_t)nng_random() << 32 | nng_random();
 }
 
-/* uid: of who dials, or -1 when it comes from another machine. */
-static bool is_welcome(struct engine *e, int64_t uid, bool remote)
+static bool is_welcome(const struct engine *e, bool remote)
 {
-    if (!remote && uid != (int64_t)geteuid() && uid != 0) {
-        log_warn("accept", "dropped uid=%lld why=\"another user\"", (long long)uid);
-        return false;
-    }
     if (remote && e->stranger_count >= CORE_STRANGERS_MAX) {
         log_warn("accept", "dropped why=\"more than %d connections without a hello\"", CORE_STRANGERS_MAX);
         return false;
@@ -93,9 +68,9 @@ static struct peer *add_peer(struct engine *e, bool remote)
     return p;
 }
 
-void accept_socket(struct engine *e, int fd, bool remote)
+static void accept_socket(struct engine *e, int fd, bool remote)
 {
-    if (!is_welcome(e, remote ? -1 : link_peer_uid(fd), remote)) {
+    if (!is_welcome(e, remote)) {
         close(fd);
         return;
     }
@@ -104,10 +79,20 @@ void accept_socket(struct engine *e, int fd, bool remote)
     link_start(p->link);
 }
 
+static void take_local(struct engine *e, int fd)
+{
+    accept_socket(e, fd, false);
+}
+
+static void take_remote(struct engine *e, int fd)
+{
+    accept_socket(e, fd, true);
+}
+
 void accept_stream(struct engine *e, nng_stream *stream)
 {
     pthread_mutex_lock(&e->lock);
-    bool welcome = is_welcome(e, -1, true);
+    bool welcome = is_welcome(e, true);
     if (welcome) {
         struct peer *p = add_peer(e, true);
         p->link = link_new(stream, &e->link_owner, p, WIRE_HELLO_MAX);
@@ -116,6 +101,27 @@ void accept_stream(struct engine *e, nng_stream *stream)
     pthread_mutex_unlock(&e->lock);
     if (!welcome)
         nng_stream_free(stream);
+}
+
+enum clw_err accept_start(struct engine *e, struct clw_error *err)
+{
+    e->link_owner =
+        (struct link_owner){.lock = &e->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
+    e->loop = loop_new(&e->lock);
+    e->hold = e->loop ? loop_add(e->loop, e->hold_fd, POLLIN, flush_held, e) : NULL;
+    if (!e->hold)
+        return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot wait for connections");
+    enum clw_err code = listen_on(e, e->data_url + strlen("ipc://"), LISTEN_OURS, take_local, err);
+    return code ? code : listen_on(e, e->tunnel_path + strlen("unix:"), LISTEN_ANYBODY, take_remote, err);
+}
+
+void accept_stop(struct engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    loop_remove(e->hold);
+    pthread_mutex_unlock(&e->lock);
+    loop_free(e->loop);
+    link_owner_fini(&e->link_owner);
 }
 
 void peer_mark(struct peer *p)

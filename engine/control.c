@@ -1,5 +1,5 @@
 /* The control plane: REQ/REP with one JSON object each way (try it with nngcat --req), and PUB/SUB for updates. A
- * request that waits (up, down) keeps its context until its answer is due; others are served meanwhile. */
+ * request that waits (up, down) is answered when its answer is due; others are served meanwhile. */
 #include "engine/control.h"
 
 #include "base/log.h"
@@ -8,30 +8,13 @@
 #include "base/text.h"
 #include "engine/engine.h"
 
-#include <nng/nng.h>
-#include <nng/protocol/pubsub0/pub.h>
-#include <nng/protocol/reqrep0/rep.h>
-
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { CONTEXTS = 64, REQUEST_MAX = 1 << 20 };
-
-enum slot_state { SLOT_RECEIVING, SLOT_WAITING, SLOT_SENDING };
-
-struct slot {
-    struct engine *engine;
-    nng_ctx ctx;
-    nng_aio *aio;
-    enum slot_state state;
-};
+enum { REQUEST_MAX = 1 << 20, UPDATE_MAX = 1024 };
 
 struct control {
-    nng_socket rep, pub;
-    struct slot slots[CONTEXTS];
-    _Atomic int listeners;
+    struct sp *rep, *pub;
 };
 
 /* ---- answers ---- */
@@ -63,17 +46,14 @@ json_t *reply_error(const struct clw_error *err)
     return reply_refusal(err->code, err->hint, "%s", err->message);
 }
 
-void control_answer(struct slot *s, json_t *o)
+void control_answer(struct sp_request *r, json_t *o)
 {
-    nng_msg *msg;
     char *text = json_dumps(o, JSON_COMPACT);
     json_decref(o);
-    if (!text || nng_msg_alloc(&msg, 0) || nng_msg_append(msg, text, strlen(text)))
+    if (!text)
         abort();
+    sp_answer(r, text, strlen(text));
     free(text);
-    s->state = SLOT_SENDING;
-    nng_aio_set_msg(s->aio, msg);
-    nng_ctx_send(s->ctx, s->aio);
 }
 
 /* ---- requests ---- */
@@ -105,30 +85,29 @@ bool request_bool(const json_t *request, const char *key, bool *value)
     return true;
 }
 
-void control_wait(struct engine *e, struct slot *s, struct waiter from, const json_t *request)
+void control_wait(struct engine *e, struct sp_request *r, struct waiter from, const json_t *request)
 {
     struct waiter *w = mem_alloc(sizeof *w);
     uint64_t timeout_ms = 0;
     request_ms(request, "timeout_ms", &timeout_ms);
     *w = from;
-    w->slot = s;
+    w->asked = r;
     w->deadline_ms = timeout_ms ? mono_ms() + timeout_ms : 0;
     w->next = e->waiters;
     e->waiters = w;
-    s->state = SLOT_WAITING;
     core_changed(e);
     core_wake(e);
 }
 
-static json_t *serve(struct engine *e, struct slot *s, json_t *request)
+static json_t *serve(struct engine *e, struct sp_request *r, json_t *request)
 {
     const char *op = request_text(request, "op", "");
     bool known = true;
     if (strcmp(op, "ping") == 0)
         return reply_ok();
-    json_t *o = control_profiles(e, s, op, request, &known);
+    json_t *o = control_profiles(e, r, op, request, &known);
     if (!known)
-        o = control_hosts(e, s, op, request, &known);
+        o = control_hosts(e, r, op, request, &known);
     return known ? o
                  : reply_refusal(CLW_USAGE,
                        "known: status up down launch stop ping jobs cancel wait reserve look hosts probe key trust "
@@ -137,41 +116,19 @@ static json_t *serve(struct engine *e, struct slot *s, json_t *request)
                        "the request has no known \"op\"");
 }
 
-static void take_request(struct slot *s)
+static void take_request(void *arg, struct sp_request *r, uint8_t *data, size_t len)
 {
-    struct engine *e = s->engine;
-    nng_msg *msg = nng_aio_get_msg(s->aio);
+    struct engine *e = arg;
     json_error_t why;
-    json_t *request = json_loadb(nng_msg_body(msg), nng_msg_len(msg), JSON_REJECT_DUPLICATES, &why), *reply;
-    mem_wipe(nng_msg_body(msg), nng_msg_len(msg)); /* there may be a secret in it */
-    nng_msg_free(msg);
-    s->state = SLOT_WAITING;
-    pthread_mutex_lock(&e->lock);
+    json_t *request = json_loadb((const char *)data, len, JSON_REJECT_DUPLICATES, &why), *reply;
     if (json_is_object(request))
-        reply = serve(e, s, request);
+        reply = serve(e, r, request);
     else
         reply = reply_refusal(CLW_USAGE, "send one JSON object, as {\"op\":\"status\"}", "not a JSON object");
     if (reply)
-        control_answer(s, reply);
+        control_answer(r, reply);
     core_flush(e);
-    pthread_mutex_unlock(&e->lock);
     json_decref(request);
-}
-
-static void slot_cb(void *arg)
-{
-    struct slot *s = arg;
-    int rv = nng_aio_result(s->aio);
-    if (rv == NNG_ECLOSED || rv == NNG_ECANCELED)
-        return;
-    if (s->state == SLOT_RECEIVING && rv == 0) {
-        take_request(s);
-        return;
-    }
-    if (s->state == SLOT_SENDING && rv)
-        nng_msg_free(nng_aio_get_msg(s->aio));
-    s->state = SLOT_RECEIVING;
-    nng_ctx_recv(s->ctx, s->aio);
 }
 
 /* ---- those who wait ---- */
@@ -188,9 +145,24 @@ void control_tick(struct engine *e, uint64_t now_ms)
             continue;
         }
         *at = w->next;
-        control_answer(w->slot, o);
+        control_answer(w->asked, o);
         free(w);
     }
+}
+
+/* Nobody is there any more to be told; a doctor's walk (which has no waiter) goes on, and tells nobody. */
+static void forget(void *arg, struct sp_request *r)
+{
+    struct engine *e = arg;
+    struct waiter **at = &e->waiters, *w;
+    while ((w = *at) && w->asked != r)
+        at = &w->next;
+    if (!w)
+        return;
+    *at = w->next;
+    free(w);
+    sp_answer(r, NULL, 0);
+    core_wake(e);
 }
 
 uint64_t control_next_ms(const struct engine *e)
@@ -204,110 +176,57 @@ uint64_t control_next_ms(const struct engine *e)
 
 /* ---- sockets ---- */
 
-/* Only this user (and root) may talk to the engine. */
-static void pipe_cb(nng_pipe pipe, nng_pipe_ev event, void *arg)
+static void changed(void *arg)
 {
-    uint64_t uid;
-    (void)arg;
-    if (event == NNG_PIPE_EV_ADD_PRE &&
-        (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_UID, &uid) || (uid != (uint64_t)geteuid() && uid != 0))) {
-        log_warn("control", "dropped why=\"another user\"");
-        nng_pipe_close(pipe);
-    }
+    core_wake(arg);
 }
 
-static void count_cb(nng_pipe pipe, nng_pipe_ev event, void *arg)
+static void take_asker(struct engine *e, int fd)
 {
-    struct engine *e = arg;
-    (void)pipe;
-    atomic_fetch_add(&e->control->listeners, event == NNG_PIPE_EV_ADD_POST ? 1 : -1);
-    core_wake(e);
+    if (!sp_add(e->control->rep, fd))
+        log_warn("control", "dropped why=\"too many connections\"");
 }
 
-static int listen_private(nng_socket s, const char *name)
+static void take_listener(struct engine *e, int fd)
 {
-    char *path, *url;
-    nng_listener listener;
-    if (paths_runtime(name, &path, NULL))
-        return NNG_EINVAL;
-    unlink(path); /* we hold the lock: it is a dead engine's */
-    url = mem_printf("ipc://%s", path);
-    int rv = nng_listener_create(&listener, s, url);
-    if (!rv)
-        rv = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, 0600);
-    if (!rv)
-        rv = nng_listener_start(listener, 0);
-    free(url);
+    if (!sp_add(e->control->pub, fd))
+        log_warn("control", "dropped why=\"too many connections\"");
+}
+
+static enum clw_err listen_at(struct engine *e, const char *name, listen_take take, struct clw_error *err)
+{
+    char *path;
+    enum clw_err code = paths_runtime(name, &path, err);
+    if (code)
+        return code;
+    code = listen_on(e, path, LISTEN_OURS, take, err);
     free(path);
-    return rv;
-}
-
-static int start_slots(struct engine *e)
-{
-    int rv = 0;
-    for (int i = 0; i < CONTEXTS && !rv; i++) {
-        struct slot *s = &e->control->slots[i];
-        s->engine = e;
-        rv = nng_ctx_open(&s->ctx, e->control->rep);
-        if (!rv)
-            rv = nng_aio_alloc(&s->aio, slot_cb, s);
-        if (!rv)
-            nng_ctx_recv(s->ctx, s->aio);
-    }
-    return rv;
+    return code;
 }
 
 enum clw_err control_start(struct engine *e, struct clw_error *err)
 {
+    static const struct sp_events events = {.request = take_request, .gone = forget, .changed = changed};
     struct control *c = e->control = mem_zalloc(sizeof *c);
-    int rv = nng_rep0_open(&c->rep);
-    if (!rv)
-        rv = nng_pub0_open(&c->pub);
-    if (!rv)
-        rv = nng_socket_set_size(c->rep, NNG_OPT_RECVMAXSZ, REQUEST_MAX);
-    if (!rv)
-        rv = nng_socket_set_size(c->pub, NNG_OPT_RECVMAXSZ, 1024);
-    if (!rv)
-        rv = nng_pipe_notify(c->rep, NNG_PIPE_EV_ADD_PRE, pipe_cb, e);
-    if (!rv)
-        rv = nng_pipe_notify(c->pub, NNG_PIPE_EV_ADD_PRE, pipe_cb, e);
-    if (!rv)
-        rv = nng_pipe_notify(c->pub, NNG_PIPE_EV_ADD_POST, count_cb, e);
-    if (!rv)
-        rv = nng_pipe_notify(c->pub, NNG_PIPE_EV_REM_POST, count_cb, e);
-    if (!rv)
-        rv = listen_private(c->pub, ENGINE_UPDATE_SOCKET);
-    if (!rv)
-        rv = start_slots(e);
-    if (!rv)
-        rv = listen_private(c->rep, ENGINE_CONTROL_SOCKET);
-    return rv ? clw_fail(err, CLW_UNREACHABLE, NULL, "cannot open the control sockets: %s", nng_strerror(rv)) : CLW_OK;
+    c->rep = sp_new(e->loop, SP_REP, REQUEST_MAX, &events, e);
+    c->pub = sp_new(e->loop, SP_PUB, UPDATE_MAX, &events, e);
+    enum clw_err code = listen_at(e, ENGINE_UPDATE_SOCKET, take_listener, err);
+    return code ? code : listen_at(e, ENGINE_CONTROL_SOCKET, take_asker, err);
 }
 
 void control_stop(struct engine *e)
 {
-    struct control *c = e->control;
-    nng_close(c->rep);
-    nng_close(c->pub);
-    for (int i = 0; i < CONTEXTS; i++)
-        if (c->slots[i].aio) {
-            nng_aio_stop(c->slots[i].aio);
-            nng_aio_free(c->slots[i].aio);
-        }
     pthread_mutex_lock(&e->lock);
-    for (struct waiter *w = e->waiters, *next; w; w = next) {
-        next = w->next;
-        free(w);
-    }
-    e->waiters = NULL;
+    sp_free(e->control->rep);
+    sp_free(e->control->pub);
+    free(e->control);
     e->control = NULL;
     pthread_mutex_unlock(&e->lock);
-    free(c);
 }
 
 bool control_has_listeners(const struct engine *e)
 {
-    return e->control && atomic_load(&e->control->listeners) > 0;
+    return e->control && sp_count(e->control->pub) > 0;
 }
 
 void control_publish(struct engine *e, const char *topic, json_t *document)
@@ -319,7 +238,7 @@ void control_publish(struct engine *e, const char *topic, json_t *document)
         return;
     buf_printf(&b, "%s ", topic);
     buf_add_text(&b, text);
-    nng_send(e->control->pub, b.data, b.len, NNG_FLAG_NONBLOCK);
+    sp_publish(e->control->pub, b.data, b.len);
     buf_fini(&b);
     free(text);
 }

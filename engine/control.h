@@ -3,20 +3,19 @@
 #define ENGINE_CONTROL_H
 
 #include "engine/core.h"
-
-struct slot; /* a request that has no answer yet */
+#include "engine/sp.h"
 
 json_t *reply_ok(void);
 json_t *reply_refusal(enum clw_err code, const char *hint, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 json_t *reply_error(const struct clw_error *err);
 /* Answers; takes o. Once for each request that got no answer by return. */
-void control_answer(struct slot *s, json_t *o);
+void control_answer(struct sp_request *r, json_t *o);
 
 /* Somebody who waits. check is called whenever something has changed: an answer, or NULL to wait on. It is over after
  * timeout_ms (0: never). */
 struct waiter {
-    struct slot *slot;
+    struct sp_request *asked;
     json_t *(*check)(struct engine *e, struct waiter *w);
     char name[64];      /* of the profile or host that it is about; "": of all */
     char host[64];      /* down: only there; "": everywhere */
@@ -29,7 +28,7 @@ struct waiter {
     const char *what;     /* "profile 'x' is not up yet": "is not up yet" */
     struct waiter *next;
 };
-void control_wait(struct engine *e, struct slot *s, struct waiter w, const json_t *request);
+void control_wait(struct engine *e, struct sp_request *r, struct waiter w, const json_t *request);
 
 /* Fields of requests. The readers give false when the field is there with another type. */
 const char *request_text(const json_t *request, const char *key, const char *otherwise);
@@ -37,7 +36,7 @@ bool request_ms(const json_t *request, const char *key, uint64_t *value);
 bool request_bool(const json_t *request, const char *key, bool *value);
 
 /* The requests: an answer, or NULL when it comes later. */
-json_t *control_profiles(struct engine *e, struct slot *s, const char *op, json_t *request, bool *known);
-json_t *control_hosts(struct engine *e, struct slot *s, const char *op, json_t *request, bool *known);
+json_t *control_profiles(struct engine *e, struct sp_request *r, const char *op, json_t *request, bool *known);
+json_t *control_hosts(struct engine *e, struct sp_request *r, const char *op, json_t *request, bool *known);
 
 #endif

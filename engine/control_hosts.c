@@ -86,7 +86,7 @@ static json_t *probe_answer(struct engine *e, struct waiter *w)
     return o;
 }
 
-static json_t *probe(struct engine *e, struct slot *s, struct host *h, const json_t *request)
+static json_t *probe(struct engine *e, struct sp_request *r, struct host *h, const json_t *request)
 {
     struct clw_error err;
     struct waiter w = waiter_for(h, probe_answer, "was not measured in time");
@@ -95,7 +95,7 @@ static json_t *probe(struct engine *e, struct slot *s, struct host *h, const jso
         return reply_error(&err);
     if (is_up)
         host_link_probe(h->link);
-    control_wait(e, s, w, request);
+    control_wait(e, r, w, request);
     return NULL;
 }
 
@@ -117,13 +117,13 @@ static json_t *key_answer(struct engine *e, struct waiter *w)
     return o;
 }
 
-static json_t *key(struct engine *e, struct slot *s, struct host *h, const json_t *request)
+static json_t *key(struct engine *e, struct sp_request *r, struct host *h, const json_t *request)
 {
     struct clw_error err;
     struct waiter w = waiter_for(h, key_answer, "did not show its key in time");
     if (host_reach(h, HOST_GOAL_LOGIN, true, &err))
         return reply_error(&err);
-    control_wait(e, s, w, request);
+    control_wait(e, r, w, request);
     return NULL;
 }
 
@@ -153,7 +153,7 @@ static void wipe(json_t *text)
     mem_wipe((char *)(uintptr_t)json_string_value(text), json_string_length(text));
 }
 
-static json_t *unlock(struct engine *e, struct slot *s, struct host *h, json_t *request)
+static json_t *unlock(struct engine *e, struct sp_request *r, struct host *h, json_t *request)
 {
     struct clw_error err;
     json_t *secret = json_object_get(request, "secret");
@@ -168,7 +168,7 @@ static json_t *unlock(struct engine *e, struct slot *s, struct host *h, json_t *
         return reply_error(&err);
     if (h->shot.state != HOST_NEEDS_SECRET) /* that one waits for nothing else */
         host_reach(h, HOST_GOAL_LOGIN, true, NULL);
-    control_wait(e, s, w, request);
+    control_wait(e, r, w, request);
     return NULL;
 }
 
@@ -235,7 +235,7 @@ static json_t *ssh_config(const json_t *request)
 /* One walk; its thread answers, and frees it. */
 struct walk {
     struct engine *engine;
-    struct slot *slot;
+    struct sp_request *asked;
     struct store_host host;
     unsigned limit_ms;
 };
@@ -265,7 +265,7 @@ static void *walk_thread(void *arg)
     enum clw_err code = doctor_run(&o, w->limit_ms, e->doctor_fd, report, &err);
     pthread_mutex_lock(&e->lock);
     if (e->control)
-        control_answer(w->slot, code ? reply_error(&err) : report_json(report));
+        control_answer(w->asked, code ? reply_error(&err) : report_json(report));
     e->walks--;
     core_wake(e);
     pthread_mutex_unlock(&e->lock);
@@ -275,7 +275,7 @@ static void *walk_thread(void *arg)
     return NULL;
 }
 
-static json_t *start_walk(struct engine *e, struct slot *s, const char *name, const json_t *request)
+static json_t *start_walk(struct engine *e, struct sp_request *r, const char *name, const json_t *request)
 {
     struct clw_error err;
     struct walk *w = mem_zalloc(sizeof *w);
@@ -292,7 +292,7 @@ static json_t *start_walk(struct engine *e, struct slot *s, const char *name, co
         return reply_error(&err);
     }
     w->engine = e;
-    w->slot = s;
+    w->asked = r;
     w->limit_ms = (unsigned)(limit_ms < 600000 ? limit_ms : 600000);
     e->walks++;
     if (!thread_start(&thread, walk_thread, w))
@@ -358,24 +358,24 @@ static json_t *doctor_here(struct engine *e)
 
 /* ---- which is which ---- */
 
-static json_t *with_host(struct engine *e, struct slot *s, const char *op, const char *name, json_t *request)
+static json_t *with_host(struct engine *e, struct sp_request *r, const char *op, const char *name, json_t *request)
 {
     struct host *h;
     struct clw_error err;
     if (strcmp(op, "wake") == 0)
         return wake(e, name);
     if (strcmp(op, "doctor") == 0)
-        return start_walk(e, s, name, request);
+        return start_walk(e, r, name, request);
     if (host_get(e, name, &h, &err))
         return reply_error(&err);
     if (strcmp(op, "probe") == 0)
-        return probe(e, s, h, request);
+        return probe(e, r, h, request);
     if (strcmp(op, "key") == 0)
-        return key(e, s, h, request);
+        return key(e, r, h, request);
     if (strcmp(op, "trust") == 0)
         return trust(h, request);
     if (strcmp(op, "unlock") == 0)
-        return unlock(e, s, h, request);
+        return unlock(e, r, h, request);
     if (h->link && strcmp(op, "forget") == 0)
         host_link_forget(h->link);
     if (h->link && strcmp(op, "retry") == 0)
@@ -383,7 +383,7 @@ static json_t *with_host(struct engine *e, struct slot *s, const char *op, const
     return reply_ok();
 }
 
-json_t *control_hosts(struct engine *e, struct slot *s, const char *op, json_t *request, bool *known)
+json_t *control_hosts(struct engine *e, struct sp_request *r, const char *op, json_t *request, bool *known)
 {
     static const char *const named[] = {"probe", "key", "trust", "unlock", "forget", "retry", "wake", "doctor"};
     const char *name = request_text(request, "host", NULL);
@@ -399,7 +399,7 @@ json_t *control_hosts(struct engine *e, struct slot *s, const char *op, json_t *
             continue;
         if (!e->store)
             return reply_refusal(CLW_IO, "see 'clowder log'", "the inventory cannot be read");
-        return name ? with_host(e, s, op, name, request)
+        return name ? with_host(e, r, op, name, request)
                     : reply_refusal(CLW_USAGE, NULL, "the request needs a \"host\"");
     }
     *known = false;

@@ -206,7 +206,7 @@ static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const jso
     return problem;
 }
 
-static json_t *up(struct engine *e, struct slot *s, const json_t *request)
+static json_t *up(struct engine *e, struct sp_request *r, const json_t *request)
 {
     const char *name = request_text(request, "profile", "default");
     bool wait = true, named = names_places(request);
@@ -240,7 +240,7 @@ static json_t *up(struct engine *e, struct slot *s, const json_t *request)
         return reply_ok();
     struct waiter w = {.check = up_answer, .what = "is not up yet"};
     snprintf(w.name, sizeof w.name, "%s", p->name);
-    control_wait(e, s, w, request);
+    control_wait(e, r, w, request);
     return NULL;
 }
 
@@ -275,7 +275,7 @@ static bool down_on(struct engine *e, struct pool *p, const char *host, bool now
     return true;
 }
 
-static json_t *down(struct engine *e, struct slot *s, const json_t *request)
+static json_t *down(struct engine *e, struct sp_request *r, const json_t *request)
 {
     const char *name = request_text(request, "profile", ""), *host = request_text(request, "on", "");
     bool now = false, wait = true, any = false;
@@ -302,7 +302,7 @@ static json_t *down(struct engine *e, struct slot *s, const json_t *request)
     struct waiter w = {.check = down_answer, .what = "is not down yet"};
     snprintf(w.name, sizeof w.name, "%s", name);
     snprintf(w.host, sizeof w.host, "%s", host);
-    control_wait(e, s, w, request);
+    control_wait(e, r, w, request);
     return NULL;
 }
 
@@ -436,7 +436,7 @@ static json_t *wait_answer(struct engine *e, struct waiter *w)
 }
 
 /* Until the job does not run any more, or more than so many of its results are in the store. */
-static json_t *wait_job(struct engine *e, struct slot *s, const json_t *request)
+static json_t *wait_job(struct engine *e, struct sp_request *r, const json_t *request)
 {
     const json_t *recorded = json_object_get(request, "recorded");
     struct waiter w = {.check = wait_answer, .what = "is not finished"};
@@ -445,18 +445,18 @@ static json_t *wait_job(struct engine *e, struct slot *s, const json_t *request)
     w.recorded = (uint64_t)json_integer_value(recorded);
     w.look = keep_look(e->keeper);
     snprintf(w.name, sizeof w.name, "job %lld", (long long)w.job);
-    control_wait(e, s, w, request);
+    control_wait(e, r, w, request);
     return NULL;
 }
 
-json_t *control_profiles(struct engine *e, struct slot *s, const char *op, json_t *request, bool *known)
+json_t *control_profiles(struct engine *e, struct sp_request *r, const char *op, json_t *request, bool *known)
 {
     if (strcmp(op, "status") == 0)
         return status(e, request);
     if (strcmp(op, "up") == 0)
-        return up(e, s, request);
+        return up(e, r, request);
     if (strcmp(op, "down") == 0)
-        return down(e, s, request);
+        return down(e, r, request);
     if (strcmp(op, "launch") == 0)
         return launch(e, request);
     if (strcmp(op, "stop") == 0)
@@ -470,7 +470,7 @@ json_t *control_profiles(struct engine *e, struct slot *s, const char *op, json_
     if (strcmp(op, "look") == 0)
         return look(e);
     if (strcmp(op, "wait") == 0)
-        return wait_job(e, s, request);
+        return wait_job(e, r, request);
     *known = false;
     return NULL;
 }

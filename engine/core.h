@@ -273,8 +273,7 @@ void core_stop(struct engine *e, bool now);
 /* accept.c */
 enum clw_err accept_start(struct engine *e, struct clw_error *err); /* locked */
 void accept_stop(struct engine *e); /* when all connections are closed and freed; not locked */
-/* A connection, which is taken: locked; from a TLS listener, not locked. */
-void accept_socket(struct engine *e, int fd, bool remote);
+/* A connection from a TLS listener, which is taken; not locked. */
 struct nng_stream;
 void accept_stream(struct engine *e, struct nng_stream *stream);
 void accept_tick(struct engine *e, uint64_t now_ms);
@@ -288,7 +287,12 @@ void peer_hold(struct peer *p);
 void core_flush(struct engine *e);
 
 /* listen.c */
-enum clw_err listen_start(struct engine *e, struct clw_error *err); /* locked */
+/* On a socket of this machine, from now until listen_stop(); take(e, fd) is called for each connection, and owns it.
+ * OURS: of this user and root alone. Locked, and take is called locked. */
+enum listen_whom { LISTEN_OURS, LISTEN_ANYBODY };
+typedef void (*listen_take)(struct engine *e, int fd);
+enum clw_err listen_on(
+    struct engine *e, const char *path, enum listen_whom whom, listen_take take, struct clw_error *err);
 /* Takes the listener, which listens, and accepts from it until listen_end() or listen_stop(). */
 struct nng_stream_listener;
 struct listener *listen_tls(struct engine *e, struct nng_stream_listener *listener);

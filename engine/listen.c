@@ -1,4 +1,4 @@
-/* Where the engine listens: on two sockets of this machine, which its loop waits for, and for TLS, which nng does. */
+/* Where the engine listens: on sockets of this machine, which its loop waits for, and for TLS, which nng does. */
 #include "engine/core.h"
 
 #include "base/log.h"
@@ -20,22 +20,22 @@ enum { SHORT_MS = 50, ACCEPTS = 64 };
 
 struct listener {
     struct engine *engine;
-    bool remote; /* what arrives comes from other machines */
     struct listener *next;
 
     nng_stream_listener *tls;
     nng_aio *aio;
 
     int fd;
+    enum listen_whom whom;
+    listen_take take;
     struct loop_watch *watch;
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
 };
 
-static struct listener *add(struct engine *e, bool remote)
+static struct listener *add(struct engine *e)
 {
     struct listener *l = mem_zalloc(sizeof *l);
     l->engine = e;
-    l->remote = remote;
     l->fd = -1;
     l->next = e->listener;
     e->listener = l;
@@ -44,14 +44,25 @@ static struct listener *add(struct engine *e, bool remote)
 
 /* ---- sockets of this machine ---- */
 
+static bool is_welcome(const struct listener *l, int fd)
+{
+    int64_t uid = l->whom == LISTEN_OURS ? link_peer_uid(fd) : 0;
+    if (uid == 0 || uid == (int64_t)geteuid())
+        return true;
+    log_warn("accept", "dropped uid=%lld why=\"another user\"", (long long)uid);
+    return false;
+}
+
 /* The loop says that somebody dials. Locked. */
 static void accept_some(void *arg)
 {
     struct listener *l = arg;
     for (int i = 0; i < ACCEPTS; i++) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0) {
-            accept_socket(l->engine, fd, l->remote);
+        if (fd >= 0 && is_welcome(l, fd)) {
+            l->take(l->engine, fd);
+        } else if (fd >= 0) {
+            close(fd);
         } else if (errno == EAGAIN) {
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
@@ -78,20 +89,17 @@ static int bind_to(struct listener *l)
     return l->watch ? 0 : errno;
 }
 
-static enum clw_err listen_on(struct engine *e, const char *path, bool remote, struct clw_error *err)
+enum clw_err listen_on(
+    struct engine *e, const char *path, enum listen_whom whom, listen_take take, struct clw_error *err)
 {
-    struct listener *l = add(e, remote);
+    struct listener *l = add(e);
+    l->whom = whom;
+    l->take = take;
     if (strlen(path) >= sizeof l->path)
         return clw_fail(err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "too long for a socket: %s", path);
     snprintf(l->path, sizeof l->path, "%s", path);
     int rv = bind_to(l);
     return rv ? clw_fail(err, CLW_UNREACHABLE, NULL, "cannot listen on %s: %s", path, strerror(rv)) : CLW_OK;
-}
-
-enum clw_err listen_start(struct engine *e, struct clw_error *err)
-{
-    enum clw_err code = listen_on(e, e->data_url + strlen("ipc://"), false, err);
-    return code ? code : listen_on(e, e->tunnel_path + strlen("unix:"), true, err);
 }
 
 void listen_tick(struct engine *e, uint64_t now_ms)
@@ -124,7 +132,7 @@ static void accept_cb(void *arg)
 
 struct listener *listen_tls(struct engine *e, nng_stream_listener *listener)
 {
-    struct listener *l = add(e, true);
+    struct listener *l = add(e);
     l->tls = listener;
     if (nng_aio_alloc(&l->aio, accept_cb, l))
         abort();

@@ -184,13 +184,15 @@ touch go
 wait "$map" || fail "a job that ran when the engine was told to stop: exit status $?, $(cat err)"
 [ "$(cat out)" = "done" ] || fail "its result is lost"
 wait_until gone "$pid"
+stopping_again() { [ "$(grep -c 'stopping now=0' "$engine_log")" -gt "$before" ]; } # two at once would be one signal
 clowder up -n 1 >/dev/null
 clowder map -- sleep ::: 307.77123 >out 2>err &
 map=$!
 wait_until is_running '^sleep 307.77123'
 pid=$(engine_pid)
+before=$(grep -c 'stopping now=0' "$engine_log")
 kill -TERM "$pid"
-wait_until grep -q "stopping now=0" "$engine_log"
+wait_until stopping_again
 kill -TERM "$pid"
 wait_until gone "$pid"
 wait_until none_running '^sleep 307.77123'

@@ -149,6 +149,22 @@ PY
   eval "exec ${CROWD[1]}>&-"
 }
 
+# Whoever breaks off, lies or does not read on the control sockets disturbs nobody else there, and leaves nothing behind.
+case_rude() {
+  clowder up -n 1 >/dev/null
+  local before pid
+  pid=$(engine_pid)
+  open_files() { find "/proc/$pid/fd" -mindepth 1 | wc -l; }
+  before=$(open_files)
+  python3 "$CLOWDER_SOURCE/tests/e2e/rude.py" "$XDG_RUNTIME_DIR/clowder" 180 >out || fail "rude ones disturb others"
+  prints 'polite ones were served'
+  expect 0 clowder down never # its waiters are gone, the profile is not
+  as_before() { [ "$(open_files)" -le "$before" ]; }
+  wait_until as_before
+  timeout 20 nngcat --sub --dial "ipc://$XDG_RUNTIME_DIR/clowder/updates.sock" --ascii --count 2 >updates || fail "no updates: $?"
+  [ "$(grep -o 'status {"engine"' updates | wc -l)" = 2 ] || fail "updates: $(head -c 500 updates)"
+}
+
 # What a task inherits, in shell: descriptors, umask, signals. The C library's spawn ignores its two internal signals (32, 33).
 # shellcheck disable=SC2016
 inherits='for f in /proc/$$/fd/*; do [ -e $f ] && printf "%s " ${f##*/}; done; umask

@@ -1,0 +1,324 @@
+#include "engine/sp.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Each end greets with 8 bytes: NUL S P NUL, the number of its protocol, two of nothing. Then messages: a byte 1, their
+ * length in 8 bytes, and so many. All numbers are big-endian. A request begins with a backtrace: words of 4 bytes, the
+ * last of which has its top bit set; the answer begins with the same. */
+enum {
+    GREETING = 8,
+    HEAD = 9,
+    MESSAGE = 1,
+    WORD = 4,
+    TRACE_MAX = 8 * WORD,
+    PIPES_MAX = 1000,
+    OPEN_MAX = 64, /* requests of one connection */
+    READS = 16,    /* of one connection before others have their turn */
+};
+
+static const struct {
+    uint8_t ours, theirs;
+} protocols[] = {[SP_REP] = {0x31, 0x30}, [SP_PUB] = {0x20, 0x21}};
+
+struct sp_request {
+    struct sp_pipe *pipe; /* NULL: gone */
+    uint8_t trace[TRACE_MAX];
+    size_t trace_len;
+    struct sp_request *next; /* of the pipe */
+};
+
+struct sp_pipe {
+    struct sp *sp;
+    int fd;
+    struct loop_watch *watch;
+    bool greeted, over;
+    uint8_t head[HEAD]; /* of what comes: */
+    size_t head_len;
+    uint8_t *body; /* NULL: its head is not whole yet */
+    size_t body_len, body_size;
+    struct buf out; /* what the kernel has not taken, from sent on */
+    size_t sent;
+    struct sp_request *requests;
+    unsigned open;
+    struct sp_pipe *next;
+};
+
+struct sp {
+    struct loop *loop;
+    enum sp_side side;
+    size_t max;
+    const struct sp_events *events;
+    void *arg;
+    struct sp_pipe *pipes;
+    unsigned pipe_count, greeted;
+};
+
+/* ---- out ---- */
+
+static bool is_sending(const struct sp_pipe *p)
+{
+    return p->sent < p->out.len;
+}
+
+/* Who does not read what it was sent is not read either. */
+static void watch(struct sp_pipe *p)
+{
+    loop_change(p->watch, is_sending(p) && !p->over ? POLLOUT : POLLIN);
+}
+
+/* The loop finds it at its end. */
+static void give_up(struct sp_pipe *p)
+{
+    p->over = true;
+    shutdown(p->fd, SHUT_RDWR);
+}
+
+static size_t try_send(struct sp_pipe *p, struct iovec *parts, int count)
+{
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
+    ssize_t n = sendmsg(p->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+        give_up(p);
+    return n < 0 ? 0 : (size_t)n;
+}
+
+static void flush(struct sp_pipe *p)
+{
+    if (!is_sending(p) || p->over)
+        return;
+    struct iovec rest = {p->out.data + p->sent, p->out.len - p->sent};
+    p->sent += try_send(p, &rest, 1);
+    if (!is_sending(p)) {
+        buf_fini(&p->out);
+        p->sent = 0;
+    }
+}
+
+static void send_parts(struct sp_pipe *p, struct iovec *parts, int count)
+{
+    if (p->over)
+        return;
+    size_t done = is_sending(p) ? 0 : try_send(p, parts, count);
+    for (int i = 0; i < count; i++) {
+        size_t part = done < parts[i].iov_len ? done : parts[i].iov_len;
+        buf_add(&p->out, (uint8_t *)parts[i].iov_base + part, parts[i].iov_len - part);
+        done -= part;
+    }
+    watch(p);
+}
+
+static void put_length(uint8_t head[HEAD], size_t len)
+{
+    head[0] = MESSAGE;
+    for (int i = 0; i < 8; i++)
+        head[1 + i] = (uint8_t)((uint64_t)len >> (56 - 8 * i));
+}
+
+void sp_publish(struct sp *sp, const void *data, size_t len)
+{
+    uint8_t head[HEAD];
+    put_length(head, len);
+    for (struct sp_pipe *p = sp->pipes; p; p = p->next) {
+        struct iovec parts[] = {{head, sizeof head}, {(void *)(uintptr_t)data, len}};
+        if (p->greeted && !is_sending(p))
+            send_parts(p, parts, 2);
+    }
+}
+
+/* ---- requests ---- */
+
+static void drop_request(struct sp_pipe *p, const struct sp_request *r)
+{
+    struct sp_request **at = &p->requests;
+    while (*at != r)
+        at = &(*at)->next;
+    *at = r->next;
+    p->open--;
+}
+
+void sp_answer(struct sp_request *r, const void *data, size_t len)
+{
+    struct sp_pipe *p = r->pipe;
+    if (p) {
+        uint8_t head[HEAD];
+        struct iovec parts[] = {{head, sizeof head}, {r->trace, r->trace_len}, {(void *)(uintptr_t)data, len}};
+        put_length(head, r->trace_len + len);
+        drop_request(p, r);
+        send_parts(p, parts, 3);
+    }
+    free(r);
+}
+
+/* Bytes of the backtrace that a request begins with, or 0: it has none that may be. */
+static size_t trace_len(const uint8_t *data, size_t len)
+{
+    for (size_t at = 0; at + WORD <= len && at + WORD <= TRACE_MAX; at += WORD)
+        if (data[at] & 0x80)
+            return at + WORD;
+    return 0;
+}
+
+static void take_message(struct sp_pipe *p)
+{
+    size_t trace = trace_len(p->body, p->body_len);
+    if (p->sp->side != SP_REP || !trace || p->open == OPEN_MAX) {
+        give_up(p);
+        return;
+    }
+    struct sp_request *r = mem_zalloc(sizeof *r);
+    r->pipe = p;
+    r->trace_len = trace;
+    memcpy(r->trace, p->body, trace);
+    r->next = p->requests;
+    p->requests = r;
+    p->open++;
+    p->sp->events->request(p->sp->arg, r, p->body + trace, p->body_len - trace);
+}
+
+/* ---- in ---- */
+
+static void drop_body(struct sp_pipe *p)
+{
+    if (p->body)
+        mem_wipe(p->body, p->body_size);
+    free(p->body);
+    p->body = NULL;
+    p->head_len = p->body_len = 0;
+}
+
+static void take_greeting(struct sp_pipe *p)
+{
+    const uint8_t want[GREETING] = {0, 'S', 'P', 0, 0, protocols[p->sp->side].theirs, 0, 0};
+    if (memcmp(p->head, want, sizeof want) != 0) {
+        give_up(p);
+        return;
+    }
+    p->greeted = true;
+    p->head_len = 0;
+    p->sp->greeted++;
+    p->sp->events->changed(p->sp->arg);
+}
+
+/* Of a message: makes room for the rest. */
+static void take_head(struct sp_pipe *p)
+{
+    uint64_t size = 0;
+    for (int i = 1; i < HEAD; i++)
+        size = size << 8 | p->head[i];
+    if (p->head[0] != MESSAGE || size > p->sp->max || !(p->body = malloc(size + 1))) {
+        give_up(p);
+        return;
+    }
+    p->body_size = (size_t)size;
+    p->body_len = 0;
+}
+
+/* One read; false: nothing more comes now. */
+static bool take_some(struct sp_pipe *p)
+{
+    size_t head = p->greeted ? HEAD : GREETING;
+    uint8_t *to = p->body ? p->body + p->body_len : p->head + p->head_len;
+    size_t room = p->body ? p->body_size - p->body_len : head - p->head_len;
+    ssize_t n = room ? recv(p->fd, to, room, MSG_DONTWAIT) : 0;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (n < 0 || (n == 0 && room)) {
+        p->over = true;
+        return false;
+    }
+    *(p->body ? &p->body_len : &p->head_len) += (size_t)n;
+    if ((size_t)n < room)
+        return true;
+    if (p->body) {
+        take_message(p);
+        drop_body(p);
+    } else if (p->greeted) {
+        take_head(p);
+    } else {
+        take_greeting(p);
+    }
+    return true;
+}
+
+/* ---- connections ---- */
+
+static void end(struct sp_pipe *p)
+{
+    struct sp *sp = p->sp;
+    struct sp_pipe **at = &sp->pipes;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    sp->pipe_count--;
+    sp->greeted -= p->greeted;
+    for (struct sp_request *r = p->requests, *next; r; r = next) {
+        next = r->next;
+        r->pipe = NULL;
+        sp->events->gone(sp->arg, r);
+    }
+    loop_remove(p->watch);
+    close(p->fd);
+    drop_body(p);
+    buf_fini(&p->out);
+    if (p->greeted)
+        sp->events->changed(sp->arg);
+    free(p);
+}
+
+static void step(void *arg)
+{
+    struct sp_pipe *p = arg;
+    flush(p);
+    for (int i = 0; i < READS && !p->over && !is_sending(p) && take_some(p); i++) {
+    }
+    if (p->over)
+        end(p);
+    else
+        watch(p);
+}
+
+bool sp_add(struct sp *sp, int fd)
+{
+    uint8_t greeting[GREETING] = {0, 'S', 'P', 0, 0, protocols[sp->side].ours, 0, 0};
+    struct sp_pipe *p = mem_zalloc(sizeof *p);
+    p->sp = sp;
+    p->fd = fd;
+    p->watch = sp->pipe_count < PIPES_MAX ? loop_add(sp->loop, fd, POLLIN, step, p) : NULL;
+    if (!p->watch) {
+        close(fd);
+        free(p);
+        return false;
+    }
+    p->next = sp->pipes;
+    sp->pipes = p;
+    sp->pipe_count++;
+    send_parts(p, &(struct iovec){greeting, sizeof greeting}, 1);
+    return true;
+}
+
+unsigned sp_count(const struct sp *sp)
+{
+    return sp->greeted;
+}
+
+struct sp *sp_new(struct loop *loop, enum sp_side side, size_t max, const struct sp_events *events, void *arg)
+{
+    struct sp *sp = mem_zalloc(sizeof *sp);
+    *sp = (struct sp){.loop = loop, .side = side, .max = max, .events = events, .arg = arg};
+    return sp;
+}
+
+void sp_free(struct sp *sp)
+{
+    while (sp && sp->pipes)
+        end(sp->pipes);
+    free(sp);
+}

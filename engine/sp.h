@@ -1,0 +1,41 @@
+/* Scalability protocols as nng speaks them, over a socket of this machine: the sides that answer (REP) and that tell
+ * (PUB). nng's own listener is not used for them: docs/architecture.md says why. Everything is called under the lock of
+ * the loop. */
+#ifndef ENGINE_SP_H
+#define ENGINE_SP_H
+
+#include "engine/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sp_side { SP_REP, SP_PUB };
+
+struct sp;         /* one side, and all connections to it */
+struct sp_request; /* a request that has no answer yet; it outlives its connection */
+
+struct sp_events {
+    /* REP: a request came. data may be changed, and is wiped after the return. sp_answer() is due, now or later. */
+    void (*request)(void *arg, struct sp_request *r, uint8_t *data, size_t len);
+    /* REP: who sent it is gone. What was to be answered still may be, and must be. */
+    void (*gone)(void *arg, struct sp_request *r);
+    /* There are more or fewer who are connected. */
+    void (*changed)(void *arg);
+};
+
+/* max: bytes of a message that comes. */
+struct sp *sp_new(struct loop *loop, enum sp_side side, size_t max, const struct sp_events *events, void *arg);
+/* Ends all connections; requests that are not answered stay theirs who have them, until they are. NULL is fine. */
+void sp_free(struct sp *sp);
+/* A connection, which is taken: false when there are too many. */
+bool sp_add(struct sp *sp, int fd);
+/* How many are connected and have greeted. */
+unsigned sp_count(const struct sp *sp);
+
+/* Once for each request, and r is gone. */
+void sp_answer(struct sp_request *r, const void *data, size_t len);
+/* To everybody who has read what came before; who has not misses this one. */
+void sp_publish(struct sp *sp, const void *data, size_t len);
+
+#endif
