@@ -158,6 +158,27 @@ enum clw_err store_job_last_id(struct store *s, int64_t *id, struct clw_error *e
     return code == CLW_NOT_FOUND ? CLW_OK : code;
 }
 
+enum clw_err store_job_reserve(struct store *s, int64_t *id, struct clw_error *err)
+{
+    int64_t last = 0;
+    int changes = 0;
+    enum clw_err code = store__write(s, err);
+    if (code)
+        return code;
+    code = store_job_last_id(s, &last, err);
+    if (last < *id)
+        last = *id;
+    last++;
+    if (!code)
+        code = store__exec(s, "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'job'", ARGS(INT(last)), &changes, err);
+    if (!code && !changes) /* there was no job yet */
+        code = store__exec(s, "INSERT INTO sqlite_sequence(name, seq) VALUES('job', ?1)", ARGS(INT(last)), NULL, err);
+    code = store__end(s, code, err);
+    if (!code)
+        *id = last;
+    return code;
+}
+
 enum clw_err store_job_mark_lost(struct store *s, uint64_t at_us, size_t *count, struct clw_error *err)
 {
     int changes = 0;

@@ -87,6 +87,9 @@ void store_job_list_fini(struct store_job_list *list);
 
 /* The highest id that was ever given, to jobs that are removed too; 0: none. */
 enum clw_err store_job_last_id(struct store *s, int64_t *id, struct clw_error *err);
+/* Gives an id for a job that is written later: one above *id and above all that were ever given, into *id. Nobody gets it
+ * again, whatever becomes of who asked. */
+enum clw_err store_job_reserve(struct store *s, int64_t *id, struct clw_error *err);
 /* For an engine that starts: marks what is queued or running as lost, finished at at_us, but for detached jobs
  * (kept.h). *count may be NULL. */
 enum clw_err store_job_mark_lost(struct store *s, uint64_t at_us, size_t *count, struct clw_error *err);
