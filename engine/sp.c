@@ -3,30 +3,21 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Each end greets with 8 bytes: NUL S P NUL, the number of its protocol, two of nothing. Then messages: a byte 1, their
- * length in 8 bytes, and so many. All numbers are big-endian. A request begins with a backtrace: words of 4 bytes, the
- * last of which has its top bit set; the answer begins with the same. */
 enum {
-    GREETING = 8,
-    HEAD = 9,
-    MESSAGE = 1,
-    WORD = 4,
-    TRACE_MAX = 8 * WORD,
+    TRACE_MAX = 8 * SP_WORD,
     PIPES_MAX = 1000,
     OPEN_MAX = 64, /* requests of one connection */
     READS = 16,    /* of one connection before others have their turn */
 };
-
-static const struct {
-    uint8_t ours, theirs;
-} protocols[] = {[SP_REP] = {0x31, 0x30}, [SP_PUB] = {0x20, 0x21}};
 
 struct sp_request {
     struct sp_pipe *pipe; /* NULL: gone */
@@ -40,7 +31,7 @@ struct sp_pipe {
     int fd;
     struct loop_watch *watch;
     bool greeted, over;
-    uint8_t head[HEAD]; /* of what comes: */
+    uint8_t head[SP_HEAD]; /* of what comes: */
     size_t head_len;
     uint8_t *body; /* NULL: its head is not whole yet */
     size_t body_len, body_size;
@@ -53,7 +44,7 @@ struct sp_pipe {
 
 struct sp {
     struct loop *loop;
-    enum sp_side side;
+    enum sp_protocol side;
     size_t max;
     const struct sp_events *events;
     void *arg;
@@ -115,20 +106,20 @@ static void send_parts(struct sp_pipe *p, struct iovec *parts, int count)
     watch(p);
 }
 
-static void put_length(uint8_t head[HEAD], size_t len)
+/* All that was sent to it. */
+static bool has_read(const struct sp_pipe *p)
 {
-    head[0] = MESSAGE;
-    for (int i = 0; i < 8; i++)
-        head[1 + i] = (uint8_t)((uint64_t)len >> (56 - 8 * i));
+    int unread = 0;
+    return !is_sending(p) && ioctl(p->fd, SIOCOUTQ, &unread) == 0 && unread == 0;
 }
 
 void sp_publish(struct sp *sp, const void *data, size_t len)
 {
-    uint8_t head[HEAD];
-    put_length(head, len);
+    uint8_t head[SP_HEAD];
+    sp_put_head(head, len);
     for (struct sp_pipe *p = sp->pipes; p; p = p->next) {
         struct iovec parts[] = {{head, sizeof head}, {(void *)(uintptr_t)data, len}};
-        if (p->greeted && !is_sending(p))
+        if (p->greeted && has_read(p))
             send_parts(p, parts, 2);
     }
 }
@@ -148,9 +139,9 @@ void sp_answer(struct sp_request *r, const void *data, size_t len)
 {
     struct sp_pipe *p = r->pipe;
     if (p) {
-        uint8_t head[HEAD];
+        uint8_t head[SP_HEAD];
         struct iovec parts[] = {{head, sizeof head}, {r->trace, r->trace_len}, {(void *)(uintptr_t)data, len}};
-        put_length(head, r->trace_len + len);
+        sp_put_head(head, r->trace_len + len);
         drop_request(p, r);
         send_parts(p, parts, 3);
     }
@@ -160,9 +151,9 @@ void sp_answer(struct sp_request *r, const void *data, size_t len)
 /* Bytes of the backtrace that a request begins with, or 0: it has none that may be. */
 static size_t trace_len(const uint8_t *data, size_t len)
 {
-    for (size_t at = 0; at + WORD <= len && at + WORD <= TRACE_MAX; at += WORD)
+    for (size_t at = 0; at + SP_WORD <= len && at + SP_WORD <= TRACE_MAX; at += SP_WORD)
         if (data[at] & 0x80)
-            return at + WORD;
+            return at + SP_WORD;
     return 0;
 }
 
@@ -196,7 +187,8 @@ static void drop_body(struct sp_pipe *p)
 
 static void take_greeting(struct sp_pipe *p)
 {
-    const uint8_t want[GREETING] = {0, 'S', 'P', 0, 0, protocols[p->sp->side].theirs, 0, 0};
+    uint8_t want[SP_GREETING];
+    sp_put_greeting(want, p->sp->side == SP_REP ? SP_REQ : SP_SUB);
     if (memcmp(p->head, want, sizeof want) != 0) {
         give_up(p);
         return;
@@ -210,10 +202,8 @@ static void take_greeting(struct sp_pipe *p)
 /* Of a message: makes room for the rest. */
 static void take_head(struct sp_pipe *p)
 {
-    uint64_t size = 0;
-    for (int i = 1; i < HEAD; i++)
-        size = size << 8 | p->head[i];
-    if (p->head[0] != MESSAGE || size > p->sp->max || !(p->body = malloc(size + 1))) {
+    uint64_t size = sp_get_head(p->head);
+    if (size > p->sp->max || !(p->body = malloc(size + 1))) {
         give_up(p);
         return;
     }
@@ -224,7 +214,7 @@ static void take_head(struct sp_pipe *p)
 /* One read; false: nothing more comes now. */
 static bool take_some(struct sp_pipe *p)
 {
-    size_t head = p->greeted ? HEAD : GREETING;
+    size_t head = p->greeted ? SP_HEAD : SP_GREETING;
     uint8_t *to = p->body ? p->body + p->body_len : p->head + p->head_len;
     size_t room = p->body ? p->body_size - p->body_len : head - p->head_len;
     ssize_t n = room ? recv(p->fd, to, room, MSG_DONTWAIT) : 0;
@@ -287,7 +277,7 @@ static void step(void *arg)
 
 bool sp_add(struct sp *sp, int fd)
 {
-    uint8_t greeting[GREETING] = {0, 'S', 'P', 0, 0, protocols[sp->side].ours, 0, 0};
+    uint8_t greeting[SP_GREETING];
     struct sp_pipe *p = mem_zalloc(sizeof *p);
     p->sp = sp;
     p->fd = fd;
@@ -300,6 +290,7 @@ bool sp_add(struct sp *sp, int fd)
     p->next = sp->pipes;
     sp->pipes = p;
     sp->pipe_count++;
+    sp_put_greeting(greeting, sp->side);
     send_parts(p, &(struct iovec){greeting, sizeof greeting}, 1);
     return true;
 }
@@ -309,7 +300,7 @@ unsigned sp_count(const struct sp *sp)
     return sp->greeted;
 }
 
-struct sp *sp_new(struct loop *loop, enum sp_side side, size_t max, const struct sp_events *events, void *arg)
+struct sp *sp_new(struct loop *loop, enum sp_protocol side, size_t max, const struct sp_events *events, void *arg)
 {
     struct sp *sp = mem_zalloc(sizeof *sp);
     *sp = (struct sp){.loop = loop, .side = side, .max = max, .events = events, .arg = arg};

@@ -5,12 +5,11 @@
 #define ENGINE_SP_H
 
 #include "engine/loop.h"
+#include "engine/sp_frame.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum sp_side { SP_REP, SP_PUB };
 
 struct sp;         /* one side, and all connections to it */
 struct sp_request; /* a request that has no answer yet; it outlives its connection */
@@ -24,8 +23,8 @@ struct sp_events {
     void (*changed)(void *arg);
 };
 
-/* max: bytes of a message that comes. */
-struct sp *sp_new(struct loop *loop, enum sp_side side, size_t max, const struct sp_events *events, void *arg);
+/* side: SP_REP or SP_PUB. max: bytes of a message that comes. */
+struct sp *sp_new(struct loop *loop, enum sp_protocol side, size_t max, const struct sp_events *events, void *arg);
 /* Ends all connections; requests that are not answered stay theirs who have them, until they are. NULL is fine. */
 void sp_free(struct sp *sp);
 /* A connection, which is taken: false when there are too many. */

@@ -118,31 +118,14 @@ static void closed_cb(struct link *l, const struct clw_error *why)
 
 /* ---- dial and greet ---- */
 
-/* Dials; when nobody answers, starts the engine. Another process may be starting it at the same time: then its socket
- * comes within moments. */
-static enum clw_err dial(struct clowder *c, int *fd, struct clw_error *err)
+static int dial_data(const char *path, int *fd)
 {
-    char *path;
     bool pending;
-    enum clw_err code = paths_runtime(ENGINE_DATA_SOCKET, &path, err);
-    if (code)
-        return code;
     char *target = mem_printf("unix:%s", path);
     *fd = dial_target(target, &pending);
-    if (*fd < 0 && errno != EAGAIN && c->no_start)
-        code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
-    else if (*fd < 0 && errno != EAGAIN)
-        code = start_engine(c, err);
-    for (int i = 0; !code && *fd < 0 && i < DIAL_TRIES; i++) {
-        *fd = dial_target(target, &pending);
-        if (*fd < 0)
-            nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000}, NULL);
-    }
-    if (!code && *fd < 0)
-        code = clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine does not answer: %s", strerror(errno));
+    int rv = *fd < 0 ? errno : 0;
     free(target);
-    free(path);
-    return code;
+    return rv;
 }
 
 static void say_hello(struct clowder *c)
@@ -171,7 +154,7 @@ static enum clw_err greet(struct clowder *c, struct clw_error *err)
     enum clw_err code = c->loop || (c->loop = loop_new(&c->lock)) ? CLW_OK : CLW_IO;
     if (code)
         return clw_fail(err, code, "raise the limit of open files (ulimit -n)", "cannot wait for the engine");
-    code = dial(c, &fd, err);
+    code = client_dial(c, ENGINE_DATA_SOCKET, dial_data, &fd, err);
     if (code)
         return code;
     c->welcome = c->lost = c->stopped = false;

@@ -1,81 +1,53 @@
-/* Requests to the engine: profiles up and down, status, stop, updates. One REQ socket a request; the answer, or word
- * that the engine is gone, ends the wait. */
+/* Requests to the engine: profiles up and down, status, stop, updates. One connection a request; the answer, or its
+ * end, ends the wait. */
 #include "engine/client/internal.h"
 #include "engine/client/kept.h"
+#include "engine/client/sp_dial.h"
 
-#include "base/mono.h"
 #include "engine/engine.h"
 
-#include <nng/nng.h>
-#include <nng/protocol/pubsub0/sub.h>
-#include <nng/protocol/reqrep0/req.h>
-#include <nng/supplemental/util/platform.h>
-
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
 
-enum { DIAL_TRIES = 200, DIAL_PAUSE_MS = 10 };
+enum { MESSAGE_MAX = 64 << 20 };
 
-/* The connection went away: nothing will come any more. */
-static void gone_cb(nng_pipe pipe, nng_pipe_ev event, void *arg)
+static const uint8_t trace[SP_WORD] = {0x80, 0, 0, 1}; /* one request a connection: any number will do */
+
+static int dial_control(const char *path, int *fd)
 {
-    (void)pipe;
-    (void)event;
-    nng_aio_abort(arg, NNG_ECONNRESET);
+    return sp_dial(path, SP_REQ, client_deadline(CLIENT_CONTROL_MS), fd);
 }
 
-/* Dials one of the engine's sockets; when nobody answers, starts the engine, if the handle may. */
-static enum clw_err dial_engine(struct clowder *c, nng_socket s, const char *socket_name, struct clw_error *err)
+static int dial_updates(const char *path, int *fd)
 {
-    char *url;
-    enum clw_err code = client_url(socket_name, &url, err);
-    if (code)
-        return code;
-    int rv = nng_dial(s, url, NULL, 0);
-    if (rv && c->no_start)
-        code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
-    else if (rv)
-        code = start_engine(c, err);
-    for (int i = 0; rv && !code && i < DIAL_TRIES && (rv = nng_dial(s, url, NULL, 0)); i++)
-        nng_msleep(DIAL_PAUSE_MS); /* another process is starting it right now */
-    if (rv && !code)
-        code = clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine does not answer: %s", nng_strerror(rv));
-    free(url);
-    return code;
+    return sp_dial(path, SP_SUB, client_deadline(CLIENT_CONTROL_MS), fd);
 }
 
 /* Sends text and waits for the answer. */
-static int exchange(nng_socket s, nng_aio *aio, const char *text, int64_t timeout_ms, nng_msg **reply)
+static enum clw_err exchange(int fd, const char *text, int64_t timeout_ms, struct buf *reply, struct clw_error *err)
 {
-    nng_msg *msg;
-    int rv = nng_msg_alloc(&msg, 0);
-    if (rv)
-        return rv;
-    nng_msg_append(msg, text, strlen(text));
-    nng_aio_set_timeout(aio, CLIENT_CONTROL_MS);
-    nng_aio_set_msg(aio, msg);
-    nng_send_aio(s, aio);
-    nng_aio_wait(aio);
-    if ((rv = nng_aio_result(aio))) {
-        nng_msg_free(msg);
-        return rv;
+    int rv = sp_send(fd, trace, sizeof trace, text, strlen(text), client_deadline(CLIENT_CONTROL_MS));
+    if (!rv)
+        rv = sp_receive(fd, MESSAGE_MAX, reply, client_deadline(timeout_ms));
+    if (!rv && (reply->len < sizeof trace || memcmp(reply->data, trace, sizeof trace) != 0))
+        rv = EPROTO;
+    switch (rv) {
+    case 0: return CLW_OK;
+    case ETIMEDOUT: return clw_fail(err, CLW_TIMED_OUT, "see 'clowder log'", "the engine did not answer in time");
+    case ECONNRESET:
+        return clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine went away before it answered");
+    default: return clw_fail(err, CLW_PROTOCOL, NULL, "the engine's answer cannot be read");
     }
-    nng_aio_set_timeout(aio, timeout_ms < 0 ? NNG_DURATION_INFINITE : (nng_duration)timeout_ms);
-    nng_recv_aio(s, aio);
-    nng_aio_wait(aio);
-    rv = nng_aio_result(aio);
-    *reply = rv ? NULL : nng_aio_get_msg(aio);
-    return rv;
 }
 
-static enum clw_err read_reply(nng_msg *msg, json_t **reply, struct clw_error *err)
+static enum clw_err read_reply(const struct buf *message, json_t **reply, struct clw_error *err)
 {
     json_error_t why;
-    json_t *o = json_loadb(nng_msg_body(msg), nng_msg_len(msg), 0, &why);
-    nng_msg_free(msg);
+    json_t *o = json_loadb((const char *)message->data + sizeof trace, message->len - sizeof trace, 0, &why);
     if (!json_is_object(o)) {
         json_decref(o);
         return clw_fail(err, CLW_PROTOCOL, NULL, "the engine's answer is not JSON: %s", why.text);
@@ -96,33 +68,23 @@ static enum clw_err read_reply(nng_msg *msg, json_t **reply, struct clw_error *e
 enum clw_err control_request(
     struct clowder *c, json_t *request, int64_t timeout_ms, json_t **reply, struct clw_error *err)
 {
-    nng_socket s;
-    nng_aio *aio = NULL;
-    nng_msg *msg = NULL;
+    int fd;
+    struct buf message = {0};
     char *text = json_dumps(request, JSON_COMPACT);
-    enum clw_err code = CLW_OK;
-    int rv = nng_req0_open(&s);
     *reply = NULL;
-    if (rv || !text || nng_aio_alloc(&aio, NULL, NULL)) {
-        free(text);
-        return clw_fail(
-            err, CLW_USAGE, NULL, "cannot make the request: %s", rv ? nng_strerror(rv) : "text that is not UTF-8");
-    }
-    nng_socket_set_ms(s, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
-    nng_socket_set_size(s, NNG_OPT_RECVMAXSZ, 64 << 20);
-    code = dial_engine(c, s, ENGINE_CONTROL_SOCKET, err);
+    if (!text)
+        return clw_fail(err, CLW_USAGE, NULL, "cannot make the request: text that is not UTF-8");
+    enum clw_err code = client_dial(c, ENGINE_CONTROL_SOCKET, dial_control, &fd, err);
     if (!code) {
-        nng_pipe_notify(s, NNG_PIPE_EV_REM_POST, gone_cb, aio);
-        rv = exchange(s, aio, text, timeout_ms, &msg);
-        if (rv)
-            code = clw_fail(err, rv == NNG_ETIMEDOUT ? CLW_TIMED_OUT : CLW_UNREACHABLE, "see 'clowder log'",
-                rv == NNG_ETIMEDOUT ? "the engine did not answer in time" : "the engine went away before it answered");
+        code = exchange(fd, text, timeout_ms, &message, err);
+        close(fd);
     }
-    nng_close(s);
-    nng_aio_free(aio);
+    if (!code)
+        code = read_reply(&message, reply, err);
     mem_wipe(text, strlen(text)); /* there may be a secret in it */
     free(text);
-    return code ? code : read_reply(msg, reply, err);
+    buf_fini(&message);
+    return code;
 }
 
 /* ---- profiles ---- */
@@ -441,30 +403,27 @@ int clowder_engine_stop(struct clowder *c, bool now, struct clowder_error *out)
 
 /* ---- updates ---- */
 
-static int feed(nng_socket s, nng_aio *aio, clowder_status_cb cb, void *arg)
+static const char topic[] = "status ";
+
+/* Updates until it was enough, or the engine is gone (false). */
+static bool feed(int fd, clowder_status_cb cb, void *arg)
 {
-    for (;;) {
-        nng_aio_set_timeout(aio, NNG_DURATION_INFINITE);
-        nng_recv_aio(s, aio);
-        nng_aio_wait(aio);
-        int rv = nng_aio_result(aio);
-        if (rv)
-            return rv;
-        nng_msg *msg = nng_aio_get_msg(aio);
-        nng_msg_append(msg, "", 1);
-        const char *text = strchr(nng_msg_body(msg), ' ');
-        bool more = cb(arg, text ? text + 1 : "");
-        nng_msg_free(msg);
-        if (!more)
-            return 0;
+    struct buf message = {0};
+    bool more = true;
+    while (more && sp_receive(fd, MESSAGE_MAX, &message, UINT64_MAX) == 0) {
+        const char *text = buf_text(&message);
+        if (strncmp(text, topic, strlen(topic)) == 0)
+            more = cb(arg, text + strlen(topic));
+        buf_clear(&message);
     }
+    buf_fini(&message);
+    return !more;
 }
 
 int clowder_watch(struct clowder *c, clowder_status_cb cb, void *arg, struct clowder_error *out)
 {
     struct clw_error err = {0};
-    nng_socket s;
-    nng_aio *aio;
+    int fd;
     char *json;
     int status = clowder_status(c, NULL, &json, out); /* starts the engine, and is the first update */
     if (status)
@@ -473,18 +432,11 @@ int clowder_watch(struct clowder *c, clowder_status_cb cb, void *arg, struct clo
     free(json);
     if (!more)
         return CLOWDER_OK;
-    if (nng_sub0_open(&s))
-        return client_error(out, CLW_NO_MEMORY, NULL, "no memory for a socket");
-    nng_aio_alloc(&aio, NULL, NULL);
-    nng_socket_set(s, NNG_OPT_SUB_SUBSCRIBE, "status ", 7);
-    nng_socket_set_size(s, NNG_OPT_RECVMAXSZ, 64 << 20);
-    int rv = NNG_ECONNREFUSED;
-    if (!dial_engine(c, s, ENGINE_UPDATE_SOCKET, &err)) {
-        nng_pipe_notify(s, NNG_PIPE_EV_REM_POST, gone_cb, aio);
-        rv = feed(s, aio, cb, arg);
+    bool over = false;
+    if (!client_dial(c, ENGINE_UPDATE_SOCKET, dial_updates, &fd, &err)) {
+        over = feed(fd, cb, arg);
+        close(fd);
     }
-    nng_close(s);
-    nng_aio_free(aio);
-    return rv ? client_error(out, CLW_UNREACHABLE, "run the command again to start it", "the engine is gone")
-              : CLOWDER_OK;
+    return over ? CLOWDER_OK
+                : client_error(out, CLW_UNREACHABLE, "run the command again to start it", "the engine is gone");
 }

@@ -1,4 +1,4 @@
-/* libclowder's own structures. One lock and one condition a handle; nng's threads bring results, the caller's threads
+/* libclowder's own structures. One lock and one condition a handle; a loop brings results, the caller's threads
  * wait. */
 #ifndef ENGINE_CLIENT_INTERNAL_H
 #define ENGINE_CLIENT_INTERNAL_H
@@ -136,8 +136,10 @@ void client_signal(struct clowder *c); /* the event descriptor becomes readable;
 uint64_t client_deadline(int64_t timeout_ms);
 
 /* start.c */
-enum clw_err start_engine(struct clowder *c, struct clw_error *err);
-enum clw_err client_url(const char *socket_name, char **url, struct clw_error *err);
+/* A connection to one of the engine's sockets, by dial (0, or an errno); when nobody answers, starts the engine, if the
+ * handle may. Another process may be starting it at the same time: then its socket comes within moments. */
+enum clw_err client_dial(
+    struct clowder *c, const char *socket_name, int (*dial)(const char *path, int *fd), int *fd, struct clw_error *err);
 
 /* control.c */
 enum clw_err control_request(

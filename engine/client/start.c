@@ -1,4 +1,4 @@
-/* Starting the user's engine: the clowder program does it, and says when it answers. */
+/* Reaching the user's engine: when nobody answers, the clowder program starts it, and says when it does. */
 #include "engine/client/internal.h"
 
 #include "base/paths.h"
@@ -10,25 +10,11 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-enum clw_err client_url(const char *socket_name, char **url, struct clw_error *err)
-{
-    char *path;
-    enum clw_err code = paths_runtime(socket_name, &path, err);
-    *url = NULL;
-    if (code)
-        return code;
-    if (strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
-        code = clw_fail(
-            err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "the path of a socket is too long: %s", path);
-    else
-        *url = mem_printf("ipc://%s", path);
-    free(path);
-    return code;
-}
+enum { DIAL_TRIES = 200, DIAL_PAUSE_MS = 10 };
 
 static int spawn_start(const char *program, int err_fd, pid_t *pid)
 {
@@ -51,7 +37,7 @@ static int spawn_start(const char *program, int err_fd, pid_t *pid)
     return rv;
 }
 
-enum clw_err start_engine(struct clowder *c, struct clw_error *err)
+static enum clw_err start_engine(struct clowder *c, struct clw_error *err)
 {
     char *program = c->program ? mem_strdup(c->program) : paths_program("clowder"), text[300];
     int fds[2], status = 0;
@@ -83,5 +69,32 @@ enum clw_err start_engine(struct clowder *c, struct clw_error *err)
     }
     close(fds[0]);
     free(program);
+    return code;
+}
+
+enum clw_err client_dial(
+    struct clowder *c, const char *socket_name, int (*dial)(const char *path, int *fd), int *fd, struct clw_error *err)
+{
+    char *path;
+    enum clw_err code = paths_runtime(socket_name, &path, err);
+    if (code)
+        return code;
+    int rv = dial(path, fd);
+    bool nobody = rv && rv != EAGAIN && rv != ETIMEDOUT; /* else it is busy */
+    if (rv == ENAMETOOLONG)
+        code = clw_fail(
+            err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "the path of a socket is too long: %s", path);
+    else if (nobody && c->no_start)
+        code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
+    else if (nobody)
+        code = start_engine(c, err);
+    for (int i = 0; rv && rv != ETIMEDOUT && !code && i < DIAL_TRIES; i++) {
+        rv = dial(path, fd);
+        if (rv)
+            nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000}, NULL);
+    }
+    if (rv && !code)
+        code = clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine does not answer: %s", strerror(rv));
+    free(path);
     return code;
 }

@@ -33,7 +33,7 @@ cc -Wall -Wextra -Werror user.c $(pkg-config --cflags --libs clowder) -o user
 expect 0 env LD_LIBRARY_PATH="$(pkg-config --variable=libdir clowder)" ./user
 prints "$(pkg-config --modversion clowder)"
 # shellcheck disable=SC2046
-cc user.c $(pkg-config --cflags clowder) "$(pkg-config --variable=libdir clowder)/libclowder.a" -lnng -ljansson -lpthread -lm -o user-static
+cc user.c $(pkg-config --cflags clowder) "$(pkg-config --variable=libdir clowder)/libclowder.a" -ljansson -lpthread -lm -o user-static
 expect 0 ./user-static
 mkdir cm && mv user.c cm/
 cat >cm/CMakeLists.txt <<'C'

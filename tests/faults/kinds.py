@@ -6,6 +6,7 @@ not depend on what was chosen before."""
 import os
 import resource
 import signal
+import socket
 import subprocess
 import time
 
@@ -63,6 +64,31 @@ def kill_worker(lab, roll):
     if pid:
         lab.excuse(lambda load, r: r["status"] == "failed" and r["signal"] == signal.SIGKILL, 1)
         procs.kill(pid)
+
+
+@fault(bound=4)
+def rude_commands(lab, roll):
+    """Commands die before they greet the engine, while they do, ask and wait. The next one is answered."""
+    folder = os.path.join(lab.house.env["XDG_RUNTIME_DIR"], "clowder")
+    for _ in range(20):
+        with socket.socket(socket.AF_UNIX) as s:
+            try:
+                s.connect(os.path.join(folder, roll.choice(["engine.sock", "updates.sock"])))
+                s.sendall(b"\0SP\0\0\x30\0\0"[:roll.below(8)])
+            except OSError:
+                pass  # there is no engine right now, or it minds
+        asked = subprocess.Popen(lab.house.command("status"), env=lab.house.env, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+        time.sleep(roll.between(0, 0.006))
+        asked.kill()
+        asked.wait()
+    asked = subprocess.Popen(lab.house.command("status"), env=lab.house.env, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+    try:
+        asked.wait(15 * lab.house.slack)
+    except subprocess.TimeoutExpired:
+        asked.kill()
+        raise Failed("after commands that died no command is answered") from None
 
 
 @fault(bound=8, weight=4, needs=("engine-may-end",))

@@ -124,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t back_len = 0;
     if (size < 2 || size > 64 << 10 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds))
         return 0;
-    enum sp_side side = data[0] & 1 ? SP_PUB : SP_REP;
+    enum sp_protocol side = data[0] & 1 ? SP_PUB : SP_REP;
     size_t piece = 1 + data[1] * (size_t)4;
     held_count = asked = answered = 0;
     struct sp *sp = sp_new(NULL, side, MAX, &events, &changes);
