@@ -4,10 +4,10 @@
 
 #include "base/log.h"
 #include "base/mono.h"
+#include "base/random.h"
 #include "base/text.h"
 
 #include <nng/nng.h>
-#include <nng/supplemental/util/platform.h>
 
 #include <poll.h>
 #include <stdlib.h>
@@ -32,12 +32,6 @@ static void flush_held(void *arg)
     core_flush(e);
 }
 
-/* A random number, so that nobody can name another client by guessing. */
-static uint64_t new_client_id(void)
-{
-    return (uint64_t)nng_random() << 32 | nng_random();
-}
-
 static bool is_welcome(const struct engine *e, bool remote)
 {
     if (remote && e->stranger_count >= CORE_STRANGERS_MAX) {
@@ -58,7 +52,7 @@ static struct peer *add_peer(struct engine *e, bool remote)
     p->remote = p->stranger = remote;
     e->stranger_count += remote;
     p->since_ms = mono_ms();
-    p->id = new_client_id();
+    random_fill(&p->id, sizeof p->id); /* so that nobody can name another client by guessing */
     p->after = e->peers;
     if (p->after)
         p->after->before = p;

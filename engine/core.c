@@ -1,5 +1,5 @@
-/* The engine's main thread: single instance, signals, timers, children. Everything else happens in the loop, in nng's
- * threads and in those of hosts, under the engine's lock. */
+/* The engine's main thread: single instance, signals, timers, children. Everything else happens in the loop, in the
+ * threads of hosts and, for TLS, in nng's, under the engine's lock. */
 #include "engine/core.h"
 
 #include "base/log.h"
@@ -301,7 +301,7 @@ static int block_signals(void)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
-    pthread_sigmask(SIG_BLOCK, &set, NULL); /* before nng starts its threads */
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* before there are other threads */
     signal(SIGPIPE, SIG_IGN);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }

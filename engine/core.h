@@ -1,4 +1,4 @@
-/* The engine's own structures: one lock over everything, nng's threads bring the events, the main thread does what
+/* The engine's own structures: one lock over everything, the loop's thread brings the events, the main thread does what
  * takes time (launch, reap, free). Only the engine's files include this. */
 #ifndef ENGINE_CORE_H
 #define ENGINE_CORE_H

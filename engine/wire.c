@@ -1,10 +1,11 @@
 /* Bytes to structures and back, with every length checked against what is really there. */
 #include "engine/wire.h"
 
+#include "base/random.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 static uint16_t get_u16(const uint8_t *at)
 {
@@ -180,8 +181,7 @@ enum clw_err wire_get_report(const struct frame *f, struct wire_report *r, struc
 void wire_new_secret(char text[WIRE_TOKEN + 1])
 {
     uint8_t bytes[WIRE_TOKEN / 2];
-    if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
-        abort();
+    random_fill(bytes, sizeof bytes);
     for (size_t i = 0; i < sizeof bytes; i++)
         snprintf(text + 2 * i, 3, "%02x", bytes[i]);
     mem_wipe(bytes, sizeof bytes);

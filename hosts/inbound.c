@@ -3,6 +3,7 @@
 #include "hosts/link_private.h"
 
 #include "base/mono.h"
+#include "base/random.h"
 #include "hosts/bridge.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -126,8 +126,7 @@ enum clw_err link__inbound(
         close(fd);
         return code;
     }
-    if (getrandom(&r, sizeof r, 0) < 0)
-        r = (uint16_t)mono_us();
+    random_fill(&r, sizeof r);
     struct inbound *in = mem_zalloc(sizeof *in);
     *in = (struct inbound){.source.ready = on_connection,
         .next = l->inbounds,

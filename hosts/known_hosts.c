@@ -2,6 +2,7 @@
 #include "hosts/known_hosts.h"
 
 #include "base/mem.h"
+#include "base/random.h"
 #include "hosts/pattern.h"
 
 #include <ctype.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -181,8 +181,8 @@ static char *hash_name(const char *name)
     uint8_t salt[SHA1_BYTES], sum[SHA1_BYTES];
     unsigned char a[64], b[64];
     size_t n;
-    if (getrandom(salt, sizeof salt, 0) != (ssize_t)sizeof salt || !hmac(salt, name, sum) ||
-        mbedtls_base64_encode(a, sizeof a, &n, salt, sizeof salt) ||
+    random_fill(salt, sizeof salt);
+    if (!hmac(salt, name, sum) || mbedtls_base64_encode(a, sizeof a, &n, salt, sizeof salt) ||
         mbedtls_base64_encode(b, sizeof b, &n, sum, sizeof sum))
         return mem_strdup(name);
     return mem_printf("|1|%s|%s", (char *)a, (char *)b);

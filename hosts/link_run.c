@@ -2,11 +2,11 @@
 #include "hosts/link_private.h"
 
 #include "base/mono.h"
+#include "base/random.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include <libssh/callbacks.h>
 
@@ -135,9 +135,8 @@ static void take_apart(struct host_link *l)
 
 static uint64_t with_jitter(uint64_t ms)
 {
-    uint32_t r = 0;
-    if (getrandom(&r, sizeof r, 0) < 0)
-        r = (uint32_t)mono_us();
+    uint32_t r;
+    random_fill(&r, sizeof r);
     return ms - ms / 4 + r % (ms / 2 + 1);
 }
 

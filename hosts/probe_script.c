@@ -2,9 +2,10 @@
  * read all of it before `read` takes the newlines that follow. */
 #include "hosts/probe.h"
 
+#include "base/random.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 static const char body[] =
     "LC_ALL=C; export LC_ALL; unset CDPATH ENV BASH_ENV\n"
@@ -83,8 +84,7 @@ static const char body[] =
 void probe_token(char token[PROBE_TOKEN_SIZE])
 {
     unsigned char bytes[16];
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-        memset(bytes, 'x', sizeof bytes);
+    random_fill(bytes, sizeof bytes);
     for (size_t i = 0; i < sizeof bytes; i++)
         snprintf(token + 2 * i, 3, "%02x", bytes[i]);
 }

@@ -6,6 +6,7 @@
 
 #include "base/dial.h"
 #include "base/mono.h"
+#include "base/random.h"
 #include "hosts/bridge.h"
 #include "hosts/serve.h"
 
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <libssh/callbacks.h>
@@ -80,9 +80,8 @@ static const char *address_of(const struct forward *f)
 /* Below the ports that systems give to outgoing connections. */
 static unsigned random_port(void)
 {
-    uint16_t r = 0;
-    if (getrandom(&r, sizeof r, 0) < 0)
-        r = (uint16_t)mono_us();
+    uint16_t r;
+    random_fill(&r, sizeof r);
     return 16384 + r % 16384u;
 }
 

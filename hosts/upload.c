@@ -3,13 +3,13 @@
  * program. */
 #include "hosts/upload.h"
 
+#include "base/random.h"
 #include "base/text.h"
 #include "hosts/sftp.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 struct upload {
     struct host_link *link;
@@ -143,9 +143,8 @@ static enum clw_err send_program(struct upload *u, struct clw_error *err)
 
 static void name_files(struct upload *u)
 {
-    uint64_t random = 0;
-    if (getrandom(&random, sizeof random, 0) < 0)
-        random = (uintptr_t)u;
+    uint64_t random;
+    random_fill(&random, sizeof random);
     u->path = mem_printf("%s/clowder-daemon-%.16s", u->facts->cache_dir, u->sha256);
     u->temp = mem_printf("%s/.up-%.16s-%016llx", u->facts->cache_dir, u->sha256, (unsigned long long)random);
 }
