@@ -32,6 +32,8 @@ enum {
     CORE_DEAD_MS = 15000,        /* … and after which it counts as lost */
     CORE_BACKOFF_MS = 100,       /* first pause before a daemon is replaced; doubles up to … */
     CORE_BACKOFF_MAX_MS = 30000,
+    CORE_SHORT_MS = 20000,        /* a shortage on this machine may last so long before it counts as a failure, … */
+    CORE_SHORT_PAUSE_MS = 300,    /* … and it is tried again so often */
     CORE_STABLE_MS = 10000,       /* a daemon that lived this long ends the doubling */
     CORE_GIVE_UP = 5,             /* launches in a row that never connected: the place is quarantined … */
     CORE_QUARANTINE_MS = 300000,  /* … and tried again after so long, when it is on a host */
@@ -127,6 +129,7 @@ struct place {
     char reason[500], hint[300];
     unsigned attempts; /* of the link, when daemons were last asked for: failures after that count */
     uint64_t next_launch_ms;
+    uint64_t short_ms; /* since when this machine cannot start one more; 0: it can */
     uint64_t done, failed;
     double lately, lately_failed; /* tasks, fading: health.c */
     bool suspect;                 /* it fails more than others: */

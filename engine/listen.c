@@ -28,6 +28,7 @@ struct listener {
     int fd;
     enum listen_whom whom;
     listen_take take;
+    bool is_short; /* of descriptors, and it was said */
     struct loop_watch *watch;
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
 };
@@ -59,6 +60,8 @@ static void accept_some(void *arg)
     struct listener *l = arg;
     for (int i = 0; i < ACCEPTS; i++) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            l->is_short = false;
         if (fd >= 0 && is_welcome(l, fd)) {
             l->take(l->engine, fd);
         } else if (fd >= 0) {
@@ -66,7 +69,9 @@ static void accept_some(void *arg)
         } else if (errno == EAGAIN) {
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
-            log_warn("accept", "failed why=\"%s\"", strerror(errno));
+            if (!l->is_short)
+                log_warn("accept", "waits why=\"%s\"", strerror(errno));
+            l->is_short = true;
             l->engine->listen_again_ms = mono_ms() + SHORT_MS; /* out of descriptors: let some go */
             loop_change(l->watch, 0);
             core_wake(l->engine);

@@ -218,6 +218,23 @@ static int choose_gpu(const struct place *l)
     return best;
 }
 
+/* No descriptors, memory or processes for the moment: nobody's fault, and over when others let go. */
+static bool waits_out_shortage(struct place *l, enum clw_err code, const struct clw_error *err)
+{
+    uint64_t now_ms = mono_ms();
+    if (code != CLW_AGAIN) {
+        l->short_ms = 0;
+        return false;
+    }
+    if (!l->short_ms) {
+        l->short_ms = now_ms;
+        snprintf(l->reason, sizeof l->reason, "%s", err->message);
+        log_warn("daemon", "launch waits host=%s why=\"%s\"", l->host, err->message);
+    }
+    l->next_launch_ms = now_ms + CORE_SHORT_PAUSE_MS;
+    return now_ms - l->short_ms < CORE_SHORT_MS;
+}
+
 static void launch(struct engine *e, struct place *l)
 {
     struct clw_error err;
@@ -227,6 +244,10 @@ static void launch(struct engine *e, struct place *l)
     enum clw_err code = pool_is_foreign(l->pool) ? foreign_launch(e, m, &err)
                         : l->via                 ? host_launch(l->via, m, &err)
                                                  : launch_here(e, m, &err);
+    if (waits_out_shortage(l, code, &err)) {
+        member_remove(e, m);
+        return;
+    }
     if (code) {
         member_say(&m->reason, "%.190s", err.message);
         log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, l->host, err.message);

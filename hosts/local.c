@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,6 +23,12 @@ static int memory_file(const char *data, size_t len)
     return fd;
 }
 
+static enum clw_err code_of(int error, enum clw_err otherwise)
+{
+    bool is_short = error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
+    return is_short ? CLW_AGAIN : otherwise;
+}
+
 enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_error *err)
 {
     char name[] = "clowder-daemon", *argv[] = {name, NULL}, *envp[] = {NULL};
@@ -30,7 +37,7 @@ enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_e
     sigset_t none, all;
     int fd = memory_file(l->config, l->config_len);
     if (fd < 0)
-        return clw_fail(err, CLW_IO, NULL, "cannot hand a daemon its settings: %s", strerror(errno));
+        return clw_fail(err, code_of(errno, CLW_IO), NULL, "cannot hand a daemon its settings: %s", strerror(errno));
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawn_file_actions_init(&actions);
@@ -47,7 +54,7 @@ enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_e
     posix_spawnattr_destroy(&attr);
     close(fd);
     if (rv)
-        return clw_fail(err, CLW_UNREACHABLE,
+        return clw_fail(err, code_of(rv, CLW_UNREACHABLE),
             "reinstall Clowder, or set CLOWDER_LIBEXEC to the folder of clowder-daemon", "cannot start %s: %s",
             l->program, strerror(rv));
     return CLW_OK;

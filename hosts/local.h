@@ -15,7 +15,8 @@ struct local_launch {
     int log_fd; /* becomes its stdout and stderr */
 };
 
-/* Starts it in a session of its own, with an empty environment. The caller reaps *pid. */
+/* Starts it in a session of its own, with an empty environment. The caller reaps *pid. CLW_AGAIN: this machine is short
+ * of descriptors, memory or processes. */
 enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_error *err);
 
 /* Kills what is left of the sessions that these led (their tasks, when they died before them); sorts the array. Call it

@@ -128,6 +128,22 @@ wait "$map" || fail "exit status $? after a shortage of descriptors: $(cat err)"
 wait "$other" || fail "exit status $? of a worker's map after a shortage of descriptors: $(cat err2)"
 [ "$(cat got got2 | tr '\n' ' ')" = "y1 y2 y3 4 5 6 " ] || fail "results after a shortage: $(cat got got2)"
 
+# An engine that can open nothing for some seconds does not give up on its daemons.
+clowder up -n 1 >/dev/null
+pid=$(engine_pid)
+daemon=$(daemon_pids default)
+old=$(prlimit --pid "$pid" --nofile --noheadings --output HARD | tr -d ' ')
+prlimit --pid "$pid" --nofile=3:
+kill -9 "$daemon"
+wait_until grep -q 'launch waits' "$engine_log"
+sleep 3 # a fault that lasts: five launches would have failed
+prlimit --pid "$pid" --nofile="$old":
+wait_until one_up
+[ "$(daemon_pids default)" != "$daemon" ] || fail "it was not replaced"
+! grep -q 'gave up' "$engine_log" || fail "gave up: $(grep 'gave up' "$engine_log")"
+expect 0 clowder map -- echo ::: still
+prints still
+
 # Interrupts. The first stops submitting and says so; what runs is waited for.
 mkfifo inputs
 clowder map -n 2 -- sh -c 'touch started-{}; until test -e finish; do sleep 0.02; done; echo {}' <inputs >out 2>err &

@@ -193,7 +193,7 @@ def no_descriptors(lab, roll):
     _, hard = resource.prlimit(engine, resource.RLIMIT_NOFILE)
     highest = max(int(fd) for fd in os.listdir(f"/proc/{engine}/fd"))
     limit(engine, resource.RLIMIT_NOFILE, min(highest + 1 + roll.below(3), procs.descriptors(engine) + roll.below(3)))
-    end = time.monotonic() + roll.between(0.3, 2.0)
+    end = time.monotonic() + roll.between(0.3, 4.0)
     asked = subprocess.Popen(lab.house.command("status"), env=lab.house.env, stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL)
     if roll.below(2) and lab.daemons():
