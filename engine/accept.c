@@ -99,14 +99,15 @@ void accept_stream(struct engine *e, nng_stream *stream)
 
 enum clw_err accept_start(struct engine *e, struct clw_error *err)
 {
+    static const struct listen_door here = {.ours_only = true, .take = take_local}, far = {.take = take_remote};
     e->link_owner =
         (struct link_owner){.lock = &e->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     e->loop = loop_new(&e->lock);
     e->hold = e->loop ? loop_add(e->loop, e->hold_fd, POLLIN, flush_held, e) : NULL;
     if (!e->hold)
         return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot wait for connections");
-    enum clw_err code = listen_on(e, e->data_url + strlen("ipc://"), LISTEN_OURS, take_local, err);
-    return code ? code : listen_on(e, e->tunnel_path + strlen("unix:"), LISTEN_ANYBODY, take_remote, err);
+    enum clw_err code = listen_on(e, e->data_url + strlen("ipc://"), &here, err);
+    return code ? code : listen_on(e, e->tunnel_path + strlen("unix:"), &far, err);
 }
 
 void accept_stop(struct engine *e)

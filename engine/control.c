@@ -5,9 +5,9 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/paths.h"
-#include "base/text.h"
 #include "engine/engine.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +15,7 @@ enum { REQUEST_MAX = 1 << 20, UPDATE_MAX = 1024 };
 
 struct control {
     struct sp *rep, *pub;
+    uint64_t due_ms; /* of their ticks */
 };
 
 /* ---- answers ---- */
@@ -23,6 +24,13 @@ json_t *reply_ok(void)
 {
     json_t *o = json_object();
     json_object_set_new(o, "ok", json_true());
+    return o;
+}
+
+json_t *reply_engine(const struct engine *e)
+{
+    json_t *o = reply_ok();
+    json_object_set_new(o, "engine", json_integer(e->instance));
     return o;
 }
 
@@ -104,7 +112,7 @@ static json_t *serve(struct engine *e, struct sp_request *r, json_t *request)
     const char *op = request_text(request, "op", "");
     bool known = true;
     if (strcmp(op, "ping") == 0)
-        return reply_ok();
+        return reply_engine(e);
     json_t *o = control_profiles(e, r, op, request, &known);
     if (!known)
         o = control_hosts(e, r, op, request, &known);
@@ -114,6 +122,13 @@ static json_t *serve(struct engine *e, struct sp_request *r, json_t *request)
                        "unlock "
                        "forget retry wake doctor ssh_config",
                        "the request has no known \"op\"");
+}
+
+/* In place: jansson would keep it. */
+static void wipe_text(json_t *text)
+{
+    if (json_is_string(text))
+        mem_wipe((char *)(uintptr_t)json_string_value(text), json_string_length(text));
 }
 
 static void take_request(void *arg, struct sp_request *r, uint8_t *data, size_t len)
@@ -128,6 +143,7 @@ static void take_request(void *arg, struct sp_request *r, uint8_t *data, size_t 
     if (reply)
         control_answer(r, reply);
     core_flush(e);
+    wipe_text(json_object_get(request, "secret"));
     json_decref(request);
 }
 
@@ -135,6 +151,8 @@ static void take_request(void *arg, struct sp_request *r, uint8_t *data, size_t 
 
 void control_tick(struct engine *e, uint64_t now_ms)
 {
+    uint64_t rep_ms = sp_tick(e->control->rep, now_ms), pub_ms = sp_tick(e->control->pub, now_ms);
+    e->control->due_ms = rep_ms < pub_ms ? rep_ms : pub_ms;
     for (struct waiter **at = &e->waiters; *at;) {
         struct waiter *w = *at;
         json_t *o = w->check(e, w);
@@ -167,7 +185,7 @@ static void forget(void *arg, struct sp_request *r)
 
 uint64_t control_next_ms(const struct engine *e)
 {
-    uint64_t next = UINT64_MAX;
+    uint64_t next = e->control->due_ms;
     for (const struct waiter *w = e->waiters; w; w = w->next)
         if (w->deadline_ms && w->deadline_ms < next)
             next = w->deadline_ms;
@@ -181,25 +199,39 @@ static void changed(void *arg)
     core_wake(arg);
 }
 
+static void add_to(struct sp *sp, int fd)
+{
+    if (!sp_add(sp, fd))
+        log_warn("control", "dropped why=\"%s\"", strerror(errno));
+}
+
 static void take_asker(struct engine *e, int fd)
 {
-    if (!sp_add(e->control->rep, fd))
-        log_warn("control", "dropped why=\"too many connections\"");
+    add_to(e->control->rep, fd);
 }
 
 static void take_listener(struct engine *e, int fd)
 {
-    if (!sp_add(e->control->pub, fd))
-        log_warn("control", "dropped why=\"too many connections\"");
+    add_to(e->control->pub, fd);
 }
 
-static enum clw_err listen_at(struct engine *e, const char *name, listen_take take, struct clw_error *err)
+static bool askers_are_full(const struct engine *e)
+{
+    return sp_is_full(e->control->rep);
+}
+
+static bool listeners_are_full(const struct engine *e)
+{
+    return sp_is_full(e->control->pub);
+}
+
+static enum clw_err listen_at(struct engine *e, const char *name, const struct listen_door *door, struct clw_error *err)
 {
     char *path;
     enum clw_err code = paths_runtime(name, &path, err);
     if (code)
         return code;
-    code = listen_on(e, path, LISTEN_OURS, take, err);
+    code = listen_on(e, path, door, err);
     free(path);
     return code;
 }
@@ -207,11 +239,14 @@ static enum clw_err listen_at(struct engine *e, const char *name, listen_take ta
 enum clw_err control_start(struct engine *e, struct clw_error *err)
 {
     static const struct sp_events events = {.request = take_request, .gone = forget, .changed = changed};
+    static const struct listen_door asking = {.ours_only = true, .take = take_asker, .is_full = askers_are_full};
+    static const struct listen_door listening = {
+        .ours_only = true, .take = take_listener, .is_full = listeners_are_full};
     struct control *c = e->control = mem_zalloc(sizeof *c);
     c->rep = sp_new(e->loop, SP_REP, REQUEST_MAX, &events, e);
     c->pub = sp_new(e->loop, SP_PUB, UPDATE_MAX, &events, e);
-    enum clw_err code = listen_at(e, ENGINE_UPDATE_SOCKET, take_listener, err);
-    return code ? code : listen_at(e, ENGINE_CONTROL_SOCKET, take_asker, err);
+    enum clw_err code = listen_at(e, ENGINE_UPDATE_SOCKET, &listening, err);
+    return code ? code : listen_at(e, ENGINE_CONTROL_SOCKET, &asking, err);
 }
 
 void control_stop(struct engine *e)
@@ -229,16 +264,17 @@ bool control_has_listeners(const struct engine *e)
     return e->control && sp_count(e->control->pub) > 0;
 }
 
-void control_publish(struct engine *e, const char *topic, json_t *document)
+bool control_publish(struct engine *e, const char *topic, json_t *document)
 {
     char *text = json_dumps(document, JSON_COMPACT);
     struct buf b = {0};
     json_decref(document);
     if (!text)
-        return;
+        return true;
     buf_printf(&b, "%s ", topic);
     buf_add_text(&b, text);
-    sp_publish(e->control->pub, b.data, b.len);
+    bool told = sp_publish(e->control->pub, b.data, b.len);
     buf_fini(&b);
     free(text);
+    return told;
 }

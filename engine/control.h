@@ -6,6 +6,7 @@
 #include "engine/sp.h"
 
 json_t *reply_ok(void);
+json_t *reply_engine(const struct engine *e); /* ok, and which engine this is */
 json_t *reply_refusal(enum clw_err code, const char *hint, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 json_t *reply_error(const struct clw_error *err);

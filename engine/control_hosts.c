@@ -147,12 +147,6 @@ static json_t *unlock_answer(struct engine *e, struct waiter *w)
     return has_come_to_rest(h, w) ? rest_refusal(h) : NULL;
 }
 
-/* The text of a JSON string in place; jansson would keep it. */
-static void wipe(json_t *text)
-{
-    mem_wipe((char *)(uintptr_t)json_string_value(text), json_string_length(text));
-}
-
 static json_t *unlock(struct engine *e, struct sp_request *r, struct host *h, json_t *request)
 {
     struct clw_error err;
@@ -163,7 +157,6 @@ static json_t *unlock(struct engine *e, struct sp_request *r, struct host *h, js
     enum clw_err code = host_reach(h, HOST_GOAL_LOGIN, false, &err);
     if (!code)
         code = host_link_answer(h->link, json_string_value(secret), &err);
-    wipe(secret);
     if (code)
         return reply_error(&err);
     if (h->shot.state != HOST_NEEDS_SECRET) /* that one waits for nothing else */
@@ -264,8 +257,7 @@ static void *walk_thread(void *arg)
     struct host_link_options o = host_options(e, &w->host);
     enum clw_err code = doctor_run(&o, w->limit_ms, e->doctor_fd, report, &err);
     pthread_mutex_lock(&e->lock);
-    if (e->control)
-        control_answer(w->asked, code ? reply_error(&err) : report_json(report));
+    control_answer(w->asked, code ? reply_error(&err) : report_json(report));
     e->walks--;
     core_wake(e);
     pthread_mutex_unlock(&e->lock);
@@ -282,6 +274,10 @@ static json_t *start_walk(struct engine *e, struct sp_request *r, const char *na
     pthread_t thread;
     uint64_t limit_ms = 0;
     request_ms(request, "timeout_ms", &limit_ms);
+    if (e->stopping) { /* its end waits for nobody who comes now */
+        free(w);
+        return reply_refusal(CLW_REFUSED, "run the command again to start it anew", "the engine is stopping");
+    }
     enum clw_err code = store_host_get(e->store, name, &w->host, &err);
     if (!code && !host_has_ssh(&w->host)) {
         code = clw_fail(&err, CLW_USAGE, NULL, "host '%s' is not reached by SSH", name);

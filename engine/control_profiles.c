@@ -405,17 +405,15 @@ static json_t *cancel(struct engine *e, const json_t *request)
                : reply_refusal(CLW_NOT_FOUND, "see 'clowder job list'", "no job %lld runs", (long long)id);
 }
 
-/* A number in the ledger, for a job that its submitter will write into the store. The store remembers it: the next
- * engine, or another one with the same store, gives it to no other job. */
+/* A number in the ledger, for a job that its submitter will write into the store. It is the job's alone when this
+ * engine runs still once it is written (ping says so): the next one looks at the store first. */
 static json_t *reserve(struct engine *e)
 {
-    struct clw_error err;
-    if (!e->store)
-        return reply_refusal(CLW_IO, "see 'clowder log'", "the store cannot be used");
-    if (store_job_reserve(e->store, &e->last_job, &err))
-        return reply_error(&err);
-    json_t *o = reply_ok();
-    json_object_set_new(o, "job", json_integer(e->last_job));
+    int64_t stored = 0;
+    json_t *o = reply_engine(e);
+    if (e->store && store_job_last_id(e->store, &stored, NULL) == CLW_OK && stored > e->last_job)
+        e->last_job = stored; /* another engine with the same store was here */
+    json_object_set_new(o, "job", json_integer(++e->last_job));
     return o;
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/paths.h"
+#include "base/random.h"
 #include "engine/engine.h"
 #include "engine/keep.h"
 #include "engine/recorder.h"
@@ -188,11 +189,11 @@ static void publish(struct engine *e, uint64_t now_ms, uint64_t *next_ms)
     }
     if (now_ms >= *next_ms || (e->changed && now_ms + PUBLISH_MS - e->publish_soon_ms >= *next_ms)) {
         uint64_t began_us = mono_us();
-        control_publish(e, "status", status_json(e, NULL));
+        bool told = control_publish(e, "status", status_json(e, NULL));
         uint64_t rest_ms =
             (mono_us() - began_us) * PUBLISH_SHARE / 1000; /* thousands of daemons take time to tell of */
         e->publish_soon_ms = rest_ms < PUBLISH_SOON_MS ? PUBLISH_SOON_MS : rest_ms < PUBLISH_MS ? rest_ms : PUBLISH_MS;
-        *next_ms = now_ms + PUBLISH_MS;
+        *next_ms = now_ms + (told ? PUBLISH_MS : e->publish_soon_ms);
     }
 }
 
@@ -452,6 +453,8 @@ static int run(const struct engine_options *o, int ready_fd)
     e->idle_ms = o->idle_ms;
     e->publish_soon_ms = PUBLISH_SOON_MS;
     e->user_umask = umask(077);
+    random_fill(&e->instance, sizeof e->instance);
+    e->instance &= INT64_MAX >> 10; /* exact in every reader of JSON */
     raise_descriptor_limit();
     prctl(PR_SET_DUMPABLE, 0); /* tokens stay out of core files and debuggers */
     enum clw_err code = take_lock(e, &err);

@@ -261,6 +261,7 @@ struct engine {
     uint32_t last_daemon;
     uint64_t last_client;
     int64_t last_job; /* id in the ledger */
+    int64_t instance; /* a number that no other engine has */
     uint64_t started_ms, idle_since_ms, idle_ms;
     uint64_t publish_soon_ms; /* when something has changed, after the publication before */
     uint64_t measured_ms;     /* this machine, when it has daemons */
@@ -290,12 +291,14 @@ void peer_hold(struct peer *p);
 void core_flush(struct engine *e);
 
 /* listen.c */
-/* On a socket of this machine, from now until listen_stop(); take(e, fd) is called for each connection, and owns it.
- * OURS: of this user and root alone. Locked, and take is called locked. */
-enum listen_whom { LISTEN_OURS, LISTEN_ANYBODY };
-typedef void (*listen_take)(struct engine *e, int fd);
-enum clw_err listen_on(
-    struct engine *e, const char *path, enum listen_whom whom, listen_take take, struct clw_error *err);
+/* Who comes in at a socket of this machine. All are called locked. */
+struct listen_door {
+    bool ours_only;                          /* this user and root */
+    void (*take)(struct engine *e, int fd);  /* a connection, which is taken */
+    bool (*is_full)(const struct engine *e); /* others wait for a moment; NULL: never */
+};
+/* From now until listen_stop(); locked. */
+enum clw_err listen_on(struct engine *e, const char *path, const struct listen_door *door, struct clw_error *err);
 /* Takes the listener, which listens, and accepts from it until listen_end() or listen_stop(). */
 struct nng_stream_listener;
 struct listener *listen_tls(struct engine *e, struct nng_stream_listener *listener);
@@ -485,8 +488,9 @@ void pool_record(struct pool *p, uint32_t n);
 /* control.c */
 enum clw_err control_start(struct engine *e, struct clw_error *err);
 void control_stop(struct engine *e);
-void control_tick(struct engine *e, uint64_t now_ms);                        /* answers those who wait */
-void control_publish(struct engine *e, const char *topic, json_t *document); /* takes document */
+void control_tick(struct engine *e, uint64_t now_ms); /* answers those who wait */
+/* Takes document. False: somebody was still reading the one before, and should be told again soon. */
+bool control_publish(struct engine *e, const char *topic, json_t *document);
 bool control_has_listeners(const struct engine *e);
 uint64_t control_next_ms(const struct engine *e);
 

@@ -26,9 +26,8 @@ struct listener {
     nng_aio *aio;
 
     int fd;
-    enum listen_whom whom;
-    listen_take take;
-    bool is_short; /* of descriptors, and it was said */
+    const struct listen_door *door;
+    bool waits; /* and it was said */
     struct loop_watch *watch;
     char path[sizeof((struct sockaddr_un *)0)->sun_path];
 };
@@ -47,11 +46,22 @@ static struct listener *add(struct engine *e)
 
 static bool is_welcome(const struct listener *l, int fd)
 {
-    int64_t uid = l->whom == LISTEN_OURS ? link_peer_uid(fd) : 0;
+    int64_t uid = l->door->ours_only ? link_peer_uid(fd) : 0;
     if (uid == 0 || uid == (int64_t)geteuid())
         return true;
     log_warn("accept", "dropped uid=%lld why=\"another user\"", (long long)uid);
     return false;
+}
+
+/* Whoever dials waits until some let go. */
+static void pause_accepting(struct listener *l, const char *why)
+{
+    if (!l->waits)
+        log_warn("accept", "waits why=\"%s\"", why);
+    l->waits = true;
+    l->engine->listen_again_ms = mono_ms() + SHORT_MS;
+    loop_change(l->watch, 0);
+    core_wake(l->engine);
 }
 
 /* The loop says that somebody dials. Locked. */
@@ -59,24 +69,22 @@ static void accept_some(void *arg)
 {
     struct listener *l = arg;
     for (int i = 0; i < ACCEPTS; i++) {
-        int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd >= 0)
-            l->is_short = false;
-        if (fd >= 0 && is_welcome(l, fd)) {
-            l->take(l->engine, fd);
-        } else if (fd >= 0) {
-            close(fd);
-        } else if (errno == EAGAIN) {
-            return;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            if (!l->is_short)
-                log_warn("accept", "waits why=\"%s\"", strerror(errno));
-            l->is_short = true;
-            l->engine->listen_again_ms = mono_ms() + SHORT_MS; /* out of descriptors: let some go */
-            loop_change(l->watch, 0);
-            core_wake(l->engine);
+        if (l->door->is_full && l->door->is_full(l->engine)) {
+            pause_accepting(l, "too many connections");
             return;
         }
+        int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+            continue;
+        if (fd < 0 && errno != EAGAIN)
+            pause_accepting(l, strerror(errno)); /* out of descriptors */
+        if (fd < 0)
+            return;
+        l->waits = false;
+        if (is_welcome(l, fd))
+            l->door->take(l->engine, fd);
+        else
+            close(fd);
     }
 }
 
@@ -94,12 +102,10 @@ static int bind_to(struct listener *l)
     return l->watch ? 0 : errno;
 }
 
-enum clw_err listen_on(
-    struct engine *e, const char *path, enum listen_whom whom, listen_take take, struct clw_error *err)
+enum clw_err listen_on(struct engine *e, const char *path, const struct listen_door *door, struct clw_error *err)
 {
     struct listener *l = add(e);
-    l->whom = whom;
-    l->take = take;
+    l->door = door;
     if (strlen(path) >= sizeof l->path)
         return clw_fail(err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "too long for a socket: %s", path);
     snprintf(l->path, sizeof l->path, "%s", path);

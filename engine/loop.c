@@ -51,7 +51,7 @@ static void *run(void *arg)
         pthread_mutex_lock(loop->lock);
         for (int i = 0; i < n; i++) {
             struct loop_watch *w = events[i].data.ptr;
-            if (w && !w->gone)
+            if (w && !w->gone && w->events)
                 w->ready(w->arg);
         }
         free_gone(loop);
@@ -61,13 +61,12 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* From what is waited for to what shall be. */
-static int control(struct loop *loop, int fd, short before, short now, struct loop_watch *w)
+/* With nothing to wait for a descriptor stays known, told of at most once and then not listened to: taking it back
+ * later could fail for want of memory. */
+static int control(struct loop *loop, int op, int fd, short events, struct loop_watch *w)
 {
-    struct epoll_event e = {.events = (uint32_t)(uint16_t)now, .data.ptr = w};
-    if (before == now)
-        return 0;
-    return epoll_ctl(loop->epoll_fd, !before ? EPOLL_CTL_ADD : !now ? EPOLL_CTL_DEL : EPOLL_CTL_MOD, fd, &e);
+    struct epoll_event e = {.events = events ? (uint32_t)(uint16_t)events : EPOLLONESHOT, .data.ptr = w};
+    return epoll_ctl(loop->epoll_fd, op, fd, &e);
 }
 
 struct loop *loop_new(pthread_mutex_t *lock)
@@ -76,7 +75,7 @@ struct loop *loop_new(pthread_mutex_t *lock)
     loop->lock = lock;
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->over_fd = eventfd(0, EFD_CLOEXEC);
-    if (loop->epoll_fd >= 0 && loop->over_fd >= 0 && control(loop, loop->over_fd, 0, POLLIN, NULL) == 0 &&
+    if (loop->epoll_fd >= 0 && loop->over_fd >= 0 && control(loop, EPOLL_CTL_ADD, loop->over_fd, POLLIN, NULL) == 0 &&
         thread_start(&loop->thread, run, loop))
         return loop;
     if (loop->epoll_fd >= 0)
@@ -108,7 +107,7 @@ struct loop_watch *loop_add(struct loop *loop, int fd, short events, void (*read
 {
     struct loop_watch *w = mem_zalloc(sizeof *w);
     *w = (struct loop_watch){.loop = loop, .fd = fd, .events = events, .ready = ready, .arg = arg};
-    if (control(loop, fd, 0, events, w) == 0)
+    if (control(loop, EPOLL_CTL_ADD, fd, events, w) == 0)
         return w;
     free(w);
     return NULL;
@@ -116,7 +115,8 @@ struct loop_watch *loop_add(struct loop *loop, int fd, short events, void (*read
 
 void loop_change(struct loop_watch *w, short events)
 {
-    control(w->loop, w->fd, w->events, events, w);
+    if (w->events != events)
+        control(w->loop, EPOLL_CTL_MOD, w->fd, events, w);
     w->events = events;
 }
 
@@ -124,7 +124,7 @@ void loop_remove(struct loop_watch *w)
 {
     if (!w)
         return;
-    control(w->loop, w->fd, w->events, 0, NULL);
+    control(w->loop, EPOLL_CTL_DEL, w->fd, 0, NULL);
     w->gone = true;
     w->next = w->loop->gone;
     w->loop->gone = w;

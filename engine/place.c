@@ -143,7 +143,7 @@ void place_reset(struct place *l)
     l->fails = 0;
     l->reason[0] = l->hint[0] = '\0';
     l->code = CLW_OK;
-    l->next_launch_ms = 0;
+    l->next_launch_ms = l->short_ms = 0;
 }
 
 void place_break(struct place *l, enum clw_err code, const char *hint, const char *reason)

@@ -1,6 +1,7 @@
 #include "engine/sp.h"
 
 #include "base/mem.h"
+#include "base/mono.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -15,8 +16,9 @@
 enum {
     TRACE_MAX = 8 * SP_WORD,
     PIPES_MAX = 1000,
-    OPEN_MAX = 64, /* requests of one connection */
-    READS = 16,    /* of one connection before others have their turn */
+    OPEN_MAX = 1000,     /* requests of one connection */
+    READS = 16,          /* of one connection before others have their turn */
+    PATIENCE_MS = 10000, /* for a greeting or a message that was begun */
 };
 
 struct sp_request {
@@ -31,6 +33,8 @@ struct sp_pipe {
     int fd;
     struct loop_watch *watch;
     bool greeted, over;
+    bool behind;           /* it missed the last that was published */
+    uint64_t begun_ms;     /* its greeting, or the message that comes; 0: none does */
     uint8_t head[SP_HEAD]; /* of what comes: */
     size_t head_len;
     uint8_t *body; /* NULL: its head is not whole yet */
@@ -50,6 +54,7 @@ struct sp {
     void *arg;
     struct sp_pipe *pipes;
     unsigned pipe_count, greeted;
+    uint64_t due_ms; /* of sp_tick(); UINT64_MAX: never */
 };
 
 /* ---- out ---- */
@@ -76,7 +81,7 @@ static size_t try_send(struct sp_pipe *p, struct iovec *parts, int count)
 {
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = (size_t)count};
     ssize_t n = sendmsg(p->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+    if (n < 0 && errno != EAGAIN && errno != EINTR)
         give_up(p);
     return n < 0 ? 0 : (size_t)n;
 }
@@ -113,15 +118,22 @@ static bool has_read(const struct sp_pipe *p)
     return !is_sending(p) && ioctl(p->fd, SIOCOUTQ, &unread) == 0 && unread == 0;
 }
 
-void sp_publish(struct sp *sp, const void *data, size_t len)
+bool sp_publish(struct sp *sp, const void *data, size_t len)
 {
+    bool told = true;
     uint8_t head[SP_HEAD];
     sp_put_head(head, len);
     for (struct sp_pipe *p = sp->pipes; p; p = p->next) {
         struct iovec parts[] = {{head, sizeof head}, {(void *)(uintptr_t)data, len}};
-        if (p->greeted && has_read(p))
+        if (!p->greeted)
+            continue;
+        bool reads = has_read(p);
+        if (reads)
             send_parts(p, parts, 2);
+        told &= reads || p->behind;
+        p->behind = !reads;
     }
+    return told;
 }
 
 /* ---- requests ---- */
@@ -176,6 +188,32 @@ static void take_message(struct sp_pipe *p)
 
 /* ---- in ---- */
 
+static void begin(struct sp_pipe *p)
+{
+    p->begun_ms = mono_ms();
+    if (p->sp->due_ms == UINT64_MAX) {
+        p->sp->due_ms = p->begun_ms + PATIENCE_MS;
+        p->sp->events->changed(p->sp->arg);
+    }
+}
+
+uint64_t sp_tick(struct sp *sp, uint64_t now_ms)
+{
+    if (now_ms < sp->due_ms)
+        return sp->due_ms;
+    sp->due_ms = UINT64_MAX;
+    for (struct sp_pipe *p = sp->pipes; p; p = p->next) {
+        if (!p->begun_ms || p->over)
+            continue;
+        uint64_t due_ms = p->begun_ms + PATIENCE_MS;
+        if (now_ms >= due_ms)
+            give_up(p);
+        else if (due_ms < sp->due_ms)
+            sp->due_ms = due_ms;
+    }
+    return sp->due_ms;
+}
+
 static void drop_body(struct sp_pipe *p)
 {
     if (p->body)
@@ -183,6 +221,7 @@ static void drop_body(struct sp_pipe *p)
     free(p->body);
     p->body = NULL;
     p->head_len = p->body_len = 0;
+    p->begun_ms = 0;
 }
 
 static void take_greeting(struct sp_pipe *p)
@@ -195,8 +234,10 @@ static void take_greeting(struct sp_pipe *p)
     }
     p->greeted = true;
     p->head_len = 0;
+    p->begun_ms = 0;
     p->sp->greeted++;
-    p->sp->events->changed(p->sp->arg);
+    if (p->sp->side == SP_PUB)
+        p->sp->events->changed(p->sp->arg);
 }
 
 /* Of a message: makes room for the rest. */
@@ -224,6 +265,8 @@ static bool take_some(struct sp_pipe *p)
         p->over = true;
         return false;
     }
+    if (!p->begun_ms)
+        begin(p);
     *(p->body ? &p->body_len : &p->head_len) += (size_t)n;
     if ((size_t)n < room)
         return true;
@@ -258,7 +301,7 @@ static void end(struct sp_pipe *p)
     close(p->fd);
     drop_body(p);
     buf_fini(&p->out);
-    if (p->greeted)
+    if (p->greeted && sp->side == SP_PUB)
         sp->events->changed(sp->arg);
     free(p);
 }
@@ -275,21 +318,29 @@ static void step(void *arg)
         watch(p);
 }
 
+bool sp_is_full(const struct sp *sp)
+{
+    return sp->pipe_count >= PIPES_MAX;
+}
+
 bool sp_add(struct sp *sp, int fd)
 {
     uint8_t greeting[SP_GREETING];
     struct sp_pipe *p = mem_zalloc(sizeof *p);
     p->sp = sp;
     p->fd = fd;
-    p->watch = sp->pipe_count < PIPES_MAX ? loop_add(sp->loop, fd, POLLIN, step, p) : NULL;
+    p->watch = loop_add(sp->loop, fd, POLLIN, step, p);
     if (!p->watch) {
+        int saved = errno;
         close(fd);
         free(p);
+        errno = saved;
         return false;
     }
     p->next = sp->pipes;
     sp->pipes = p;
     sp->pipe_count++;
+    begin(p);
     sp_put_greeting(greeting, sp->side);
     send_parts(p, &(struct iovec){greeting, sizeof greeting}, 1);
     return true;
@@ -303,7 +354,7 @@ unsigned sp_count(const struct sp *sp)
 struct sp *sp_new(struct loop *loop, enum sp_protocol side, size_t max, const struct sp_events *events, void *arg)
 {
     struct sp *sp = mem_zalloc(sizeof *sp);
-    *sp = (struct sp){.loop = loop, .side = side, .max = max, .events = events, .arg = arg};
+    *sp = (struct sp){.loop = loop, .side = side, .max = max, .events = events, .arg = arg, .due_ms = UINT64_MAX};
     return sp;
 }
 

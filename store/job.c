@@ -85,7 +85,7 @@ enum clw_err store_job_update(struct store *s, const struct store_job *job, stru
     enum clw_err code = store__exec(s,
         "UPDATE job SET state = ?1, submitted_us = ?2, started_us = ?3, finished_us = ?4, total = ?5, done = "
         "?6,"
-        " failed = ?7, cancelled = ?8 WHERE id = ?9",
+        " failed = ?7, cancelled = ?8 WHERE id = ?9 AND id NOT IN (SELECT job FROM job_kept)",
         ARGS(TEXT(store_job_state_text(job->state)), INT(job->submitted_us), INT(job->started_us),
             INT(job->finished_us), INT(job->total), INT(job->done), INT(job->failed), INT(job->cancelled),
             INT(job->id)),
@@ -156,27 +156,6 @@ enum clw_err store_job_last_id(struct store *s, int64_t *id, struct clw_error *e
     *id = 0;
     enum clw_err code = store__number(s, "SELECT seq FROM sqlite_sequence WHERE name = 'job'", NULL, id, err);
     return code == CLW_NOT_FOUND ? CLW_OK : code;
-}
-
-enum clw_err store_job_reserve(struct store *s, int64_t *id, struct clw_error *err)
-{
-    int64_t last = 0;
-    int changes = 0;
-    enum clw_err code = store__write(s, err);
-    if (code)
-        return code;
-    code = store_job_last_id(s, &last, err);
-    if (last < *id)
-        last = *id;
-    last++;
-    if (!code)
-        code = store__exec(s, "UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'job'", ARGS(INT(last)), &changes, err);
-    if (!code && !changes) /* there was no job yet */
-        code = store__exec(s, "INSERT INTO sqlite_sequence(name, seq) VALUES('job', ?1)", ARGS(INT(last)), NULL, err);
-    code = store__end(s, code, err);
-    if (!code)
-        *id = last;
-    return code;
 }
 
 enum clw_err store_job_mark_lost(struct store *s, uint64_t at_us, size_t *count, struct clw_error *err)

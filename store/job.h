@@ -75,7 +75,8 @@ const char *store_job_state_text(enum store_job_state state);
 /* Writes *job into a new row. id 0: the store gives one and puts it into job->id. Texts that are too long are cut, and
  * bytes that are not UTF-8 escaped, here and below. */
 enum clw_err store_job_add(struct store *s, struct store_job *job, struct clw_error *err);
-/* Writes state, times and counts, and no text, to the row of job->id. CLW_NOT_FOUND. */
+/* Writes state, times and counts, and no text, to the row of job->id, unless it is a detached job (kept.h), which has
+ * ways of its own. CLW_NOT_FOUND. */
 enum clw_err store_job_update(struct store *s, const struct store_job *job, struct clw_error *err);
 /* Fills *out, which the caller finishes; on failure (CLW_NOT_FOUND) it is all zero. */
 enum clw_err store_job_get(struct store *s, int64_t id, struct store_job *out, struct clw_error *err);
@@ -87,9 +88,6 @@ void store_job_list_fini(struct store_job_list *list);
 
 /* The highest id that was ever given, to jobs that are removed too; 0: none. */
 enum clw_err store_job_last_id(struct store *s, int64_t *id, struct clw_error *err);
-/* Gives an id for a job that is written later: one above *id and above all that were ever given, into *id. Nobody gets it
- * again, whatever becomes of who asked. */
-enum clw_err store_job_reserve(struct store *s, int64_t *id, struct clw_error *err);
 /* For an engine that starts: marks what is queued or running as lost, finished at at_us, but for detached jobs
  * (kept.h). *count may be NULL. */
 enum clw_err store_job_mark_lost(struct store *s, uint64_t at_us, size_t *count, struct clw_error *err);

@@ -124,12 +124,15 @@ static char *command_text(const struct clowder_function *f)
     return buf_steal(&b);
 }
 
-static int reserve(struct clowder *c, int64_t *id)
+/* reserve: a number of the engine's; ping: none. Both tell which engine it is. */
+static int ask_engine(struct clowder *c, const char *op, int64_t *id, int64_t *engine)
 {
     json_t *reply;
-    int status = request_told(c, request_new("reserve"), 10000, &reply);
-    if (status == 0)
+    int status = request_told(c, request_new(op), 10000, &reply);
+    if (status == 0 && id)
         *id = json_number(reply, "job");
+    if (status == 0)
+        *engine = json_number(reply, "engine");
     json_decref(reply);
     return status;
 }
@@ -171,19 +174,29 @@ static enum clw_err add_rows(struct submit *u, unsigned own_daemons, struct clw_
     return code;
 }
 
+/* The number is safe when the engine that gave it runs still after it is written; else the next one may have given it
+ * to another job meanwhile. */
 static int make_job(struct submit *u, unsigned own_daemons)
 {
     struct clw_error err;
-    enum clw_err code = CLW_EXISTS;
     struct clowder *c = open_client(false);
+    bool safe = false;
     int status = c ? 0 : 1;
-    for (int i = 0; status == 0 && code == CLW_EXISTS && i < RESERVE_TRIES; i++) {
-        status = reserve(c, &u->id);
-        if (status == 0)
-            code = add_rows(u, own_daemons, &err);
+    for (int i = 0; status == 0 && !safe && i < RESERVE_TRIES; i++) {
+        int64_t engine, now;
+        status = ask_engine(c, "reserve", &u->id, &engine);
+        enum clw_err code = status ? CLW_OK : add_rows(u, own_daemons, &err);
+        if (status || code == CLW_EXISTS)
+            continue;
+        status = code ? say_failure(&err) : ask_engine(c, "ping", NULL, &now);
+        safe = status == 0 && now == engine;
+        if (!code && !safe)
+            store_kept_remove(u->s, u->id, NULL);
     }
+    if (status == 0 && !safe)
+        status = say(3, "the engine does not stay up; see 'clowder log'");
     clowder_close(c);
-    return status || !code ? status : say_failure(&err);
+    return status;
 }
 
 static int submit(struct submit *u, unsigned own_daemons, bool json)

@@ -3,7 +3,6 @@
 
 #include "base/dial.h"
 #include "base/mono.h"
-#include "base/paths.h"
 #include "engine/engine.h"
 
 #include <errno.h>
@@ -118,8 +117,9 @@ static void closed_cb(struct link *l, const struct clw_error *why)
 
 /* ---- dial and greet ---- */
 
-static int dial_data(const char *path, int *fd)
+static int dial_data(const char *path, uint64_t deadline_ms, int *fd)
 {
+    (void)deadline_ms; /* it is greeted later */
     bool pending;
     char *target = mem_printf("unix:%s", path);
     *fd = dial_target(target, &pending);
@@ -154,7 +154,7 @@ static enum clw_err greet(struct clowder *c, struct clw_error *err)
     enum clw_err code = c->loop || (c->loop = loop_new(&c->lock)) ? CLW_OK : CLW_IO;
     if (code)
         return clw_fail(err, code, "raise the limit of open files (ulimit -n)", "cannot wait for the engine");
-    code = client_dial(c, ENGINE_DATA_SOCKET, dial_data, &fd, err);
+    code = client_dial(c, ENGINE_DATA_SOCKET, dial_data, UINT64_MAX, &fd, err);
     if (code)
         return code;
     c->welcome = c->lost = c->stopped = false;
@@ -170,8 +170,7 @@ static enum clw_err greet(struct clowder *c, struct clw_error *err)
         code = clw_fail(
             err, CLW_REFUSED, "stop the old engine: clowder engine stop", "the engine refused: %s", c->refused);
     else if (!c->welcome)
-        code =
-            clw_fail(err, c->lost ? CLW_AGAIN : CLW_UNREACHABLE, "see 'clowder log'", "the engine does not say hello");
+        code = clw_fail(err, c->lost ? CLW_AGAIN : CLW_TIMED_OUT, "see 'clowder log'", "the engine does not say hello");
     pthread_mutex_unlock(&c->lock);
     if (code) {
         link_free(c->link);
@@ -254,7 +253,8 @@ static enum clw_err reconnect(struct clowder *c, struct clw_error *err)
         nanosleep(&(struct timespec){.tv_nsec = pause_ms * 1000000L}, NULL);
         code = connect_again(c, err);
         pthread_mutex_lock(&c->lock);
-    } while (code && c->recoveries < CLIENT_RECOVERIES && (code == CLW_UNREACHABLE || client_is_lost(c)));
+    } while (code && c->recoveries < CLIENT_RECOVERIES &&
+             (code == CLW_UNREACHABLE || code == CLW_TIMED_OUT || client_is_lost(c)));
     return code;
 }
 

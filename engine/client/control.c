@@ -17,20 +17,21 @@ enum { MESSAGE_MAX = 64 << 20 };
 
 static const uint8_t trace[SP_WORD] = {0x80, 0, 0, 1}; /* one request a connection: any number will do */
 
-static int dial_control(const char *path, int *fd)
+static int dial_control(const char *path, uint64_t deadline_ms, int *fd)
 {
-    return sp_dial(path, SP_REQ, client_deadline(CLIENT_CONTROL_MS), fd);
+    return sp_dial(path, SP_REQ, deadline_ms, fd);
 }
 
-static int dial_updates(const char *path, int *fd)
+static int dial_updates(const char *path, uint64_t deadline_ms, int *fd)
 {
-    return sp_dial(path, SP_SUB, client_deadline(CLIENT_CONTROL_MS), fd);
+    return sp_dial(path, SP_SUB, deadline_ms, fd);
 }
 
-/* Sends text and waits for the answer. */
-static enum clw_err exchange(int fd, const char *text, int64_t timeout_ms, struct buf *reply, struct clw_error *err)
+/* Sends text, which is to be taken until taken_ms, and waits for the answer. */
+static enum clw_err exchange(
+    int fd, const char *text, uint64_t taken_ms, int64_t timeout_ms, struct buf *reply, struct clw_error *err)
 {
-    int rv = sp_send(fd, trace, sizeof trace, text, strlen(text), client_deadline(CLIENT_CONTROL_MS));
+    int rv = sp_send(fd, trace, sizeof trace, text, strlen(text), taken_ms);
     if (!rv)
         rv = sp_receive(fd, MESSAGE_MAX, reply, client_deadline(timeout_ms));
     if (!rv && (reply->len < sizeof trace || memcmp(reply->data, trace, sizeof trace) != 0))
@@ -74,9 +75,10 @@ enum clw_err control_request(
     *reply = NULL;
     if (!text)
         return clw_fail(err, CLW_USAGE, NULL, "cannot make the request: text that is not UTF-8");
-    enum clw_err code = client_dial(c, ENGINE_CONTROL_SOCKET, dial_control, &fd, err);
+    uint64_t taken_ms = client_deadline(timeout_ms < 0 ? CLIENT_PATIENCE_MS : timeout_ms);
+    enum clw_err code = client_dial(c, ENGINE_CONTROL_SOCKET, dial_control, taken_ms, &fd, err);
     if (!code) {
-        code = exchange(fd, text, timeout_ms, &message, err);
+        code = exchange(fd, text, taken_ms, timeout_ms, &message, err);
         close(fd);
     }
     if (!code)
@@ -385,8 +387,11 @@ int clowder_engine_stop(struct clowder *c, bool now, struct clowder_error *out)
     if (!code)
         code = control_request(c, request, CLIENT_CONTROL_MS, &reply, &err);
     json_decref(request);
-    if (code == CLW_UNREACHABLE)
-        code = CLW_OK; /* it was gone before its answer came through */
+    if (code == CLW_UNREACHABLE) {
+        pthread_mutex_lock(&c->lock);
+        code = client_is_lost(c) ? CLW_OK : code; /* it was gone before its answer came through */
+        pthread_mutex_unlock(&c->lock);
+    }
     if (!code) {
         pid = (pid_t)json_integer_value(json_object_get(reply, "pid"));
         process = pid > 0 ? pidfd_open(pid, 0) : -1;
@@ -433,7 +438,7 @@ int clowder_watch(struct clowder *c, clowder_status_cb cb, void *arg, struct clo
     if (!more)
         return CLOWDER_OK;
     bool over = false;
-    if (!client_dial(c, ENGINE_UPDATE_SOCKET, dial_updates, &fd, &err)) {
+    if (!client_dial(c, ENGINE_UPDATE_SOCKET, dial_updates, client_deadline(CLIENT_CONTROL_MS), &fd, &err)) {
         over = feed(fd, cb, arg);
         close(fd);
     }

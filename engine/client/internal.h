@@ -18,7 +18,9 @@ enum {
     CLIENT_BACKLOG_BYTES = 64 << 20, /* results that wait for the caller, and room for those that will come */
     CLIENT_FIRST_TASKS = 4096,       /* tasks out before the first result tells how large they are */
     CLIENT_RECOVERIES = 5,           /* engines that may die in a row, without a result between */
-    CLIENT_CONTROL_MS = 10000
+    CLIENT_CONTROL_MS = 10000,
+    CLIENT_PATIENCE_MS =
+        60000 /* for somebody who would wait for ever for the answer: until the engine takes the request */
 };
 
 /* Where results come from. */
@@ -136,10 +138,12 @@ void client_signal(struct clowder *c); /* the event descriptor becomes readable;
 uint64_t client_deadline(int64_t timeout_ms);
 
 /* start.c */
-/* A connection to one of the engine's sockets, by dial (0, or an errno); when nobody answers, starts the engine, if the
- * handle may. Another process may be starting it at the same time: then its socket comes within moments. */
-enum clw_err client_dial(
-    struct clowder *c, const char *socket_name, int (*dial)(const char *path, int *fd), int *fd, struct clw_error *err);
+/* A connection to the engine's socket at path: 0, or an errno (ETIMEDOUT: somebody is there and does not answer). */
+typedef int (*client_dialer)(const char *path, uint64_t deadline_ms, int *fd);
+/* The same to one of its sockets; when nobody is there, starts the engine, if the handle may. Another process may be
+ * starting it at the same time: then its socket comes within moments. */
+enum clw_err client_dial(struct clowder *c, const char *socket_name, client_dialer dial, uint64_t deadline_ms, int *fd,
+    struct clw_error *err);
 
 /* control.c */
 enum clw_err control_request(

@@ -72,28 +72,34 @@ static enum clw_err start_engine(struct clowder *c, struct clw_error *err)
     return code;
 }
 
-enum clw_err client_dial(
-    struct clowder *c, const char *socket_name, int (*dial)(const char *path, int *fd), int *fd, struct clw_error *err)
+static bool is_nobody(int rv)
+{
+    return rv == ENOENT || rv == ECONNREFUSED;
+}
+
+enum clw_err client_dial(struct clowder *c, const char *socket_name, client_dialer dial, uint64_t deadline_ms, int *fd,
+    struct clw_error *err)
 {
     char *path;
     enum clw_err code = paths_runtime(socket_name, &path, err);
     if (code)
         return code;
-    int rv = dial(path, fd);
-    bool nobody = rv && rv != EAGAIN && rv != ETIMEDOUT; /* else it is busy */
-    if (rv == ENAMETOOLONG)
-        code = clw_fail(
-            err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "the path of a socket is too long: %s", path);
-    else if (nobody && c->no_start)
+    int rv = dial(path, deadline_ms, fd);
+    if (is_nobody(rv) && c->no_start)
         code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
-    else if (nobody)
+    else if (is_nobody(rv))
         code = start_engine(c, err);
-    for (int i = 0; rv && rv != ETIMEDOUT && !code && i < DIAL_TRIES; i++) {
-        rv = dial(path, fd);
+    for (int i = 0; !code && (is_nobody(rv) || rv == EAGAIN) && i < DIAL_TRIES; i++) {
+        rv = dial(path, deadline_ms, fd);
         if (rv)
             nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000}, NULL);
     }
-    if (rv && !code)
+    if (!code && rv == ENAMETOOLONG)
+        code = clw_fail(
+            err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "the path of a socket is too long: %s", path);
+    else if (!code && rv == ETIMEDOUT)
+        code = clw_fail(err, CLW_TIMED_OUT, "see 'clowder log'", "the engine did not answer in time");
+    else if (!code && rv)
         code = clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine does not answer: %s", strerror(rv));
     free(path);
     return code;

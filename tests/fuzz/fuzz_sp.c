@@ -71,7 +71,7 @@ static void gone(void *arg, struct sp_request *r)
 
 static void changed(void *arg)
 {
-    ++*(unsigned *)arg;
+    (void)arg;
 }
 
 static void answer_held(void)
@@ -120,14 +120,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const struct sp_events events = {request, gone, changed};
     static uint8_t back[ROOM];
     int fds[2];
-    unsigned changes = 0, published = 0;
+    unsigned published = 0;
     size_t back_len = 0;
     if (size < 2 || size > 64 << 10 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds))
         return 0;
     enum sp_protocol side = data[0] & 1 ? SP_PUB : SP_REP;
     size_t piece = 1 + data[1] * (size_t)4;
     held_count = asked = answered = 0;
-    struct sp *sp = sp_new(NULL, side, MAX, &events, &changes);
+    struct sp *sp = sp_new(NULL, side, MAX, &events, NULL);
     if (!sp_add(sp, fds[0]))
         abort();
     for (size_t at = 2; at < size && is_watched; at += piece) {
@@ -153,7 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             abort();
     }
     sp_free(sp);
-    if (is_watched || (changes % 2))
+    if (is_watched)
         abort();
     answer_held();
     close(fds[1]);

@@ -338,31 +338,8 @@ static void test_removal(void **state)
     fails(CLW_NOT_FOUND, store_segment_write(s, id, 0, 1, 0, &g, &error));
     ok(store_job_last_id(s, &last, &error));
     assert_int_equal(last, id); /* never given again */
-    int64_t reserved = 0;
-    ok(store_job_reserve(s, &reserved, &error));
-    assert_int_equal(reserved, id + 1);
-    reserved += 10; /* what the engine gave meanwhile is above what is stored */
-    ok(store_job_reserve(s, &reserved, &error));
-    assert_int_equal(reserved, id + 12);
-    ok(store_job_last_id(s, &last, &error));
-    assert_int_equal(last, id + 12);
-    assert_true(add_job(s, NULL) > reserved);
+    assert_true(add_job(s, NULL) > id);
     store_segment_fini(&g);
-    ok(store_check(s, &error));
-    store_close(s);
-}
-
-/* A number that was reserved is nobody else's, also when no job was ever written. */
-static void test_reserved(void **state)
-{
-    (void)state;
-    struct store *s = open_store();
-    int64_t first = 0, second = 0;
-    ok(store_job_reserve(s, &first, &error));
-    assert_int_equal(first, 1);
-    ok(store_job_reserve(s, &second, &error));
-    assert_int_equal(second, 2);
-    assert_int_equal(add_job(s, NULL), 3);
     ok(store_check(s, &error));
     store_close(s);
 }
@@ -491,7 +468,6 @@ int main(void)
         T(test_rounds),
         T(test_ends),
         T(test_removal),
-        T(test_reserved),
         T(test_sweep),
         T(test_damaged),
         T(test_large_results),

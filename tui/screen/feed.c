@@ -77,8 +77,7 @@ static bool state_cb(void *arg, const char *json)
     struct view_engine *v = view_engine_read(json);
     if (v)
         give_engine(arg, v);
-    pause_ms(
-        VIEW_GAP_MS); /* updates that come faster than anybody reads wait in the socket, and old ones are dropped */
+    pause_ms(VIEW_GAP_MS); /* who has not read the last update is not sent another */
     return true;
 }
 
