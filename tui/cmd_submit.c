@@ -183,7 +183,7 @@ static int make_job(struct submit *u, unsigned own_daemons)
     bool safe = false;
     int status = c ? 0 : 1;
     for (int i = 0; status == 0 && !safe && i < RESERVE_TRIES; i++) {
-        int64_t engine, now;
+        int64_t engine = 0, now = -1;
         status = ask_engine(c, "reserve", &u->id, &engine);
         enum clw_err code = status ? CLW_OK : add_rows(u, own_daemons, &err);
         if (status || code == CLW_EXISTS)
