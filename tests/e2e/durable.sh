@@ -248,6 +248,60 @@ case_life() {
   [ "$(stat -c %a "$XDG_DATA_HOME"/clowder/clowder.db* | sort -u)" = 600 ] || fail "rights: $(ls -l "$XDG_DATA_HOME/clowder")"
 }
 
+case_number() {
+  # The engine that gave a submitter its number dies before the submitter can write it down (the store is locked), and the
+  # next one gives it to another job.
+  clowder up -n 2 >/dev/null
+  given() { nngcat --req --dial "ipc://$XDG_RUNTIME_DIR/clowder/engine.sock" --ascii --data '{"op":"reserve"}' | jq .job; }
+  mkfifo locked unlock
+  python3 - "$XDG_DATA_HOME/clowder/clowder.db" <<'PYTHON' &
+import sqlite3, sys
+store = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None)
+store.execute("BEGIN IMMEDIATE")
+open("locked", "w").write("x")
+open("unlock").read()
+store.execute("ROLLBACK")
+PYTHON
+  locker=$!
+  read -r -n 1 <locked
+  number=$(given)
+  clowder submit -- echo ::: detached >id 2>err &
+  submitter=$!
+  is_skipped() { before=$number && number=$(given) && [ "$number" -gt $((before + 1)) ]; }
+  wait_until is_skipped
+  number=$((before + 1)) # the submitter's
+  kill_engine
+  clowder engine start
+  is_next() { [ "$(given)" -eq $((number - 1)) ]; }
+  [ "$number" -eq 1 ] || wait_until is_next
+  clowder map -- sh -c 'touch began; until test -e end; do sleep 0.02; done; echo ordinary' ::: 1 >ordinary &
+  mapper=$!
+  wait_until test -e began
+  grep -q "job open job=$number " "$engine_log" || fail "the ordinary job has not number $number"
+  kill -0 $submitter || fail "the submitter did not wait: $(cat err)"
+  # The submitter writes first; the engine goes on when that is in the store.
+  engine=$(engine_pid)
+  kill -STOP "$engine"
+  : >unlock
+  wait $locker
+  is_written() {
+    python3 - "$XDG_DATA_HOME/clowder/clowder.db" "$number" <<'PYTHON'
+import sqlite3, sys
+store = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+sys.exit(not store.execute("SELECT 1 FROM job WHERE id = ?", sys.argv[2:]).fetchone())
+PYTHON
+  }
+  wait_until is_written
+  kill -CONT "$engine"
+  wait $submitter || fail "submit ended with $?: $(cat err)"
+  [ "$(cat id)" -gt "$number" ] || fail "two jobs have number $number"
+  touch end
+  wait $mapper || fail "the map ended with $?"
+  same ordinary <(echo ordinary)
+  expect 0 clowder job collect "$(cat id)"
+  prints detached
+}
+
 case_killed() {
   # The engine is killed again and again. Tasks write down that they ran: none whose result was in the store does again.
   clowder up -n 2 >/dev/null
