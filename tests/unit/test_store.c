@@ -1,10 +1,12 @@
 /* The store on real files: its life, its refusals, several processes at once, every table, export and import.
  * The last tests need root for a small file system of their own and are skipped without it. */
+#include "store/batch.h"
 #include "store/event.h"
 #include "store/host.h"
 #include "store/kept.h"
 #include "store/launch.h"
 #include "store/load.h"
+#include "store/manners.h"
 #include "store/profile.h"
 #include "store/sample.h"
 #include "store/setting.h"
@@ -1269,6 +1271,99 @@ static void test_launches(void **state)
     store_close(s);
 }
 
+static void test_batches(void **state)
+{
+    (void)state;
+    struct store *s = open_store();
+    struct store_batch_list list;
+    struct store_batch array = {"login", "cpu", "17", "job-17", 40}, other = {"login", "gpu", "18", "job-18", 2};
+    ok(store_batch_add(s, &array, &error));
+    ok(store_batch_add(s, &other, &error));
+    array.count = 20; /* the same job again: what is known of it now */
+    ok(store_batch_add(s, &array, &error));
+    ok(store_batch_remove(s, "elsewhere", "18", &error));
+    store_close(s);
+    s = open_store();
+    ok(store_batch_list(s, &list, &error));
+    assert_int_equal(list.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct store_batch *b = strcmp(list.items[i].job, "17") == 0 ? &array : &other;
+        assert_string_equal(list.items[i].host, b->host);
+        assert_string_equal(list.items[i].profile, b->profile);
+        assert_string_equal(list.items[i].folder, b->folder);
+        assert_int_equal(list.items[i].count, b->count);
+    }
+    store_batch_list_fini(&list);
+    ok(store_batch_remove(s, "login", "17", &error));
+    ok(store_batch_remove(s, "login", "17", &error));
+    ok(store_batch_list(s, &list, &error));
+    assert_int_equal(list.count, 1);
+    assert_string_equal(list.items[0].job, "18");
+    store_batch_list_fini(&list);
+    store_close(s);
+}
+
+/* What is wrong in a description of manners is named, and what stood before stays. */
+static void test_manners(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *wrong;
+    } cases[] = {
+        {"{}", NULL},
+        {"{'nice': 20}", "nice"},
+        {"{'nice': -1}", "nice"},
+        {"{'nice': 1.5}", "nice"},
+        {"{'cpus': -0.5}", "cpus"},
+        {"{'cpus': 'two'}", "cpus"},
+        {"{'cpus': 1e300}", "cpus"},
+        {"{'mem_bytes': -1}", "mem_bytes"},
+        {"{'pause_load': []}", "pause_load"},
+        {"{'pause_user_ms': '5m'}", "pause_user_ms"},
+        {"{'pause_now': 1}", "pause_now"},
+        {"{'no_new_privs': 'no'}", "no_new_privs"},
+        {"{'hours': 'always'}", "hours"},
+        {"{'hours': 5}", "hours"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct store_manners m = {.nice = 5, .cpus_permille = 500, .hours = "20:00-07:00", .no_new_privs = true},
+                             was = m;
+        char text[64], *quote;
+        snprintf(text, sizeof text, "%s", cases[i].text);
+        while ((quote = strchr(text, '\'')))
+            *quote = '"';
+        json_t *o = json_loads(text, 0, NULL);
+        assert_non_null(o);
+        const char *wrong = store_manners_take(o, &m);
+        assert_true(cases[i].wrong ? wrong && strcmp(wrong, cases[i].wrong) == 0 : !wrong);
+        assert_true(store_manners_same(&m, &was));
+        json_decref(o);
+    }
+    struct store_manners m = {.nice = 3,
+                             .cpus_permille = 1500,
+                             .mem_bytes = 1 << 30,
+                             .pause_load_permille = 800,
+                             .pause_user_ms = 300000,
+                             .pause_now = true,
+                             .no_new_privs = true,
+                             .hours = "20:00-07:00"},
+                         back = {0};
+    json_t *o = json_object();
+    store_manners_put(o, &m);
+    assert_null(store_manners_take(o, &back));
+    assert_true(store_manners_same(&m, &back));
+    json_decref(o);
+    ok(store_manners_check(&m, &error));
+    m.mem_bytes = 1000;
+    fails(CLW_USAGE, store_manners_check(&m, &error));
+    m.mem_bytes = 0, m.nice = STORE_NICE_MAX + 1;
+    fails(CLW_USAGE, store_manners_check(&m, &error));
+    m.nice = 0, m.cpus_permille = STORE_PERMILLE_MAX + 1;
+    fails(CLW_USAGE, store_manners_check(&m, &error));
+    m.cpus_permille = 0, m.pause_user_ms = STORE_SPAN_MAX_MS + 1;
+    fails(CLW_USAGE, store_manners_check(&m, &error));
+}
+
 static void test_events(void **state)
 {
     (void)state;
@@ -1710,6 +1805,8 @@ int main(void)
         T(test_profile_checks),
         T(test_jobs),
         T(test_launches),
+        T(test_batches),
+        T(test_manners),
         T(test_events),
         T(test_samples),
         T(test_load),
