@@ -64,7 +64,7 @@ struct host_link {
     uint64_t next_id;
     struct secrets *secrets;
     bool answered, retry_now, resting;
-    enum host_goal aim; /* the goal that the thread last saw */
+    enum host_goal aim;                   /* the goal that the thread last saw */
     uint64_t shown_heard_ms;              /* heard_ms as of the last round; 0: not up */
     char *key_type, *key_text, *key_file; /* the host key that waits for host_link_trust() */
     bool key_hashed;                      /* … to here */
