@@ -430,7 +430,9 @@ static void query(struct engine *e, struct host *h, uint64_t now_ms)
 static void adopt(struct engine *e, struct batch *b)
 {
     struct clw_error err;
-    if (host_get(e, b->row.host, &b->host, &err) || !b->host->is_scheduler) {
+    struct host *h;
+    enum clw_err code = host_get(e, b->row.host, &h, &err);
+    if (code || !h->is_scheduler) {
         log_warn(
             "batch", "forgotten host=%s job=%s why=\"the host is not a scheduler any more\"", b->row.host, b->row.job);
         if (e->store)
@@ -438,7 +440,8 @@ static void adopt(struct engine *e, struct batch *b)
         batch_free(e, b);
         return;
     }
-    host_reach(b->host, HOST_GOAL_UP, false, NULL);
+    b->host = h;
+    host_reach(h, HOST_GOAL_UP, false, NULL);
 }
 
 void batch_tick(struct engine *e, uint64_t now_ms)

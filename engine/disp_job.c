@@ -415,8 +415,10 @@ void disp__finish_if_over(struct disp *d, struct disp_job *j)
 void disp_job_free(struct disp *d, struct disp_job *j)
 {
     disp__turn_remove(d, j);
-    while (j->chunks)
-        chunk_free(d, j, j->chunks);
+    for (struct disp_chunk *c = j->chunks, *after; c; c = after) {
+        after = c->after;
+        chunk_free(d, j, c);
+    }
     if (j->before)
         j->before->after = j->after;
     else

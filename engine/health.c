@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-enum { ENOUGH = 20, FADE_AT = 100 }; /* tasks */
+enum { ENOUGH = 20, FADE_AT = 100, FADE_TO = 50 }; /* tasks */
 
 /* The share of failures is judged with some room for chance: one that would be seen once in thousands of looks. */
 static double surely_below(double failed, double tasks)
@@ -35,8 +35,8 @@ void health_note(struct place *l, uint32_t n, uint32_t failed)
     l->lately += n;
     l->lately_failed += failed;
     if (l->lately > FADE_AT) {
-        l->lately_failed *= FADE_AT / 2 / l->lately;
-        l->lately = FADE_AT / 2;
+        l->lately_failed *= FADE_TO / l->lately;
+        l->lately = FADE_TO;
     }
     if (!failed && !l->suspect)
         return;

@@ -283,7 +283,7 @@ static void home_address(const struct host_link *l, char *text, size_t size)
         struct sockaddr any;
         struct sockaddr_in in;
         struct sockaddr_in6 in6;
-    } a;
+    } a = {.any.sa_family = AF_UNSPEC};
     socklen_t len = sizeof a;
     char number[INET6_ADDRSTRLEN] = "";
     *text = '\0';

@@ -16,6 +16,7 @@
 int job_id(const struct opts *o, size_t count, int64_t *id)
 {
     struct clw_error err;
+    *id = 0;
     if (o->word_count < count)
         return say(
             2, "%s: name a job%s; see clowder %s --help", o->command, count > 1 ? " and a file" : "", o->command);

@@ -55,7 +55,7 @@ int job_idle(int64_t id, unsigned tries)
         return say(3,
             "job %lld is not finished, and no engine of yours runs it; see 'clowder job show %lld' and 'clowder log'",
             (long long)id, (long long)id);
-    nanosleep(&(struct timespec){.tv_nsec = LEDGER_PAUSE_MS * 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = LEDGER_PAUSE_MS * 1000000L}, NULL);
     return 0;
 }
 

@@ -108,21 +108,24 @@ json_t *inventory_links(const char *host)
 
 /* ---- --on HOST:N ---- */
 
+/* *host is NULL unless all is well. */
 static int read_place(const struct opts *o, const char *text, bool per_gpu, char **host, unsigned *n)
 {
     struct clw_error err;
     int64_t value = 0;
     const char *colon = strchr(text, ':');
+    *host = NULL;
     if (!colon && !per_gpu)
         return say(2, "%s: --on %s does not say how many daemons: --on HOST:N", o->command, text);
     if (colon && text_parse_int(colon + 1, 0, STORE_DAEMONS_MAX, &value, &err))
         return say(2, "%s: --on %s: %s", o->command, text, err.message);
     *n = (unsigned)value;
-    *host = colon ? mem_printf("%.*s", (int)(colon - text), text) : mem_strdup(text);
-    if (store_check_name("host", *host, &err)) {
-        free(*host);
+    char *name = colon ? mem_printf("%.*s", (int)(colon - text), text) : mem_strdup(text);
+    if (store_check_name("host", name, &err)) {
+        free(name);
         return say_failure(&err);
     }
+    *host = name;
     return 0;
 }
 
@@ -135,7 +138,7 @@ int inventory_places(const struct opts *o, bool per_gpu, struct inventory_places
         char *host;
         unsigned n;
         status = read_place(o, *at, per_gpu, &host, &n);
-        if (status)
+        if (!host)
             break;
         for (size_t i = 0; i < places->count && status == 0; i++)
             if (strcmp(places->items[i].host, host) == 0)

@@ -137,8 +137,7 @@ static void tell_failure(struct map *m, const struct clowder_result *r)
     text_escape(input, sizeof input, r->input, shown);
     text_escape(why, sizeof why, r->why, strlen(r->why)); /* perhaps a host's word, or a worker's */
     if (m->f.no_input)
-        say(0, "%s%s%s%s", r->daemon[0] && m->tag_daemon ? r->daemon : "task", m->tag_daemon ? ": " : ": ", how,
-            why[0] ? "" : "");
+        say(0, "%s: %s", r->daemon[0] && m->tag_daemon ? r->daemon : "task", how);
     else
         say(0, "task %llu (%s%s): %s%s%s", (unsigned long long)r->index + 1, input, shown < r->input_len ? "…" : "",
             how, why[0] ? ": " : "", why);

@@ -186,7 +186,7 @@ static enum clw_err connect_link(struct clowder *c, struct clw_error *err)
     enum clw_err code = CLW_AGAIN;
     for (int i = 0; code == CLW_AGAIN && i < DIAL_TRIES; i++) {
         if (i)
-            nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000}, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000L}, NULL);
         code = greet(c, err);
     }
     return code == CLW_AGAIN ? (err->code = CLW_UNREACHABLE) : code;

@@ -305,7 +305,7 @@ static struct answer *next_answer(struct clowder_job *j)
         struct chunk *k = job_chunk(j, i);
         if (j->cursor_chunk && k->first < j->cursor_chunk->first)
             continue;
-        if (k != j->cursor_chunk) {
+        if (!j->cursor_chunk || k != j->cursor_chunk) {
             if (k->futures)
                 continue;
             j->cursor_chunk = k;

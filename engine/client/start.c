@@ -92,7 +92,7 @@ enum clw_err client_dial(struct clowder *c, const char *socket_name, client_dial
     for (int i = 0; !code && (is_nobody(rv) || rv == EAGAIN) && i < DIAL_TRIES; i++) {
         rv = dial(path, deadline_ms, fd);
         if (rv)
-            nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000}, NULL);
+            nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000L}, NULL);
     }
     if (!code && rv == ENAMETOOLONG)
         code = clw_fail(

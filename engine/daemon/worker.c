@@ -368,7 +368,7 @@ static void make_room(struct worker *w)
     struct blk *bigger = blk_new(part * 2 + READ_BLOCK);
     if (!bigger)
         abort();
-    if (part)
+    if (w->in)
         memcpy(bigger->data, w->in->data + w->start, part);
     blk_rele(w->in);
     w->in = bigger;
