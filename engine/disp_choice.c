@@ -157,13 +157,20 @@ static bool are_full(const struct disp *d, const struct disp_job *j)
     return each * j->task_us >= DISP_WINDOW_US / 2.0 || each >= DISP_WINDOW_TASKS / 2.0;
 }
 
+/* n for this job, beside those that work for others (each of its tasks that is out may keep one). */
+static unsigned beside_others(const struct disp *d, const struct disp_job *j, unsigned n)
+{
+    uint64_t out = j->live - j->queued;
+    return n + (d->busy_count > out ? d->busy_count - (unsigned)out : 0);
+}
+
 /* How many daemons may work while it is not known whether more are worth waking: a few, four times as many after every
  * few milliseconds without an answer. */
 static unsigned few(const struct disp *d, const struct disp_job *j)
 {
     uint64_t since_us = j->answered_us > j->begun_us ? j->answered_us : j->begun_us;
     uint64_t steps = since_us ? (d->now_us - since_us) / START_US : 0;
-    return steps < 10 ? (unsigned)START_DAEMONS << (2 * steps) : UINT_MAX;
+    return steps < 10 ? beside_others(d, j, (unsigned)START_DAEMONS << (2 * steps)) : UINT_MAX;
 }
 
 /* A busy daemon gets more when that keeps it from waiting, and not when another would be free for it sooner. */
@@ -347,7 +354,7 @@ void disp__run(struct disp *d, uint64_t now_us)
     d->events++;
     d->avoided = false;
     bool tiny = j && is_tiny(d, j);
-    d->most = tiny ? START_DAEMONS : j && may_be_tiny(j) ? few(d, j) : UINT_MAX;
+    d->most = tiny ? beside_others(d, j, START_DAEMONS) : j && may_be_tiny(j) ? few(d, j) : UINT_MAX;
     if (!run_idle(d))
         return;
     run_more(d);

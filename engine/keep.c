@@ -57,11 +57,12 @@ static struct keep_job *find(const struct keeper *k, int64_t id)
     return j;
 }
 
-static void add(struct keeper *k, int64_t id)
+static enum clw_err add(struct keeper *k, int64_t id, struct clw_error *err)
 {
-    struct keep_job *j = keep_job_load(k, id);
-    if (!j)
-        return;
+    struct keep_job *j;
+    enum clw_err code = keep_job_load(k, id, &j, err);
+    if (code)
+        return code == CLW_NOT_FOUND ? CLW_OK : code;
     log_info("job", "kept job=%lld profile=%s tasks=%llu recorded=%llu", (long long)id, j->profile,
         (unsigned long long)j->total, (unsigned long long)j->recorded);
     pthread_mutex_lock(&k->lock);
@@ -71,6 +72,7 @@ static void add(struct keeper *k, int64_t id)
     j->next = *at;
     *at = j;
     pthread_mutex_unlock(&k->lock);
+    return CLW_OK;
 }
 
 static void forget_gone(struct keeper *k)
@@ -94,9 +96,7 @@ static enum clw_err look(struct keeper *k, struct clw_error *err)
 {
     int64_t *ids;
     size_t count, at = 0;
-    enum clw_err code = store_kept_sweep(k->s, err);
-    if (!code)
-        code = store_kept_open(k->s, &ids, &count, err);
+    enum clw_err code = store_kept_open(k->s, &ids, &count, err);
     if (code)
         return code;
     for (struct keep_job *j = k->jobs; j; j = j->next) {
@@ -106,14 +106,14 @@ static enum clw_err look(struct keeper *k, struct clw_error *err)
     }
     forget_gone(k);
     const struct keep_job *j = k->jobs;
-    for (at = 0; at < count; at++) {
+    for (at = 0; at < count && !code; at++) {
         while (j && j->id < ids[at])
             j = j->next;
         if (!j || j->id != ids[at])
-            add(k, ids[at]);
+            code = add(k, ids[at], err);
     }
     free(ids);
-    return CLW_OK;
+    return code;
 }
 
 static void take_cancels(struct keeper *k)
@@ -147,8 +147,7 @@ static bool may_run(struct keeper *k)
     }
     if (fd >= 0)
         close(fd);
-    k->lock_backoff_ms = k->lock_backoff_ms ? k->lock_backoff_ms : 50; /* perhaps it is just going */
-    k->lock_ms = keep_back_off(&k->lock_backoff_ms);
+    k->look_backoff_ms = k->look_backoff_ms ? k->look_backoff_ms : 50; /* perhaps it is just going */
     return false;
 }
 
@@ -163,12 +162,30 @@ static void look_now(struct keeper *k)
         code = clw_fail(&err, CLW_BUSY, "stop it: clowder engine stop", "another engine runs the jobs of this store");
     if (!code)
         code = look(k, &err);
-    bool tell = code && !k->told && (k->lock_fd >= 0 || !k->lock_ms || k->lock_backoff_ms > KEEP_RETRY_MS);
-    k->told = code ? k->told || tell : false;
-    if (tell)
-        log_warn("job", "detached jobs cannot be looked for why=\"%s\" hint=\"%s\"", err.message, err.hint);
+    k->sweeping = !code;
+    k->swept = 0;
+    if (code) {
+        k->look_ms = keep_back_off(&k->look_backoff_ms);
+        if (!k->told && k->look_backoff_ms >= KEEP_RETRY_MS) {
+            k->told = true;
+            log_warn("job", "detached jobs cannot be looked for why=\"%s\" hint=\"%s\"", err.message, err.hint);
+        }
+    } else {
+        k->look_ms = k->look_backoff_ms = 0;
+        k->told = false;
+    }
     k->looked = asked;
     core_wake(k->e);
+}
+
+/* A little of it: there may be much, and jobs do not wait for it. */
+static void sweep(struct keeper *k)
+{
+    struct clw_error err;
+    if (!k->sweeping || !store_kept_sweep(k->s, &k->swept, &k->sweeping, &err))
+        return;
+    log_debug("job", "cannot tidy up why=\"%s\"", err.message);
+    k->sweeping = false; /* until the next look */
 }
 
 /* ---- one round ---- */
@@ -177,8 +194,8 @@ static void look_now(struct keeper *k)
 static void open_waiting(struct keeper *k, uint64_t now_ms, bool hurry)
 {
     for (struct keep_job *j = k->jobs; j; j = j->next) {
-        if (j->job || j->cancelled || j->ended || k->trouble[0])
-            continue;
+        if (j->job || j->chunks || j->cancelled || j->ended || k->trouble[0])
+            continue; /* chunks: of the last time it was open, see reset_closed() */
         if (k->open_count >= KEEP_OPEN_MAX) {
             keep_set_reason(k, j, "other detached jobs are before it");
             continue;
@@ -234,8 +251,8 @@ static int next_timeout(const struct keeper *k, uint64_t now_ms)
     for (const struct keep_job *j = k->jobs; j; j = j->next)
         if (!j->job && !k->trouble[0] && k->open_count < KEEP_OPEN_MAX && j->retry_ms < next)
             next = j->retry_ms;
-    if (k->lock_ms && k->lock_fd < 0 && k->lock_ms < next)
-        next = k->lock_ms;
+    if (k->look_ms && k->look_ms < next)
+        next = k->look_ms;
     if (next == UINT64_MAX)
         return -1;
     return next <= now_ms ? 0 : (int)(next - now_ms);
@@ -268,7 +285,7 @@ static void leave_when_idle(struct keeper *k)
 static void round_of_work(struct keeper *k)
 {
     bool hurry = atomic_exchange(&k->hurry, false), more;
-    if (k->looked != k->asked || (k->lock_ms && k->lock_fd < 0 && mono_ms() >= k->lock_ms))
+    if (k->looked != k->asked || (k->look_ms && mono_ms() >= k->look_ms))
         look_now(k);
     take_cancels(k);
     if (hurry && k->trouble[0])
@@ -280,7 +297,8 @@ static void round_of_work(struct keeper *k)
     reset_closed(k);
     forget_gone(k);
     leave_when_idle(k);
-    sleep_until(k, more || k->looked != k->asked ? 0 : next_timeout(k, mono_ms()));
+    sweep(k);
+    sleep_until(k, more || k->sweeping || k->looked != k->asked ? 0 : next_timeout(k, mono_ms()));
 }
 
 /* What the daemons have finished is written; the rest is for the next engine. */

@@ -79,9 +79,12 @@ struct keeper {
     uint64_t pending_bytes, pending_ms; /* results that are not written, and since when */
     char trouble[STORE_REASON_MAX];     /* why they cannot be; "": they can */
     uint64_t trouble_ms, trouble_backoff_ms;
-    int lock_fd; /* the right to run the store's jobs */
-    uint64_t lock_ms, lock_backoff_ms;
-    bool told; /* that the jobs cannot be looked for */
+    bool is_left;                       /* one of them was not ours any more when it was to be written */
+    int lock_fd;                        /* the right to run the store's jobs; -1: another engine has it */
+    uint64_t look_ms, look_backoff_ms;  /* a look that failed is repeated then; 0: it did not */
+    bool told;                          /* that the jobs cannot be looked for */
+    bool sweeping;                      /* what is left of jobs in the store is being removed … */
+    int64_t swept;                      /* … up to this one */
 };
 
 /* keep.c */
@@ -89,8 +92,8 @@ void keep_set_reason(struct keeper *k, struct keep_job *j, const char *reason); 
 uint64_t keep_back_off(uint64_t *backoff_ms);                                   /* when to try again */
 
 /* keep_job.c */
-/* A job of the store; NULL: it cannot be read, or it is not there any more. */
-struct keep_job *keep_job_load(struct keeper *k, int64_t id);
+/* A job of the store. CLW_NOT_FOUND: it is not there any more. */
+enum clw_err keep_job_load(struct keeper *k, int64_t id, struct keep_job **out, struct clw_error *err);
 void keep_job_free(struct keeper *k, struct keep_job *j);
 /* Opens it at the engine, or says in its reason why that is not possible now. */
 void keep_job_open(struct keeper *k, struct keep_job *j);
@@ -104,6 +107,7 @@ bool keep_job_take(struct keeper *k, struct keep_job *j);
 void keep_gather(struct keeper *k, struct keep_job *j, const struct clowder_result *r, uint64_t now_us);
 /* Writes all that is pending, and the ends of jobs. */
 void keep_save(struct keeper *k);
+void keep_chunk_free(struct keep_chunk *c);
 void keep_chunks_free(struct keeper *k, struct keep_job *j);
 
 #endif

@@ -9,16 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct keep_job *keep_job_load(struct keeper *k, int64_t id)
+enum clw_err keep_job_load(struct keeper *k, int64_t id, struct keep_job **out, struct clw_error *err)
 {
     struct store_job row = {0};
     struct store_kept kept = {0};
-    struct clw_error err;
-    if (store_job_get(k->s, id, &row, &err) || store_kept_get(k->s, id, &kept, &err)) {
+    enum clw_err code = store_job_get(k->s, id, &row, err);
+    if (!code)
+        code = store_kept_get(k->s, id, &kept, err);
+    if (code) {
         store_job_fini(&row);
-        return NULL;
+        return code;
     }
-    struct keep_job *j = mem_zalloc(sizeof *j);
+    struct keep_job *j = *out = mem_zalloc(sizeof *j);
     *j = (struct keep_job){.id = id,
         .submitted_us = row.submitted_us,
         .started_us = row.started_us,
@@ -34,7 +36,7 @@ struct keep_job *keep_job_load(struct keeper *k, int64_t id)
     memcpy(j->profile, row.profile, sizeof j->profile);
     store_job_fini(&row);
     store_kept_fini(&kept);
-    return j;
+    return CLW_OK;
 }
 
 void keep_job_free(struct keeper *k, struct keep_job *j)
@@ -112,46 +114,52 @@ static void append(struct keep_job *j, struct keep_chunk *c)
     j->last = c;
 }
 
-/* The next chunk that has tasks without a result; those of the first round have none. False: there is no more, or it
- * cannot be read now. */
-static bool next_chunk(struct keeper *k, struct keep_job *j)
+/* The chunk at next_from or after it; its inputs only when there are tasks without a result in it. */
+static enum clw_err read_chunk(struct keeper *k, struct keep_job *j, struct keep_chunk *c, struct clw_error *err)
 {
-    struct store_chunk in;
-    struct store_results *results = NULL;
-    struct clw_error err;
-    enum clw_err code = store_chunk_get(k->s, j->id, j->next_from, true, &in, &err);
-    if (code == CLW_END) {
-        j->all_given = true;
-        return false;
-    }
+    struct store_results *results;
+    enum clw_err code = store_chunk_get(k->s, j->id, j->next_from, false, &c->inputs, err);
     if (!code)
-        code = store_results_get(k->s, j->id, in.first, in.n, j->round, &results, &err);
-    if (code) {
-        store_chunk_fini(&in);
-        keep_job_close(k, j);
-        try_later(k, j, err.message);
-        return false;
-    }
-    struct keep_chunk *c = mem_zalloc(sizeof *c);
-    c->inputs = in;
-    c->left = in.n;
+        code = store_results_get(k->s, j->id, c->inputs.first, c->inputs.n, j->round, &results, err);
+    if (code)
+        return code;
+    c->left = c->inputs.n;
     c->seq = store_results_segments(results);
-    c->have = mem_zalloc(in.n);
-    for (uint32_t i = 0; c->seq && i < in.n; i++)
+    c->have = mem_zalloc(c->inputs.n);
+    for (uint32_t i = 0; c->seq && i < c->inputs.n; i++)
         if (store_results_has(results, i)) {
             c->have[i] = 1;
             c->left--;
         }
     store_results_free(results);
-    j->next_from = in.first + in.n;
-    if (c->left) {
+    return c->left ? store_chunk_load(k->s, j->id, &c->inputs, err) : CLW_OK;
+}
+
+/* The next chunk that has tasks without a result. False: there is no more, or it cannot be read now. */
+static bool next_chunk(struct keeper *k, struct keep_job *j)
+{
+    struct clw_error err;
+    struct keep_chunk *c = NULL;
+    enum clw_err code;
+    do {
+        keep_chunk_free(c);
+        c = mem_zalloc(sizeof *c);
+        code = read_chunk(k, j, c, &err);
+        if (!code)
+            j->next_from = c->inputs.first + c->inputs.n;
+    } while (!code && c->left == 0);
+    if (!code) {
         append(j, c);
         return true;
     }
-    store_chunk_fini(&c->inputs);
-    free(c->have);
-    free(c);
-    return next_chunk(k, j);
+    keep_chunk_free(c);
+    if (code == CLW_END) {
+        j->all_given = true;
+    } else {
+        keep_job_close(k, j);
+        try_later(k, j, err.message);
+    }
+    return false;
 }
 
 /* False when the engine takes no more now. */

@@ -93,8 +93,10 @@ void keep_gather(struct keeper *k, struct keep_job *j, const struct clowder_resu
 
 /* ---- forgetting ---- */
 
-static void chunk_free(struct keep_chunk *c)
+void keep_chunk_free(struct keep_chunk *c)
 {
+    if (!c)
+        return;
     store_chunk_fini(&c->inputs);
     store_segment_fini(&c->results);
     free(c->have);
@@ -106,7 +108,7 @@ void keep_chunks_free(struct keeper *k, struct keep_job *j)
     while (j->chunks) {
         struct keep_chunk *c = j->chunks;
         j->chunks = c->next;
-        chunk_free(c);
+        keep_chunk_free(c);
     }
     j->last = j->near = NULL;
     drop_failures(j);
@@ -124,7 +126,7 @@ static void settle(struct keeper *k, struct keep_job *j)
         store_segment_clear(&c->results);
         if (c->left == 0 && !c->inputs.data) {
             *at = c->next;
-            chunk_free(c);
+            keep_chunk_free(c);
             continue;
         }
         last = c;
@@ -176,7 +178,7 @@ static enum clw_err write_job(struct keeper *k, struct keep_job *j, struct clw_e
     enum clw_err code = store_begin(k->s, err);
     if (code)
         return code;
-    code = store_kept_update(k->s, &r, reason(j), err);
+    code = store_kept_update(k->s, &r, j->round, reason(j), err);
     for (struct keep_chunk *c = j->chunks; c && !code; c = c->next)
         if (c->results.n)
             code = store_segment_write(k->s, j->id, c->inputs.first, c->seq, j->round, &c->results, err);
@@ -207,14 +209,13 @@ static enum clw_err write_all(struct keeper *k, struct clw_error *err)
     for (struct keep_job *j = k->jobs; j && !code; j = j->next) {
         if (!has_news(j))
             continue;
-        if (!j->cancelled || j->pending_bytes)
-            code = write_job(k, j, err);
+        code = write_job(k, j, err); /* also before its end: it may be in another round by now */
         if (!code && j->cancelled)
             code = cancel_job(k, j, err);
-        /* Ended, removed, or run by somebody else meanwhile: what we have of it is worth nothing. */
+        /* Ended, removed, put back, or run by somebody else meanwhile: what we have of it is worth nothing. */
         if (code == CLW_CANCELLED || code == CLW_NOT_FOUND || code == CLW_EXISTS) {
             log_info("job", "left job=%lld why=\"%s\"", (long long)j->id, err->message);
-            j->gone = true;
+            j->gone = k->is_left = true;
             code = CLW_OK;
         }
     }
@@ -249,6 +250,7 @@ void keep_save(struct keeper *k)
     if (write_all(k, &err)) {
         for (struct keep_job *j = k->jobs; j; j = j->next)
             j->gone = false; /* nothing was written */
+        k->is_left = false;
         k->trouble_ms = keep_back_off(&k->trouble_backoff_ms);
         if (strcmp(k->trouble, err.message) != 0)
             log_warn("job", "results cannot be written why=\"%s\" hint=\"%s\"", err.message, err.hint);
@@ -261,6 +263,9 @@ void keep_save(struct keeper *k)
         say_trouble(k, "");
     }
     k->trouble_backoff_ms = 0;
+    if (k->is_left)
+        k->asked++; /* for its next round */
+    k->is_left = false;
     pthread_mutex_lock(&k->lock);
     for (struct keep_job *j = k->jobs; j; j = j->next) {
         if (is_over(j) && !j->gone)

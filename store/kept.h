@@ -135,9 +135,10 @@ enum clw_err store_results_read(
 
 /* ---- its life ---- */
 
-/* Writes state, times, counts and reason. Only while the job is queued or running: otherwise CLW_CANCELLED, and nothing
- * is changed. */
-enum clw_err store_kept_update(struct store *s, const struct store_job *job, const char *reason, struct clw_error *err);
+/* Writes state, times, counts and reason. Only while the job is queued or running, in that round: otherwise
+ * CLW_CANCELLED, and nothing is changed. */
+enum clw_err store_kept_update(
+    struct store *s, const struct store_job *job, uint32_t round, const char *reason, struct clw_error *err);
 /* Ends it: what has no result never gets one. CLW_EXISTS: it is finished already. */
 enum clw_err store_kept_cancel(struct store *s, int64_t job, struct clw_error *err);
 /* A finished job is queued again; its failed tasks and those without a result will run. *count: how many. CLW_BUSY: it
@@ -148,7 +149,8 @@ enum clw_err store_kept_collected(struct store *s, int64_t job, uint64_t at_us, 
  * it counts as no detached job any more; what an interrupted removal leaves is removed by store_kept_sweep(). */
 enum clw_err store_kept_remove(struct store *s, int64_t job, struct clw_error *err);
 /* Removes what a removal or a submitter that died has left behind, and of the jobs that were collected all but the
- * newest STORE_COLLECTED_KEPT. What nobody has collected stays. */
-enum clw_err store_kept_sweep(struct store *s, struct clw_error *err);
+ * newest STORE_COLLECTED_KEPT. What nobody has collected stays. A little at a time: *after is 0 for the first call, and
+ * the next is wanted while *more. */
+enum clw_err store_kept_sweep(struct store *s, int64_t *after, bool *more, struct clw_error *err);
 
 #endif

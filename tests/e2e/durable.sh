@@ -248,11 +248,8 @@ case_life() {
   [ "$(stat -c %a "$XDG_DATA_HOME"/clowder/clowder.db* | sort -u)" = 600 ] || fail "rights: $(ls -l "$XDG_DATA_HOME/clowder")"
 }
 
-case_number() {
-  # The engine that gave a submitter its number dies before the submitter can write it down (the store is locked), and the
-  # next one gives it to another job.
-  clowder up -n 2 >/dev/null
-  given() { nngcat --req --dial "ipc://$XDG_RUNTIME_DIR/clowder/engine.sock" --ascii --data '{"op":"reserve"}' | jq .job; }
+# As another process would that is in the middle of writing.
+lock_store() {
   mkfifo locked unlock
   python3 - "$XDG_DATA_HOME/clowder/clowder.db" <<'PYTHON' &
 import sqlite3, sys
@@ -264,6 +261,19 @@ store.execute("ROLLBACK")
 PYTHON
   locker=$!
   read -r -n 1 <locked
+}
+unlock_store() {
+  : >unlock
+  wait $locker
+  rm locked unlock
+}
+
+case_number() {
+  # The engine that gave a submitter its number dies before the submitter can write it down (the store is locked), and the
+  # next one gives it to another job.
+  clowder up -n 2 >/dev/null
+  given() { nngcat --req --dial "ipc://$XDG_RUNTIME_DIR/clowder/engine.sock" --ascii --data '{"op":"reserve"}' | jq .job; }
+  lock_store
   number=$(given)
   clowder submit -- echo ::: detached >id 2>err &
   submitter=$!
@@ -282,8 +292,7 @@ PYTHON
   # The submitter writes first; the engine goes on when that is in the store.
   engine=$(engine_pid)
   kill -STOP "$engine"
-  : >unlock
-  wait $locker
+  unlock_store
   is_written() {
     python3 - "$XDG_DATA_HOME/clowder/clowder.db" "$number" <<'PYTHON'
 import sqlite3, sys
@@ -300,6 +309,54 @@ PYTHON
   same ordinary <(echo ordinary)
   expect 0 clowder job collect "$(cat id)"
   prints detached
+}
+
+case_locked() {
+  # An engine that cannot read which jobs there are looks again by itself.
+  clowder up -n 2 >/dev/null
+  job=$(seq 100 | clowder submit -- sh -c 'echo {}; sleep 0.05')
+  wait_until recorded_at_least "$job" 1
+  lock_store
+  kill_engine
+  clowder engine start
+  wait_until grep -q 'detached jobs cannot be looked for' "$engine_log"
+  unlock_store
+  wait_until job_is "$job" done
+  # A job that is put back before its cancellation could be written runs on.
+  job=$(seq 300 | clowder submit -- sh -c 'sleep 0.05; echo {}')
+  wait_until recorded_at_least "$job" 5
+  lock_store
+  wait_until grep -q 'results cannot be written' "$engine_log"
+  unlock_store
+  expect 0 clowder job cancel "$job"
+  expect 0 clowder job retry "$job"
+  wait_until job_is "$job" done
+  expect 0 clowder job collect "$job"
+  same out <(seq 300)
+}
+
+case_back() {
+  # Many chunks are complete: they are passed over in a loop, not in one call within the other.
+  seq 700000 >in
+  (ulimit -s 512 && clowder up -n 1) >/dev/null
+  job=$(clowder submit -a in -w -- sh -c 'while read -r x; do echo y$x; done')
+  wait_until recorded_at_least "$job" 680000
+  kill_engine
+  (ulimit -s 512 && clowder engine start)
+  expect 0 clowder job collect "$job"
+  same out <(sed s/^/y/ in)
+  clowder engine stop
+
+  # The keeper's own connection breaks (no memory for an answer) while results are not written.
+  if nm "$bin/clowder" | grep -E '__asan|__tsan' >/dev/null; then return; fi
+  clowder up -n 2 >/dev/null
+  job=$(seq 200 | clowder submit -- sh -c 'test {} != 50 && sleep 0.02 || head -c 70000000 /dev/zero; echo {}')
+  prlimit --as=$(($(awk '/VmSize/ {print $2 * 1024}' "/proc/$(engine_pid)/status") + 200000000)) --pid "$(engine_pid)"
+  wait_until grep -q "waits job=$job" "$engine_log"
+  prlimit --as=unlimited --pid "$(engine_pid)"
+  wait_until job_is "$job" done
+  clowder job collect "$job" | tr -d '\000' >got
+  same got <(seq 200)
 }
 
 case_killed() {

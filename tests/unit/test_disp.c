@@ -783,27 +783,44 @@ static void crowd_drain(struct crowd *c)
     disp_actions_clear(c->d);
 }
 
-static void crowd_put(struct crowd *c)
+static void crowd_put_some(struct crowd *c, uint32_t n)
 {
-    struct blk *b = blk_new(CROWD_CHUNK * 12);
-    memset(b->data, 0, CROWD_CHUNK * 12);
-    for (uint32_t i = 0; i < CROWD_CHUNK; i++)
+    struct blk *b = blk_new(n * 12);
+    memset(b->data, 0, n * 12);
+    for (uint32_t i = 0; i < n; i++)
         le_put_u32(b->data + 4 * (size_t)i, 8 * (i + 1));
-    struct frame f = {.type = WIRE_TASKS, .n = CROWD_CHUNK, .first = c->put, .len = CROWD_CHUNK * 12, .body = b->data};
+    struct frame f = {.type = WIRE_TASKS, .n = n, .first = c->put, .len = n * 12, .body = b->data};
     assert_int_equal(disp_job_tasks(c->d, c->j, &f, b, c->now, NULL), CLW_OK);
-    c->put += CROWD_CHUNK;
+    c->put += n;
     blk_rele(b);
     crowd_drain(c);
 }
 
-static struct crowd *crowd_new(void)
+static void crowd_put(struct crowd *c)
+{
+    crowd_put_some(c, CROWD_CHUNK);
+}
+
+static void crowd_open(struct crowd *c)
+{
+    c->j = disp_job_open(c->d, &(struct disp_job_options){.retries = 2}, c->now);
+    c->put = 0;
+}
+
+static struct crowd *crowd_idle(void)
 {
     struct crowd *c = calloc(1, sizeof *c);
     c->now = 1000;
     c->d = disp_new(0);
     for (int i = 0; i < CROWD; i++)
         c->w[i].m = disp_daemon_join(c->d, &c->w[i], 0, 0, false, c->now);
-    c->j = disp_job_open(c->d, &(struct disp_job_options){.retries = 2}, c->now);
+    crowd_open(c);
+    return c;
+}
+
+static struct crowd *crowd_new(void)
+{
+    struct crowd *c = crowd_idle();
     crowd_put(c);
     return c;
 }
@@ -851,6 +868,36 @@ static void test_long_tasks_wake_all(void **state)
     c->now += 200;
     assert_true(crowd_answer(c, 0, 10000));
     assert_int_equal(c->used, CROWD);
+    crowd_free(c);
+}
+
+/* Daemons that have long tasks of one job take nothing from the few of another. */
+static void test_others_are_busy(void **state)
+{
+    (void)state;
+    struct crowd *c = crowd_idle();
+    crowd_put_some(c, CROWD / 2);
+    while (c->used < CROWD / 2) {
+        c->now = disp_next_us(c->d);
+        disp_tick(c->d, c->now);
+        crowd_drain(c);
+    }
+    bool is_busy[CROWD];
+    struct disp_stats s;
+    for (int k = 0; k < CROWD; k++)
+        is_busy[k] = c->w[k].used;
+    crowd_open(c);
+    crowd_put_some(c, 10);
+    assert_int_equal(c->used, CROWD / 2 + 10);
+    for (int i = 0; i < 20; i++) { /* what they answer makes no difference to that */
+        c->now += 100;
+        for (int k = 0; k < CROWD; k++)
+            if (!is_busy[k])
+                crowd_answer(c, k, 50);
+        crowd_put_some(c, 10);
+        disp_stats(c->d, &s);
+        assert_int_equal(s.awaiting, 0);
+    }
     crowd_free(c);
 }
 
@@ -961,6 +1008,6 @@ int main(void)
         cmocka_unit_test(test_fair), cmocka_unit_test(test_pins), cmocka_unit_test(test_wrong_answers),
         cmocka_unit_test(test_straggler), cmocka_unit_test(test_straggler_lost), cmocka_unit_test(test_elsewhere),
         cmocka_unit_test(test_deadline), cmocka_unit_test(test_long_tasks_wake_all),
-        cmocka_unit_test(test_tiny_tasks_wake_few), cmocka_unit_test(test_large)};
+        cmocka_unit_test(test_tiny_tasks_wake_few), cmocka_unit_test(test_others_are_busy), cmocka_unit_test(test_large)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

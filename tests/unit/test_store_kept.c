@@ -256,7 +256,7 @@ static void test_rounds(void **state)
     ok(store_segment_write(s, id, 0, 0, 0, &g, &error));
     ok(store_job_failures_add(s, id, &failure, 1, &error));
     fails(CLW_BUSY, store_kept_retry(s, id, &n, &error));
-    ok(store_kept_update(s, &job, "because", &error));
+    ok(store_kept_update(s, &job, 0, "because", &error));
     ok(store_kept_retry(s, id, &n, &error));
     assert_int_equal(n, 2);
     assert_int_equal(count(s, "SELECT count(*) FROM job_failure"), 0);
@@ -272,7 +272,8 @@ static void test_rounds(void **state)
     assert_memory_equal(got.out, "later", 5);
     store_results_free(r);
     job = (struct store_job){.id = id, .state = STORE_JOB_DONE, .done = 3};
-    ok(store_kept_update(s, &job, "", &error));
+    fails(CLW_CANCELLED, store_kept_update(s, &job, 0, "", &error)); /* by who has not heard of the second round */
+    ok(store_kept_update(s, &job, 1, "", &error));
     ok(store_kept_retry(s, id, &n, &error));
     assert_int_equal(n, 0);
     store_close(s);
@@ -291,11 +292,11 @@ static void test_ends(void **state)
     assert_int_equal(n, 1);
     assert_int_equal(ids[0], id);
     free(ids);
-    ok(store_kept_update(s, &job, "", &error));
-    fails(CLW_CANCELLED, store_kept_update(s, &(struct store_job){.id = other}, "", &error));
+    ok(store_kept_update(s, &job, 0, "", &error));
+    fails(CLW_CANCELLED, store_kept_update(s, &(struct store_job){.id = other}, 0, "", &error));
     ok(store_kept_cancel(s, id, &error));
     fails(CLW_EXISTS, store_kept_cancel(s, id, &error));
-    fails(CLW_CANCELLED, store_kept_update(s, &job, "", &error));
+    fails(CLW_CANCELLED, store_kept_update(s, &job, 0, "", &error));
     ok(store_job_get(s, id, &got, &error));
     assert_int_equal(got.state, STORE_JOB_CANCELLED);
     assert_int_equal(got.cancelled, 2);
@@ -344,6 +345,13 @@ static void test_removal(void **state)
     store_close(s);
 }
 
+static void sweep(struct store *s)
+{
+    int64_t after = 0;
+    for (bool more = true; more;)
+        ok(store_kept_sweep(s, &after, &more, &error));
+}
+
 /* A submitter that is dead, and a removal that was interrupted, are swept away; one that lives is not. */
 static void test_sweep(void **state)
 {
@@ -365,7 +373,7 @@ static void test_sweep(void **state)
     assert_false(store_owner_is_alive("removed"));
     int64_t dead = add_job(s, owner), mine = add_job(s, NULL), half = add_inputs(s, 3);
     ok(store__exec(s, "UPDATE job_kept SET owner = 'removed' WHERE job = ?1", ARGS(INT(half)), NULL, &error));
-    ok(store_kept_sweep(s, &error));
+    sweep(s);
     struct store_kept kept;
     fails(CLW_NOT_FOUND, store_kept_get(s, dead, &kept, &error));
     fails(CLW_NOT_FOUND, store_kept_get(s, half, &kept, &error));
@@ -380,7 +388,7 @@ static void test_sweep(void **state)
         "INSERT INTO job_kept(job, owner, up, stop, collected_us) SELECT id, '', '', 0, id <> 105 FROM job WHERE id > "
         "99",
         &error));
-    ok(store_kept_sweep(s, &error));
+    sweep(s);
     assert_int_equal(count(s, "SELECT count(*) FROM job WHERE id > 99"), STORE_COLLECTED_KEPT + 1);
     assert_int_equal(count(s, "SELECT count(*) FROM job WHERE id = 105"), 1);
     store_close(s);
