@@ -314,13 +314,20 @@ PYTHON
 case_locked() {
   # An engine that cannot read which jobs there are looks again by itself.
   clowder up -n 2 >/dev/null
-  job=$(seq 100 | clowder submit -- sh -c 'echo {}; sleep 0.05')
-  wait_until recorded_at_least "$job" 1
-  lock_store
-  kill_engine
+  job=$(clowder submit -- sh -c 'until test -e go; do sleep 0.02; done; echo {}' ::: 1 2)
+  wait_until grep -q "job open job=$job" "$engine_log"
+  clowder engine stop --now
+  store=$XDG_DATA_HOME/clowder/clowder.db
+  mv "$store" "$store.away"
+  mkdir "$store"
   clowder engine start
   wait_until grep -q 'detached jobs cannot be looked for' "$engine_log"
-  unlock_store
+  rmdir "$store"
+  mv "$store.away" "$store"
+  taken_over() { [ "$(grep -c "job kept job=$job" "$engine_log")" -eq 2 ]; }
+  wait_until taken_over
+  touch go
+  clowder up -n 2 >/dev/null
   wait_until job_is "$job" done
   # A job that is put back before its cancellation could be written runs on.
   job=$(seq 300 | clowder submit -- sh -c 'sleep 0.05; echo {}')
@@ -338,25 +345,46 @@ case_locked() {
 case_back() {
   # Many chunks are complete: they are passed over in a loop, not in one call within the other.
   seq 700000 >in
-  (ulimit -s 512 && clowder up -n 1) >/dev/null
-  job=$(clowder submit -a in -w -- sh -c 'while read -r x; do echo y$x; done')
-  wait_until recorded_at_least "$job" 680000
+  (ulimit -s 256 && clowder up -n 1) >/dev/null
+  job=$(clowder submit -a in -w -- sh -c 'while read -r x; do test $x != 700000 || until test -e go; do sleep 0.02; done; echo y$x; done')
+  wait_until recorded_at_least "$job" 690000
   kill_engine
-  (ulimit -s 512 && clowder engine start)
+  touch go
+  (ulimit -s 256 && clowder engine start)
+  engine=$(engine_pid)
   expect 0 clowder job collect "$job"
+  [ "$(engine_pid)" = "$engine" ] || fail "the engine died"
   same out <(sed s/^/y/ in)
   clowder engine stop
 
-  # The keeper's own connection breaks (no memory for an answer) while results are not written.
-  if nm "$bin/clowder" | grep -E '__asan|__tsan' >/dev/null; then return; fi
+  # The engine's own connection, by which it gives the job to its daemons, breaks while results are not written.
+  [ "$(id -u)" -eq 0 ] || { echo "not looked at without root: a connection that breaks"; return; }
   clowder up -n 2 >/dev/null
-  job=$(seq 200 | clowder submit -- sh -c 'test {} != 50 && sleep 0.02 || head -c 70000000 /dev/zero; echo {}')
-  prlimit --as=$(($(awk '/VmSize/ {print $2 * 1024}' "/proc/$(engine_pid)/status") + 200000000)) --pid "$(engine_pid)"
-  wait_until grep -q "waits job=$job" "$engine_log"
-  prlimit --as=unlimited --pid "$(engine_pid)"
-  wait_until job_is "$job" done
-  clowder job collect "$job" | tr -d '\000' >got
-  same got <(seq 200)
+  job=$(seq 200 | clowder submit -- sh -c 'echo {} >>ran; sleep 0.02; echo {}')
+  for part in 20 60 100; do
+    ran_so_many() { [ "$(lines ran)" -ge "$part" ]; }
+    wait_until ran_so_many
+    python3 - "$(engine_pid)" <<'PYTHON'
+import ctypes, os, socket, struct, sys
+pid = int(sys.argv[1])
+syscall = ctypes.CDLL(None, use_errno=True).syscall
+process, cut = syscall(434, pid, 0), 0  # pidfd_open
+for fd in os.listdir(f"/proc/{pid}/fd"):
+    copy = syscall(438, process, int(fd), 0)  # pidfd_getfd
+    if copy < 0 or not os.readlink(f"/proc/self/fd/{copy}").startswith("socket:"):
+        continue
+    s = socket.socket(fileno=copy)
+    if s.family == socket.AF_UNIX and s.type == socket.SOCK_STREAM and not s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        peer = struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        if peer == pid:
+            s.shutdown(socket.SHUT_RDWR)
+            cut += 1
+sys.exit(cut == 0)
+PYTHON
+  done
+  expect 0 clowder job collect "$job"
+  same out <(seq 200)
+  [ "$(lines ran)" -gt 200 ] || fail "no connection was cut"
 }
 
 case_killed() {
