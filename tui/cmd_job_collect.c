@@ -63,10 +63,10 @@ static int show(struct collect *x, struct store_chunk *in, const struct store_re
         }
         store_chunk_input(in, pos, &r.input, &r.input_len);
     }
-    map_write_result(&x->m, &r);
+    bool good = map_write_result(&x->m, &r);
     x->index++;
     free(why);
-    return 0;
+    return good ? 0 : 1;
 }
 
 /* Results from x->index on, to the first that is missing: that one and those after it count as cancelled when no more
@@ -171,13 +171,17 @@ static int load_function(struct collect *x)
     return 0;
 }
 
-/* Everything is out: said as map says it, noted, and removed when that was wanted. */
+/* Everything is out: said as map says it, noted, and removed when that was wanted. What could not be put where it
+ * belongs can be collected again. */
 static int finish(struct collect *x, bool remove)
 {
     struct clw_error err;
     enum clw_err code;
-    if (fflush(stdout) || ferror(stdout))
-        return say(1, "cannot write to stdout");
+    if (!stdout_is_good() || !map_close_joblog(&x->m))
+        return 1;
+    if (x->m.unsaved)
+        return say(1, "job %lld counts as not collected: %llu fetched files could not be saved", (long long)x->id,
+            (unsigned long long)x->m.unsaved);
     if (remove)
         code = store_kept_remove(x->s, x->id, &err);
     else

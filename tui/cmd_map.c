@@ -79,8 +79,7 @@ static int read_map_options(const struct opts *o, struct map *m)
 void map_fini(struct map *m)
 {
     progress_free(m->progress);
-    if (m->joblog)
-        fclose(m->joblog);
+    map_close_joblog(m);
     free(m->argv);
     free(m->ship);
     free(m->skip);

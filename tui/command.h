@@ -41,6 +41,8 @@ int unknown_command(const struct noun *n, const char *word);
 /* One line on stderr: what, why, what to do next. Returns the exit status. */
 int say_error(const struct clowder_error *err);
 int say(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* True when all that was printed is out; else that has been told, once. */
+bool stdout_is_good(void);
 /* A handle with our way to tell notices; NULL after a line on stderr. */
 struct clowder *open_client(bool no_start);
 bool stderr_is_terminal(void);

@@ -33,9 +33,7 @@ static int run_noun(const struct noun *n, int argc, char **argv, bool json)
 
 static int flush_stdout(int status)
 {
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return status;
-    return say(status ? status : 1, "cannot write to stdout");
+    return stdout_is_good() || status ? status : 1;
 }
 
 /* The bare call: the screens, or without a terminal a short help. */

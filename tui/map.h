@@ -38,9 +38,10 @@ struct map {
 
     /* results */
     FILE *joblog;
-    uint64_t ended_us; /* of the result that is written; 0: just now */
+    bool joblog_failed; /* told; it is not written any more */
+    uint64_t ended_us;  /* of the result that is written; 0: just now */
     uint64_t done, failed;
-    struct buf tag_text;
+    uint64_t unsaved; /* fetched files */
     struct progress *progress;
 };
 
@@ -53,7 +54,10 @@ enum map_joblog { JOBLOG_NEW, JOBLOG_RESUME, JOBLOG_RESUME_FAILED };
 int map_load_joblog(struct map *m, const char *path, enum map_joblog how);
 
 /* map_output.c */
-void map_write_result(struct map *m, const struct clowder_result *r);
+/* False when stdout takes no more, which has been told: what comes now would be lost. */
+bool map_write_result(struct map *m, const struct clowder_result *r);
+/* Closes it. False, and told, when not all of it could be written. */
+bool map_close_joblog(struct map *m);
 void map_write_dry(const struct map *m, const char *input, size_t len, uint64_t index);
 
 /* cmd_map.c */

@@ -175,14 +175,23 @@ static void mark(struct map *m, const char *line, bool skip)
     m->skip[seq - 1] = skip;
 }
 
-/* Only whole lines count; one that a crash cut is written over. */
+static const char joblog_header[] = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
+
+/* Only whole lines count; one that a crash cut is written over. Where they end; -1: it is another kind of file. */
 static long read_joblog(struct map *m, FILE *f, bool failed)
 {
     char *line = NULL;
     size_t cap = 0;
     ssize_t n;
     long whole = 0;
-    while ((n = getline(&line, &cap, f)) > 0 && line[n - 1] == '\n') {
+    while ((n = getline(&line, &cap, f)) > 0) {
+        size_t known = (size_t)n < sizeof joblog_header - 1 ? (size_t)n : sizeof joblog_header - 1;
+        if (whole == 0 && memcmp(line, joblog_header, known) != 0) {
+            whole = -1;
+            break;
+        }
+        if (line[n - 1] != '\n')
+            break;
         mark(m, line, !failed || went_well(line));
         whole += (long)n;
     }
@@ -192,17 +201,19 @@ static long read_joblog(struct map *m, FILE *f, bool failed)
 
 int map_load_joblog(struct map *m, const char *path, enum map_joblog how)
 {
-    static const char header[] = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
     long whole = 0;
     m->joblog = how != JOBLOG_NEW ? fopen(path, "r+e") : NULL;
     if (m->joblog)
         whole = read_joblog(m, m->joblog, how == JOBLOG_RESUME_FAILED);
-    else
+    else if (how == JOBLOG_NEW || errno == ENOENT)
         m->joblog = fopen(path, "we");
-    if (!m->joblog)
-        return say(1, "map: cannot write the job log %s: %s", path, strerror(errno));
-    if (fseek(m->joblog, whole, SEEK_SET) || ftruncate(fileno(m->joblog), whole) ||
-        (whole == 0 && fputs(header, m->joblog) == EOF))
-        return say(1, "map: cannot write the job log %s: %s", path, strerror(errno));
+    if (m->joblog && whole < 0)
+        return say(2, "%s is no job log: its first line is another one; it was left as it is", path);
+    bool failed =
+        m->joblog && how != JOBLOG_NEW && (fseek(m->joblog, whole, SEEK_SET) || ftruncate(fileno(m->joblog), whole));
+    if (!m->joblog || failed || (whole == 0 && (fputs(joblog_header, m->joblog) == EOF || fflush(m->joblog)))) {
+        m->joblog_failed = true;
+        return say(1, "cannot write the job log %s: %s", path, strerror(errno));
+    }
     return 0;
 }

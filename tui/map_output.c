@@ -168,18 +168,34 @@ static void log_command(const struct map *m, const struct clowder_result *r)
     free(argv);
 }
 
-static void write_joblog(const struct map *m, const struct clowder_result *r)
+static void tell_joblog_failed(struct map *m)
+{
+    if (!m->joblog_failed)
+        say(1, "cannot write the job log: %s; tasks that end from now on are not in it", strerror(errno));
+    m->joblog_failed = true;
+}
+
+/* Exitval and Signal of what did not go well are never both 0: whatever else it was, Exitval is -1 then. */
+static void write_joblog(struct map *m, const struct clowder_result *r, bool is_well)
 {
     double end_s = (double)(m->ended_us ? m->ended_us : wall_us()) / 1e6, run_s = (double)r->run_us / 1e6;
-    if (!m->joblog || r->outcome == CLOWDER_TASK_CANCELLED)
+    int exit_status = r->exit_status > 0 ? r->exit_status : is_well || r->signal ? 0 : -1;
+    if (r->outcome == CLOWDER_TASK_CANCELLED || m->joblog_failed)
         return;
-    fflush(stdout); /* a resume leaves out what is in the log: its output must be out first */
-    int exit_status = r->exit_status >= 0 ? r->exit_status : r->outcome == CLOWDER_DONE ? 0 : r->signal ? 0 : -1;
     fprintf(m->joblog, "%llu\t%s\t%.3f\t%10.3f\t%zu\t%llu\t%d\t%d\t", (unsigned long long)r->index + 1,
         strcmp(r->host, "local") == 0 ? ":" : r->host, end_s - run_s, run_s, r->input_len,
         (unsigned long long)r->out_total, exit_status, r->signal);
     log_command(m, r);
-    fflush(m->joblog); /* it is what a resume goes by */
+    if (fflush(m->joblog)) /* it is what a resume goes by */
+        tell_joblog_failed(m);
+}
+
+bool map_close_joblog(struct map *m)
+{
+    if (m->joblog && fclose(m->joblog))
+        tell_joblog_failed(m);
+    m->joblog = NULL;
+    return !m->joblog_failed;
 }
 
 /* Files come from the machine that ran the task: only those that were asked for are written here. */
@@ -195,8 +211,26 @@ static bool was_asked_for(const struct map *m, const struct clowder_result *r, c
     return good;
 }
 
-static void save_files(struct map *m, const struct clowder_result *r)
+static bool save_file(const char *name, const uint8_t *data, size_t len)
 {
+    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+    ssize_t n = 0;
+    for (size_t at = 0; fd >= 0 && at < len && n >= 0; at += n > 0 ? (size_t)n : 0)
+        n = write(fd, data + at, len - at);
+    bool good = fd >= 0 && n >= 0;
+    if (!good)
+        say(0, "cannot save the fetched file %s: %s", name, strerror(errno));
+    if (fd >= 0 && close(fd) && good) {
+        say(0, "cannot save the fetched file %s: %s", name, strerror(errno));
+        good = false;
+    }
+    return good;
+}
+
+/* False when one could not be saved. */
+static bool save_files(struct map *m, const struct clowder_result *r)
+{
+    bool good = true;
     const char *name;
     const uint8_t *data;
     size_t at = 0, len;
@@ -209,18 +243,16 @@ static void save_files(struct map *m, const struct clowder_result *r)
                 (unsigned long long)r->index + 1, r->host, shown);
             continue;
         }
-        int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-        bool good = fd >= 0 && write(fd, data, len) == (ssize_t)len;
-        if (fd >= 0 && close(fd))
-            good = false;
-        if (!good) {
+        if (!save_file(name, data, len)) {
             m->failed++;
-            say(0, "cannot save the fetched file %s: %s", name, strerror(errno));
+            m->unsaved++;
+            good = false;
         }
     }
+    return good;
 }
 
-void map_write_result(struct map *m, const struct clowder_result *r)
+bool map_write_result(struct map *m, const struct clowder_result *r)
 {
     m->done++;
     if (m->stdout_is_terminal)
@@ -233,9 +265,15 @@ void map_write_result(struct map *m, const struct clowder_result *r)
         write_plain(m, r);
     if (r->outcome != CLOWDER_DONE && !(m->stopping && r->outcome == CLOWDER_TASK_CANCELLED))
         tell_failure(m, r);
-    if (r->files_len)
-        save_files(m, r);
-    write_joblog(m, r);
+    bool is_well = r->outcome == CLOWDER_DONE;
+    if (r->files_len && !save_files(m, r))
+        is_well = false;
+    if (!m->joblog)
+        return !ferror_unlocked(stdout) || stdout_is_good();
+    if (!stdout_is_good()) /* a resume leaves out what is in the log: its output must be out first */
+        return false;
+    write_joblog(m, r, is_well);
+    return true;
 }
 
 /* As a shell would need it typed. */

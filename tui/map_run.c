@@ -90,7 +90,8 @@ static int take_results(struct map *m)
     for (;;) {
         int status = clowder_job_next(m->job, &r, 0, &err);
         if (status == CLOWDER_AGAIN) {
-            fflush(stdout); /* nothing is kept back while we wait */
+            if (!stdout_is_good()) /* nothing is kept back while we wait */
+                return 1;
             draw(m);
             status = clowder_job_next(m->job, &r, m->progress ? TICK_MS : SILENT_FIRST_MS, &err);
         }
@@ -111,7 +112,8 @@ static int take_results(struct map *m)
             last_ms = mono_ms();
         }
         silence_ms = SILENT_FIRST_MS;
-        map_write_result(m, &r);
+        if (!map_write_result(m, &r))
+            return 1;
         if (m->stop && m->failed && !m->stopping) {
             m->stopping = 1;
             eventfd_write(m->stop_fd, 1);
@@ -189,8 +191,8 @@ int map_run(struct map *m, unsigned own_daemons)
     clowder_job_close(job);
     clowder_close(m->c);
     free(m->own_profile);
-    if (fflush(stdout) || ferror(stdout))
-        return say(1, "cannot write to stdout");
+    if (!map_close_joblog(m) || !stdout_is_good())
+        return status ? status : 1;
     if (status == 0 && m->stopping && !m->stop)
         return 130;
     if (status == 0 && m->failed) {

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,18 @@ static void print_clean(const char *text)
     char clean[1200];
     text_escape(clean, sizeof clean, text, strlen(text));
     fputs(clean, stderr);
+}
+
+bool stdout_is_good(void)
+{
+    static bool told;
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    if (!told)
+        say(1, "cannot write to stdout%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
+    told = true;
+    return false;
 }
 
 int say_error(const struct clowder_error *err)

@@ -501,7 +501,7 @@ case_many() {
 case_full() {
   mkdir -p "$XDG_DATA_HOME/clowder"
   mount -t tmpfs -o size=3m none "$XDG_DATA_HOME/clowder" || { echo "skipped: no tmpfs here"; exit 77; }
-  trap 'status=$?; set +e; timeout 20 clowder engine stop --now >/dev/null 2>&1; umount -l "$XDG_DATA_HOME/clowder"; (exit $status); finish' EXIT
+  trap 'status=$?; set +e; timeout 20 clowder engine stop --now >/dev/null 2>&1; umount -l "$XDG_DATA_HOME/clowder"; umount -l small 2>/dev/null; (exit $status); finish' EXIT
   room() { mount -o "remount,size=$1" "$XDG_DATA_HOME/clowder"; }
   clowder up -n 2 >/dev/null
   seq 80 >in
@@ -522,6 +522,15 @@ case_full() {
   kill_engine
   clowder engine start
   wait_until waits_for "$job" 'no room on the disk where the store lives'
+
+  # A job log that finds no room is said to be incomplete.
+  mkdir small
+  mount -t tmpfs -o size=4k none small
+  seq 300 >many
+  expect 1 clowder map -a many --joblog small/log -- true
+  umount small
+  says 'cannot write the job log: No space left on device'
+  one_line
 
   # Nothing more can be submitted, and that is said.
   head -c 4000000 /dev/zero | tr '\0' x >large
@@ -570,6 +579,47 @@ case_joblog() {
   expect 0 clowder map -a in --joblog log2 --resume-failed -- echo
   prints ''
   expect 2 clowder map -a in --resume-failed -- echo
+
+  # What is not out is not in the log; what could not be done is no success there.
+  seq 5 >five
+  expect 1 sh -c 'clowder map -a five --joblog log3 -- echo >/dev/full'
+  says 'cannot write to stdout: No space left on device'
+  one_line
+  expect 0 clowder map -a five --joblog log3 --resume -- echo
+  same out five
+  seq 2000 >many
+  expect 1 sh -c 'clowder map -a many -- sh -c "echo {} >>began; head -c 5000 /dev/zero" >/dev/full'
+  [ "$(lines began)" -lt 1000 ] || fail "all tasks ran though nobody could see it"
+  expect 1 clowder map -a five --joblog log4 -w -- true
+  says 'tasks failed'
+  failed=$(tail -n +2 log4 | awk '$7 != 0' | wc -l)
+  [ "$failed" -gt 0 ] || fail "tasks that failed stand as done: $(cat log4)"
+  expect 0 clowder map -a five --joblog log4 --resume-failed -- echo
+  [ "$(lines out)" -eq "$failed" ] || fail "$(lines out) ran again of $failed"
+  mkdir result-2
+  expect 1 clowder map -a five --joblog log5 --fetch 'result-{}' -- sh -c 'echo x >result-{}'
+  says 'cannot save the fetched file result-2: Is a directory'
+  rmdir result-2
+  expect 0 clowder map -a five --joblog log5 --resume-failed --fetch 'result-{}' -- sh -c 'echo {}; echo x >result-{}'
+  prints 2
+  [ -f result-2 ] || fail "not fetched"
+  rm result-2
+  mkdir result-2
+  job=$(clowder submit -a five --fetch 'result-{}' -- sh -c 'echo x >result-{}')
+  expect 1 clowder job collect --remove "$job"
+  says "counts as not collected"
+  rmdir result-2
+  expect 0 clowder job collect --remove "$job"
+  [ -f result-2 ] || fail "not fetched from the store"
+
+  # Another file than a log stays what it is.
+  head -c 3000 /dev/urandom | base64 -w 0 >notes
+  cp notes before
+  expect 2 clowder map -a five --joblog notes --resume -- echo
+  one_line
+  same notes before
+  expect 1 clowder map -a five --joblog /dev/full -- echo
+  one_line
 }
 
 "case_$1"
