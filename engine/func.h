@@ -46,7 +46,7 @@ struct func {
     uint32_t retries;    /* how many lost daemons a task survives */
     uint32_t retry_failed;
     bool speculate;       /* stragglers may run twice */
-    uint64_t deadline_ms; /* since 1970; 0: none */
+    uint64_t deadline_ms; /* since 1970, in the store after the start; 0: none */
     uint32_t max_output;  /* bytes of stdout that are kept */
     int64_t kept;         /* its number in the ledger, when it is a detached job; only on the way to the engine */
     char *fetch;          /* pattern of files to bring back after each task, or NULL */

@@ -126,9 +126,13 @@ static void take_cancels(struct keeper *k)
     }
     k->cancel_count = 0;
     pthread_mutex_unlock(&k->lock);
-    for (struct keep_job *j = k->jobs; j; j = j->next)
-        if (j->cancelled)
-            keep_job_close(k, j);
+    for (struct keep_job *j = k->jobs; j; j = j->next) {
+        if (!j->cancelled)
+            continue;
+        while (j->job && !j->ended && keep_job_take(k, j)) /* what has ended counts */
+            ;
+        keep_job_close(k, j);
+    }
 }
 
 /* One engine runs the jobs of a store, also when several use it: those of another run time folder. */

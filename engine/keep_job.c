@@ -73,8 +73,9 @@ void keep_job_open(struct keeper *k, struct keep_job *j)
         return;
     }
     int status = *j->up ? client_up_again(k->c, j->up, &err) : CLOWDER_OK;
+    uint64_t started_us = j->started_us ? j->started_us : wall_us();
     if (status == CLOWDER_OK)
-        status = client_job_open_kept(k->c, func, len, j->id, &j->job, &err);
+        status = client_job_open_kept(k->c, func, len, j->id, started_us, &j->job, &err);
     free(func);
     if (status) {
         refused(k, j, &err);
@@ -83,8 +84,7 @@ void keep_job_open(struct keeper *k, struct keep_job *j)
     j->put_index = 0;
     j->all_given = j->finished = j->ended = false;
     j->out_bytes = 0;
-    if (!j->started_us)
-        j->started_us = wall_us();
+    j->started_us = started_us;
     k->open_count++;
     j->open = j->news = true;
     keep_set_reason(k, j, "");

@@ -70,7 +70,7 @@ enum clw_err store_kept_retry(struct store *s, int64_t job, uint64_t *count, str
         *count = j.total - j.done;
     if (!code && *count)
         code =
-            store__exec(s, "UPDATE job SET state = 'queued', finished_us = 0, failed = 0, cancelled = 0 WHERE id = ?1",
+            store__exec(s, "UPDATE job SET state = 'queued', started_us = 0, finished_us = 0, failed = 0, cancelled = 0 WHERE id = ?1",
                 ARGS(INT(job)), NULL, err);
     if (!code && *count)
         code = store__exec(s, "UPDATE job_kept SET round = round + 1, collected_us = 0, reason = '' WHERE job = ?1",

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { CANCEL_MS = 5000 }; /* an engine writes within it, unless the disk keeps it from that */
+
 int job_id(const struct opts *o, size_t count, int64_t *id)
 {
     struct clw_error err;
@@ -280,25 +282,33 @@ int cmd_job_show(const struct opts *o, bool json)
 
 /* ---- cancel, save ---- */
 
-/* The end of a detached job is written here, with or without an engine; one that runs then drops it. */
-static int cancel_kept(struct store *s, int64_t id)
+/* An engine that runs the job writes what it has of it, and then its end. False: none does, or it cannot soon. */
+static bool engine_cancels(int64_t id, bool *asked)
 {
-    struct clw_error err;
-    struct store_job job;
-    enum clw_err code = store_kept_cancel(s, id, &err);
-    int status = code ? say_failure(&err) : 0;
-    if (code == CLW_EXISTS && store_job_get(s, id, &job, NULL) == CLW_OK) {
-        store_job_fini(&job);
-        return status;
-    }
     struct clowder *c = open_client(true);
     json_t *request = request_new("cancel"), *reply = NULL;
     json_object_set_new(request, "job", json_integer(id));
-    if (c && request_send(c, request, 30000, &reply, NULL) == CLOWDER_OK && code)
-        status = say(0, "the engine ends it, and writes that down as soon as it can");
+    *asked = c && request_send(c, request, 30000, &reply, NULL) == CLOWDER_OK;
+    bool done = *asked && job_await(c, id, NULL, mono_ms() + CANCEL_MS) == 0;
     json_decref(reply);
     clowder_close(c);
-    return status;
+    return done;
+}
+
+static int cancel_kept(struct store *s, int64_t id)
+{
+    struct clw_error err;
+    struct store_job job = {0};
+    bool asked, done = engine_cancels(id, &asked);
+    enum clw_err code = store_kept_cancel(s, id, &err);
+    bool finished = code == CLW_EXISTS && store_job_get(s, id, &job, NULL) == CLW_OK;
+    bool cancelled = finished && done && job.state == STORE_JOB_CANCELLED;
+    store_job_fini(&job);
+    if (!code || cancelled)
+        return 0;
+    if (asked && !finished)
+        return say(0, "the engine ends it, and writes that down as soon as it can");
+    return say_failure(&err);
 }
 
 static int cancel_live(int64_t id)

@@ -76,8 +76,11 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     to->retries = f->retries;
     to->retry_failed = f->retry_failed;
     to->speculate = f->speculate;
-    to->deadline_ms = f->deadline_ms ? wall_us() / 1000 + f->deadline_ms : 0;
+    to->deadline_ms = f->deadline_ms; /* until start_deadline() */
     to->max_output = f->max_output < WIRE_OUTPUT_MAX ? (uint32_t)f->max_output : WIRE_OUTPUT_MAX;
+    if (!to->dir)
+        code = clw_fail(
+            err, CLW_NOT_FOUND, "go to one that is there", "the working folder cannot be told: %s", strerror(errno));
     if (!text_is_name(to->profile))
         code = clw_fail(err, CLW_USAGE, NULL, "'%s' is not a name for a profile", to->profile);
     if (to->kind >= FUNC_KIND_COUNT || (to->kind != FUNC_COMMAND && (to->use_stdin || to->everywhere || to->fetch)))
@@ -86,6 +89,11 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     for (const char *const *path = f->ship; path && *path && !code; path++)
         code = ship_file(to, *path, err);
     return code;
+}
+
+static void start_deadline(struct func *f, uint64_t started_us)
+{
+    f->deadline_ms += f->deadline_ms ? started_us / 1000 : 0;
 }
 
 void job_send_open(struct clowder_job *j)
@@ -146,6 +154,7 @@ int clowder_job_open(
     struct clowder_job *j = mem_zalloc(sizeof *j);
     enum clw_err code = make_func(&j->func, f, &err);
     j->ordered = !f->unordered;
+    start_deadline(&j->func, wall_us());
     return open_job(c, j, code, err, job, out);
 }
 
@@ -162,13 +171,14 @@ int client_function_bytes(const struct clowder_function *f, struct buf *bytes, s
     return code ? client_fail(out, &err) : CLOWDER_OK;
 }
 
-int client_job_open_kept(
-    struct clowder *c, const uint8_t *func, size_t len, int64_t id, struct clowder_job **job, struct clowder_error *out)
+int client_job_open_kept(struct clowder *c, const uint8_t *func, size_t len, int64_t id, uint64_t started_us,
+    struct clowder_job **job, struct clowder_error *out)
 {
     struct clw_error err = {0};
     struct clowder_job *j = mem_zalloc(sizeof *j);
     enum clw_err code = func_decode(&j->func, func, len, &err);
     j->func.kept = id;
+    start_deadline(&j->func, started_us);
     return open_job(c, j, code, err, job, out);
 }
 

@@ -13,10 +13,10 @@ int client_function_bytes(const struct clowder_function *f, struct buf *bytes, s
 /* Would a job of that kind take the input? CLW_USAGE. */
 enum clw_err client_check_input(enum func_kind kind, const void *input, size_t len, struct clw_error *err);
 
-/* Like clowder_job_open(), of such bytes, under the number that the job has in the ledger already. Results come as they
- * are ready. */
-int client_job_open_kept(struct clowder *c, const uint8_t *func, size_t len, int64_t id, struct clowder_job **job,
-    struct clowder_error *err);
+/* Like clowder_job_open(), of such bytes, under the number that the job has in the ledger already; its deadline counts
+ * from started_us (since 1970). Results come as they are ready. */
+int client_job_open_kept(struct clowder *c, const uint8_t *func, size_t len, int64_t id, uint64_t started_us,
+    struct clowder_job **job, struct clowder_error *err);
 
 /* The request for an ephemeral profile with the environment of this process, to be kept as text (owned); and the same
  * made with this handle, which the profile then lives as long as. */

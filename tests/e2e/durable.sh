@@ -173,6 +173,36 @@ case_life() {
   expect 0 clowder job prune --keep 1 --yes
   prints '2 jobs removed'
 
+  # What had ended when a job was cancelled stays.
+  job=$(clowder submit -- sh -c 'echo {}; touch ended-{}; test {} = 1 || until test -e never; do sleep 0.02; done' ::: 1 2 3)
+  wait_until test -e ended-3 # on two daemons: after the first has ended
+  has_ended() { [ "$(clowder job show --json "$job" | jq .done)" = 1 ]; }
+  wait_until has_ended
+  expect 0 clowder job cancel "$job"
+  jq -e '.state == "cancelled" and .done == 1 and .cancelled == 2' <(clowder job show --json "$job") >/dev/null ||
+    fail "lost: $(clowder job show "$job")"
+  expect 1 clowder job collect "$job"
+  prints 1
+
+  # A deadline counts from when the job begins to run, and anew when it is put back.
+  job=$(clowder submit --deadline 0.7 -- sh -c 'test -e in-time || sleep 100; echo {}' ::: 1 2)
+  expect 1 clowder job wait "$job"
+  touch in-time
+  expect 0 clowder job retry "$job"
+  expect 0 clowder job collect "$job"
+  prints '1
+2'
+  clowder down --all >/dev/null
+  job=$(clowder submit --deadline 0.7 -- echo ::: 1 2)
+  sleep 1
+  clowder up -n 2 >/dev/null
+  expect 0 clowder job collect "$job"
+
+  # Where the tasks would run is gone.
+  mkdir folder
+  (cd folder && rmdir ../folder && expect 4 clowder submit -- touch made ::: 1 2>/dev/null) || fail "it was taken"
+  [ ! -e /made ] || fail "a task ran in /"
+
   # Room goes back to the disk.
   size() { stat -c %s "$XDG_DATA_HOME/clowder/clowder.db"; }
   head -c 30000000 /dev/urandom | base64 >in
@@ -330,16 +360,19 @@ case_locked() {
   clowder up -n 2 >/dev/null
   wait_until job_is "$job" done
   # A job that is put back before its cancellation could be written runs on.
-  job=$(seq 300 | clowder submit -- sh -c 'sleep 0.05; echo {}')
-  wait_until recorded_at_least "$job" 5
+  job=$(seq 100 | clowder submit -- sh -c 'until test -e on-$((({} + 9) / 10)); do sleep 0.02; done; echo {}')
+  touch on-1
+  wait_until recorded_at_least "$job" 10
   lock_store
+  touch on-2
   wait_until grep -q 'results cannot be written' "$engine_log"
   unlock_store
   expect 0 clowder job cancel "$job"
   expect 0 clowder job retry "$job"
+  for i in $(seq 3 10); do touch "on-$i"; done
   wait_until job_is "$job" done
   expect 0 clowder job collect "$job"
-  same out <(seq 300)
+  same out <(seq 100)
 }
 
 case_back() {
