@@ -228,8 +228,7 @@ static json_t *up(struct engine *e, struct sp_request *r, const json_t *request)
             pool_free(e, p);
         return problem;
     }
-    if (p->settings.memory_bytes)
-        disp_set_budget(p->disp, p->settings.memory_bytes);
+    disp_set_budget(p->disp, p->settings.memory_bytes);
     for (struct member *m = p->members; m; m = m->after)
         if (m->peer && !store_manners_same(&before, &p->settings.manners))
             daemon_send_terms(m->peer, m);
@@ -304,6 +303,23 @@ static json_t *down(struct engine *e, struct sp_request *r, const json_t *reques
     snprintf(w.host, sizeof w.host, "%s", host);
     control_wait(e, r, w, request);
     return NULL;
+}
+
+/* A profile that nobody uses is forgotten; in the store it is removed by who asks. */
+static json_t *remove_profile(struct engine *e, const json_t *request)
+{
+    const char *name = request_text(request, "profile", "");
+    struct pool *p = pool_find(e, name);
+    struct disp_stats s = {0};
+    if (!p)
+        return reply_ok();
+    disp_stats(p->disp, &s);
+    if (pool_is_wanted(p) || p->member_count || s.jobs)
+        return reply_refusal(
+            CLW_REFUSED, "take it down first: clowder down", "profile '%s' is %s", name, s.jobs ? "used" : "up");
+    pool_free(e, p);
+    core_changed(e);
+    return reply_ok();
 }
 
 /* ---- launch ---- */
@@ -460,6 +476,8 @@ json_t *control_profiles(struct engine *e, struct sp_request *r, const char *op,
         return down(e, r, request);
     if (strcmp(op, "launch") == 0)
         return launch(e, request);
+    if (strcmp(op, "remove") == 0)
+        return remove_profile(e, request);
     if (strcmp(op, "stop") == 0)
         return stop(e, request);
     if (strcmp(op, "jobs") == 0)

@@ -13,7 +13,7 @@ struct disp *disp_new(uint64_t budget_bytes)
 
 void disp_set_budget(struct disp *d, uint64_t budget_bytes)
 {
-    d->stats.mem_budget = budget_bytes;
+    d->stats.mem_budget = budget_bytes ? budget_bytes : DISP_BUDGET_DEFAULT;
 }
 
 void disp__ring_free(struct disp_daemon *m)

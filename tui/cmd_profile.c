@@ -42,6 +42,25 @@ static int read_manners(const struct opts *o, struct clowder_profile *p)
     return status;
 }
 
+/* A 0 that was given takes the setting back. */
+static unsigned read_unset(const struct opts *o, const struct clowder_profile *p)
+{
+    const struct {
+        const char *option;
+        unsigned bit;
+        bool is_zero;
+    } all[] = {{"idletime", CLOWDER_UNSET_IDLETIME, !p->idletime_ms},
+        {"walltime", CLOWDER_UNSET_WALLTIME, !p->walltime_ms}, {"maxtasks", CLOWDER_UNSET_MAXTASKS, !p->maxtasks},
+        {"memory", CLOWDER_UNSET_MEMORY, !p->memory_bytes}, {"nice", CLOWDER_UNSET_NICE, !p->nice},
+        {"cpus", CLOWDER_UNSET_CPUS, p->cpus <= 0}, {"mem", CLOWDER_UNSET_MEM, !p->mem_bytes},
+        {"pause-load", CLOWDER_UNSET_PAUSE_LOAD, p->pause_load <= 0},
+        {"pause-user", CLOWDER_UNSET_PAUSE_USER, !p->pause_user_ms}};
+    unsigned unset = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        unset |= opts_has(o, all[i].option) && all[i].is_zero ? all[i].bit : 0;
+    return unset;
+}
+
 static int read_up(const struct opts *o, struct clowder_profile *p, struct inventory_places *places)
 {
     int64_t n = 0, seed = 0;
@@ -49,12 +68,13 @@ static int read_up(const struct opts *o, struct clowder_profile *p, struct inven
     int64_t maxtasks = 0;
     clowder_profile_init(p);
     if (opts_int(o, "daemons", 1, 10000, &n) || opts_int(o, "seed", 0, INT64_MAX, &seed) ||
-        opts_int(o, "maxtasks", 1, INT64_MAX, &maxtasks) || opts_duration(o, "idletime", &p->idletime_ms) ||
+        opts_int(o, "maxtasks", 0, INT64_MAX, &maxtasks) || opts_duration(o, "idletime", &p->idletime_ms) ||
         opts_duration(o, "walltime", &p->walltime_ms) || opts_size(o, "memory", &p->memory_bytes) ||
         opts_duration(o, "timeout", &timeout_ms) || read_manners(o, p))
         return 2;
     p->daemons = (unsigned)n;
     p->maxtasks = (uint64_t)maxtasks;
+    p->unset = read_unset(o, p);
     p->has_seed = opts_has(o, "seed");
     p->seed = (uint64_t)seed;
     p->no_respawn = opts_has(o, "no-respawn");

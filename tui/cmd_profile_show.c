@@ -237,7 +237,7 @@ int cmd_profile_remove(const struct opts *o, bool json)
     }
     for (size_t i = 0; i < o->word_count && status == 0; i++) {
         status = ask_yes(opts_has(o, "yes"), "remove profile %s", o->words[i]);
-        if (status == 0 && store_profile_remove(s, o->words[i], &err))
+        if (status == 0 && inventory_profile_remove(s, o->words[i], &err))
             status = say_failure(&err);
     }
     store_close(s);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { REMOVE_MS = 10000 };
+
 int say_failure(const struct clw_error *err)
 {
     struct clowder_error out = {.status = clw_err_exit_status(err->code)};
@@ -104,6 +106,25 @@ json_t *inventory_links(const char *host)
     request_send(c, request, 5000, &reply, NULL);
     clowder_close(c);
     return reply;
+}
+
+enum clw_err inventory_profile_remove(struct store *s, const char *name, struct clw_error *err)
+{
+    struct clowder *c;
+    struct clowder_error why;
+    json_t *reply = NULL, *request = request_new("remove");
+    request_set_text(request, "profile", name);
+    int status = clowder_open(&c, &(struct clowder_options){.no_start = true}, NULL);
+    if (status == CLOWDER_OK) {
+        status = request_send(c, request, REMOVE_MS, &reply, &why);
+        json_decref(reply);
+        clowder_close(c);
+        if (status && status != CLOWDER_UNREACHABLE)
+            return clw_fail(err, CLW_REFUSED, why.hint, "%s", why.message);
+    } else {
+        json_decref(request);
+    }
+    return store_profile_remove(s, name, err);
 }
 
 /* ---- --on HOST:N ---- */

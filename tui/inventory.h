@@ -17,6 +17,8 @@ int inventory_open(struct store **s);
 /* *h (*p) is owned: store_host_fini(). 4 when there is none, with the name that was perhaps meant. */
 int inventory_host(struct store *s, const char *name, struct store_host *h);
 int inventory_profile(struct store *s, const char *name, struct store_profile *p);
+/* From the store, and from an engine that knows it. CLW_REFUSED: it is up, or has jobs. */
+enum clw_err inventory_profile_remove(struct store *s, const char *name, struct clw_error *err);
 /* Opens the store only to see that there is such a host. */
 int inventory_check_host(const char *name);
 /* The first word, when there is exactly one; what says what it is: "host". */

@@ -93,6 +93,19 @@ struct clowder_place {
     unsigned daemons; /* 0: none any more; with per_gpu: one for each GPU */
 };
 
+/* Settings that are taken back. */
+enum clowder_unset {
+    CLOWDER_UNSET_IDLETIME = 1,
+    CLOWDER_UNSET_WALLTIME = 2,
+    CLOWDER_UNSET_MAXTASKS = 4,
+    CLOWDER_UNSET_MEMORY = 8,
+    CLOWDER_UNSET_NICE = 16,
+    CLOWDER_UNSET_CPUS = 32,
+    CLOWDER_UNSET_MEM = 64,
+    CLOWDER_UNSET_PAUSE_LOAD = 128,
+    CLOWDER_UNSET_PAUSE_USER = 256
+};
+
 struct clowder_profile {
     unsigned daemons;               /* how many on this machine; 0: as many as it had, but for has_daemons */
     bool has_daemons;               /* daemons counts also when it is 0 */
@@ -117,6 +130,7 @@ struct clowder_profile {
     bool no_new_privs;      /* tasks gain nothing from setuid programs (no sudo) */
     const char *hours;      /* "22:00-06:00,12:00-13:00": they pause at other hours of that machine's clock */
     bool pause_now;         /* a pause stops what runs; otherwise that comes to its end */
+    unsigned unset;         /* of enum clowder_unset, or-ed: these are 0 from now on, not as they were */
     int64_t timeout_ms;     /* how long to wait until they are connected; -1: no limit; 0: do not wait */
 };
 /* Everything 0, timeout_ms 30 s. */

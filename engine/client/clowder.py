@@ -369,7 +369,7 @@ class _Profile(ctypes.Structure):
                 ("maxtasks", _u64), ("memory_bytes", _u64), ("no_respawn", _bool), ("no_cleanup", _bool), ("output", _bool),
                 ("has_seed", _bool), ("seed", _u64), ("nice", ctypes.c_uint), ("cpus", ctypes.c_double),
                 ("mem_bytes", _u64), ("pause_load", ctypes.c_double), ("pause_user_ms", _u64), ("no_new_privs", _bool),
-                ("hours", _str), ("pause_now", _bool), ("timeout_ms", ctypes.c_int64)]
+                ("hours", _str), ("pause_now", _bool), ("unset", ctypes.c_uint), ("timeout_ms", ctypes.c_int64)]
 
 
 class _Result(ctypes.Structure):

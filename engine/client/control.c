@@ -141,15 +141,15 @@ static json_t *places(const struct clowder_profile *p)
 
 static void set_manners(json_t *o, const struct clowder_profile *p)
 {
-    if (p->nice)
+    if (p->nice || p->unset & CLOWDER_UNSET_NICE)
         json_object_set_new(o, "nice", json_integer(p->nice));
-    if (p->cpus > 0)
+    if (p->cpus > 0 || p->unset & CLOWDER_UNSET_CPUS)
         json_object_set_new(o, "cpus", json_real(p->cpus));
-    if (p->mem_bytes)
+    if (p->mem_bytes || p->unset & CLOWDER_UNSET_MEM)
         json_object_set_new(o, "mem_bytes", json_integer((json_int_t)p->mem_bytes));
-    if (p->pause_load > 0)
+    if (p->pause_load > 0 || p->unset & CLOWDER_UNSET_PAUSE_LOAD)
         json_object_set_new(o, "pause_load", json_real(p->pause_load));
-    if (p->pause_user_ms)
+    if (p->pause_user_ms || p->unset & CLOWDER_UNSET_PAUSE_USER)
         json_object_set_new(o, "pause_user_ms", json_integer((json_int_t)p->pause_user_ms));
     if (p->hours)
         set_text(o, "hours", p->hours);
@@ -168,13 +168,13 @@ static json_t *up_request(const char *name, const struct clowder_profile *p)
     if (p->on_count)
         json_object_set_new(o, "on", places(p));
     set_true(o, "per_gpu", p->per_gpu);
-    if (p->idletime_ms)
+    if (p->idletime_ms || p->unset & CLOWDER_UNSET_IDLETIME)
         json_object_set_new(o, "idletime_ms", json_integer((json_int_t)p->idletime_ms));
-    if (p->walltime_ms)
+    if (p->walltime_ms || p->unset & CLOWDER_UNSET_WALLTIME)
         json_object_set_new(o, "walltime_ms", json_integer((json_int_t)p->walltime_ms));
-    if (p->maxtasks)
+    if (p->maxtasks || p->unset & CLOWDER_UNSET_MAXTASKS)
         json_object_set_new(o, "maxtasks", json_integer((json_int_t)p->maxtasks));
-    if (p->memory_bytes)
+    if (p->memory_bytes || p->unset & CLOWDER_UNSET_MEMORY)
         json_object_set_new(o, "memory_bytes", json_integer((json_int_t)p->memory_bytes));
     if (p->has_seed)
         json_object_set_new(o, "seed", json_integer((json_int_t)p->seed));

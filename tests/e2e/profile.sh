@@ -130,3 +130,23 @@ wait_until gone "$pid"
 # Completions are scripts that their shells accept.
 clowder completion bash >completion.bash && bash -n completion.bash || fail "bash completion"
 grep -q -- --unordered completion.bash || fail "completion lacks options"
+
+# 0 takes a limit back; a profile that is removed is gone, in the engine too.
+clowder up limits -n 1 --nice 5 --cpus 1 --mem 100M --pause-load 40 --pause-user 1m --idletime 10m --walltime 10m --maxtasks 9 --memory 1M --env MINE=1
+expect 0 clowder profile show limits --json
+jq -e '.nice == 5 and .cpus == 1 and .maxtasks == 9 and .idletime_ms == 600000' out >/dev/null || fail "not set: $(cat out)"
+clowder up limits --nice 0 --cpus 0 --mem 0 --pause-load 0 --pause-user 0 --idletime 0 --walltime 0 --maxtasks 0 --memory 0
+expect 0 clowder profile show limits --json
+jq -e '[.nice, .cpus, .mem_bytes, .pause_load, .pause_user_ms, .idletime_ms, .walltime_ms, .maxtasks] | all(. == 0)' out >/dev/null ||
+  fail "not taken back: $(cat out)"
+expect 5 clowder profile remove --yes limits
+clowder down limits
+expect 0 clowder profile remove --yes limits
+[ "$(clowder status --json | jq '[.profiles[] | select(.name == "limits")] | length')" = 0 ] || fail "the engine knows it still"
+clowder up limits -n 1
+expect 0 clowder map -p limits -- sh -c 'echo "$MINE$(nice)"' ::: 1
+prints 0
+clowder down limits
+expect 0 clowder profile remove --yes limits
+clowder engine stop
+expect 4 clowder profile show limits

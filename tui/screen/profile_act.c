@@ -2,6 +2,7 @@
 #include "tui/screen/profiles.h"
 
 #include "base/mem.h"
+#include "tui/inventory.h"
 #include "tui/screen/dialog.h"
 #include "tui/screen/request.h"
 
@@ -118,7 +119,7 @@ void profiles_launches(struct ui *ui)
 static void remove_run(struct feed_work *w)
 {
     struct clw_error err;
-    if (store_profile_remove(w->store, w->arg, &err))
+    if (inventory_profile_remove(w->store, w->arg, &err))
         feed_fail(w, &err);
 }
 
