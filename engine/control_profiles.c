@@ -425,11 +425,8 @@ static json_t *cancel(struct engine *e, const json_t *request)
  * engine runs still once it is written (ping says so): the next one looks at the store first. */
 static json_t *reserve(struct engine *e)
 {
-    int64_t stored = 0;
     json_t *o = reply_engine(e);
-    if (e->store && store_job_last_id(e->store, &stored, NULL) == CLW_OK && stored > e->last_job)
-        e->last_job = stored; /* another engine with the same store was here */
-    json_object_set_new(o, "job", json_integer(++e->last_job));
+    json_object_set_new(o, "job", json_integer(ledger_next_id(e)));
     return o;
 }
 

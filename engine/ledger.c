@@ -134,12 +134,20 @@ static void save(struct core_job *j, uint64_t now_ms)
     j->ledger->saved_ms = now_ms;
 }
 
+int64_t ledger_next_id(struct engine *e)
+{
+    int64_t stored = 0;
+    if (e->store && store_job_last_id(e->store, &stored, NULL) == CLW_OK && stored > e->last_job)
+        e->last_job = stored; /* another engine uses the same store */
+    return ++e->last_job;
+}
+
 void ledger_open(struct core_job *j, size_t files)
 {
     struct engine *e = j->pool->engine;
     struct ledger *l = j->ledger = mem_zalloc(sizeof *l);
     l->kept = j->spec.kept != 0;
-    l->id = l->kept ? j->spec.kept : ++e->last_job;
+    l->id = l->kept ? j->spec.kept : ledger_next_id(e);
     l->submitted_us = wall_us();
     l->saved_ms = mono_ms();
     struct store_job *r = row(j, STORE_JOB_RUNNING);

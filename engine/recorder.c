@@ -46,6 +46,8 @@ struct recorder {
     unsigned count, dropped;
     size_t failure_bytes; /* in the queue */
     bool stopping, writing, complained;
+    int64_t *strange;     /* its thread's own: numbers that jobs of another engine have in the same store … */
+    size_t strange_count; /* … and jobs of this one too, of which nothing is written then */
 };
 
 /* ---- writing (its own thread) ---- */
@@ -69,8 +71,28 @@ static enum clw_err reset_states(struct store *s, struct clw_error *err)
     return code;
 }
 
-static enum clw_err write_record(struct store *s, const struct record *c, struct clw_error *err)
+static bool is_strange(const struct recorder *r, int64_t job)
 {
+    for (size_t i = 0; i < r->strange_count; i++)
+        if (r->strange[i] == job)
+            return true;
+    return false;
+}
+
+static enum clw_err add_job(struct recorder *r, struct store *s, struct store_job *job, struct clw_error *err)
+{
+    enum clw_err code = store_job_add(s, job, err);
+    if (code == CLW_EXISTS) {
+        r->strange = mem_realloc(r->strange, (r->strange_count + 1) * sizeof *r->strange);
+        r->strange[r->strange_count++] = job->id;
+    }
+    return code;
+}
+
+static enum clw_err write_record(struct recorder *r, struct store *s, const struct record *c, struct clw_error *err)
+{
+    if ((c->kind == JOB && is_strange(r, c->job->id)) || (c->kind == FAILURES && is_strange(r, c->job_id)))
+        return CLW_OK;
     switch (c->kind) {
     case STATE: return store_host_state_set(s, c->name, c->other, c->text, err);
     case FACTS: return store_host_facts_set(s, c->name, c->text, c->at_us, c->gpus, c->gpu_count, err);
@@ -78,7 +100,7 @@ static enum clw_err write_record(struct store *s, const struct record *c, struct
         enum clw_err code = reset_states(s, err);
         return code ? code : store_job_mark_lost(s, c->at_us, NULL, err);
     }
-    case JOB_NEW: return store_job_add(s, c->job, err);
+    case JOB_NEW: return add_job(r, s, c->job, err);
     case JOB: return store_job_update(s, c->job, err);
     case FAILURES: return store_job_failures_add(s, c->job_id, c->failures, c->failure_count, err);
     case EVENT: {
@@ -118,7 +140,7 @@ static void write_all(struct recorder *r, struct store *s, struct record *list)
     bool group = s && store_begin(s, &err) == CLW_OK;
     for (struct record *c = list, *next; c; c = next) {
         next = c->next;
-        enum clw_err code = s ? write_record(s, c, &err) : CLW_OK;
+        enum clw_err code = s ? write_record(r, s, c, &err) : CLW_OK;
         if (code && code != CLW_NOT_FOUND)
             complain(r, &err);
         record_free(c);
@@ -288,6 +310,7 @@ void recorder_stop(struct recorder *r)
     pthread_cond_destroy(&r->more);
     pthread_cond_destroy(&r->idle);
     pthread_mutex_destroy(&r->lock);
+    free(r->strange);
     free(r);
 }
 

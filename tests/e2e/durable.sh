@@ -339,6 +339,18 @@ PYTHON
   same ordinary <(echo ordinary)
   expect 0 clowder job collect "$(cat id)"
   prints detached
+
+  # Two engines with one store: what the other has numbered is not numbered again.
+  mkdir -m 700 other
+  elsewhere() { XDG_RUNTIME_DIR=$PWD/other "$@"; }
+  elsewhere clowder up -n 1 >/dev/null
+  job=$(clowder submit -- echo ::: 1)
+  expect 0 clowder job wait "$job"
+  expect 1 elsewhere clowder map -- sh -c 'exit 3' ::: 1 2
+  elsewhere clowder engine stop
+  expect 0 clowder job show "$job" --json
+  jq -e '.state == "done" and .failures == []' out >/dev/null || fail "mixed up: $(cat out)"
+  [ "$(clowder job list --json -n 1000 | jq '.jobs | max_by(.id) | .failed')" = 2 ] || fail "the other engine's job: $(clowder job list)"
 }
 
 case_locked() {
