@@ -204,10 +204,12 @@ static void open_waiting(struct keeper *k, uint64_t now_ms, bool hurry)
             keep_set_reason(k, j, "other detached jobs are before it");
             continue;
         }
-        if (!k->c)
-            clowder_open(&k->c, &(struct clowder_options){.no_start = true}, NULL);
-        if (hurry || now_ms >= j->retry_ms)
+        if (!hurry && now_ms < j->retry_ms)
+            continue;
+        if (k->c || clowder_open(&k->c, &(struct clowder_options){.no_start = true}, NULL) == CLOWDER_OK)
             keep_job_open(k, j);
+        else
+            keep_try_later(k, j, "the engine has no descriptor left");
     }
 }
 

@@ -95,6 +95,8 @@ uint64_t keep_back_off(uint64_t *backoff_ms);                                   
 /* A job of the store. CLW_NOT_FOUND: it is not there any more. */
 enum clw_err keep_job_load(struct keeper *k, int64_t id, struct keep_job **out, struct clw_error *err);
 void keep_job_free(struct keeper *k, struct keep_job *j);
+/* It is opened again after a while; reason: why not now. */
+void keep_try_later(struct keeper *k, struct keep_job *j, const char *reason);
 /* Opens it at the engine, or says in its reason why that is not possible now. */
 void keep_job_open(struct keeper *k, struct keep_job *j);
 /* Away from the engine; what has no result will be given again. */

@@ -4,18 +4,20 @@
 #include "base/mono.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 enum {
     TRACE_MAX = 8 * SP_WORD,
-    PIPES_MAX = 1000,
+    PIPES_MAX = 1000,    /* that wait for no answer */
     OPEN_MAX = 1000,     /* requests of one connection */
     READS = 16,          /* of one connection before others have their turn */
     PATIENCE_MS = 10000, /* for a greeting or a message that was begun */
@@ -53,8 +55,9 @@ struct sp {
     const struct sp_events *events;
     void *arg;
     struct sp_pipe *pipes;
-    unsigned pipe_count, greeted;
-    uint64_t due_ms; /* of sp_tick(); UINT64_MAX: never */
+    unsigned pipe_count, waiting, greeted; /* waiting: for answers */
+    unsigned most;                         /* of all: half of the descriptors that there may be */
+    uint64_t due_ms;                       /* of sp_tick(); UINT64_MAX: never */
 };
 
 /* ---- out ---- */
@@ -144,7 +147,7 @@ static void drop_request(struct sp_pipe *p, const struct sp_request *r)
     while (*at != r)
         at = &(*at)->next;
     *at = r->next;
-    p->open--;
+    p->sp->waiting -= --p->open == 0;
 }
 
 void sp_answer(struct sp_request *r, const void *data, size_t len)
@@ -182,7 +185,7 @@ static void take_message(struct sp_pipe *p)
     memcpy(r->trace, p->body, trace);
     r->next = p->requests;
     p->requests = r;
-    p->open++;
+    p->sp->waiting += p->open++ == 0;
     p->sp->events->request(p->sp->arg, r, p->body + trace, p->body_len - trace);
 }
 
@@ -292,6 +295,7 @@ static void end(struct sp_pipe *p)
     *at = p->next;
     sp->pipe_count--;
     sp->greeted -= p->greeted;
+    sp->waiting -= p->open > 0;
     for (struct sp_request *r = p->requests, *next; r; r = next) {
         next = r->next;
         r->pipe = NULL;
@@ -320,7 +324,7 @@ static void step(void *arg)
 
 bool sp_is_full(const struct sp *sp)
 {
-    return sp->pipe_count >= PIPES_MAX;
+    return sp->pipe_count - sp->waiting >= PIPES_MAX || sp->pipe_count >= sp->most;
 }
 
 bool sp_add(struct sp *sp, int fd)
@@ -354,7 +358,10 @@ unsigned sp_count(const struct sp *sp)
 struct sp *sp_new(struct loop *loop, enum sp_protocol side, size_t max, const struct sp_events *events, void *arg)
 {
     struct sp *sp = mem_zalloc(sizeof *sp);
+    struct rlimit files = {.rlim_cur = 1024};
+    getrlimit(RLIMIT_NOFILE, &files);
     *sp = (struct sp){.loop = loop, .side = side, .max = max, .events = events, .arg = arg, .due_ms = UINT64_MAX};
+    sp->most = files.rlim_cur < UINT_MAX ? (unsigned)files.rlim_cur / 2 : UINT_MAX;
     return sp;
 }
 

@@ -314,15 +314,21 @@ enum clw_err client_wait(struct clowder *c, uint64_t deadline_ms, struct clw_err
 
 int clowder_open(struct clowder **out, const struct clowder_options *o, struct clowder_error *err)
 {
-    struct clowder *c = mem_zalloc(sizeof *c);
     pthread_condattr_t attr;
-    (void)err;
+    int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    *out = NULL;
+    if (event_fd < 0) {
+        struct clw_error why;
+        clw_fail(&why, CLW_FAILED, NULL, "cannot make a descriptor: %s", strerror(errno));
+        return client_fail(err, &why);
+    }
+    struct clowder *c = mem_zalloc(sizeof *c);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->changed, &attr);
     pthread_condattr_destroy(&attr);
-    c->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    c->event_fd = event_fd;
     c->owner =
         (struct link_owner){.lock = &c->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     if (o) {

@@ -1,4 +1,5 @@
-"""Rude to the engine's control and update sockets: rude.py FOLDER ROUNDS. After each rudeness somebody polite is served."""
+"""Rude to the engine's control and update sockets: rude.py FOLDER ROUNDS JOB. After each rudeness somebody polite is served.
+JOB is one that does not end."""
 import os
 import random
 import resource
@@ -6,7 +7,7 @@ import socket
 import struct
 import sys
 
-folder, rounds = sys.argv[1], int(sys.argv[2])
+folder, rounds, job = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 CONTROL, UPDATES = (os.path.join(folder, name) for name in ("engine.sock", "updates.sock"))
 REQ, SUB = (b"\0SP\0\0" + bytes([number]) + b"\0\0" for number in (0x30, 0x21))
 TRACE = struct.pack(">I", 0x80000001)
@@ -79,7 +80,7 @@ def leave_unread():  # much is asked, nothing read
             pass
 
 
-never = message(TRACE + b'{"op":"wait","job":1000000,"timeout_ms":600000}')
+never = message(TRACE + b'{"op":"wait","job":%d,"timeout_ms":600000}' % job)
 up = message(TRACE + b'{"op":"up","profile":"never","n":1,"wait":true,"timeout_ms":600000}')
 kinds = [
     lambda: leave(CONTROL, b""),
@@ -109,6 +110,10 @@ assert b'"ok":false' in ask(b"{")
 
 # As many as are let in, who greet or ask by halves and stay: others wait until those have had their time.
 resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+waiting = [dial(CONTROL) for _ in range(1200)]
+for s in waiting:
+    s.sendall(REQ + never)
+assert b'"ok":true' in ask()  # who waits for an answer takes nobody's place
 crowd = [dial(CONTROL) for _ in range(1100)]
 for i, s in enumerate(crowd[:1000]):
     s.sendall([b"\0SP", REQ + b"\x01", REQ + message(TRACE + b"{}")[:-1]][i % 3])

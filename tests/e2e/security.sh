@@ -152,11 +152,12 @@ PY
 # Whoever breaks off, lies or does not read on the control sockets disturbs nobody else there, and leaves nothing behind.
 case_rude() {
   clowder up -n 1 >/dev/null
-  local before pid
+  local before pid job
   pid=$(engine_pid)
   open_files() { find "/proc/$pid/fd" -mindepth 1 | wc -l; }
+  job=$(clowder submit -- sh -c 'until test -e never; do sleep 0.1; done' ::: 1)
   before=$(open_files)
-  python3 "$CLOWDER_SOURCE/tests/e2e/rude.py" "$XDG_RUNTIME_DIR/clowder" 180 >out || fail "rude ones disturb others"
+  python3 "$CLOWDER_SOURCE/tests/e2e/rude.py" "$XDG_RUNTIME_DIR/clowder" 180 "$job" >out || fail "rude ones disturb others"
   prints 'polite ones were served'
   expect 0 clowder down never # its waiters are gone, the profile is not
   as_before() { [ "$(open_files)" -le "$before" ]; }
