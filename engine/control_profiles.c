@@ -188,12 +188,14 @@ static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const jso
     bool ephemeral = false, was_up = pool_is_wanted(p);
     struct clw_error err;
     bool named = names_places(request);
-    if (!was_up && !p->member_count)
+    bool is_good = request_bool(request, "ephemeral", &ephemeral) && request_bool(request, "wait", wait);
+    if (ephemeral && is_new)
+        ; /* one in the store that has the same name is not meant */
+    else if (!was_up && !p->member_count)
         restore_profile(e, p, !named);
     else
         restore_manners(e, p);
-    if (!read_settings(request, &p->settings) || !request_bool(request, "ephemeral", &ephemeral) ||
-        !request_bool(request, "wait", wait))
+    if (!is_good || !read_settings(request, &p->settings))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
     json_t *problem = read_places(e, p, request);
     if (!problem && !pool_is_wanted(p) && !was_up)

@@ -233,7 +233,7 @@ static struct disp_range take(const struct disp *d, struct disp_job *j, const st
     if (j->back_count && !(is_solo(j) && m->tasks) && !avoids(d, j, m)) {
         r = disp__pop_back(j);
         struct disp_range rest = r;
-        r.n = is_solo(j) || (r.lost && !j->options.sequential) ? 1 : r.n < limit ? r.n : limit;
+        r.n = r.lost && !j->options.sequential ? 1 : r.n < limit ? r.n : limit;
         cut_to_bytes(&r);
         rest.pos += r.n;
         rest.n -= r.n;

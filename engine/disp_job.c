@@ -310,17 +310,19 @@ static void cancel_running(struct disp *d, struct disp_job *j, uint64_t first, u
 static void cancel_in_back(struct disp *d, struct disp_job *j, struct disp_chunk *c, uint32_t pos)
 {
     struct disp_range *old = j->back;
-    size_t count = j->back_count;
-    bool found = false;
+    size_t count = j->back_count, at = 0;
+    while (at < count && (old[at].chunk != c || pos < old[at].pos || pos >= old[at].pos + old[at].n))
+        at++;
+    if (at == count)
+        return;
     j->back = NULL;
     j->back_count = j->back_cap = 0;
     for (size_t i = 0; i < count; i++) {
         struct disp_range r = old[i], head = r, tail = r;
-        if (r.chunk != c || pos < r.pos || pos >= r.pos + r.n) {
+        if (i != at) {
             disp__push_back(j, r);
             continue;
         }
-        found = true;
         head.n = pos - r.pos;
         tail.pos = pos + 1;
         tail.n = r.pos + r.n - tail.pos;
@@ -330,11 +332,9 @@ static void cancel_in_back(struct disp *d, struct disp_job *j, struct disp_chunk
             disp__push_back(j, tail);
     }
     free(old);
-    if (found) {
-        j->queued--;
-        d->stats.awaiting--;
-        end_quietly(d, j, c, pos, 1, disp__taken_back(j));
-    }
+    j->queued--;
+    d->stats.awaiting--;
+    end_quietly(d, j, c, pos, 1, disp__taken_back(j));
 }
 
 static void cancel_queued(struct disp *d, struct disp_job *j, struct disp_chunk *c, uint32_t pos)
@@ -349,9 +349,24 @@ static void cancel_queued(struct disp *d, struct disp_job *j, struct disp_chunk 
     }
 }
 
+/* The chunk that has task first, or the next one; looked for from the end that is nearer. */
+static struct disp_chunk *chunk_from(const struct disp_job *j, uint64_t first)
+{
+    struct disp_chunk *c = j->chunks;
+    if (first >= j->next_index)
+        return NULL;
+    if (c && first > c->tasks.first && first - c->tasks.first > j->next_index - first) {
+        for (c = j->last; c->before && c->tasks.first > first; c = c->before)
+            ;
+    }
+    while (c && c->tasks.first + c->tasks.slices.n <= first)
+        c = c->after;
+    return c;
+}
+
 static void cancel_some(struct disp *d, struct disp_job *j, uint64_t first, uint64_t end)
 {
-    for (struct disp_chunk *c = j->chunks, *after; c; c = after) {
+    for (struct disp_chunk *c = chunk_from(j, first), *after; c && c->tasks.first < end; c = after) {
         uint64_t at = c->tasks.first, stop = at + c->tasks.slices.n;
         c->left++;
         for (uint64_t t = first > at ? first : at; t < end && t < stop; t++)
@@ -364,7 +379,7 @@ static void cancel_some(struct disp *d, struct disp_job *j, uint64_t first, uint
 /* Some of the tasks [first, end) were given out, as far as one can see without asking every daemon. */
 static bool may_run(const struct disp_job *j, uint64_t first, uint64_t end)
 {
-    for (const struct disp_chunk *c = j->chunks; c; c = c->after)
+    for (const struct disp_chunk *c = chunk_from(j, first); c && c->tasks.first < end; c = c->after)
         if (first < c->tasks.first + c->next && end > c->tasks.first)
             return true;
     return false;

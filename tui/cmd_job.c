@@ -364,21 +364,31 @@ static int save_one(const struct store_failure *f, FILE *out, bool inputs)
     return 0;
 }
 
+bool job_tell_missing(const struct store_job *job, uint64_t kept)
+{
+    if (kept >= job->failed)
+        return false;
+    say(0, "job %lld: only %llu of its %llu failed tasks were kept; the others are left out", (long long)job->id,
+        (unsigned long long)kept, (unsigned long long)job->failed);
+    return true;
+}
+
 static int save_all(struct store *s, const struct store_job *job, FILE *out, bool inputs)
 {
     struct store_failure_list list;
     struct clw_error err;
-    uint64_t from = 0;
+    uint64_t from = 0, count = 0;
     int status = 0;
     do {
         if (store_job_failures(s, job->id, from, JOB_PAGE, &list, &err))
             return say_failure(&err);
         for (size_t i = 0; i < list.count && status == 0; i++)
             status = save_one(&list.items[i], out, inputs);
+        count += list.count;
         from = list.count ? list.items[list.count - 1].task + 1 : 0;
         store_failure_list_fini(&list);
     } while (from && status == 0);
-    return status;
+    return status == 0 && job_tell_missing(job, count) ? 1 : status;
 }
 
 int cmd_job_save(const struct opts *o, bool json)

@@ -24,6 +24,8 @@ int job_await(struct clowder *c, int64_t id, const uint64_t *recorded, uint64_t 
 /* For one who has waited so often in a row for a job that the engine does not have, and that is not finished in the
  * store either: the ledger of a map is written a moment after its end. A short pause and 0; at last told, and 3. */
 int job_idle(int64_t id, unsigned tries);
+/* The ledger keeps only so many failed tasks of a job: true, and told, when there were more than these. */
+bool job_tell_missing(const struct store_job *job, uint64_t kept);
 /* Asks the engine to look into the store, when it runs or (start) in any case. 0, or told. */
 int job_announce(bool start);
 

@@ -127,6 +127,7 @@ static int run(struct retry *r, const struct opts *o, bool json)
         if (!opts_has(o, "no-progress") && stderr_is_terminal())
             m.progress = progress_new();
         status = map_run(&m, 0);
+        status = job_tell_missing(&r->job, count) && status == 0 ? 1 : status;
     }
     progress_free(m.progress);
     free(m.argv);

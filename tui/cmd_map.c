@@ -136,7 +136,7 @@ static char *no_words[1];
 
 int cmd_run(const struct opts *o, bool json)
 {
-    struct map m = {.json = json, .words = no_words};
+    struct map m = {.json = json};
     char nothing[] = "", *one[] = {nothing};
     int64_t n = 0;
     clowder_function_init(&m.f);

@@ -213,6 +213,8 @@ static int submit(struct submit *u, unsigned own_daemons, bool json)
         return status;
     status = read_inputs(u);
     if (status) {
+        if (u->open)
+            store_rollback(u->s);
         store_kept_remove(u->s, u->id, NULL);
         return status;
     }

@@ -37,7 +37,6 @@ struct chunk {
     uint8_t *have;                   /* per task: 1 when its result is in */
     struct answer **answers;         /* at the first task of each answer: the answer (ordered jobs) */
     struct clowder_future **futures; /* NULL, or per task */
-    bool sent;
 };
 
 /* The results of n tasks of one chunk. */

@@ -270,7 +270,7 @@ static bool may_send(const struct clowder_job *j, const struct chunk *k)
 }
 
 /* The first runs of tasks of k that have no result; true when all of k is out. */
-static bool send_missing(struct clowder_job *j, struct chunk *k)
+static void send_missing(struct clowder_job *j, struct chunk *k)
 {
     uint32_t n = k->slices.n;
     for (uint32_t from = 0, to; from < n; from = to) {
@@ -279,7 +279,6 @@ static bool send_missing(struct clowder_job *j, struct chunk *k)
         if (!k->have[from])
             send_range(j, k, from, to);
     }
-    return true;
 }
 
 void job_send_ready(struct clowder_job *j)
@@ -294,7 +293,6 @@ void job_send_ready(struct clowder_job *j)
         if (!may_send(j, k))
             return;
         send_missing(j, k);
-        k->sent = true;
         j->unsent--;
     }
     if (j->finished && !j->end_sent && !j->open_count) {

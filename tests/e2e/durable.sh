@@ -198,6 +198,14 @@ case_life() {
   clowder up -n 2 >/dev/null
   expect 0 clowder job collect "$job"
 
+  # Daemons of its own are what was asked for, also when a profile of the same name is stored.
+  next=$(($(clowder submit -- echo ::: 1) + 1))
+  clowder profile set "job-$next" -n 1 --env MINE=1
+  job=$(clowder submit -n 1 -- sh -c 'echo "x$MINE"' ::: 1)
+  [ "$job" = "$next" ] || fail "number $job"
+  expect 0 clowder job collect "$job"
+  prints x
+
   # Where the tasks would run is gone.
   mkdir folder
   (cd folder && rmdir ../folder && expect 4 clowder submit -- touch made ::: 1 2>/dev/null) || fail "it was taken"
