@@ -175,6 +175,7 @@ void disp_stats(const struct disp *d, struct disp_stats *s)
 {
     *s = d->stats;
     s->daemons = d->daemon_count;
+    s->giving = d->giving_count;
     s->busy = d->busy_count;
     s->jobs = d->job_count;
 }

@@ -82,7 +82,7 @@ struct disp_verdict {
 struct disp_stats {
     uint64_t awaiting, executing, completed, failed, cancelled, retried, speculated;
     uint64_t mem_used, mem_peak, mem_budget;
-    unsigned daemons, busy, jobs;
+    unsigned daemons, giving, busy, jobs; /* giving: daemons that may be given tasks */
 };
 
 struct disp *disp_new(uint64_t budget_bytes);

@@ -466,7 +466,8 @@ void keep_json(struct keeper *k, json_t *list, const char *profile)
         json_object_set_new(o, "finished_input", json_true());
         json_object_set_new(o, "detached", json_true());
         json_object_set_new(o, "submitted_us", json_integer((json_int_t)j->submitted_us));
-        set_text(o, "reason", j->reason);
+        if (j->reason[0] || !json_object_get(o, "reason")) /* else it is at the engine, which knows */
+            set_text(o, "reason", j->reason);
     }
     pthread_mutex_unlock(&k->lock);
 }

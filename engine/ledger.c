@@ -308,6 +308,17 @@ uint64_t ledger_next_ms(const struct engine *e)
     return next;
 }
 
+/* Why no daemon may take its tasks now, or "". */
+static const char *paused_why(const struct core_job *j)
+{
+    struct disp_stats s;
+    disp_stats(j->pool->disp, &s);
+    const struct member *m = j->pool->members;
+    while (m && !m->paused)
+        m = m->after;
+    return m && !s.giving ? m->pause : "";
+}
+
 static json_t *job_json(struct core_job *j, uint64_t now_ms)
 {
     struct ledger *l = j->ledger;
@@ -324,12 +335,17 @@ static json_t *job_json(struct core_job *j, uint64_t now_ms)
     for (const struct ledger_host *h = l->hosts; h; h = h->next)
         json_array_append_new(hosts, json_pack("{s:s, s:I, s:I}", "host", h->name, "done", (json_int_t)h->done,
                                          "failed", (json_int_t)h->failed));
-    return json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:f, s:o}", "id",
+    json_t *o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:f, s:o}", "id",
         (json_int_t)l->id, "name", name, "profile", j->pool->name, "command", clean, "state", "running", "awaiting",
         (json_int_t)awaiting, "executing", (json_int_t)executing, "done", (json_int_t)l->done, "failed",
         (json_int_t)l->failed, "cancelled", (json_int_t)l->cancelled, "total", (json_int_t)total, "finished_input",
         disp_job_has_all(j->job), "submitted_us", (json_int_t)l->submitted_us, "rate", rates_now(&l->rates, now_ms),
         "hosts", hosts);
+    char reason[600] = "";
+    if (awaiting && !executing && *paused_why(j))
+        snprintf(reason, sizeof reason, "its daemons are paused: %s", paused_why(j));
+    json_object_set_new(o, "reason", json_string(reason));
+    return o;
 }
 
 bool ledger_has(const struct engine *e, int64_t id)

@@ -104,6 +104,11 @@ case_hours() {
   grep -Eq '^mixed +paused +2/2' out || fail "status: $(cat out)"
   grep -q 'daemon paused daemon=mixed-1 host=local why="outside its hours' "$engine_log" || fail "the log does not tell of it"
   [ "$(wc -l <ran)" -eq "$before" ] || fail "a paused daemon worked"
+  expect 0 clowder job list
+  grep -q "! its daemons are paused: outside its hours $closed" out || fail "job list: $(cat out)"
+  job=$(clowder submit -p mixed -- echo ::: 1)
+  says_why() { clowder job show "$job" --json | jq -e '.reason | startswith("its daemons are paused: outside its hours")'; }
+  wait_until says_why
   [ "$before" -lt 300 ] || fail "the map was over before the pause"
   state_is mixed '.daemon_list[0].reason' "$(status_of mixed .reason)" || fail "reasons: $(clowder status --json)"
   expect 0 clowder up mixed --hours "$open"
@@ -111,6 +116,8 @@ case_hours() {
   wait $map || fail "the map: $(cat map.err)"
   seq 300 | cmp - map.out || fail "the results are others"
   [ "$(wc -l <ran)" -eq 300 ] || fail "$(wc -l <ran) tasks ran for 300 results"
+  expect 0 clowder job collect "$job"
+  prints 1
   state_is mixed .tasks.retried 0 || fail "pauses count as retries: $(clowder status --json)"
   # A daemon that comes up outside its hours: up does not wait for it, and everywhere waits for it.
   expect 0 clowder up late -n 1 --hours "$closed"
