@@ -248,8 +248,9 @@ struct engine {
     uint64_t listen_again_ms; /* nobody is accepted until then, for want of descriptors; or 0 */
     struct control *control;
     struct recorder *recorder;
-    struct keeper *keeper; /* detached jobs */
-    struct store *store;
+    struct keeper *keeper;   /* detached jobs */
+    struct store *store;     /* NULL: it cannot be used, and … */
+    char store_problem[700]; /* … why */
     struct peer *peers, *dead_peers, *dirty;
     unsigned peer_count, stranger_count;
     struct pool *pools;
@@ -464,7 +465,7 @@ struct host_link_options host_options(const struct engine *e, const struct store
 /* ledger.c: what jobs came to */
 /* How a task ended that did not go well, for people; owned. why: a host's word or a worker's, escaped here. */
 char *ledger_status_text(enum wire_outcome outcome, int exit_status, int signal, const void *why, size_t why_len);
-int64_t ledger_next_id(struct engine *e); /* a number for a job, that no job in the store has */
+int64_t ledger_next_id(struct engine *e);           /* a number for a job, that no job in the store has */
 void ledger_open(struct core_job *j, size_t files); /* files: how many are shipped with it */
 /* A daemon's answer to n tasks of the job; input is that of the first, NULL: none. r counts only when f has a body. */
 void ledger_answer(struct core_job *j, const struct member *m, const struct frame *f, enum wire_outcome outcome,

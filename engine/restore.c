@@ -113,6 +113,7 @@ void restore_load(struct engine *e)
     struct store_profile_list list = {0};
     if (store_open(NULL, &e->store, &err)) {
         complain(&err);
+        snprintf(e->store_problem, sizeof e->store_problem, "%s%s%s", err.message, *err.hint ? "; " : "", err.hint);
         return;
     }
     restore_last_job(e);

@@ -284,6 +284,8 @@ json_t *status_json(struct engine *e, const char *profile)
     json_object_set_new(engine, "rss_bytes", json_integer((json_int_t)proc_memory(getpid(), "VmRSS:")));
     json_object_set_new(engine, "rss_peak_bytes", json_integer((json_int_t)proc_memory(getpid(), "VmHWM:")));
     json_object_set_new(engine, "connections", json_integer(e->peer_count));
+    json_t *problem = json_string(e->store_problem); /* NULL: a path that is not UTF-8 */
+    json_object_set_new(engine, "store_problem", problem ? problem : json_string("it cannot be opened"));
     json_object_set_new(o, "engine", engine);
     for (struct pool *p = e->pools; p; p = p->next) {
         if (profile && strcmp(profile, p->name) != 0)

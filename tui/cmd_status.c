@@ -165,6 +165,9 @@ static void print_table(const json_t *doc, bool daemons)
     size_t i;
     printf("engine up %s, %s\n", text_span(up, sizeof up, (uint64_t)json_number(engine, "uptime_s") * 1000),
         text_bytes(rss, sizeof rss, (uint64_t)json_number(engine, "rss_bytes")));
+    if (*json_text(engine, "store_problem"))
+        printf("! no store, so nothing is kept, and no profile or host is known: %s\n",
+            json_text(engine, "store_problem"));
     print_waiting(json_object_get(doc, "waiting"));
     if (!json_array_size(profiles)) {
         puts("no profiles are up; begin with: clowder up -n 2");

@@ -372,6 +372,8 @@ case_locked() {
   mkdir "$store"
   clowder engine start
   wait_until grep -q 'detached jobs cannot be looked for' "$engine_log"
+  expect 0 clowder status
+  grep -q "! no store, so nothing is kept.* is not a regular file; move it away" out || fail "status: $(cat out)"
   rmdir "$store"
   mv "$store.away" "$store"
   taken_over() { [ "$(grep -c "job kept job=$job" "$engine_log")" -eq 2 ]; }
