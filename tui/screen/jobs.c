@@ -296,7 +296,8 @@ static void draw(void *state, struct ui *ui)
     int rule;
     struct rect facts, failures;
     follow_cursor(s);
-    int body = ui->layout.rows - 4, want = body - 2 - (s->count > 5 ? 5 : (int)s->count);
+    int body = ui->layout.rows - 4, list = s->count < (size_t)(body / 2) ? (int)s->count + 1 : body / 2;
+    int want = body - 1 - list; /* the list has up to half, however many failed tasks there are: it stands still */
     ui->layout = layout_make(ui->layout.cols, ui->layout.rows, j ? want : 0, false);
     table_draw(&s->table, &ui->layout.table, !s->in_failures);
     if (!j || ui->layout.rule < 0)
