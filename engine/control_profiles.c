@@ -189,11 +189,10 @@ static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const jso
     struct clw_error err;
     bool named = names_places(request);
     bool is_good = request_bool(request, "ephemeral", &ephemeral) && request_bool(request, "wait", wait);
-    if (ephemeral && is_new)
-        ; /* one in the store that has the same name is not meant */
-    else if (!was_up && !p->member_count)
+    bool is_stored = !ephemeral || !is_new; /* else one in the store that has the same name is not meant */
+    if (is_stored && !was_up && !p->member_count)
         restore_profile(e, p, !named);
-    else
+    else if (is_stored)
         restore_manners(e, p);
     if (!is_good || !read_settings(request, &p->settings))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
