@@ -248,9 +248,9 @@ struct engine {
     uint64_t listen_again_ms; /* nobody is accepted until then, for want of descriptors; or 0 */
     struct control *control;
     struct recorder *recorder;
-    struct keeper *keeper;   /* detached jobs */
-    struct store *store;     /* NULL: it cannot be used, and … */
-    char store_problem[700]; /* … why */
+    struct keeper *keeper;    /* detached jobs */
+    struct store *store;      /* NULL: it cannot be used, and … */
+    char store_problem[1200]; /* … why */
     struct peer *peers, *dead_peers, *dirty;
     unsigned peer_count, stranger_count;
     struct pool *pools;
