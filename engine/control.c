@@ -118,7 +118,8 @@ static json_t *serve(struct engine *e, struct sp_request *r, json_t *request)
         o = control_hosts(e, r, op, request, &known);
     return known ? o
                  : reply_refusal(CLW_USAGE,
-                       "known: status up down launch remove stop ping jobs cancel wait reserve look hosts probe key trust "
+                       "known: status up down launch remove stop ping jobs cancel wait reserve look hosts probe key "
+                       "trust "
                        "unlock "
                        "forget retry wake doctor ssh_config",
                        "the request has no known \"op\"");

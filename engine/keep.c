@@ -204,12 +204,8 @@ static void open_waiting(struct keeper *k, uint64_t now_ms, bool hurry)
             keep_set_reason(k, j, "other detached jobs are before it");
             continue;
         }
-        if (!hurry && now_ms < j->retry_ms)
-            continue;
-        if (k->c || clowder_open(&k->c, &(struct clowder_options){.no_start = true}, NULL) == CLOWDER_OK)
+        if (hurry || now_ms >= j->retry_ms)
             keep_job_open(k, j);
-        else
-            keep_try_later(k, j, "the engine has no descriptor left");
     }
 }
 

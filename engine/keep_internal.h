@@ -79,7 +79,6 @@ struct keeper {
     uint64_t pending_bytes, pending_ms; /* results that are not written, and since when */
     char trouble[STORE_REASON_MAX];     /* why they cannot be; "": they can */
     uint64_t trouble_ms, trouble_backoff_ms;
-    bool is_left;                      /* one of them was not ours any more when it was to be written */
     int lock_fd;                       /* the right to run the store's jobs; -1: another engine has it */
     uint64_t look_ms, look_backoff_ms; /* a look that failed is repeated then; 0: it did not */
     bool told;                         /* that the jobs cannot be looked for */
@@ -95,8 +94,6 @@ uint64_t keep_back_off(uint64_t *backoff_ms);                                   
 /* A job of the store. CLW_NOT_FOUND: it is not there any more. */
 enum clw_err keep_job_load(struct keeper *k, int64_t id, struct keep_job **out, struct clw_error *err);
 void keep_job_free(struct keeper *k, struct keep_job *j);
-/* It is opened again after a while; reason: why not now. */
-void keep_try_later(struct keeper *k, struct keep_job *j, const char *reason);
 /* Opens it at the engine, or says in its reason why that is not possible now. */
 void keep_job_open(struct keeper *k, struct keep_job *j);
 /* Away from the engine; what has no result will be given again. */

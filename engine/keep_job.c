@@ -49,7 +49,7 @@ void keep_job_free(struct keeper *k, struct keep_job *j)
     free(j);
 }
 
-void keep_try_later(struct keeper *k, struct keep_job *j, const char *reason)
+static void try_later(struct keeper *k, struct keep_job *j, const char *reason)
 {
     j->retry_ms = keep_back_off(&j->backoff_ms);
     keep_set_reason(k, j, reason);
@@ -59,7 +59,7 @@ static void refused(struct keeper *k, struct keep_job *j, const struct clowder_e
 {
     char text[STORE_REASON_MAX];
     snprintf(text, sizeof text, "%s%s%s", err->message, err->hint[0] ? "; " : "", err->hint);
-    keep_try_later(k, j, text);
+    try_later(k, j, text);
 }
 
 void keep_job_open(struct keeper *k, struct keep_job *j)
@@ -68,8 +68,12 @@ void keep_job_open(struct keeper *k, struct keep_job *j)
     size_t len;
     struct clw_error why;
     struct clowder_error err = {0};
+    if (!k->c && clowder_open(&k->c, &(struct clowder_options){.no_start = true}, &err)) {
+        refused(k, j, &err);
+        return;
+    }
     if (store_kept_func(k->s, j->id, &func, &len, &why)) {
-        keep_try_later(k, j, why.message);
+        try_later(k, j, why.message);
         return;
     }
     int status = *j->up ? client_up_again(k->c, j->up, &err) : CLOWDER_OK;
@@ -157,7 +161,7 @@ static bool next_chunk(struct keeper *k, struct keep_job *j)
         j->all_given = true;
     } else {
         keep_job_close(k, j);
-        keep_try_later(k, j, err.message);
+        try_later(k, j, err.message);
     }
     return false;
 }

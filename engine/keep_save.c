@@ -215,7 +215,8 @@ static enum clw_err write_all(struct keeper *k, struct clw_error *err)
         /* Ended, removed, put back, or run by somebody else meanwhile: what we have of it is worth nothing. */
         if (code == CLW_CANCELLED || code == CLW_NOT_FOUND || code == CLW_EXISTS) {
             log_info("job", "left job=%lld why=\"%s\"", (long long)j->id, err->message);
-            j->gone = k->is_left = true;
+            j->gone = true;
+            k->asked++; /* for its next round, perhaps */
             code = CLW_OK;
         }
     }
@@ -250,7 +251,6 @@ void keep_save(struct keeper *k)
     if (write_all(k, &err)) {
         for (struct keep_job *j = k->jobs; j; j = j->next)
             j->gone = false; /* nothing was written */
-        k->is_left = false;
         k->trouble_ms = keep_back_off(&k->trouble_backoff_ms);
         if (strcmp(k->trouble, err.message) != 0)
             log_warn("job", "results cannot be written why=\"%s\" hint=\"%s\"", err.message, err.hint);
@@ -263,9 +263,6 @@ void keep_save(struct keeper *k)
         say_trouble(k, "");
     }
     k->trouble_backoff_ms = 0;
-    if (k->is_left)
-        k->asked++; /* for its next round */
-    k->is_left = false;
     pthread_mutex_lock(&k->lock);
     for (struct keep_job *j = k->jobs; j; j = j->next) {
         if (is_over(j) && !j->gone)

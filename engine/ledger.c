@@ -341,10 +341,8 @@ static json_t *job_json(struct core_job *j, uint64_t now_ms)
         (json_int_t)l->failed, "cancelled", (json_int_t)l->cancelled, "total", (json_int_t)total, "finished_input",
         disp_job_has_all(j->job), "submitted_us", (json_int_t)l->submitted_us, "rate", rates_now(&l->rates, now_ms),
         "hosts", hosts);
-    char reason[600] = "";
-    if (awaiting && !executing && *paused_why(j))
-        snprintf(reason, sizeof reason, "its daemons are paused: %s", paused_why(j));
-    json_object_set_new(o, "reason", json_string(reason));
+    const char *why = awaiting && !executing ? paused_why(j) : "";
+    json_object_set_new(o, "reason", *why ? json_sprintf("its daemons are paused: %s", why) : json_string(""));
     return o;
 }
 

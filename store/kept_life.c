@@ -69,9 +69,9 @@ enum clw_err store_kept_retry(struct store *s, int64_t job, uint64_t *count, str
     if (!code)
         *count = j.total - j.done;
     if (!code && *count)
-        code =
-            store__exec(s, "UPDATE job SET state = 'queued', started_us = 0, finished_us = 0, failed = 0, cancelled = 0 WHERE id = ?1",
-                ARGS(INT(job)), NULL, err);
+        code = store__exec(s,
+            "UPDATE job SET state = 'queued', started_us = 0, finished_us = 0, failed = 0, cancelled = 0 WHERE id = ?1",
+            ARGS(INT(job)), NULL, err);
     if (!code && *count)
         code = store__exec(s, "UPDATE job_kept SET round = round + 1, collected_us = 0, reason = '' WHERE job = ?1",
             ARGS(INT(job)), NULL, err);
@@ -125,8 +125,8 @@ static enum clw_err remove_some(struct store *s, int64_t job, bool *more, struct
 
 static enum clw_err mark_removed(struct store *s, int64_t job, struct clw_error *err)
 {
-    return store__exec(s, "UPDATE job_kept SET owner = 'removed' WHERE job = ?1 AND owner <> 'removed'",
-        ARGS(INT(job)), NULL, err);
+    return store__exec(
+        s, "UPDATE job_kept SET owner = 'removed' WHERE job = ?1 AND owner <> 'removed'", ARGS(INT(job)), NULL, err);
 }
 
 enum clw_err store_kept_remove(struct store *s, int64_t job, struct clw_error *err)

@@ -112,18 +112,16 @@ enum clw_err inventory_profile_remove(struct store *s, const char *name, struct 
 {
     struct clowder *c;
     struct clowder_error why;
-    json_t *reply = NULL, *request = request_new("remove");
-    request_set_text(request, "profile", name);
-    int status = clowder_open(&c, &(struct clowder_options){.no_start = true}, NULL);
+    int status = clowder_open(&c, &(struct clowder_options){.no_start = true}, &why);
     if (status == CLOWDER_OK) {
+        json_t *reply, *request = request_new("remove");
+        request_set_text(request, "profile", name);
         status = request_send(c, request, REMOVE_MS, &reply, &why);
         json_decref(reply);
         clowder_close(c);
-        if (status && status != CLOWDER_UNREACHABLE)
-            return clw_fail(err, CLW_REFUSED, why.hint, "%s", why.message);
-    } else {
-        json_decref(request);
     }
+    if (status && status != CLOWDER_UNREACHABLE)
+        return clw_fail(err, CLW_REFUSED, why.hint, "%s", why.message);
     return store_profile_remove(s, name, err);
 }
 

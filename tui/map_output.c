@@ -217,14 +217,12 @@ static bool save_file(const char *name, const uint8_t *data, size_t len)
     ssize_t n = 0;
     for (size_t at = 0; fd >= 0 && at < len && n >= 0; at += n > 0 ? (size_t)n : 0)
         n = write(fd, data + at, len - at);
-    bool good = fd >= 0 && n >= 0;
-    if (!good)
-        say(0, "cannot save the fetched file %s: %s", name, strerror(errno));
-    if (fd >= 0 && close(fd) && good) {
-        say(0, "cannot save the fetched file %s: %s", name, strerror(errno));
-        good = false;
-    }
-    return good;
+    int why = fd < 0 || n < 0 ? errno : 0;
+    if (fd >= 0 && close(fd) && !why)
+        why = errno;
+    if (why)
+        say(0, "cannot save the fetched file %s: %s", name, strerror(why));
+    return !why;
 }
 
 /* False when one could not be saved. */

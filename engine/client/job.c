@@ -269,7 +269,7 @@ static bool may_send(const struct clowder_job *j, const struct chunk *k)
     return k->block->cap <= j->grant || j->sent == j->received;
 }
 
-/* The first runs of tasks of k that have no result; true when all of k is out. */
+/* The runs of tasks of k that have no result. */
 static void send_missing(struct clowder_job *j, struct chunk *k)
 {
     uint32_t n = k->slices.n;

@@ -1008,6 +1008,7 @@ int main(void)
         cmocka_unit_test(test_fair), cmocka_unit_test(test_pins), cmocka_unit_test(test_wrong_answers),
         cmocka_unit_test(test_straggler), cmocka_unit_test(test_straggler_lost), cmocka_unit_test(test_elsewhere),
         cmocka_unit_test(test_deadline), cmocka_unit_test(test_long_tasks_wake_all),
-        cmocka_unit_test(test_tiny_tasks_wake_few), cmocka_unit_test(test_others_are_busy), cmocka_unit_test(test_large)};
+        cmocka_unit_test(test_tiny_tasks_wake_few), cmocka_unit_test(test_others_are_busy),
+        cmocka_unit_test(test_large)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

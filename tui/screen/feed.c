@@ -25,8 +25,8 @@ struct feed {
     struct view_engine *engine;
     struct view_links *links;
     struct view_store *store;
-    struct feed_work *todo, *finished; /* in order */
-    struct clowder *quiet, *starting;  /* handles: one that starts no engine, one that may */
+    struct feed_work *queued, *finished; /* in order */
+    struct clowder *quiet, *starting;    /* handles: one that starts no engine, one that may */
 };
 
 static void wake(struct feed *f)
@@ -185,11 +185,11 @@ static void finish(struct feed *f, struct feed_work *w)
 static struct feed_work *next_work(struct feed *f)
 {
     pthread_mutex_lock(&f->lock);
-    if (!f->todo)
+    if (!f->queued)
         wait_ms(f, &f->store_work, STORE_POLL_MS);
-    struct feed_work *w = f->todo;
+    struct feed_work *w = f->queued;
     if (w)
-        f->todo = w->next;
+        f->queued = w->next;
     pthread_mutex_unlock(&f->lock);
     return w;
 }
@@ -307,7 +307,7 @@ void feed_request(
 static void queue(struct feed *f, struct feed_work *w)
 {
     pthread_mutex_lock(&f->lock);
-    struct feed_work **at = &f->todo;
+    struct feed_work **at = &f->queued;
     while (*at)
         at = &(*at)->next;
     *at = w;
@@ -406,8 +406,8 @@ struct feed *feed_start(void)
     pthread_condattr_destroy(&attr);
     f->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     start_thread(keep_store, f); /* first: the inventory is what the first frame shows */
-    clowder_open(&f->quiet, &quiet, NULL);
-    clowder_open(&f->starting, NULL, NULL);
+    if (clowder_open(&f->quiet, &quiet, NULL) || clowder_open(&f->starting, NULL, NULL))
+        abort(); /* no descriptor for them */
     start_thread(watch, f);
     start_thread(ask, f);
     return f;
