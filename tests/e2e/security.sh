@@ -155,7 +155,8 @@ case_rude() {
   local before pid job
   pid=$(engine_pid)
   open_files() { find "/proc/$pid/fd" -mindepth 1 | wc -l; }
-  job=$(clowder submit -- sh -c 'until test -e never; do sleep 0.1; done' ::: 1)
+  job=$(clowder submit -- sh -c 'touch runs; until test -e never; do sleep 0.1; done' ::: 1)
+  wait_until test -e runs # the engine has opened what the job needs
   before=$(open_files)
   python3 "$CLOWDER_SOURCE/tests/e2e/rude.py" "$XDG_RUNTIME_DIR/clowder" 180 "$job" >out || fail "rude ones disturb others"
   prints 'polite ones were served'
