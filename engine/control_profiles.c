@@ -8,6 +8,7 @@
 #include "store/job.h"
 #include "store/valid.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -275,12 +276,23 @@ static bool down_on(struct engine *e, struct pool *p, const char *host, bool now
     return true;
 }
 
+/* The daemons of a detached job's own: it would bring them up again. */
+static bool is_of_job(struct engine *e, const char *name, int64_t *job)
+{
+    const struct pool *p = pool_find(e, name);
+    return p && p->ephemeral && sscanf(name, "job-%" SCNd64, job) == 1 && keep_has(e->keeper, *job, NULL);
+}
+
 static json_t *down(struct engine *e, struct sp_request *r, const json_t *request)
 {
     const char *name = request_text(request, "profile", ""), *host = request_text(request, "on", "");
     bool now = false, wait = true, any = false;
+    int64_t job;
     if (!request_bool(request, "now", &now) || !request_bool(request, "wait", &wait))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
+    if (is_of_job(e, name, &job))
+        return reply_refusal(
+            CLW_REFUSED, "end that with 'clowder job cancel'", "'%s' goes when job %" PRId64 " ends", name, job);
     if (*name && !pool_find(e, name) && strcmp(name, "default") != 0 && !restore_is_known(e, name))
         return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "there is no profile '%s'", name);
     for (struct pool *p = e->pools; p; p = p->next) {

@@ -97,7 +97,7 @@ const struct disp_action *disp_actions(const struct disp *d, size_t *count);
 void disp_actions_clear(struct disp *d);
 
 /* A new job: it gets a first GRANT. Returned handle lives until disp_job_free, which is due after DONE. */
-struct disp_job *disp_job_open(struct disp *d, const struct disp_job_options *o, uint64_t now_us);
+struct disp_job *disp_job_open(struct disp *d, const struct disp_job_options *o);
 void *disp_job_arg(const struct disp_job *j);
 /* Tasks from the submitter: takes a reference on block. PROTOCOL when they do not follow the ones before, or pass the
  * grant. */
@@ -106,7 +106,7 @@ enum clw_err disp_job_tasks(struct disp *d, struct disp_job *j, const struct fra
 /* n tasks without input, each for the daemon of that place in list (everywhere). */
 void disp_job_pin(struct disp *d, struct disp_job *j, struct disp_daemon *const *list, uint32_t n, uint64_t now_us);
 /* No more tasks will come. */
-void disp_job_end(struct disp *d, struct disp_job *j, uint64_t now_us);
+void disp_job_end(struct disp *d, struct disp_job *j);
 /* Ends n tasks from first on (n 0: all); queued ones at once, running ones through an ABORT. */
 void disp_job_cancel(struct disp *d, struct disp_job *j, uint64_t first, uint32_t n, uint64_t now_us);
 /* The submitter is gone: cancel all, deliver nothing, and DONE when it is over. */

@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct disp_job *disp_job_open(struct disp *d, const struct disp_job_options *o, uint64_t now_us)
+struct disp_job *disp_job_open(struct disp *d, const struct disp_job_options *o)
 {
-    (void)now_us;
     struct disp_job *j = mem_zalloc(sizeof *j);
     j->arg = o->arg;
     j->options = *o;
@@ -167,9 +166,8 @@ void disp_job_pin(struct disp *d, struct disp_job *j, struct disp_daemon *const 
     }
 }
 
-void disp_job_end(struct disp *d, struct disp_job *j, uint64_t now_us)
+void disp_job_end(struct disp *d, struct disp_job *j)
 {
-    (void)now_us;
     d->events++;
     j->input_ended = true;
     disp__finish_if_over(d, j);
@@ -408,7 +406,7 @@ void disp_job_abandon(struct disp *d, struct disp_job *j, uint64_t now_us)
 {
     j->abandoned = true;
     disp_job_cancel(d, j, 0, 0, now_us);
-    disp_job_end(d, j, now_us);
+    disp_job_end(d, j);
 }
 
 /* Once its last task has ended, the daemons forget the job; once they all have, it is done. Said once each. */

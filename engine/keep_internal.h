@@ -17,9 +17,8 @@ enum {
     KEEP_SAVE_MS = 1000,          /* the oldest of them waits at most so long */
     KEEP_RETRY_MS = 1000,         /* what did not work is tried again after so long; doubles up to … */
     KEEP_RETRY_MAX_MS = 30000,
-    KEEP_TAKE = 8192,           /* results of one job in a row */
-    KEEP_FAILURES_MAX = 200000, /* failed tasks that the ledger keeps of one job */
-    KEEP_STOP_MS = 5000,        /* at the end results that are on their way arrive in this time */
+    KEEP_TAKE = 8192,    /* results of one job in a row */
+    KEEP_STOP_MS = 5000, /* at the end results that are on their way arrive in this time */
 };
 
 /* A chunk of which some tasks are out, or whose results are not written. */

@@ -22,23 +22,17 @@ static struct keep_chunk *find_chunk(struct keep_job *j, uint64_t index)
 /* For the ledger. */
 static void keep_failure(struct keep_job *j, const struct clowder_result *r)
 {
-    size_t tail = r->err_len < STORE_STDERR_MAX ? r->err_len : STORE_STDERR_MAX;
-    size_t kept = r->input_len < STORE_INPUT_MAX ? r->input_len : STORE_INPUT_MAX;
-    if (j->failures_kept >= KEEP_FAILURES_MAX)
+    if (j->failures_kept >= STORE_FAILURES_MAX)
         return;
     if ((j->failure_count & (j->failure_count - 1)) == 0)
         j->failures = mem_realloc(j->failures, (j->failure_count ? j->failure_count * 2 : 1) * sizeof *j->failures);
     struct store_failure *f = &j->failures[j->failure_count++];
     *f = (struct store_failure){.task = r->index,
         .attempts = r->attempts,
-        .status = ledger_status_text((enum wire_outcome)r->outcome, r->exit_status, r->signal, r->why, strlen(r->why)),
-        .stderr_tail = mem_strndup(r->err + (r->err_len - tail), tail),
-        .input = mem_strndup(r->input, kept),
-        .input_len = kept,
-        .input_cut = kept < r->input_len};
+        .status = ledger_status_text((enum wire_outcome)r->outcome, r->exit_status, r->signal, r->why, strlen(r->why))};
     snprintf(f->host, sizeof f->host, "%s", r->host);
     j->failures_kept++;
-    j->pending_bytes += tail + kept;
+    j->pending_bytes += store_failure_keep(f, r->err, r->err_len, r->input, r->input_len);
 }
 
 static void drop_failures(struct keep_job *j)

@@ -14,8 +14,7 @@
 
 enum {
     SAVE_MS = 2000,         /* counts in the store are at most so old while a job runs */
-    FAILURES_AT_ONCE = 256, /* handed over together … */
-    FAILURES_MAX = 200000,  /* … and kept of one job */
+    FAILURES_AT_ONCE = 256, /* handed over together */
 };
 
 /* How many tasks of a job a host has ended. */
@@ -81,14 +80,6 @@ static char *function_text(const struct func *f, size_t files)
     return text;
 }
 
-static char *command_text(const struct func *f)
-{
-    struct buf b = {0};
-    for (size_t i = 0; i < f->argc && b.len < STORE_COMMAND_MAX; i++)
-        buf_printf(&b, "%s%s", i ? " " : "", f->argv[i]);
-    return buf_steal(&b);
-}
-
 /* ---- into the store ---- */
 
 static struct store_job *row(const struct core_job *j, enum store_job_state state)
@@ -151,16 +142,8 @@ void ledger_open(struct core_job *j, size_t files)
     l->submitted_us = wall_us();
     l->saved_ms = mono_ms();
     struct store_job *r = row(j, STORE_JOB_RUNNING);
-    const char *slash = strrchr(j->spec.argv[0], '/');
-    text_escape(r->name, sizeof r->name,
-        j->spec.name ? j->spec.name
-        : slash      ? slash + 1
-                     : j->spec.argv[0],
-        strlen(j->spec.name ? j->spec.name
-               : slash      ? slash + 1
-                            : j->spec.argv[0]));
+    store_job_describe(r, j->spec.name, (const char *const *)j->spec.argv);
     snprintf(r->profile, sizeof r->profile, "%s", j->pool->name);
-    r->command = command_text(&j->spec);
     r->function = function_text(&j->spec, files);
     log_info("job", "open job=%lld profile=%s name=\"%s\" command=\"%.200s\"", (long long)l->id, j->pool->name, r->name,
         r->command);
@@ -206,20 +189,16 @@ static void keep_failure(struct core_job *j, uint64_t task, const char *host, un
     const struct wire_report *r, const uint8_t *input, uint32_t input_len)
 {
     struct ledger *l = j->ledger;
-    if (l->kept || l->failures_kept >= FAILURES_MAX) {
+    if (l->kept || l->failures_kept >= STORE_FAILURES_MAX) {
         free(status);
         return;
     }
-    uint32_t kept = input_len < STORE_INPUT_MAX ? input_len : STORE_INPUT_MAX;
-    uint32_t tail = r && r->err_len < STORE_STDERR_MAX ? r->err_len : STORE_STDERR_MAX;
     if (!l->failures)
         l->failures = mem_alloc(FAILURES_AT_ONCE * sizeof *l->failures);
     struct store_failure *f = &l->failures[l->failure_count++];
-    *f = (struct store_failure){.task = task, .attempts = attempts, .status = status, .input_cut = kept < input_len};
+    *f = (struct store_failure){.task = task, .attempts = attempts, .status = status};
     snprintf(f->host, sizeof f->host, "%s", host);
-    f->stderr_tail = r ? mem_strndup(r->err + (r->err_len - tail), tail) : NULL;
-    f->input = input ? mem_strndup(input, kept) : NULL;
-    f->input_len = kept;
+    store_failure_keep(f, r ? r->err : NULL, r ? r->err_len : 0, input, input_len);
     l->failures_kept++;
     if (l->failure_count == FAILURES_AT_ONCE)
         hand_over(j);
@@ -323,24 +302,23 @@ static json_t *job_json(struct core_job *j, uint64_t now_ms)
 {
     struct ledger *l = j->ledger;
     uint64_t total, ended, executing, awaiting;
-    char *command = command_text(&j->spec);
-    char name[STORE_JOB_NAME_SIZE], clean[STORE_COMMAND_MAX * 4];
+    struct store_job seen = {0};
+    char clean[STORE_COMMAND_MAX * 4];
     json_t *hosts = json_array();
-    const char *said = j->spec.name ? j->spec.name : j->spec.argv[0];
+    store_job_describe(&seen, j->spec.name, (const char *const *)j->spec.argv);
     disp_job_counts(j->job, &total, &ended, NULL);
     disp_job_load(j->job, &executing, &awaiting);
-    text_escape(name, sizeof name, said, strlen(said));
-    text_escape(clean, sizeof clean, command, strlen(command));
-    free(command);
+    text_escape(clean, sizeof clean, seen.command, strlen(seen.command));
     for (const struct ledger_host *h = l->hosts; h; h = h->next)
         json_array_append_new(hosts, json_pack("{s:s, s:I, s:I}", "host", h->name, "done", (json_int_t)h->done,
                                          "failed", (json_int_t)h->failed));
     json_t *o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:f, s:o}", "id",
-        (json_int_t)l->id, "name", name, "profile", j->pool->name, "command", clean, "state", "running", "awaiting",
-        (json_int_t)awaiting, "executing", (json_int_t)executing, "done", (json_int_t)l->done, "failed",
+        (json_int_t)l->id, "name", seen.name, "profile", j->pool->name, "command", clean, "state", "running",
+        "awaiting", (json_int_t)awaiting, "executing", (json_int_t)executing, "done", (json_int_t)l->done, "failed",
         (json_int_t)l->failed, "cancelled", (json_int_t)l->cancelled, "total", (json_int_t)total, "finished_input",
         disp_job_has_all(j->job), "submitted_us", (json_int_t)l->submitted_us, "rate", rates_now(&l->rates, now_ms),
         "hosts", hosts);
+    store_job_fini(&seen);
     const char *why = awaiting && !executing ? paused_why(j) : "";
     json_object_set_new(o, "reason", *why ? json_sprintf("its daemons are paused: %s", why) : json_string(""));
     return o;

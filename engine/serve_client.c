@@ -158,7 +158,7 @@ static void open_job(struct peer *p, const struct frame *f)
             .deadline_us = deadline_us(&spec),
             .sequential = spec.kind == FUNC_COMMAND,
             .arg = j};
-        j->job = disp_job_open(pool->disp, &o, mono_us());
+        j->job = disp_job_open(pool->disp, &o);
         j->next = p->jobs;
         p->jobs = j;
         p->job_count++;
@@ -208,7 +208,7 @@ void client_frame(struct peer *p, const struct frame *f, struct blk *block)
         blk_rele(own);
         break;
     }
-    case WIRE_END: disp_job_end(d, j->job, now); break;
+    case WIRE_END: disp_job_end(d, j->job); break;
     case WIRE_CANCEL: disp_job_cancel(d, j->job, f->first, f->n, now); break;
     case WIRE_CLOSE: disp_job_abandon(d, j->job, now); break;
     default: peer_drop(p, "a frame that no client sends"); return;

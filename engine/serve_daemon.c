@@ -71,9 +71,9 @@ static void start_setups(struct member *m)
         j->func_len = t->func_len;
         func_copy(&j->spec, &t->spec);
         struct disp_job_options o = {.sequential = true, .arg = j};
-        j->job = disp_job_open(pool->disp, &o, mono_us());
+        j->job = disp_job_open(pool->disp, &o);
         disp_job_pin(pool->disp, j->job, &m->daemon, 1, mono_us());
-        disp_job_end(pool->disp, j->job, mono_us());
+        disp_job_end(pool->disp, j->job);
         m->setup_left++;
     }
 }

@@ -282,7 +282,7 @@ static bool put(struct sim *s, struct sim_job *j, uint32_t n)
     begin(&s->tasks);
     enum clw_err code = disp_job_tasks(s->d, j->handle, &f, s->chunk, s->now_ns / 1000, NULL);
     if (!code && j->next == j->total)
-        disp_job_end(s->d, j->handle, s->now_ns / 1000);
+        disp_job_end(s->d, j->handle);
     end(s, &s->tasks);
     if (code)
         abort(); /* the model broke the protocol */
@@ -326,10 +326,10 @@ static void open_jobs(struct sim *s)
         job.speculate = o->speculate;
         job.arg = &s->jobs[i];
         s->jobs[i].total = o->tasks / o->jobs + (i < o->tasks % o->jobs);
-        s->jobs[i].handle = disp_job_open(s->d, &job, 0);
+        s->jobs[i].handle = disp_job_open(s->d, &job);
         s->jobs_open++;
         if (!s->jobs[i].total)
-            disp_job_end(s->d, s->jobs[i].handle, 0);
+            disp_job_end(s->d, s->jobs[i].handle);
     }
     carry_out(s);
 }

@@ -1,6 +1,8 @@
 /* The ledger of jobs. */
 #include "store/job.h"
 
+#include "base/mem.h"
+#include "base/text.h"
 #include "store/jsonx.h"
 #include "store/store_internal.h"
 
@@ -20,6 +22,18 @@ static const char *const states[] = {
 const char *store_job_state_text(enum store_job_state state)
 {
     return (unsigned)state < STORE_JOB_STATE_COUNT ? states[state] : "?";
+}
+
+void store_job_describe(struct store_job *job, const char *name, const char *const *argv)
+{
+    struct buf command = {0};
+    const char *slash = strrchr(argv[0], '/');
+    if (!name)
+        name = slash ? slash + 1 : argv[0];
+    text_escape(job->name, sizeof job->name, name, strlen(name));
+    for (size_t i = 0; argv[i] && command.len < STORE_COMMAND_MAX; i++)
+        buf_printf(&command, "%s%s", i ? " " : "", argv[i]);
+    job->command = buf_steal(&command);
 }
 
 void store_job_fini(struct store_job *job)

@@ -14,6 +14,7 @@
 #define STORE_STATUS_MAX 200
 #define STORE_FUNCTION_MAX 1048576 /* bytes; a function that is larger is not kept */
 #define STORE_INPUT_MAX 65536      /* bytes of a failed task's input kept, from its start */
+#define STORE_FAILURES_MAX 200000  /* failed tasks kept of one job */
 
 /* X(NAME, word); from DONE on a job is finished. LOST: the engine went away while it ran. */
 #define STORE_JOB_STATE_TABLE(X)                                                                                       \
@@ -71,6 +72,9 @@ struct store_failure_list {
 };
 
 const char *store_job_state_text(enum store_job_state state);
+/* Fills what people see of a job: its name (NULL: its program's) and its command, which becomes owned, as one line.
+ * argv ends with NULL. */
+void store_job_describe(struct store_job *job, const char *name, const char *const *argv);
 
 /* Writes *job into a new row. id 0: the store gives one and puts it into job->id. Texts that are too long are cut, and
  * bytes that are not UTF-8 escaped, here and below. */
@@ -102,6 +106,9 @@ enum clw_err store_job_failures_add(
 /* At most limit failures with task >= from, by task. */
 enum clw_err store_job_failures(
     struct store *s, int64_t job, uint64_t from, size_t limit, struct store_failure_list *out, struct clw_error *err);
+/* Fills what is kept of a failed task's stderr and input (NULL: none); the copies are owned. Returns their bytes. */
+size_t store_failure_keep(
+    struct store_failure *f, const void *err_text, size_t err_len, const void *input, size_t input_len);
 /* Frees count failures whose strings are owned, and the array. */
 void store_failures_free(struct store_failure *failures, size_t count);
 void store_failure_list_fini(struct store_failure_list *list);

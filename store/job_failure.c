@@ -1,9 +1,21 @@
 /* The tasks of a job that failed for good. */
 #include "store/job.h"
 
+#include "base/mem.h"
 #include "store/store_internal.h"
 
 #include <stdlib.h>
+
+size_t store_failure_keep(
+    struct store_failure *f, const void *err_text, size_t err_len, const void *input, size_t input_len)
+{
+    size_t tail = err_len < STORE_STDERR_MAX ? err_len : STORE_STDERR_MAX;
+    f->stderr_tail = err_text ? mem_strndup((const char *)err_text + (err_len - tail), tail) : NULL;
+    f->input_len = input_len < STORE_INPUT_MAX ? input_len : STORE_INPUT_MAX;
+    f->input = input ? mem_strndup(input, f->input_len) : NULL;
+    f->input_cut = f->input_len < input_len;
+    return tail + f->input_len;
+}
 
 void store_failures_free(struct store_failure *failures, size_t count)
 {

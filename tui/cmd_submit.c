@@ -116,14 +116,6 @@ static int check_profile(struct submit *u, const char *name)
     return code ? say_failure(&err) : 0;
 }
 
-static char *command_text(const struct clowder_function *f)
-{
-    struct buf b = {0};
-    for (const char *const *arg = f->argv; *arg && b.len < STORE_COMMAND_MAX; arg++)
-        buf_printf(&b, "%s%s", arg == f->argv ? "" : " ", *arg);
-    return buf_steal(&b);
-}
-
 /* reserve: a number of the engine's; ping: none. Both tell which engine it is. */
 static int ask_engine(struct clowder *c, const char *op, int64_t *id, int64_t *engine)
 {
@@ -143,9 +135,8 @@ static enum clw_err add_rows(struct submit *u, unsigned own_daemons, struct clw_
     struct clowder_error why;
     struct clowder_profile p;
     struct buf func = {0};
-    struct store_job job = {.id = u->id, .submitted_us = wall_us(), .command = command_text(&u->m.f)};
+    struct store_job job = {.id = u->id, .submitted_us = wall_us()};
     struct store_kept kept = {.job = u->id, .stop = u->m.stop};
-    const char *name = u->m.f.name, *slash = strrchr(u->m.f.argv[0], '/');
     if (own_daemons) {
         clowder_profile_init(&p);
         p.daemons = own_daemons;
@@ -156,7 +147,7 @@ static enum clw_err add_rows(struct submit *u, unsigned own_daemons, struct clw_
         u->m.f.profile = u->m.own_profile;
         kept.up = client_up_text(u->m.own_profile, &p);
     }
-    snprintf(job.name, sizeof job.name, "%s", name ? name : slash ? slash + 1 : u->m.f.argv[0]);
+    store_job_describe(&job, u->m.f.name, u->m.f.argv);
     snprintf(job.profile, sizeof job.profile, "%s", u->m.f.profile);
     store_owner_self(kept.owner);
     enum clw_err code = CLW_OK;

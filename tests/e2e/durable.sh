@@ -83,7 +83,11 @@ case_same() {
   [ "$(cat here/result-2)" = 2 ] || fail "fetched files: $(ls here)"
 
   # Daemons of its own: they come and go with it.
-  job=$(seq 4 | clowder submit -n 1 -- echo)
+  job=$(seq 4 | clowder submit -n 1 -- sh -c 'touch runs; until test -e go; do sleep 0.02; done; echo "$1"' sh)
+  wait_until test -e runs
+  expect 5 clowder down "job-$job"
+  says "'job-$job' goes when job $job ends; end that with 'clowder job cancel'"
+  touch go
   expect 0 clowder job collect "$job"
   prints "$(seq 4)"
   own_gone() { [ "$(clowder status --json | jq '[.profiles[] | select(.name == "job-'"$job"'")] | length')" = 0 ]; }

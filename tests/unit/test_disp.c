@@ -151,7 +151,7 @@ static struct model_job *open_job_with(struct model *m, struct disp_job_options 
     j->sequential = o.sequential;
     j->speculate = o.speculate;
     j->late = o.deadline_us != 0;
-    j->job = disp_job_open(m->d, &o, m->now_us);
+    j->job = disp_job_open(m->d, &o);
     j->number = disp_job_number(j->job);
     drain(m);
     return j;
@@ -386,7 +386,7 @@ static void finish(struct model *m)
         drain(m);
         if (!j->done && !j->input_ended) {
             j->input_ended = true;
-            disp_job_end(m->d, j->job, m->now_us);
+            disp_job_end(m->d, j->job);
             drain(m);
         }
     }
@@ -612,7 +612,7 @@ static struct model_job *open_straggling(struct model *m, unsigned *slow, unsign
     answer_all(m, 1);
     put(m, j, 1, 10, 0);
     j->input_ended = true;
-    disp_job_end(m->d, j->job, m->now_us);
+    disp_job_end(m->d, j->job);
     drain(m);
     *slow = m->daemon[0]->count ? 0 : 1;
     *quick = !*slow;
@@ -803,7 +803,7 @@ static void crowd_put(struct crowd *c)
 
 static void crowd_open(struct crowd *c)
 {
-    c->j = disp_job_open(c->d, &(struct disp_job_options){.retries = 2}, c->now);
+    c->j = disp_job_open(c->d, &(struct disp_job_options){.retries = 2});
     c->put = 0;
 }
 
@@ -938,7 +938,7 @@ static void test_large(void **state)
     enum { MANY = 10000, TOTAL = 1000000, CHUNK = 1000 };
     struct disp *d = disp_new(0);
     struct disp_job_options o = {.retries = 100};
-    struct disp_job *j = disp_job_open(d, &o, 0);
+    struct disp_job *j = disp_job_open(d, &o);
     static struct {
         struct disp_daemon *m;
         uint64_t first[64];
