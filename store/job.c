@@ -11,7 +11,7 @@
 
 #define COLUMNS                                                                                                        \
     "id, name, profile, command, state, submitted_us, started_us, finished_us, total, done, failed, "                  \
-    "cancelled, function"
+    "cancelled, function, id IN (SELECT job FROM job_kept)"
 
 static const char *const states[] = {
 #define X(name, word) word,
@@ -123,6 +123,7 @@ static enum clw_err read_job(struct store *s, sqlite3_stmt *stmt, struct store_j
     job->failed = store__u64(stmt, 10);
     job->cancelled = store__u64(stmt, 11);
     job->function = store__text(stmt, 12);
+    job->detached = sqlite3_column_int(stmt, 13) != 0;
     int found = store__word(states, STORE_JOB_STATE_COUNT, state);
     if (found < 0)
         return store__damaged(s, err, "a job has a state that does not exist");

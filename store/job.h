@@ -43,6 +43,7 @@ struct store_job {
     char profile[STORE_NAME_SIZE];
     char *command; /* for people to read */
     char *function;
+    bool detached; /* kept.h; set in what the store gives */
     enum store_job_state state;
     uint64_t submitted_us, started_us, finished_us; /* 0: not yet */
     uint64_t total, done, failed, cancelled;        /* tasks */

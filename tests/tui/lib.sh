@@ -39,7 +39,7 @@ see() {
   local tries=0
   until shows "$1"; do
     tries=$((tries + 1))
-    [ "$tries" -lt 600 ] || fail "the screen does not show '$1':
+    [ "$tries" -lt 1500 ] || fail "the screen does not show '$1':
 $(screen)"
     sleep 0.02
   done
@@ -48,7 +48,7 @@ gone() {
   local tries=0
   while shows "$1"; do
     tries=$((tries + 1))
-    [ "$tries" -lt 600 ] || fail "the screen still shows '$1':
+    [ "$tries" -lt 1500 ] || fail "the screen still shows '$1':
 $(screen)"
     sleep 0.02
   done

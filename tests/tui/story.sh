@@ -96,6 +96,43 @@ until done_again; do
   sleep 0.02
 done
 
+# A job that needs nobody: it says what it waits for, and its results come when they are asked for.
+seq 5 >inputs
+expect 0 clowder profile set none
+keys 3
+see '  none'
+keys 4
+see 'nightly'
+keys a
+see 'Submit a map'
+keys Left # from the first profile to the last
+see '< none >'
+keys Tab
+type_text later
+keys Tab
+type_text 'echo r{}'
+keys Tab
+type_text inputs
+keys Tab C-u
+see 'r1' # what the first task would run
+keys F10
+gone 'Submit a map'
+see 'o collects its results'
+see 'later.*queued'
+keys Home
+see "Waits +profile 'none' has no daemons"
+keys '!'
+see "waits: profile 'none'"
+keys Escape
+expect 0 clowder up none -n 1
+see 'later.*done'
+keys o
+see 'save results to'
+keys Enter
+see 'all are in job-'
+[ "$(cat job-*.txt)" = "$(printf 'r%d\n' 1 2 3 4 5)" ] || fail "results: $(head job-*.txt)"
+expect 0 clowder down none
+
 # And down.
 keys 3
 see '> .*gpu'

@@ -71,6 +71,8 @@ const struct action actions[] = {
         jobs_none},
     {GROUP_DO, JOBS, {'r', F(5)}, "retry", "run the failed tasks again", "clowder job retry ID", 3, jobs_retry,
         jobs_none},
+    {GROUP_DO, JOBS, {'o'}, "collect", "save the results of a detached job to a file", "clowder job collect ID >FILE",
+        5, jobs_collect, jobs_none},
     {GROUP_DO, JOBS, {'S'}, "save", "save the failed tasks to a file", "clowder job save ID FILE", 4, jobs_save,
         jobs_none},
     /* log */

@@ -19,7 +19,7 @@ enum { DETACHED_MAX = 64 };
 
 static struct {
     pid_t pid;
-    char label[200], errors[400]; /* errors: the file of its stderr, or "" */
+    char label[200], good[400], errors[400]; /* errors: the file of its stderr, or "" */
 } detached[DETACHED_MAX];
 
 /* Starts argv with the given descriptors (-1: /dev/null) in a group or session of its own. 0 or an errno. */
@@ -100,7 +100,7 @@ void child_end(struct child *c)
     child_wait(c);
 }
 
-bool child_detach(const char *const *argv, const char *out_path, const char *label)
+bool child_detach(const char *const *argv, const char *out_path, const char *label, const char *good)
 {
     char *errors = NULL;
     int place = 0, rv = 0, err = -1;
@@ -120,6 +120,7 @@ bool child_detach(const char *const *argv, const char *out_path, const char *lab
     if (rv == 0 && place < DETACHED_MAX) {
         detached[place].pid = pid;
         snprintf(detached[place].label, sizeof detached[place].label, "%s", label);
+        snprintf(detached[place].good, sizeof detached[place].good, "%s", good);
         snprintf(detached[place].errors, sizeof detached[place].errors, "%s", err >= 0 ? errors : "");
     }
     free(errors);
@@ -154,7 +155,7 @@ void child_reap(struct ui *ui)
         detached[i].pid = 0;
         last_words(detached[i].errors, words, sizeof words);
         if (exit_of(status) == 0)
-            ui_say(ui, ROLE_GOOD, "%s: finished, all tasks done", detached[i].label);
+            ui_say(ui, ROLE_GOOD, "%s: %s", detached[i].label, detached[i].good);
         else
             ui_say(ui, ROLE_BAD, "%s: ended with status %d%s%s", detached[i].label, exit_of(status), *words ? ": " : "",
                 words);

@@ -106,8 +106,8 @@ void jobs_retry(struct ui *ui)
     }
     snprintf(id, sizeof id, "%lld", (long long)j->id);
     snprintf(label, sizeof label, "retry of job %s", id);
-    if (child_detach(argv, NULL, label))
-        ui_say(ui, ROLE_NORMAL, "%s: started, a job of its own", label);
+    if (child_detach(argv, NULL, label, j->detached ? "its failed tasks run again" : "finished, all tasks done"))
+        ui_say(ui, ROLE_NORMAL, "%s: started%s", label, j->detached ? "" : ", a job of its own");
     else
         ui_say(ui, ROLE_BAD, "%s: cannot start: %s", label, strerror(errno));
 }
@@ -188,4 +188,39 @@ void jobs_save(struct ui *ui)
     }
     snprintf(path, sizeof path, "job-%lld-failed.jsonl", (long long)j->id);
     prompt_open(ui, "save failed tasks to: ", path, save_to, NULL);
+}
+
+/* ---- results of a detached job ---- */
+
+static bool collect_to(struct ui *ui, const char *path, char *why, size_t size)
+{
+    const struct job_row *j = jobs_here(ui);
+    char id[24], label[60], good[300];
+    const char *argv[] = {"clowder", "job", "collect", id, NULL};
+    if (!*path || !j) {
+        snprintf(why, size, "name a file");
+        return false;
+    }
+    snprintf(id, sizeof id, "%lld", (long long)j->id);
+    snprintf(label, sizeof label, "results of job %s", id);
+    snprintf(good, sizeof good, "all are in %.250s", path);
+    bool ok = child_detach(argv, path, label, good);
+    if (ok)
+        ui_say(ui, ROLE_NORMAL, "%s: on their way to %s", label, path);
+    else
+        snprintf(why, size, "%s: %s", path, strerror(errno));
+    return ok;
+}
+
+void jobs_collect(struct ui *ui)
+{
+    const struct job_row *j = jobs_here(ui);
+    char path[60];
+    if (!j->detached) {
+        ui_say(ui, ROLE_WARN, "collect: job %lld was not detached: its results went to where it was started",
+            (long long)j->id);
+        return;
+    }
+    snprintf(path, sizeof path, "job-%lld.txt", (long long)j->id);
+    prompt_open(ui, "save results to: ", path, collect_to, NULL);
 }

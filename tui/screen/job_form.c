@@ -1,4 +1,5 @@
-/* The form that submits a map: a command, its inputs from a file or a pattern, and what the first tasks would run. */
+/* The form that submits a map: a command, its inputs from a file or a pattern, and what the first tasks would run.
+ * Without a file for the results it becomes a detached job. */
 #include "tui/screen/jobs.h"
 
 #include "base/mem.h"
@@ -123,11 +124,6 @@ static enum clw_err check_inputs(const struct form *f, int field, struct clw_err
     return s->count ? CLW_OK : clw_fail(err, CLW_USAGE, NULL, "%s", *s->problem ? s->problem : "a file or a pattern");
 }
 
-static enum clw_err check_output(const struct form *f, int field, struct clw_error *err)
-{
-    return *form_text(f, field) ? CLW_OK : clw_fail(err, CLW_USAGE, NULL, "where results go; /dev/null: nowhere");
-}
-
 /* The names of a pattern as a file of inputs, owned; NULL with errno set. */
 static char *list_file(const char *pattern)
 {
@@ -154,10 +150,11 @@ static bool save(struct ui *ui, struct form *f, char *why, size_t size)
     struct submit *s = f->arg;
     size_t n, w = 0;
     char **words = child_split(form_text(f, F_COMMAND), &n), label[160];
-    const char *name = form_text(f, F_NAME), **argv = mem_zalloc((n + 16) * sizeof *argv);
+    const char *name = form_text(f, F_NAME), *out = form_text(f, F_OUTPUT),
+               **argv = mem_zalloc((n + 16) * sizeof *argv);
     char *list = s->is_glob ? list_file(form_text(f, F_INPUTS)) : NULL;
     argv[w++] = "clowder";
-    argv[w++] = "map";
+    argv[w++] = *out ? "map" : "submit";
     argv[w++] = "-p";
     argv[w++] = s->profiles[f->fields[F_PROFILE].choice];
     if (*name) {
@@ -171,12 +168,15 @@ static bool save(struct ui *ui, struct form *f, char *why, size_t size)
     argv[w++] = "--";
     for (size_t i = 0; i < n; i++)
         argv[w++] = words[i];
-    snprintf(label, sizeof label, "map %s", *name ? name : words[0]);
-    bool ok = child_detach(argv, form_text(f, F_OUTPUT), label);
-    if (ok)
-        ui_say(ui, ROLE_GOOD, "%s: submitted; results go to %s", label, form_text(f, F_OUTPUT));
+    snprintf(label, sizeof label, "%s %s", *out ? "map" : "job", *name ? name : words[0]);
+    bool ok = child_detach(argv, *out ? out : NULL, label,
+        *out ? "finished, all tasks done" : "in the store; it needs nobody, and o collects its results");
+    if (ok && *out)
+        ui_say(ui, ROLE_GOOD, "%s: submitted; results go to %s", label, out);
+    else if (ok)
+        ui_say(ui, ROLE_GOOD, "%s: its inputs go into the store", label);
     else
-        snprintf(why, size, "%s: %s", form_text(f, F_OUTPUT), strerror(errno));
+        snprintf(why, size, "%s: %s", *out ? out : "cannot start", strerror(errno));
     free(list);
     free(argv);
     free(words);
@@ -207,10 +207,11 @@ void jobs_submit(struct ui *ui)
     form_add(f, FORM_TEXT, "Name", "");
     form_add(f, FORM_TEXT, "Command *", "")->check = check_command;
     form_add(f, FORM_TEXT, "Inputs *", "")->check = check_inputs;
-    form_add(f, FORM_TEXT, "Results to *", "results.txt")->check = check_output;
+    form_add(f, FORM_TEXT, "Results to", "results.txt");
     for (int i = F_COMMAND; i < F_COUNT; i++)
         f->fields[i].cols = 40;
     snprintf(f->fields[F_INPUTS].hint, sizeof f->fields[0].hint, "file, or *.wav");
+    snprintf(f->fields[F_OUTPUT].hint, sizeof f->fields[0].hint, "empty: detached");
     snprintf(f->fields[F_COMMAND].hint, sizeof f->fields[0].hint, "no shell");
     form_open(ui, f);
 }

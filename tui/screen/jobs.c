@@ -55,6 +55,7 @@ static void add_live(struct jobs *s, const struct view_job *j)
         .submitted_us = j->submitted_us,
         .total_known = j->total_known,
         .live = true,
+        .detached = j->detached,
         .rate = j->rate,
         .job = j};
 }
@@ -85,7 +86,8 @@ static void make_rows(struct jobs *s, const struct ui *ui)
             .cancelled = j->cancelled,
             .submitted_us = j->submitted_us,
             .finished_us = j->finished_us,
-            .total_known = true};
+            .total_known = true,
+            .detached = j->detached};
     }
 }
 
@@ -279,13 +281,16 @@ static void draw_facts(const struct job_row *j, const struct rect *r)
         text_count(done, sizeof done, j->done), text_count(total, sizeof total, j->total),
         j->total_known ? "" : " so far", (unsigned long long)j->executing, text_count(wait, sizeof wait, j->awaiting),
         (unsigned long long)j->failed, (unsigned long long)j->cancelled);
-    draw_printf(r->y + 2, 1, r->cols - 2, ROLE_NORMAL, "Time     submitted %s   %s %s   ETA %s", at,
-        j->live ? "running for" : "took", took, eta);
+    draw_printf(r->y + 2, 1, r->cols - 2, ROLE_NORMAL, "Time     submitted %s   %s %s   ETA %s%s", at,
+        j->finished_us ? "took" : "running for", took, eta, j->detached ? "   detached" : "");
     for (size_t i = 0; j->job && i < j->job->host_count && i < 8; i++)
         snprintf(share + strlen(share), sizeof share - strlen(share), "%s%s %llu (%.0f%%)", i ? "   " : "",
             j->job->hosts[i].host, (unsigned long long)j->job->hosts[i].done,
             j->done ? (double)j->job->hosts[i].done * 100 / (double)j->done : 0.0);
-    draw_printf(r->y + 3, 1, r->cols - 2, ROLE_NORMAL, "Share    %s", *share ? share : "-");
+    if (j->job && *j->job->reason)
+        draw_printf(r->y + 3, 1, r->cols - 2, ROLE_WARN, "Waits    %s", j->job->reason);
+    else
+        draw_printf(r->y + 3, 1, r->cols - 2, ROLE_NORMAL, "Share    %s", *share ? share : "-");
 }
 
 static void draw(void *state, struct ui *ui)

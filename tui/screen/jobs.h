@@ -9,7 +9,7 @@ struct job_row {
     int64_t id;
     const char *name, *profile, *state, *command;
     uint64_t total, done, failed, cancelled, executing, awaiting, submitted_us, finished_us;
-    bool total_known, live;
+    bool total_known, live, detached;
     double rate;
     const struct view_job *job; /* live */
 };
@@ -24,6 +24,7 @@ void jobs_submit(struct ui *ui);
 void jobs_cancel(struct ui *ui);
 void jobs_retry(struct ui *ui);
 void jobs_save(struct ui *ui);
+void jobs_collect(struct ui *ui);
 const char *jobs_none(struct ui *ui);
 
 #endif

@@ -200,6 +200,8 @@ static void read_job(const json_t *o, struct view_job *j)
     j->total = count_of(o, "total");
     j->submitted_us = count_of(o, "submitted_us");
     j->total_known = json_is_true(json_object_get(o, "finished_input"));
+    j->detached = json_is_true(json_object_get(o, "detached"));
+    TEXT_OF(o, "reason", j->reason);
     j->rate = number_of(o, "rate", 0);
     j->hosts = mem_zalloc((json_array_size(hosts) + 1) * sizeof *j->hosts);
     json_array_foreach (hosts, i, item) {

@@ -93,7 +93,8 @@ struct view_job {
     int64_t id;
     char name[STORE_JOB_NAME_SIZE], profile[STORE_NAME_SIZE], state[16], command[512];
     uint64_t awaiting, executing, done, failed, cancelled, total, submitted_us;
-    bool total_known;
+    bool total_known, detached;
+    char reason[400]; /* why it waits, or "" */
     double rate;
     struct view_job_host *hosts;
     size_t host_count;
