@@ -60,7 +60,7 @@ case_same() {
   jq -e '.state == "failed" and .done == 2 and .failed == 3 and .detached and [.failures[].index] == [1, 3, 5]
     and .failures[1].status == "exit 3" and .failures[1].input == "3" and .failures[1].stderr == "err 3\n"' out >/dev/null ||
     fail "job show: $(cat out)"
-  pair --timeout 0.2s -- sh -c 'test {} != 3 || sleep 20.77; echo {}'
+  pair --timeout 1s -- sh -c 'test {} != 3 || sleep 20.77; echo {}'
   printf 'a b\0c\nd\0\0e' >in
   pair -0 -- sh -c 'printf "%s|" "$1"' x
   : >in
@@ -118,6 +118,7 @@ case_same() {
   jq -e '.state == "failed" and .failed >= 1 and .cancelled > 0 and (.reason | test("first failure"))' out >/dev/null ||
     fail "--stop: $(cat out)"
   seq 2 | clowder map -- echo >/dev/null
+  wait_until clowder job show $((job + 1)) # it is in the store
   expect 5 clowder job collect $((job + 1))
   says 'was not detached'
   expect 0 clowder job wait $((job + 1))
@@ -189,7 +190,7 @@ case_life() {
   prints 1
 
   # A deadline counts from when the job begins to run, and anew when it is put back.
-  job=$(clowder submit --deadline 0.7 -- sh -c 'test -e in-time || sleep 100; echo {}' ::: 1 2)
+  job=$(clowder submit --deadline 2 -- sh -c 'test -e in-time || sleep 100; echo {}' ::: 1 2)
   expect 1 clowder job wait "$job"
   touch in-time
   expect 0 clowder job retry "$job"
@@ -197,8 +198,8 @@ case_life() {
   prints '1
 2'
   clowder down --all >/dev/null
-  job=$(clowder submit --deadline 0.7 -- echo ::: 1 2)
-  sleep 1
+  job=$(clowder submit --deadline 2 -- echo ::: 1 2)
+  sleep 2.5
   clowder up -n 2 >/dev/null
   expect 0 clowder job collect "$job"
 
@@ -284,7 +285,8 @@ case_life() {
   [ ! -s id ] || fail "a number was given out: $(cat id)"
   job=$(clowder submit -- echo ::: 1) # whatever makes the engine look
   expect 0 clowder job wait "$job"
-  [ "$(clowder job list --json -n 1000 | jq '.jobs | length')" -eq "$count" ] || fail "its job is still there"
+  is_gone() { [ "$(clowder job list --json -n 1000 | jq '.jobs | length')" -eq "$count" ]; }
+  wait_until is_gone
 
   # Nobody but the user reads it.
   [ "$(stat -c %a "$XDG_DATA_HOME"/clowder/clowder.db* | sort -u)" = 600 ] || fail "rights: $(ls -l "$XDG_DATA_HOME/clowder")"
@@ -319,7 +321,7 @@ case_number() {
   number=$(given)
   clowder submit -- echo ::: detached >id 2>err &
   submitter=$!
-  is_skipped() { before=$number && number=$(given) && [ "$number" -gt $((before + 1)) ]; }
+  is_skipped() { sleep 0.1 && before=$number && number=$(given) && [ "$number" -gt $((before + 1)) ]; }
   wait_until is_skipped
   number=$((before + 1)) # the submitter's
   kill_engine
@@ -504,10 +506,11 @@ case_killed() {
   [ "$(lines ran)" -eq 40 ] || fail "$(lines ran) runs of 40 tasks"
 
   # Down in the middle: it waits, and goes on.
-  job=$(seq 200 | clowder submit -- sh -c 'sleep 0.01; echo {}')
+  job=$(seq 200 | clowder submit -- sh -c 'test {} -le 20 || until test -e rest; do sleep 0.02; done; echo {}')
   wait_until recorded_at_least "$job" 10
   clowder down --now >/dev/null
   wait_until waits_for "$job" 'no daemons'
+  touch rest
   clowder up -n 2 >/dev/null
   expect 0 clowder job collect "$job"
   same out <(seq 200)
@@ -613,7 +616,7 @@ case_joblog() {
   map=$!
   some() { [ "$(lines log)" -ge 40 ]; }
   wait_until some
-  kill -9 "$map"
+  kill -9 "$map" || fail "the map was over"
   wait "$map" 2>/dev/null || true
   [ "$(head -1 log)" = "$(printf 'Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand')" ] || fail "$(head -1 log)"
   awk -F'\t' 'NR > 1 && (NF != 9 || $2 != ":" || $3 !~ /^[0-9]+\.[0-9]+$/ || $7 != 0 || $8 != 0) { exit 1 }' log ||

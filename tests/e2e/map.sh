@@ -110,10 +110,10 @@ says 'stdout cut at the limit of 1000 bytes; the task wrote 48894'
 [ "$(wc -c <out)" -eq 1000 ] || fail "cut output has $(wc -c <out) bytes"
 
 # Time limits: the task's whole process group ends, the daemon lives on.
-expect 1 clowder map --timeout 300ms -- sh -c 'sleep {}; echo {}' ::: 0 300.77123 0
+expect 1 clowder map --timeout 1500ms -- sh -c 'sleep {}; echo {}' ::: 0 300.77123 0
 prints '0
 0'
-says 'task 2 \(300.77123\): timed out: no result after 0.3 s'
+says 'task 2 \(300.77123\): timed out: no result after 1.5 s'
 wait_until none_running 'sleep 300.77123'
 [ "$(status_of default .daemons.connected)" = 2 ] || fail "a daemon went away"
 

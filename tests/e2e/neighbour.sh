@@ -223,7 +223,8 @@ case_now() {
   expect 0 clowder up now --hours "$open"
   clowder map -p now --retries 0 -- sh -c 'exec sleep 300.516' ::: x >/dev/null 2>&1 &
   map=$!
-  wait_until state_is now .tasks.executing 1
+  sleeps() { [ "$(running '^sleep 300.516')" = 1 ]; }
+  wait_until sleeps
   expect 0 clowder up now --hours "$closed"
   wait_until state_is now .state paused
   kill -9 "$(status_of now '.daemon_list[0].pid')"

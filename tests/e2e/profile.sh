@@ -5,6 +5,7 @@
 # Ten commands at once start one engine.
 for i in 1 2 3 4 5 6 7 8 9 10; do clowder status >/dev/null 2>"start.$i" & done
 for job in $(jobs -p); do wait "$job" || fail "concurrent first use: $(cat start.*)"; done
+wait_until grep -q 'engine started' "$engine_log"
 [ "$(grep -c 'engine started' "$engine_log")" -eq 1 ] || fail "more than one engine started"
 
 expect 0 clowder up -n 2

@@ -66,12 +66,17 @@ def gate():
     return path
 
 
-def begin_and_sleep(path, seconds):
+def begin_and_wait(path):
     import os, time
     with open(path, "w") as f:
         f.write(str(os.getpid()))
-    time.sleep(seconds)
-    return "slept"
+    while not os.path.exists(path + ".go"):
+        time.sleep(0.01)
+    return "went"
+
+
+def let_go(path):
+    open(path + ".go", "w").close()
 
 
 def begun(path):
@@ -153,9 +158,13 @@ class Calls(unittest.TestCase):
 
     def test_as_completed_and_wait(self):
         path = gate()
-        slow, fast = self.pool.submit(begin_and_sleep, path, 0.5), self.pool.submit(triple, 1)
+        slow, fast = self.pool.submit(begin_and_wait, path), self.pool.submit(triple, 1)
         begun(path)
-        self.assertEqual([f.result() for f in futures.as_completed([slow, fast])], [3, "slept"])
+        results = []
+        for future in futures.as_completed([slow, fast]):
+            results.append(future.result())
+            let_go(path)
+        self.assertEqual(results, [3, "went"])
         self.assertEqual(futures.wait([slow, fast]).not_done, set())
 
     def test_asyncio(self):
@@ -168,7 +177,7 @@ class Calls(unittest.TestCase):
 
     def test_cancel_ends_what_runs(self):
         path = gate()
-        future = self.pool.submit(begin_and_sleep, path, 60)
+        future = self.pool.submit(begin_and_wait, path)
         pid = begun(path)
         self.assertTrue(future.cancel())
         self.assertTrue(future.cancelled() and future.cancel())
@@ -181,7 +190,7 @@ class Calls(unittest.TestCase):
 
     def test_a_worker_that_is_killed(self):
         path = gate()
-        future = self.pool.submit(begin_and_sleep, path, 60)
+        future = self.pool.submit(begin_and_wait, path)
         os.kill(begun(path), signal.SIGKILL)
         with self.assertRaisesRegex(clowder.WorkerDied, "killed by signal 9.*attempt 1") as caught:
             future.result(timeout=20)
@@ -190,7 +199,7 @@ class Calls(unittest.TestCase):
 
     def test_a_daemon_that_is_killed(self):
         path = gate()
-        future = self.pool.submit(begin_and_sleep, path, 0.1)
+        future = self.pool.submit(begin_and_wait, path)
         worker = begun(path)
         with open("/proc/%d/stat" % worker) as f:
             daemon = int(f.read().rsplit(")", 1)[1].split()[1])
@@ -198,7 +207,8 @@ class Calls(unittest.TestCase):
             self.assertEqual(f.read().strip(), "clowder-daemon")
         os.kill(daemon, signal.SIGKILL)
         begun(path)  # it begins again elsewhere
-        self.assertEqual(future.result(timeout=20), "slept")
+        let_go(path)
+        self.assertEqual(future.result(timeout=20), "went")
 
     def test_registered_types(self):
         clowder.register(Thing, "thing", lambda t: t.data, lambda view: view)
@@ -267,7 +277,7 @@ class Life(unittest.TestCase):
     def test_shutdown(self):
         pool = clowder.Executor(daemons=1)
         path = gate()
-        slow = pool.submit(begin_and_sleep, path, 60)
+        slow = pool.submit(begin_and_wait, path)
         begun(path)
         waiting = [pool.submit(triple, i) for i in range(100)]
         pool.shutdown(cancel_futures=True)
@@ -300,19 +310,20 @@ class Life(unittest.TestCase):
     def test_the_engine_is_killed(self):
         with clowder.Executor(daemons=2) as pool:
             path = gate()
-            future = pool.submit(begin_and_sleep, path, 0.2)
+            future = pool.submit(begin_and_wait, path)
             begun(path)
             with open(os.path.join(os.environ["XDG_RUNTIME_DIR"], "clowder/engine.lock")) as f:
                 os.kill(int(f.read()), signal.SIGKILL)
             begun(path)
-            self.assertEqual(future.result(timeout=30), "slept")
+            let_go(path)
+            self.assertEqual(future.result(timeout=30), "went")
             self.assertEqual(list(pool.map(triple, range(100))), [3 * i for i in range(100)])
 
     def test_waiting_does_not_poll(self):
         script = ("import asyncio, clowder, concurrent.futures as c, os, sys, time\n"
                   "with clowder.Executor(daemons=1) as pool:\n"
                   "    pool.submit(abs, 1).result()\n"
-                  "    f = pool.submit(time.sleep, 4)\n"
+                  "    f = pool.submit(time.sleep, 8)\n"
                   "    print(os.getpid(), flush=True)\n"
                   "    if sys.argv[1] == 'asyncio':\n"
                   "        async def main(): await asyncio.wrap_future(f)\n"

@@ -47,7 +47,7 @@ r_stand_in() {
 printf '%s\n' "\$2" >>$work/expressions
 url=\$(printf '%s' "\$2" | sed -n 's/.*mirai::daemon("\([^"]*\)".*/\1/p')
 max=\$(printf '%s' "\$2" | sed -n 's/.*maxtasks = \([0-9]*\).*/\1/p')
-exec $peer daemon "\$url" \$max
+exec $peer daemon "\$url" "\${max:-0}" $work
 SH
   chmod +x bin/Rscript
 }
@@ -60,7 +60,7 @@ case_here() {
   expect 0 clowder profile set r --runtime command -n 2
   expect 2 clowder up r
   says 'no command'
-  expect 0 clowder profile set r -- "$peer" daemon '{url}'
+  expect 0 clowder profile set r -- "$peer" daemon '{url}' 0 "$work"
   expect 0 clowder profile set r --base http://elsewhere.example:80
   expect 2 clowder up r
   says 'not on this machine'
@@ -100,11 +100,11 @@ case_here() {
   expect 0 clowder down r
   expect 0 clowder up r -n 2
   kill -9 "$(engine_pid)"
-  wait_until none_running "$peer daemon"
+  wait_until none_running "$peer daemon .*$work"
   expect 0 clowder up r
   wait_until connected r 2
   expect 0 clowder down r
-  wait_until none_running "$peer daemon"
+  wait_until none_running "$peer daemon .*$work"
   kill "$base_pid"
   expect 0 clowder status --json
 }
@@ -113,12 +113,12 @@ case_here() {
 case_again() {
   desktop=
   base 1000000000 64 600
-  expect 0 clowder profile set r --runtime command --base "tcp://127.0.0.1:$port" -n 2 -- "$peer" daemon '{url}'
+  expect 0 clowder profile set r --runtime command --base "tcp://127.0.0.1:$port" -n 2 -- "$peer" daemon '{url}' 0 "$work"
   for _ in $(seq 40); do
     expect 0 clowder up r
     expect 0 clowder down r
   done
-  wait_until none_running "$peer daemon"
+  wait_until none_running "$peer daemon .*$work"
   expect 0 clowder log
   [ "$(grep -c 'step=probe' out)" = 0 ] || fail "measured $(grep -c 'step=probe.*ok' out) times"
   kill "$base_pid"
@@ -136,15 +136,15 @@ case_mirai() {
       echo "Version: ${lib#*=}" >"${lib%=*}/R/any-library/$version/mirai/DESCRIPTION"
     done
   fi
-  base 3000 64
+  base 20000 64
   expect 0 cl profile set r --runtime mirai --base "tcp://127.0.0.1:$port" --on h1:2 --on h2:2 --env "PATH=$work/bin:/usr/bin:/bin" \
     --option autoexit=TRUE --option tls=quote\"d
   expect 0 cl up r
   prints 'r: 4 daemons up'
   wait_until base_done
-  [ "$(base_says '[.right, .wrong, .inits, .most] | @csv')" = 3000,0,4,4 ] || fail "base: $(cat base.out)"
-  wait_until is_traffic r .results 3000
-  [ "$(traffic r '[.tasks, .cancels, .messages_down, .messages_up] | @csv')" = 3000,0,3004,3000 ] || fail "$(traffic r)"
+  [ "$(base_says '[.right, .wrong, .inits, .most] | @csv')" = 20000,0,4,4 ] || fail "base: $(cat base.out)"
+  wait_until is_traffic r .results 20000
+  [ "$(traffic r '[.tasks, .cancels, .messages_down, .messages_up] | @csv')" = 20000,0,20004,20000 ] || fail "$(traffic r)"
   [ "$(traffic r '.framing, .framed, .connections' | tr '\n' ' ')" = 'mirai true 4 ' ] || fail "$(traffic r)"
   [ "$(status_of r '[.hosts[] | select(.done > 0)] | length')" = 2 ] || fail "by host: $(clowder status r)"
   grep -qx 'q(status = 10L + mirai::daemon("tcp://127.0.0.1:[0-9]*", dispatcher = TRUE, output = TRUE, autoexit = TRUE, tls = "quote\\"d"))' \
@@ -169,7 +169,7 @@ case_mirai() {
   expect 0 cl up r
   wait_until base_done
   [ "$(base_says '[.right, .retired] | @csv')" = 60,6 ] || fail "base: $(cat base.out)"
-  wait_until is_traffic r .results 3060 # with those before: a profile's counts go on
+  wait_until is_traffic r .results 20060 # with those before: a profile's counts go on
   is_traffic r .cancels 0 || fail "an acknowledgement counts as a cancellation: $(traffic r)"
   grep -q 'leaves daemon=r-.* why="maxtasks' "$engine_log" || fail "why it left"
   base_end 0
@@ -178,7 +178,7 @@ case_mirai() {
 case_kill() {
   ready 1
   base 1000000000 64 600
-  expect 0 cl profile set r --runtime command --base "tcp://127.0.0.1:$port" --on h1:2 -- "$peer" daemon '{url}'
+  expect 0 cl profile set r --runtime command --base "tcp://127.0.0.1:$port" --on h1:2 -- "$peer" daemon '{url}' 0 "$work"
   expect 0 cl up r
   local one
   one=$(status_of r '.daemon_list[0] | "\(.name) \(.pid)"')
@@ -195,7 +195,7 @@ case_kill() {
   lab_sshd 1
   wait_until connected r 2
   expect 0 cl down r
-  wait_until none_running "$peer daemon"
+  wait_until none_running "$peer daemon .*$work"
   kill "$base_pid"
 }
 
@@ -206,7 +206,7 @@ case_launch() {
   cat >show.sh <<SH
 #!/bin/sh
 for word; do printf '%s\n--\n' "\$word"; done >>$work/words.\$CLOWDER_DAEMON
-exec $peer daemon "\$1"
+exec $peer daemon "\$1" 0 $work
 SH
   chmod +x show.sh
   local pem nasty
@@ -240,7 +240,7 @@ SH
 case_many() { # 64 connections, and messages of 100 MB
   ready 2
   base 20000 1000
-  expect 0 cl profile set r --runtime command --base "tcp://127.0.0.1:$port" --on h1:32 --on h2:32 -- "$peer" daemon '{url}'
+  expect 0 cl profile set r --runtime command --base "tcp://127.0.0.1:$port" --on h1:32 --on h2:32 -- "$peer" daemon '{url}' 0 "$work"
   expect 0 cl up r
   wait_until base_done
   [ "$(base_says '[.right, .wrong] | @csv')" = 20000,0 ] || fail "base: $(cat base.out)"
@@ -263,7 +263,7 @@ case_many() { # 64 connections, and messages of 100 MB
 case_stdio() {
   ready 1 'AllowTcpForwarding no'
   base 5000 64
-  expect 0 cl profile set r --runtime command --base "tcp://127.0.0.1:$port" --on h1:3 -- "$peer" daemon '{url}'
+  expect 0 cl profile set r --runtime command --base "tcp://127.0.0.1:$port" --on h1:3 -- "$peer" daemon '{url}' 0 "$work"
   expect 0 cl up r
   wait_until base_done
   [ "$(base_says '[.right, .wrong] | @csv')" = 5000,0 ] || fail "base: $(cat base.out)"

@@ -154,7 +154,7 @@ case_rude() {
   clowder up -n 1 >/dev/null
   local before pid job
   pid=$(engine_pid)
-  open_files() { find "/proc/$pid/fd" -mindepth 1 | wc -l; }
+  open_files() { find "/proc/$pid/fd" -mindepth 1 ! -lname '*/clowder.db*' | wc -l; } # but for the store's, opened when needed
   job=$(clowder submit -- sh -c 'touch runs; until test -e never; do sleep 0.1; done' ::: 1)
   wait_until test -e runs # the engine has opened what the job needs
   before=$(open_files)
@@ -281,7 +281,7 @@ case_rogue() {
   clowder map -p four -- true ::: 1 >/dev/null 2>&1 &
   local map=$!
   wait_until grep -q 'it gives back tasks that it was not given, or without a pause' "$engine_log"
-  kill -9 $map
+  kill -9 $map 2>/dev/null || true # it may be over: its daemons go wrong
   clowder engine stop --now
 }
 

@@ -196,7 +196,7 @@ class Lab:
         tasks = self.house.profile()["tasks"]
         if tasks["awaiting"] or tasks["executing"]:
             raise Failed(f"tasks without a client: {tasks}")
-        extra = 4  # the store's files, opened when they are first needed
+        extra = 6  # of two threads: the store's files, opened when they are first needed
         self.house.wait(lambda: f"descriptors leak: {self.base} became {self.measure()}", 5,
                         lambda: self.measure()["fds"] <= self.base["fds"] + extra)
         if not self.house.sanitized and self.measure()["rss_kib"] > self.base["rss_kib"] + RSS_GROWTH_KIB:
