@@ -308,7 +308,7 @@ PYTHON
 }
 unlock_store() {
   : >unlock
-  wait $locker
+  wait "$locker"
   rm locked unlock
 }
 
@@ -386,7 +386,7 @@ case_locked() {
   wait_until taken_over
   touch go
   clowder up -n 2 >/dev/null
-  wait_until job_is "$job" done
+  wait_until job_is "$job" "done"
   # A job that is put back before its cancellation could be written runs on.
   job=$(seq 100 | clowder submit -- sh -c 'until test -e on-$((({} + 9) / 10)); do sleep 0.02; done; echo {}')
   touch on-1
@@ -398,7 +398,7 @@ case_locked() {
   expect 0 clowder job cancel "$job"
   expect 0 clowder job retry "$job"
   for i in $(seq 3 10); do touch "on-$i"; done
-  wait_until job_is "$job" done
+  wait_until job_is "$job" "done"
   expect 0 clowder job collect "$job"
   same out <(seq 100)
 }

@@ -19,6 +19,7 @@ tui() {
   shift 2
   $terminal kill-server 2>/dev/null || true
   wait_until tui_gone
+  # shellcheck disable=SC2086
   wait_until $terminal new-session -d -x "$cols" -y "$rows" "PS1='ready> ' PATH=$PATH exec bash --norc"
   wait_until shows 'ready>'
   if [ $# -gt 0 ]; then type_line "clear; $*"; fi
