@@ -6,11 +6,11 @@
 . "$(dirname "$0")/hosts_lib.sh"
 peer=${CLOWDER_TEST_PEER:?}
 
-base() { # TASKS SIZE [SECONDS]: starts one on the desktop; $port, $base_pid
+base() { # TASKS SIZE [SECONDS [DAEMONS]]: starts one on the desktop; $port, $base_pid
   rm -f base.in
   mkfifo base.in
   # shellcheck disable=SC2154,SC2086
-  $desktop "$peer" base tcp://127.0.0.1:0 "$1" "$2" "${3:-60}" <base.in >base.out 2>base.err &
+  $desktop "$peer" base tcp://127.0.0.1:0 "$1" "$2" "${3:-60}" "${4:-0}" <base.in >base.out 2>base.err &
   base_pid=$!
   exec 9>base.in
   wait_until grep -q '^port' base.out
@@ -136,15 +136,15 @@ case_mirai() {
       echo "Version: ${lib#*=}" >"${lib%=*}/R/any-library/$version/mirai/DESCRIPTION"
     done
   fi
-  base 20000 64
+  base 3000 64 60 4
   expect 0 cl profile set r --runtime mirai --base "tcp://127.0.0.1:$port" --on h1:2 --on h2:2 --env "PATH=$work/bin:/usr/bin:/bin" \
     --option autoexit=TRUE --option tls=quote\"d
   expect 0 cl up r
   prints 'r: 4 daemons up'
   wait_until base_done
-  [ "$(base_says '[.right, .wrong, .inits, .most] | @csv')" = 20000,0,4,4 ] || fail "base: $(cat base.out)"
-  wait_until is_traffic r .results 20000
-  [ "$(traffic r '[.tasks, .cancels, .messages_down, .messages_up] | @csv')" = 20000,0,20004,20000 ] || fail "$(traffic r)"
+  [ "$(base_says '[.right, .wrong, .inits, .most] | @csv')" = 3000,0,4,4 ] || fail "base: $(cat base.out)"
+  wait_until is_traffic r .results 3000
+  [ "$(traffic r '[.tasks, .cancels, .messages_down, .messages_up] | @csv')" = 3000,0,3004,3000 ] || fail "$(traffic r)"
   [ "$(traffic r '.framing, .framed, .connections' | tr '\n' ' ')" = 'mirai true 4 ' ] || fail "$(traffic r)"
   [ "$(status_of r '[.hosts[] | select(.done > 0)] | length')" = 2 ] || fail "by host: $(clowder status r)"
   grep -qx 'q(status = 10L + mirai::daemon("tcp://127.0.0.1:[0-9]*", dispatcher = TRUE, output = TRUE, autoexit = TRUE, tls = "quote\\"d"))' \
@@ -169,7 +169,7 @@ case_mirai() {
   expect 0 cl up r
   wait_until base_done
   [ "$(base_says '[.right, .retired] | @csv')" = 60,6 ] || fail "base: $(cat base.out)"
-  wait_until is_traffic r .results 20060 # with those before: a profile's counts go on
+  wait_until is_traffic r .results 3060 # with those before: a profile's counts go on
   is_traffic r .cancels 0 || fail "an acknowledgement counts as a cancellation: $(traffic r)"
   grep -q 'leaves daemon=r-.* why="maxtasks' "$engine_log" || fail "why it left"
   base_end 0
@@ -202,7 +202,7 @@ case_kill() {
 # Another user's command, given whole: it arrives as it is but for the port.
 case_launch() {
   ready 2
-  base 40000 64
+  base 4000 64 60 4
   cat >show.sh <<SH
 #!/bin/sh
 for word; do printf '%s\n--\n' "\$word"; done >>$work/words.\$CLOWDER_DAEMON
@@ -226,7 +226,7 @@ SH
     { printf '%s\n--\n' "$pem"; printf '%s\n--\n' "$nasty"; } | cmp - <(tail -n +3 "$one") || fail "it came as $(cat "$one")"
   done
   wait_until base_done
-  [ "$(base_says '[.right, .most] | @csv')" = 40000,4 ] || fail "base: $(cat base.out)"
+  [ "$(base_says '[.right, .most] | @csv')" = 4000,4 ] || fail "base: $(cat base.out)"
   base_end 0
   # The session that gave the commands is over, and so are they.
   no_daemons() { [ "$(status_of gpu '.daemon_list | length')" = 0 ]; }

@@ -1,10 +1,13 @@
 /* A base and its daemons that speak as mirai's do on the wire (docs/runtimes.md), over the same sockets: pair1,
  * polyamorous.
  *
- *   sp_peer base URL TASKS SIZE [SECONDS]   listens, prints "port N"; each daemon that dials gets an init frame, then
- * tasks one after the other until TASKS have their result; checks every byte; prints one line of counts sp_peer daemon
- * URL [MAX]     dials, does what it gets, ends when its pipe does; after MAX results it retires Exit status: base 0
- * when all came back right; daemon 10 disconnected, 13 retired, as through mirai::daemon(). */
+ *   sp_peer base URL TASKS SIZE [SECONDS [DAEMONS]]
+ *       listens, prints "port N"; each daemon that dials gets an init frame and, once there have been DAEMONS of them,
+ *       tasks one after the other until TASKS have their result; checks every byte; prints one line of counts
+ *   sp_peer daemon URL [MAX]
+ *       dials, does what it gets, ends when its pipe does; after MAX results it retires
+ *
+ * Exit status: base 0 when all came back right; daemon 10 disconnected, 13 retired, as through mirai::daemon(). */
 #include <nng/nng.h>
 #include <nng/protocol/pair1/pair.h>
 
@@ -62,9 +65,10 @@ static struct {
     nng_socket socket;
     uint64_t tasks, size, given, right, wrong, inits, signals, results, retired, lost;
     uint32_t pipes[PIPES];
+    bool ready[PIPES];                  /* it may be sent to */
     uint64_t at[PIPES], sent_ns[PIPES]; /* task that the pipe has + 1, and when it got it */
     uint32_t *rtt_us;
-    unsigned daemons, most;
+    unsigned daemons, most, wanted;
 } base;
 
 static int slot(uint32_t pipe)
@@ -124,24 +128,33 @@ static void send_task(uint32_t id)
     send_to(id, m);
 }
 
+static void send_to_idle(void)
+{
+    for (int i = 0; i < PIPES && base.most >= base.wanted; i++)
+        if (base.ready[i] && !base.at[i])
+            send_task(base.pipes[i]);
+}
+
 static void on_pipe(nng_pipe p, nng_pipe_ev event, void *arg)
 {
     uint32_t id = (uint32_t)nng_pipe_id(p);
     (void)arg;
     pthread_mutex_lock(&lock);
+    int i = slot(event == NNG_PIPE_EV_ADD_PRE ? 0 : id);
     if (event == NNG_PIPE_EV_ADD_PRE) {
-        int i = slot(0);
         if (i < PIPES)
             base.pipes[i] = id;
     } else if (event == NNG_PIPE_EV_ADD_POST) {
         if (++base.daemons > base.most)
             base.most = base.daemons;
+        if (i < PIPES)
+            base.ready[i] = true;
         send_init(id);
-        send_task(id);
+        send_to_idle();
     } else {
-        int i = slot(id);
         base.daemons--;
         if (i < PIPES) {
+            base.ready[i] = false;
             if (base.at[i]) { /* as mirai does: the task is lost, here it is given again at the end */
                 base.lost++;
                 base.tasks++;
@@ -177,8 +190,10 @@ static void take_result(nng_msg *m)
         base.right++;
     else
         base.wrong++;
-    if (i < PIPES)
+    if (i < PIPES) {
         base.at[i] = 0;
+        base.ready[i] &= !last;
+    }
     if (last) {
         base.retired++;
         send_signal(id);
@@ -193,12 +208,13 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int be_base(const char *url, uint64_t tasks, uint64_t size, int seconds)
+static int be_base(const char *url, uint64_t tasks, uint64_t size, int seconds, unsigned daemons)
 {
     nng_listener l;
     nng_sockaddr address;
     base.tasks = tasks;
     base.size = size;
+    base.wanted = daemons;
     base.rtt_us = calloc(1000000, sizeof *base.rtt_us);
     base.socket = open_pair();
     nng_pipe_notify(base.socket, NNG_PIPE_EV_ADD_PRE, on_pipe, NULL);
@@ -217,9 +233,8 @@ static int be_base(const char *url, uint64_t tasks, uint64_t size, int seconds)
         if (rv == 0)
             take_result(m);
         over = base.right + base.wrong + base.lost == base.tasks;
-        for (int i = 0; i < PIPES && !over; i++) /* what was lost goes to whoever is idle */
-            if (base.pipes[i] && !base.at[i] && base.daemons && rv)
-                send_task(base.pipes[i]);
+        if (rv && !over) /* what was lost goes to whoever is idle */
+            send_to_idle();
         pthread_mutex_unlock(&lock);
         if (rv == 0)
             nng_msg_free(m);
@@ -312,7 +327,7 @@ int main(int argc, char **argv)
     uint64_t a = argc > 3 ? strtoull(argv[3], NULL, 10) : 0, b = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
     int status = 2;
     if (argc >= 5 && strcmp(argv[1], "base") == 0)
-        status = be_base(argv[2], a, b, argc > 5 ? atoi(argv[5]) : 60);
+        status = be_base(argv[2], a, b, argc > 5 ? atoi(argv[5]) : 60, argc > 6 ? (unsigned)atoi(argv[6]) : 0);
     else if (argc >= 3 && strcmp(argv[1], "daemon") == 0)
         status = be_daemon(argv[2], a ? a : UINT64_MAX);
     _exit(status); /* what nng has in its pipes when it is closed is not looked after */
