@@ -4,7 +4,7 @@
 
 export PYTHONPATH=$CLOWDER_SOURCE/engine/client CLOWDER_LIBRARY=$CLOWDER_BUILD/lib/libclowder.so.0 PYTHONDONTWRITEBYTECODE=1
 preload=
-if ldd "$CLOWDER_LIBRARY" | grep -q libasan; then # a python that is not built with it has to load it first
+if ldd "$CLOWDER_LIBRARY" | grep libasan >ldd.out; then # a python that is not built with it has to load it first
   preload=$(cc -print-file-name=libasan.so)
   export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0
 fi
