@@ -7,7 +7,7 @@
 peer=${CLOWDER_TEST_PEER:?}
 
 base() { # TASKS SIZE [SECONDS [DAEMONS]]: starts one on the desktop; $port, $base_pid
-  rm -f base.in
+  rm -f base.in base.out
   mkfifo base.in
   # shellcheck disable=SC2154,SC2086
   $desktop "$peer" base tcp://127.0.0.1:0 "$1" "$2" "${3:-60}" "${4:-0}" <base.in >base.out 2>base.err &
