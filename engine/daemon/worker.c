@@ -387,11 +387,13 @@ static bool read_answers(struct daemon *d, struct worker *w)
         if (n <= 0)
             return n < 0 && (errno == EAGAIN || errno == EINTR);
         w->end += (size_t)n;
-        w->mark_us = mono_us();
+        uint32_t before = w->outstanding;
         if (w->job->func.kind == FUNC_FRAMED)
             take_frames(d, w);
         else
             take_lines(d, w);
+        if (w->outstanding != before)
+            w->mark_us = mono_us();
         if ((size_t)n < room)
             return true;
     }
@@ -484,7 +486,7 @@ static void worker_ended(struct daemon *d, struct worker *w)
 static void check_limits(struct daemon *d, struct worker *w)
 {
     uint64_t now = mono_us(), timeout_us = w->job->func.timeout_ms * 1000;
-    if (!w->alive || !w->outstanding || !is_head(d, w) || w->killed_for != WIRE_DONE || d->stopped_us)
+    if (!w->alive || !w->outstanding || !is_head(d, w) || w->killed_for != WIRE_DONE)
         return;
     if (w->count && now - w->begun_us >= PARTIAL_US)
         send_answers(d, w);
@@ -493,7 +495,7 @@ static void check_limits(struct daemon *d, struct worker *w)
     if (task_has_mark(d->head, d->head->done + w->count, MARK_CANCELLED)) {
         send_answers(d, w);
         kill_worker(w, WIRE_CANCELLED);
-    } else if (timeout_us && now - w->mark_us >= timeout_us) {
+    } else if (timeout_us && !d->stopped_us && now - w->mark_us >= timeout_us) {
         send_answers(d, w);
         kill_worker(w, WIRE_TIMEOUT);
     }

@@ -219,6 +219,15 @@ case_now() {
   wait_until interrupted
   wait $map || true
   wait_until none_running '^sleep 300.515'
+  # A worker as well, and one that is too late.
+  expect 0 clowder up now --hours "$open"
+  echo x | clowder map -p now -w --deadline 3 -- sh -c 'echo >late; exec sleep 300.517' >/dev/null 2>&1 &
+  map=$!
+  wait_until test -e late
+  expect 0 clowder up now --hours "$closed"
+  wait_until state_is now .state paused
+  wait $map && fail "a late task is no success"
+  wait_until none_running '^sleep 300.517'
   # A daemon that dies while its task is stopped leaves nothing behind.
   expect 0 clowder up now --hours "$open"
   clowder map -p now --retries 0 -- sh -c 'exec sleep 300.516' ::: x >/dev/null 2>&1 &

@@ -72,6 +72,7 @@ says 'answered more lines than it was given'
 # It answers too little, or never: only a time limit can tell.
 expect 1 sh -c 'seq 3 | clowder map -w --timeout 300ms -- sh -c "while read -r x; do test \$x = 2 || echo \$x; done"'
 says 'timed out: no answer after 0.3 s'
+expect 1 timeout 60 sh -c 'echo x | clowder map -w --timeout 300ms -- sh -c "while printf .; do sleep 0.1; done"' # it says something, and no answer
 expect 1 sh -c 'seq 2 | clowder map -w --timeout 300ms -- sleep 302.77123'
 says '2 of 2 tasks failed'
 wait_until none_running 'sleep 302.77123'
