@@ -126,7 +126,7 @@ static void batch_lost(struct disp *d, const struct disp_daemon *m, struct disp_
     struct disp_range rest = b->range, suspects = rest;
     d->stats.executing -= rest.n;
     if (b->paired) {
-        disp__pair_lost(d, j, m, &rest);
+        disp__pair_lost(d, j, m, &rest, first);
         return;
     }
     if (j->cancelled) {
@@ -270,7 +270,7 @@ enum clw_err disp_daemon_returned(struct disp *d, struct disp_daemon *m, uint64_
     m->given -= n;
     struct disp_range r = take_off(d, m, at, n, true);
     if (paired)
-        disp__pair_lost(d, j, m, &r); /* the other one has it still */
+        disp__pair_lost(d, j, m, &r, false); /* the other one has it still */
     else
         wait_again(d, m, j, r, pinned);
     disp__want_remove(d, m);

@@ -21,6 +21,7 @@ struct disp_range {
     uint16_t lost;  /* daemons that it took down, perhaps */
     uint16_t tried; /* times that it failed */
     uint16_t avoid; /* place to keep it from for a while, + 1; 0: none */
+    bool copied;    /* a copy of it was made: there is no second one */
     uint64_t back_us;
 };
 
@@ -175,8 +176,9 @@ bool disp__has_turn(const struct disp_job *j);
  * then). */
 bool disp__pair_answer(
     struct disp *d, struct disp_job *j, const struct disp_daemon *m, const struct disp_range *r, bool good);
-/* The daemon of a paired task is gone. */
-void disp__pair_lost(struct disp *d, struct disp_job *j, const struct disp_daemon *m, const struct disp_range *r);
+/* The daemon of a paired task is gone, perhaps by it (suspect). */
+void disp__pair_lost(
+    struct disp *d, struct disp_job *j, const struct disp_daemon *m, const struct disp_range *r, bool suspect);
 
 /* How tasks end that are taken back. */
 static inline enum wire_outcome disp__taken_back(const struct disp_job *j)

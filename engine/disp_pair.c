@@ -22,15 +22,17 @@ static struct disp_daemon *other_side(const struct disp_pair *p, const struct di
     return p->side[p->side[0] == m];
 }
 
-/* One of the two is out; what the other has is an ordinary batch from now on. */
-static void part(struct disp *d, struct disp_job *j, struct disp_pair *p, const struct disp_daemon *out)
+/* One of the two is out; what the other has is an ordinary batch from now on, with lost more daemons on its account. */
+static void part(struct disp *d, struct disp_job *j, struct disp_pair *p, const struct disp_daemon *out, unsigned lost)
 {
     struct disp_chunk *chunk = p->chunk;
     const struct disp_daemon *other = other_side(p, out);
     for (unsigned i = 0; !p->decided && i < other->ring_count; i++) {
         struct disp_batch *b = disp__batch(other, i);
-        if (b->range.chunk == chunk && b->range.pos == p->pos)
-            b->paired = false;
+        if (b->range.chunk != chunk || b->range.pos != p->pos)
+            continue;
+        b->paired = false;
+        b->range.lost += (uint16_t)lost;
     }
     *p = j->pairs[--j->pair_count];
     disp__settle(d, j, chunk, 1);
@@ -42,7 +44,7 @@ bool disp__pair_answer(
 {
     struct disp_pair *p = find(j, r);
     if (p->decided || !good) {
-        part(d, j, p, m);
+        part(d, j, p, m, 0);
         return false;
     }
     p->decided = true;
@@ -53,16 +55,17 @@ bool disp__pair_answer(
     return true;
 }
 
-void disp__pair_lost(struct disp *d, struct disp_job *j, const struct disp_daemon *m, const struct disp_range *r)
+void disp__pair_lost(
+    struct disp *d, struct disp_job *j, const struct disp_daemon *m, const struct disp_range *r, bool suspect)
 {
-    part(d, j, find(j, r), m);
+    part(d, j, find(j, r), m, suspect);
 }
 
 static void pair_up(
     struct disp *d, struct disp_job *j, struct disp_daemon *has, struct disp_batch *b, struct disp_daemon *gets)
 {
+    b->paired = b->range.copied = true;
     struct disp_range r = b->range;
-    b->paired = true;
     j->pairs = mem_realloc(j->pairs, (j->pair_count + 1) * sizeof *j->pairs);
     j->pairs[j->pair_count++] = (struct disp_pair){.chunk = r.chunk, .pos = r.pos, .side = {has, gets}};
     r.chunk->left++;
@@ -80,11 +83,11 @@ static bool may_speculate(const struct disp_job *j)
            j->task_us > 0;
 }
 
-/* When the batch counts as late; UINT64_MAX: it is no single task, or is with two already. */
+/* When the batch counts as late; UINT64_MAX: it is no single task, or had its copy. */
 static uint64_t late_us(const struct disp_job *j, const struct disp_batch *b)
 {
     double patience = j->task_us * STRAGGLER_TIMES;
-    if (b->job != j || b->range.n != 1 || b->paired || disp__is_pinned(b) ||
+    if (b->job != j || b->range.n != 1 || b->range.copied || disp__is_pinned(b) ||
         disp__is_gone(b->range.chunk, b->range.pos))
         return UINT64_MAX;
     return b->sent_us + (uint64_t)(patience > STRAGGLER_LEAST_US ? patience : STRAGGLER_LEAST_US);

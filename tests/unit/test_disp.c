@@ -22,7 +22,7 @@ struct model_job {
     bool speculate, late;
     bool sequential, input_ended, cancelled, abandoned, done, paused;
     uint8_t ended[TASKS_MAX], given[TASKS_MAX]; /* times; to how many live daemons */
-    uint8_t poison[TASKS_MAX], lost_under[TASKS_MAX], put[TASKS_MAX], cancel[TASKS_MAX];
+    uint8_t poison[TASKS_MAX], lost_under[TASKS_MAX], put[TASKS_MAX], cancel[TASKS_MAX], copied[TASKS_MAX];
     uint64_t last_first_given; /* FIFO of what was never lost */
     uint8_t was_given[TASKS_MAX];
 };
@@ -81,6 +81,8 @@ static void act_send(struct model *m, const struct disp_action *a, struct model_
     for (uint64_t i = a->tasks->first + a->pos; i < a->tasks->first + a->pos + a->n; i++) {
         assert_true(j->put[i] && !j->ended[i]);
         assert_true(j->given[i] == 0 || (j->speculate && a->n == 1 && j->given[i] == 1));
+        assert_true(!j->given[i] || !j->copied[i]); /* one copy at most, however it ended */
+        j->copied[i] |= j->given[i];
         j->given[i]++;
         if (!j->was_given[i]) { /* first assignments go in order */
             assert_true(i >= j->last_first_given);
