@@ -237,11 +237,14 @@ static struct disp_batch *batch_that_ends(struct disp_daemon *m, uint64_t job, u
     return NULL;
 }
 
+/* Pins go in the order of their jobs: what sets a daemon up may need what was set up before. */
 static void pin_again(struct disp *d, struct disp_daemon *m, struct disp_job *j, struct disp_range r)
 {
-    struct disp_pin *p = mem_zalloc(sizeof *p);
-    *p = (struct disp_pin){.job = j, .chunk = r.chunk, .pos = r.pos, .next = m->pins};
-    m->pins = p;
+    struct disp_pin *p = mem_zalloc(sizeof *p), **at = &m->pins;
+    while (*at && (*at)->job->number < j->number)
+        at = &(*at)->next;
+    *p = (struct disp_pin){.job = j, .chunk = r.chunk, .pos = r.pos, .next = *at};
+    *at = p;
     d->stats.awaiting++;
 }
 

@@ -128,6 +128,15 @@ case_hours() {
   expect 0 clowder up late --hours "$open"
   wait $everywhere || fail "everywhere failed"
   grep -q here everywhere.out || fail "everywhere: $(cat everywhere.out)"
+  # What sets a daemon up comes in its order, also to one that joins outside its hours.
+  expect 0 clowder up sets -n 1
+  for i in a b c; do expect 0 clowder everywhere -p sets --setup -- sh -c "echo $i >>order.\$CLOWDER_DAEMON"; done
+  expect 0 clowder up sets -n 2 --hours "$closed"
+  wait_until state_is sets .daemons.paused 2
+  expect 0 clowder up sets --hours "$open"
+  is_set_up() { [ "$(wc -l <order.sets-2)" -eq 3 ]; }
+  wait_until is_set_up
+  [ "$(paste -sd , order.sets-2)" = a,b,c ] || fail "set up as $(cat order.sets-2)"
   expect 0 clowder down --all
 }
 
