@@ -75,6 +75,7 @@ struct member {
     bool shrink; /* it leaves for good: not to be replaced */
     bool quit_sent;
     uint64_t started_ms, connected_ms, kill_at_ms, pinged_ms, away_until_ms;
+    uint64_t news_ms; /* when it may have told all that it told of its state */
     struct pace pace;
     bool paused; /* as it says; why: */
     const char *pause, *limits;

@@ -157,8 +157,8 @@ uint32_t disp_job_number(const struct disp_job *j);
 bool disp_job_has_all(const struct disp_job *j);
 /* Tasks of the job that daemons have now, and that wait. */
 void disp_job_load(const struct disp_job *j, uint64_t *executing, uint64_t *awaiting);
-/* The job of a number with this daemon, or NULL. */
-struct disp_job *disp_job_find(const struct disp *d, uint32_t number);
+/* The job of a number, when the daemon knows it; or NULL. */
+struct disp_job *disp_daemon_job(const struct disp *d, const struct disp_daemon *m, uint32_t number);
 
 void disp_stats(const struct disp *d, struct disp_stats *s);
 /* Ends the program through assert when an invariant does not hold: for tests. Cost O(everything). */

@@ -284,7 +284,7 @@ enum clw_err disp_daemon_returned(struct disp *d, struct disp_daemon *m, uint64_
 
 enum clw_err disp_daemon_closed(struct disp *d, struct disp_daemon *m, uint64_t number, struct disp_job **which)
 {
-    struct disp_job *j = disp_job_find(d, (uint32_t)number);
+    struct disp_job *j = disp_daemon_job(d, m, (uint32_t)number);
     if (which)
         *which = j;
     if (!j || !j->closing || !unmark_open(j, m))

@@ -39,12 +39,12 @@ uint32_t disp_job_number(const struct disp_job *j)
     return j->number;
 }
 
-struct disp_job *disp_job_find(const struct disp *d, uint32_t number)
+struct disp_job *disp_daemon_job(const struct disp *d, const struct disp_daemon *m, uint32_t number)
 {
     struct disp_job *j = d->jobs;
     while (j && j->number != number)
         j = j->after;
-    return j;
+    return j && disp__is_open(j, m->slot) ? j : NULL;
 }
 
 void disp_job_counts(const struct disp_job *j, uint64_t *total, uint64_t *ended, uint64_t *failed)

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NEWS_EVERY_MS = 1000, NEWS_AT_ONCE = 64 };
+
 /* The one GPU that the daemon's tasks see, in the words of both makers. */
 static void add_gpu(struct buf *b, int gpu)
 {
@@ -204,9 +206,23 @@ static void take_usage(struct peer *p, const struct frame *f)
     core_changed(p->engine);
 }
 
+/* News of its state is rare: some dozens in a row, one a second for ever. */
+static bool tells_too_much(struct peer *p)
+{
+    struct member *m = p->member;
+    uint64_t now_ms = mono_ms();
+    m->news_ms = (m->news_ms > now_ms ? m->news_ms : now_ms) + NEWS_EVERY_MS;
+    if (m->news_ms - now_ms <= NEWS_AT_ONCE * (uint64_t)NEWS_EVERY_MS)
+        return false;
+    peer_drop(p, "it pauses and goes on without end");
+    return true;
+}
+
 static void take_yield(struct peer *p, const struct frame *f)
 {
     struct member *m = p->member;
+    if (tells_too_much(p))
+        return;
     bool paused = f->len > 0;
     char text[200];
     text_escape(text, sizeof text, (const char *)f->body, f->len);
@@ -228,7 +244,7 @@ static void take_limits(struct peer *p, const struct frame *f)
     struct member *m = p->member;
     char text[200];
     text_escape(text, sizeof text, (const char *)f->body, f->len);
-    if (strcmp(text, m->limits) == 0)
+    if (strcmp(text, m->limits) == 0 || tells_too_much(p))
         return;
     member_say(&m->limits, "%s", text);
     log_info("daemon", "limits daemon=%s host=%s are=\"%s\"", m->name, m->place->host, m->limits);
@@ -257,12 +273,15 @@ static void take_closed(struct peer *p, const struct frame *f)
 
 static void take_fault(struct peer *p, const struct frame *f)
 {
-    struct disp_job *job = disp_job_find(p->member->pool->disp, f->job);
+    struct disp_job *job = disp_daemon_job(p->member->pool->disp, p->member->daemon, f->job);
     char text[300];
+    if (!job) {
+        peer_drop(p, "it finds fault with a job that it does not have");
+        return;
+    }
     text_escape(text, sizeof text, (const char *)f->body, f->len);
     log_warn("job", "fault daemon=%s job=%u why=\"%s\"", p->member->name, f->job, text);
-    if (job)
-        client_fault(disp_job_arg(job), CLW_FAILED, "%s: %s", p->member->name, text);
+    client_fault(disp_job_arg(job), CLW_FAILED, "%s: %s", p->member->name, text);
 }
 
 static void take_leave(struct peer *p, const struct frame *f)

@@ -3,6 +3,8 @@
 files   its answers bring files that nobody asked for, and a reason that is a terminal's command
 twice   a second connection shows the same token
 back    it gives tasks back without a pause
+around  it pauses, gives them back, goes on, and so on
+fault   it finds fault with a job that it never had
 """
 import os
 import socket
@@ -15,7 +17,7 @@ if len(sys.argv) > 1:
 config = dict(line.split(" ", 1) for line in sys.stdin.read().splitlines() if " " in line)
 errand = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "errand")).read().split()[0]
 HELLO, WELCOME, REFUSE, OPEN, TASKS, RESULT, REPORT, CLOSE, CLOSED, QUIT = 1, 2, 3, 4, 6, 7, 8, 12, 13, 19
-BACK = 24
+FAULT, YIELD, BACK = 14, 23, 24
 
 
 def send(s, type, body=b"", code=0, job=0, n=0, first=0):
@@ -63,6 +65,13 @@ while True:
         other = connect(b"b")
         type, code, _, _, _, why = receive(other)
         note("%d %s" % (type, why.decode()))
+    elif type == TASKS and errand == "around":
+        send(home, YIELD, b"tired")
+        send(home, BACK, job=job, n=n, first=first)
+        send(home, YIELD)
+    elif type == WELCOME and errand == "fault":
+        for i in range(1, 20):
+            send(home, FAULT, b"made up", job=i)
     elif type == TASKS and errand == "back":
         send(home, BACK, job=job, n=n, first=first)
         note("gave back")

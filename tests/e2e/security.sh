@@ -281,6 +281,16 @@ case_rogue() {
   clowder map -p four -- true ::: 1 >/dev/null 2>&1 &
   local map=$!
   wait_until grep -q 'it gives back tasks that it was not given, or without a pause' "$engine_log"
+  # Nor round and round; and what is wrong with a job is said by those who have it.
+  echo around >"$work/libexec/errand"
+  expect 0 clowder up five -n 1
+  clowder map -p five -- true ::: 1 >/dev/null 2>&1 &
+  local round=$!
+  wait_until grep -q 'it pauses and goes on without end' "$engine_log"
+  echo fault >"$work/libexec/errand"
+  clowder up six -n 1 >/dev/null 2>&1 || true
+  wait_until grep -q 'it finds fault with a job that it does not have' "$engine_log"
+  kill -9 $round 2>/dev/null || true
   kill -9 $map 2>/dev/null || true # it may be over: its daemons go wrong
   clowder engine stop --now
 }
