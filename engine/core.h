@@ -218,8 +218,10 @@ struct peer {
     struct engine *engine;
     struct link *link;
     enum peer_role role;
-    bool remote, dirty, dead, reading_paused, stranger;
-    bool held; /* answers wait for others to travel with, until the timer rings */
+    bool remote, dirty, dead, stranger;
+    bool unread,
+        must_read; /* a daemon that is not read now (daemon_read()); one that is read whatever its clients do */
+    bool held;     /* answers wait for others to travel with, until the timer rings */
     uint64_t id, since_ms;
     struct core_job *jobs;
     unsigned job_count;
@@ -323,6 +325,11 @@ void daemon_frame(struct peer *p, const struct frame *f, struct blk *block);
 void daemon_gone(struct peer *p, const char *why);
 /* Tells it the profile's manners as they are now. */
 void daemon_send_terms(struct peer *p, const struct member *m);
+/* Whether its answers are read: not while a client that they are for reads none. A daemon that is not read gets nothing
+ * new, lest tasks of others stand behind. */
+void daemon_read(struct peer *p, bool read);
+/* Its process is gone, or is to go at once: what it sent is read to the end. */
+void daemon_read_all(struct peer *p);
 void daemon_tick(struct member *m, uint64_t now_ms);
 
 /* pool.c */

@@ -124,8 +124,10 @@ static void ended(struct engine *e, struct member *m, const struct host_daemon_e
         member_say(&m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
     else if (!m->reason[0] || m->state != MEMBER_LAUNCHING)
         member_say(&m->reason, "ended with status %d", event->status);
-    if (m->peer)
-        return; /* its connection goes next, and the rest then */
+    if (m->peer) { /* its connection goes next, and the rest then */
+        daemon_read_all(m->peer);
+        return;
+    }
     if (m->state == MEMBER_LAUNCHING || m->state == MEMBER_AWAY) {
         log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
         place_back_off(m->place, m);

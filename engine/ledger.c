@@ -287,15 +287,21 @@ uint64_t ledger_next_ms(const struct engine *e)
     return next;
 }
 
-/* Why no daemon may take its tasks now, or "". */
-static const char *paused_why(const struct core_job *j)
+/* Why its tasks do not go on now; or "". Owned. */
+static char *waits_for(const struct core_job *j, bool executes)
 {
     struct disp_stats s;
+    const struct member *paused = NULL, *unread = NULL;
+    if (j->client && j->client->jobs_paused)
+        return mem_strdup("its results are not read");
     disp_stats(j->pool->disp, &s);
-    const struct member *m = j->pool->members;
-    while (m && !m->paused)
-        m = m->after;
-    return m && !s.giving ? m->pause : "";
+    for (const struct member *m = s.giving ? NULL : j->pool->members; m; m = m->after) {
+        paused = m->paused && !paused ? m : paused;
+        unread = m->peer && m->peer->unread && !unread ? m : unread;
+    }
+    return unread                ? mem_strdup("its daemons have results of a job whose client does not read")
+           : paused && !executes ? mem_printf("its daemons are paused: %s", paused->pause)
+                                 : mem_strdup("");
 }
 
 static json_t *job_json(struct core_job *j, uint64_t now_ms)
@@ -319,8 +325,9 @@ static json_t *job_json(struct core_job *j, uint64_t now_ms)
         disp_job_has_all(j->job), "submitted_us", (json_int_t)l->submitted_us, "rate", rates_now(&l->rates, now_ms),
         "hosts", hosts);
     store_job_fini(&seen);
-    const char *why = awaiting && !executing ? paused_why(j) : "";
-    json_object_set_new(o, "reason", *why ? json_sprintf("its daemons are paused: %s", why) : json_string(""));
+    char *why = awaiting + executing ? waits_for(j, executing) : mem_strdup("");
+    json_object_set_new(o, "reason", json_string(why));
+    free(why);
     return o;
 }
 

@@ -341,6 +341,7 @@ void link_pause(struct link *l, bool paused)
     if (l->paused == paused)
         return;
     l->paused = paused;
+    l->heard_ms = mono_ms(); /* while it is paused nobody listens */
     if (!l->closing)
         l->io->pause(l);
 }

@@ -117,6 +117,7 @@ void member_exited(struct engine *e, pid_t pid, int status)
     m->pid = 0;
     if (m->peer) { /* its connection goes next, and the rest then */
         member_say(&m->reason, "%s", how);
+        daemon_read_all(m->peer);
         return;
     }
     if (m->state == MEMBER_LAUNCHING) {
@@ -150,6 +151,8 @@ void member_quit(struct member *m, bool now, bool shrink)
         return;
     }
     disp_daemon_drain(m->pool->disp, m->daemon);
+    if (now)
+        daemon_read_all(m->peer);
     if (!m->quit_sent || now)
         peer_send(m->peer, &(struct frame){.type = WIRE_QUIT, .flags = now ? WIRE_NOW : 0}, NULL);
     m->quit_sent = true;

@@ -250,10 +250,8 @@ static void throttle(struct peer *p, struct peer *daemon)
         for (struct core_job *j = p->jobs; j; j = j->next)
             disp_job_pause(j->pool->disp, j->job, true, mono_us());
     }
-    if (queued > CORE_STUCK_READER && daemon && !daemon->reading_paused) {
-        daemon->reading_paused = true;
-        link_pause(daemon->link, true);
-    }
+    if (queued > CORE_STUCK_READER && daemon)
+        daemon_read(daemon, false);
 }
 
 void client_sent(struct peer *p)
@@ -264,10 +262,7 @@ void client_sent(struct peer *p)
         return;
     p->jobs_paused = false;
     for (struct peer *q = e->peers; q; q = q->after)
-        if (q->reading_paused) {
-            q->reading_paused = false;
-            link_pause(q->link, false);
-        }
+        daemon_read(q, true);
     for (struct core_job *j = p->jobs, *next; j; j = next) {
         next = j->next;
         disp_job_pause(j->pool->disp, j->job, false, mono_us());

@@ -218,6 +218,12 @@ static bool tells_too_much(struct peer *p)
     return true;
 }
 
+static void give_or_not(struct member *m)
+{
+    disp_daemon_pause(m->pool->disp, m->daemon, m->paused || m->peer->unread, mono_us());
+    pool_act(m->pool->engine, m->pool);
+}
+
 static void take_yield(struct peer *p, const struct frame *f)
 {
     struct member *m = p->member;
@@ -233,10 +239,26 @@ static void take_yield(struct peer *p, const struct frame *f)
     else if (m->paused && !paused)
         log_info("daemon", "goes on daemon=%s host=%s", m->name, m->place->host);
     m->paused = paused;
-    disp_daemon_pause(m->pool->disp, m->daemon, paused, mono_us());
-    pool_act(p->engine, m->pool);
+    give_or_not(m);
     core_changed(p->engine);
     core_wake(p->engine);
+}
+
+void daemon_read(struct peer *p, bool read)
+{
+    if (p->unread == !read || (!read && p->must_read))
+        return;
+    p->unread = !read;
+    link_pause(p->link, !read);
+    if (p->member)
+        give_or_not(p->member);
+    core_changed(p->engine);
+}
+
+void daemon_read_all(struct peer *p)
+{
+    p->must_read = true;
+    daemon_read(p, true);
 }
 
 static void take_limits(struct peer *p, const struct frame *f)
@@ -370,6 +392,13 @@ void daemon_tick(struct member *m, uint64_t now_ms)
 {
     if (!m->peer || !m->peer->remote)
         return;
+    if (m->peer->unread) { /* it may say what it likes, and is to hear that we are there */
+        if (now_ms - m->pinged_ms > CORE_PING_MS) {
+            m->pinged_ms = now_ms;
+            peer_send(m->peer, &(struct frame){.type = WIRE_PING}, NULL);
+        }
+        return;
+    }
     uint64_t silent_ms = now_ms - link_heard_ms(m->peer->link);
     if (silent_ms > CORE_DEAD_MS) {
         member_say(&m->reason, "silent for %d s", CORE_DEAD_MS / 1000);

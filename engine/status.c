@@ -51,6 +51,13 @@ static void add_usage(json_t *o, const struct member *m)
     json_object_set_new(o, "cpu", m->has_usage ? json_real(m->cpu_permille / 1000.0) : json_null());
 }
 
+static const char *reason_of(const struct member *m)
+{
+    return m->paused                    ? m->pause
+           : m->peer && m->peer->unread ? "a client does not read the results that it has"
+                                        : m->reason;
+}
+
 static json_t *daemon_json(struct member *m, uint64_t now_ms)
 {
     json_t *o = json_object();
@@ -58,7 +65,7 @@ static json_t *daemon_json(struct member *m, uint64_t now_ms)
     json_object_set_new(o, "host", json_string(m->place->host));
     json_object_set_new(o, "pid", json_integer(m->worker_pid ? m->worker_pid : m->pid));
     json_object_set_new(o, "state", json_string(daemon_state(m)));
-    json_object_set_new(o, "reason", json_string(m->paused ? m->pause : m->reason));
+    json_object_set_new(o, "reason", json_string(reason_of(m)));
     json_object_set_new(o, "limits", json_string(m->limits));
     json_object_set_new(o, "done", json_integer(m->daemon ? (json_int_t)disp_daemon_done(m->daemon) : 0));
     json_object_set_new(o, "failed", json_integer(m->daemon ? (json_int_t)disp_daemon_failed(m->daemon) : 0));

@@ -234,3 +234,41 @@ touch go-on
 wait "$map" || fail "a job whose folder was old: exit status $?, $(cat err)"
 [ "$(cat out)" = data ] || fail "its file was swept away"
 wait_until eval '[ "$(folders)" = 0 ]'
+
+# A client that is stopped, with more results on their way to it than are kept for it: daemons that have the others are not read,
+# and it is said. Other work goes on, one that dies is missed all the same, nothing is lost, and it holds up neither down --now nor
+# the engine's end.
+cd "$work"
+seq 40 >forty
+unread() { status_of default '[.daemon_list[] | select(.reason | test("does not read")) | .pid][0] // empty'; }
+some_unread() { [ -n "$(unread)" ]; }
+stopped_map() { # $map
+  clowder up -n 6 >/dev/null
+  clowder map --max-output 16M -a forty -- sh -c 'head -c 15000000 /dev/zero' >much 2>err &
+  map=$!
+  wait_until test -s much
+  kill -STOP "$map"
+  wait_until some_unread
+}
+stopped_map
+expect 0 timeout 20 clowder map -- echo ::: other
+expect 0 clowder job list --json
+jq -e '.jobs | any(.reason == "its results are not read")' out >/dev/null || fail "it is not said: $(cat out)"
+victim=$(unread)
+kill -9 "$victim"
+replaced() { status_of default '[.daemon_list[].pid] | join(" ")' | grep -vw "$victim"; }
+wait_until replaced
+kill -CONT "$map"
+wait "$map" || fail "a map whose client had been stopped: $?, $(cat err)"
+[ "$(stat -c %s much)" -eq 600000000 ] || fail "it has $(stat -c %s much) bytes"
+for how in 'down --now' 'engine stop --now'; do
+  rm much
+  stopped_map
+  pid=$(engine_pid)
+  # shellcheck disable=SC2086
+  expect 0 timeout 20 clowder $how
+  [ "$how" = 'down --now' ] || wait_until gone "$pid"
+  kill -9 "$map"
+  wait "$map" 2>/dev/null || true
+done
+rm much

@@ -65,7 +65,7 @@ void alerts_update(struct ui *ui)
         const struct view_job *j = &ui->links->jobs[i];
         char id[24];
         snprintf(id, sizeof id, "%lld", (long long)j->id);
-        if (*j->reason)
+        if (j->detached && *j->reason)
             add(ui, ROLE_WARN, SCREEN_JOBS, id, "job %s %s waits: %s", id, j->name, j->reason);
         if (j->failed)
             add(ui, ROLE_WARN, SCREEN_JOBS, id, "job %s %s: %llu failed", id, j->name, (unsigned long long)j->failed);
