@@ -238,7 +238,7 @@ wait_until eval '[ "$(folders)" = 0 ]'
 # A client that is stopped, with more results on their way to it than are kept for it: daemons that have the others are not read,
 # and it is said. Other work goes on, one that dies is missed all the same, nothing is lost, and it holds up neither down --now nor
 # the engine's end.
-cd "$work"
+cd "$work" || exit
 seq 40 >forty
 unread() { status_of default '[.daemon_list[] | select(.reason | test("does not read")) | .pid][0] // empty'; }
 some_unread() { [ -n "$(unread)" ]; }
