@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/mono.h"
+#include "base/paths.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -30,9 +31,7 @@ static struct {
 static int open_file(const char *path)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    struct stat st;
-    if (fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 077) && S_ISREG(st.st_mode))
-        fchmod(fd, 0600); /* it was there, open to others */
+    paths_close_to_others(fd);
     return fd;
 }
 

@@ -37,6 +37,23 @@ static enum clw_err make_dirs(const char *path, struct clw_error *err)
     return CLW_OK;
 }
 
+void paths_close_to_others(int fd)
+{
+    struct stat st;
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) && st.st_uid == geteuid())
+        fchmod(fd, 0600);
+}
+
+/* The same for the folder that name is in, or for path itself. */
+static void close_folder(const char *path, const char *name)
+{
+    struct stat st;
+    char *dir = mem_printf("%.*s", (int)(strlen(path) - (name ? strlen(name) + 1 : 0)), path);
+    if (stat(dir, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077))
+        chmod(dir, 0700);
+    free(dir);
+}
+
 static enum clw_err under(char *dir, const char *name, char **path, struct clw_error *err)
 {
     enum clw_err code = make_dirs(dir, err);
@@ -66,12 +83,18 @@ static enum clw_err xdg(
 
 enum clw_err paths_data(const char *name, char **path, struct clw_error *err)
 {
-    return xdg("XDG_DATA_HOME", ".local/share", name, path, err);
+    enum clw_err code = xdg("XDG_DATA_HOME", ".local/share", name, path, err);
+    if (!code)
+        close_folder(*path, name);
+    return code;
 }
 
 enum clw_err paths_state(const char *name, char **path, struct clw_error *err)
 {
-    return xdg("XDG_STATE_HOME", ".local/state", name, path, err);
+    enum clw_err code = xdg("XDG_STATE_HOME", ".local/state", name, path, err);
+    if (!code)
+        close_folder(*path, name);
+    return code;
 }
 
 enum clw_err paths_cache(const char *name, char **path, struct clw_error *err)

@@ -4,8 +4,12 @@
 
 #include "base/err.h"
 
+/* A regular file of ours that was there, open to others: not any more. */
+void paths_close_to_others(int fd);
+
 /* Each gives the owned path of a file or folder of ours below the XDG directory and makes the folders above it (0700).
- * name may be NULL for the folder itself. The run time folder must be a real directory of this user, closed to others.
+ * name may be NULL for the folder itself. The run time folder must be a real directory of this user, closed to others;
+ * those for data and state are closed to others when they are this user's.
  */
 enum clw_err paths_runtime(const char *name, char **path, struct clw_error *err);
 enum clw_err paths_data(const char *name, char **path, struct clw_error *err);

@@ -326,6 +326,7 @@ static enum clw_err open_logs(struct engine *e, bool foreground, struct clw_erro
         code = clw_fail(err, CLW_IO, NULL, "cannot write the log %s: %s", log, strerror(errno));
     if (!code && (e->daemon_log_fd = open(daemons, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) < 0)
         code = clw_fail(err, CLW_IO, NULL, "cannot write the log %s: %s", daemons, strerror(errno));
+    paths_close_to_others(e->daemon_log_fd);
     free(log);
     free(daemons);
     return code;

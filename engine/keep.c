@@ -145,6 +145,7 @@ static bool may_run(struct keeper *k)
         return false;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     free(path);
+    paths_close_to_others(fd);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
         k->lock_fd = fd;
         return true;

@@ -35,11 +35,14 @@ case_files() {
   done
   # What was left open is closed.
   clowder engine stop
-  chmod 755 "$XDG_RUNTIME_DIR"/clowder
-  chmod 666 "$XDG_DATA_HOME"/clowder/clowder.db "$engine_log"
-  clowder status >/dev/null
-  [ "$(mode "$XDG_RUNTIME_DIR"/clowder)$(mode "$XDG_DATA_HOME"/clowder/clowder.db)$(mode "$engine_log")" = 700600600 ] ||
-    fail "left open: $(ls -ld "$XDG_RUNTIME_DIR"/clowder "$XDG_DATA_HOME"/clowder/clowder.db "$engine_log")"
+  local dirs=("$XDG_RUNTIME_DIR"/clowder "$XDG_DATA_HOME"/clowder "$XDG_STATE_HOME"/clowder)
+  local files=("$XDG_DATA_HOME"/clowder/* "$XDG_STATE_HOME"/clowder/*)
+  chmod 755 "${dirs[@]}"
+  chmod 666 "${files[@]}"
+  job=$(clowder submit -n 1 -- true ::: x)
+  expect 0 clowder job wait "$job"
+  for file in "${dirs[@]}"; do [ "$(mode "$file")" = 700 ] || fail "left open: $(ls -ld "$file")"; done
+  for file in "${files[@]}"; do [ ! -e "$file" ] || [ "$(mode "$file")" = 600 ] || fail "left open: $(ls -l "$file")"; done
 }
 
 # The folder under /tmp, when there is no XDG_RUNTIME_DIR: what somebody else put there is refused.
