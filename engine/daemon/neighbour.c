@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <utmp.h>
 
-enum { JUDGE_MS = 2000, LOAD_S = 60, DEPTH_MAX = 8, TREE_MAX = 1024 };
+enum { JUDGE_MS = 2000, LOAD_S = 60, DEPTH_MAX = 8, TREE_MAX = 1024, CLOCK_SET_BACK_S = 60 };
 
 /* ---- the hours ---- */
 
@@ -45,6 +45,8 @@ static bool user_is_active(const struct terms *t, char *why, size_t size)
         snprintf(path, sizeof path, "/dev/%.*s", UT_LINESIZE, u.ut_line);
         if (u.ut_type != USER_PROCESS || strstr(path, "..") || stat(path, &st) || !S_ISCHR(st.st_mode))
             continue;
+        if (st.st_atime > now + CLOCK_SET_BACK_S)
+            continue; /* it says nothing until the clock is there again */
         time_t idle = now > st.st_atime ? now - st.st_atime : 0;
         found = (uint64_t)idle * 1000 < t->user_ms;
         if (found)
