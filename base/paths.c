@@ -44,14 +44,11 @@ void paths_close_to_others(int fd)
         fchmod(fd, 0600);
 }
 
-/* The same for the folder that name is in, or for path itself. */
-static void close_folder(const char *path, const char *name)
+static void close_folder(const char *dir)
 {
     struct stat st;
-    char *dir = mem_printf("%.*s", (int)(strlen(path) - (name ? strlen(name) + 1 : 0)), path);
     if (stat(dir, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077))
         chmod(dir, 0700);
-    free(dir);
 }
 
 static enum clw_err under(char *dir, const char *name, char **path, struct clw_error *err)
@@ -70,41 +67,38 @@ static enum clw_err under(char *dir, const char *name, char **path, struct clw_e
 }
 
 static enum clw_err xdg(
-    const char *variable, const char *fallback, const char *name, char **path, struct clw_error *err)
+    const char *variable, const char *fallback, bool is_private, const char *name, char **path, struct clw_error *err)
 {
     const char *value = getenv(variable), *home = getenv("HOME");
-    if (value && *value == '/')
-        return under(mem_printf("%s/clowder", value), name, path, err);
-    if (home && *home == '/')
-        return under(mem_printf("%s/%s/clowder", home, fallback), name, path, err);
+    char *dir = value && *value == '/' ? mem_printf("%s/clowder", value)
+                : home && *home == '/' ? mem_printf("%s/%s/clowder", home, fallback)
+                                       : NULL;
+    if (dir && is_private)
+        close_folder(dir);
+    if (dir)
+        return under(dir, name, path, err);
     *path = NULL;
     return clw_fail(err, CLW_USAGE, "set HOME", "neither %s nor HOME names a folder", variable);
 }
 
 enum clw_err paths_data(const char *name, char **path, struct clw_error *err)
 {
-    enum clw_err code = xdg("XDG_DATA_HOME", ".local/share", name, path, err);
-    if (!code)
-        close_folder(*path, name);
-    return code;
+    return xdg("XDG_DATA_HOME", ".local/share", true, name, path, err);
 }
 
 enum clw_err paths_state(const char *name, char **path, struct clw_error *err)
 {
-    enum clw_err code = xdg("XDG_STATE_HOME", ".local/state", name, path, err);
-    if (!code)
-        close_folder(*path, name);
-    return code;
+    return xdg("XDG_STATE_HOME", ".local/state", true, name, path, err);
 }
 
 enum clw_err paths_cache(const char *name, char **path, struct clw_error *err)
 {
-    return xdg("XDG_CACHE_HOME", ".cache", name, path, err);
+    return xdg("XDG_CACHE_HOME", ".cache", false, name, path, err);
 }
 
 enum clw_err paths_config(const char *name, char **path, struct clw_error *err)
 {
-    return xdg("XDG_CONFIG_HOME", ".config", name, path, err);
+    return xdg("XDG_CONFIG_HOME", ".config", false, name, path, err);
 }
 
 /* Nobody but us and root can put something else in the place of dir: its parent is ours or root's, and where others may
