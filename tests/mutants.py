@@ -18,6 +18,8 @@ MUTANTS = [
      "    if (p->decided || !good) {", "    if (!good) {"),
     ("a failed copy ends a task that would have gone well", "engine/disp_pair.c",
      "    if (p->decided || !good) {", "    if (p->decided || (!good && r->pos > 1000000)) {"),
+    ("a straggler whose copy failed is copied again and again", "engine/disp_pair.c",
+     "b->range.n != 1 || b->range.copied ||", "b->range.n != 1 || b->paired ||"),
     ("what was cancelled while it waited runs", "engine/disp_choice.c",
      "while (c->next < c->tasks.slices.n && disp__is_gone(c, c->next))", "while (c->next < c->tasks.slices.n && false)"),
     ("a job takes more memory than it was granted", "engine/disp_job.c",
