@@ -9,7 +9,7 @@
 #include "engine/engine.h"
 #include "engine/keep.h"
 #include "engine/recorder.h"
-#include "hosts/local.h"
+#include "hosts/session.h"
 #include "store/store.h"
 
 #include <nng/nng.h>
@@ -123,7 +123,7 @@ static void reap(struct engine *e)
         if (!count) /* no daemon, or one whose place is gone already */
             waitpid(info.si_pid, &status, 0);
         else
-            local_end_sessions(dead, count);
+            session_end(dead, count);
         for (size_t i = 0; i < count; i++) {
             if (waitpid(dead[i], &status, 0) != dead[i])
                 continue;

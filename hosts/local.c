@@ -1,7 +1,6 @@
 /* One posix_spawn. The configuration goes through a memory file, so nothing blocks and nothing touches a disk. */
 #include "hosts/local.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
@@ -58,28 +57,4 @@ enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_e
             "reinstall Clowder, or set CLOWDER_LIBEXEC to the folder of clowder-daemon", "cannot start %s: %s",
             l->program, strerror(rv));
     return CLW_OK;
-}
-
-static int by_pid(const void *left, const void *right)
-{
-    pid_t a = *(const pid_t *)left, b = *(const pid_t *)right;
-    return (a > b) - (a < b);
-}
-
-void local_end_sessions(pid_t *leaders, size_t count)
-{
-    DIR *proc = opendir("/proc");
-    struct dirent *entry;
-    qsort(leaders, count, sizeof *leaders, by_pid);
-    while (proc && (entry = readdir(proc))) {
-        char *end;
-        pid_t other = (pid_t)strtol(entry->d_name, &end, 10);
-        if (*end || other <= 1)
-            continue;
-        pid_t session = getsid(other);
-        if (session > 1 && session != other && bsearch(&session, leaders, count, sizeof session, by_pid))
-            kill(other, SIGKILL);
-    }
-    if (proc)
-        closedir(proc);
 }

@@ -19,8 +19,4 @@ struct local_launch {
  * of descriptors, memory or processes. */
 enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_error *err);
 
-/* Kills what is left of the sessions that these led (their tasks, when they died before them); sorts the array. Call it
- * while they are dead but not yet reaped, so that their numbers are still their own. */
-void local_end_sessions(pid_t *leaders, size_t count);
-
 #endif

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/text.h"
+#include "hosts/session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -360,21 +361,53 @@ static void tell_end(struct spawner *s, struct process *p)
         tell(s, "exit %ld %d", (long)p->pid, WEXITSTATUS(p->status));
 }
 
+static bool is_dead(pid_t pid)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+/* Ends what those that died have left in their sessions: not reaped yet, their numbers are still their own. Many may
+ * die at once: one look at all processes is for all of them. Gives how many they are. */
+static size_t mark_dead(struct spawner *s)
+{
+    size_t dead = 0;
+    pid_t *list = mem_alloc((s->count + 1) * sizeof *list);
+    for (struct process *p = s->processes; p; p = p->next)
+        if (!p->ended && is_dead(p->pid)) {
+            p->ended = true;
+            list[dead++] = p->pid;
+        }
+    if (dead)
+        session_end(list, dead);
+    free(list);
+    return dead;
+}
+
+/* What mark_dead found, and only that: home hears of an end when nothing of it is left. */
+static void reap_marked(struct spawner *s)
+{
+    for (struct process *p = s->processes; p; p = p->next) {
+        if (!p->ended || waitpid(p->pid, &p->status, 0) != p->pid)
+            continue;
+        tell_end(s, p);
+        s->count--;
+    }
+}
+
 static void reap(struct spawner *s)
 {
-    struct signalfd_siginfo info;
-    int status;
-    pid_t pid;
-    while (read(s->signal_fd, &info, sizeof info) > 0)
+    struct signalfd_siginfo ignored;
+    siginfo_t info = {0};
+    while (read(s->signal_fd, &ignored, sizeof ignored) > 0)
         ;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        for (struct process *p = s->processes; p; p = p->next)
-            if (p->pid == pid && !p->ended) {
-                p->ended = true;
-                p->status = status;
-                tell_end(s, p);
-                s->count--;
-            }
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid) {
+        if (mark_dead(s))
+            reap_marked(s);
+        else /* a child of what we were before we became this program */
+            waitpid(info.si_pid, NULL, 0);
+        info = (siginfo_t){0};
+    }
 }
 
 /* A process that ended is forgotten; what its children still write goes nowhere. */

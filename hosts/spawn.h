@@ -11,9 +11,10 @@
  *     err PID TEXT                       a line of its stderr or stdout, escaped
  *     exit PID STATUS | killed PID SIGNAL
  *
- * A process that was started is in a session of its own. When the supervisor's link to home is cut, a daemon lives on
- * (it looks for home itself), a script is ended: SIGTERM, and SIGKILL SPAWN_PATIENCE_MS later, to its process group.
- * The supervisor stays, saying nothing, until the last of them has ended. */
+ * A process that was started is in a session of its own, and what is left of that ends with it. When the supervisor's
+ * link to home is cut, a daemon lives on (it looks for home itself), a script is ended: SIGTERM, and SIGKILL
+ * SPAWN_PATIENCE_MS later, to its process group. The supervisor stays, saying nothing, until the last of them has
+ * ended. */
 #ifndef HOSTS_SPAWN_H
 #define HOSTS_SPAWN_H
 

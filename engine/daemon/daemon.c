@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "hosts/mux_serve.h"
+#include "hosts/session.h"
 #include "hosts/spawn.h"
 
 #include <nng/nng.h>
@@ -459,9 +460,19 @@ static int other_role(const char *word)
     return 2;
 }
 
+/* Who started us ends our session when we are gone. When they went before us, nobody would. A scheduler's daemon has no
+ * session of its own. */
+static void end_session(pid_t starter)
+{
+    pid_t own = getpid();
+    if (getppid() != starter && getsid(0) == own)
+        session_end(&own, 1);
+}
+
 int main(int argc, char **argv)
 {
     struct daemon *d;
+    pid_t starter = getppid();
     if (argc > 1)
         return other_role(argv[1]);
     close_range(3, UINT_MAX, 0); /* nothing but standard input and output was meant for us */
@@ -483,6 +494,7 @@ int main(int argc, char **argv)
     wire_new_secret(d->instance);
     d->signal_fd = signal_fd;
     int status = run(d);
+    end_session(starter);
     limits_clear(&d->limits);
     mem_wipe(d->config.token, sizeof d->config.token);
     mem_wipe(d->instance, sizeof d->instance);

@@ -232,8 +232,48 @@ case_host() {
   for i in 1 2; do
     [ "$(find "$LAB/h$i/home/.cache/clowder" -perm /077 | wc -l)" = 0 ] || fail "open to others on h$i: $(find "$LAB/h$i/home/.cache/clowder" -ls)"
   done
-  expect 0 cl down far
+  ends_there
 }
+
+# What daemons on hosts ran ends with them, also what left the group of its task: when they are told to go, when they are
+# killed, and when what started them there was killed before them.
+ends_there() {
+  local map pids
+  leaves 300.811 2
+  expect 0 cl down far
+  wait_until none_running '^sleep 300.811'
+  expect 0 cl up far --on h1:1 --on h2:1
+  leaves 300.812 2
+  cl map -p far --retries 0 -- sh -c 'sleep 300.813; true' ::: 1 2 >/dev/null 2>&1 &
+  map=$!
+  wait_until run_so_many '^sleep 300.813' 2
+  pids=$(status_of far '.daemon_list[].pid')
+  # shellcheck disable=SC2086
+  kill -9 $pids
+  ! wait $map || fail "lost tasks are no success"
+  wait_until none_running '^sleep 300.81'
+  wait_until daemons_are_up 2
+  leaves 300.814 2
+  pids=$(status_of far '.daemon_list[].pid' | xargs -n 1 ps -o ppid= -p)
+  # shellcheck disable=SC2086
+  kill -9 $pids
+  expect 0 cl down far
+  wait_until none_running '^sleep 300.814'
+}
+
+# A process on every daemon that leaves the group of its task, and stays when that is over.
+leaves() { # SECONDS DAEMONS
+  expect 0 cl everywhere -p far -- python3 -c 'import os, sys
+pid = os.fork()
+if not pid:
+    os.setpgid(0, 0)
+    os.execvp("sleep", ["sleep", sys.argv[1]])
+while os.getpgid(pid) == os.getpgid(0):
+    pass' "$1"
+  wait_until run_so_many "^sleep $1" "$2"
+}
+run_so_many() { [ "$(running "$1")" = "$2" ]; } # PATTERN N
+daemons_are_up() { [ "$(status_of far '[.daemon_list[] | select(.state == "idle")] | length')" = "$1" ]; }
 
 # Bytes that a task or a host wrote never reach a terminal or a log as they are.
 case_escape() {

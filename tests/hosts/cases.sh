@@ -394,6 +394,10 @@ case_launches() {
     drive --launch 'mode=exit\nstatus=7\nid=a' --launch 'mode=sleep\nseconds=0\nid=b' --script 'echo to stdout; echo "to stderr \033[31m" >&2; kill -9 $$' --exits 3 h1; ok
     has 'daemon=1 exited .*status=7 signal=0'; has 'daemon=2 exited .*status=1'; has 'daemon=3 exited .*status=-1 signal=9'
     has 'daemon=3 stderr .*text="to stdout"'
+    # What one that was killed had started goes with it, in whichever group it is.
+    drive --script 'bash -c "set -m; sleep 300.821 & kill -9 $$"' --exits 1 h1; ok
+    has 'daemon=1 exited .*status=-1 signal=9'
+    pgrep -f '^sleep 300.821' >/dev/null && problem "what a killed script had started is there still"
     drive --run 'echo hello $((6*7)); echo oops >&2; exit 3' h1; ok
     has 'run=1 code=0 status=3 out="hello 42'; has 'errors="oops'
     drive --run 'sleep 60' h1; ok; has 'run=1 code=6'
