@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +40,7 @@ enum { STACK = 128 << 10 }; /* what execvpe puts together is at most a path and 
 
 struct birth {
     const struct spawn *spawn;
+    pid_t daemon;
     int in_fd, out_fd, err_fd;
     int error; /* an errno: it did not come to the program */
 };
@@ -50,6 +52,11 @@ static int become(void *arg)
     const struct spawn *s = b->spawn;
     sigset_t none;
     sigemptyset(&none);
+    /* When all who would end it are killed at once, the kernel does. It goes by the thread that called clone: that is
+     * always the main one. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != b->daemon) /* it was killed before that */
+        return 127;
     if (setpgid(0, 0) || dup2(b->in_fd, 0) < 0 || dup2(b->out_fd, 1) < 0 || dup2(b->err_fd, 2) < 0 ||
         (s->dir && chdir(s->dir))) {
         b->error = errno;
@@ -106,7 +113,11 @@ int process_spawn(struct process *p, const struct spawn *s)
     p->err_fd = err[0];
     fcntl(p->out_fd, F_SETFL, O_NONBLOCK);
     fcntl(p->err_fd, F_SETFL, O_NONBLOCK);
-    struct birth b = {.spawn = s, .in_fd = s->in_fd >= 0 ? s->in_fd : null_fd(), .out_fd = out[1], .err_fd = err[1]};
+    struct birth b = {.spawn = s,
+        .daemon = getpid(),
+        .in_fd = s->in_fd >= 0 ? s->in_fd : null_fd(),
+        .out_fd = out[1],
+        .err_fd = err[1]};
     int rv = start(p, &b);
     close(out[1]);
     close(err[1]);

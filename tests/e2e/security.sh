@@ -233,6 +233,7 @@ case_host() {
     [ "$(find "$LAB/h$i/home/.cache/clowder" -perm /077 | wc -l)" = 0 ] || fail "open to others on h$i: $(find "$LAB/h$i/home/.cache/clowder" -ls)"
   done
   ends_there
+  ends_without_anybody
 }
 
 # What daemons on hosts ran ends with them, also what left the group of its task: when they are told to go, when they are
@@ -259,6 +260,24 @@ ends_there() {
   kill -9 $pids
   expect 0 cl down far
   wait_until none_running '^sleep 300.814'
+}
+
+# Whoever would end a task is killed together with its daemon, there and here: the task ends nevertheless.
+ends_without_anybody() {
+  local map daemons starters
+  expect 0 cl up far --on h1:1 --on h2:1 -n 1
+  cl map -p far -- sh -c 'exec sleep 300.815' ::: 1 2 3 >/dev/null 2>&1 &
+  map=$!
+  wait_until run_so_many '^sleep 300.815' 3
+  daemons=$(status_of far '.daemon_list[].pid')
+  starters=$(xargs -n 1 ps -o ppid= -p <<<"$daemons")
+  # shellcheck disable=SC2086
+  kill -STOP $map $starters # the map would start another engine, and give it its tasks
+  # shellcheck disable=SC2086
+  kill -9 $daemons $starters
+  wait_until none_running '^sleep 300.815'
+  kill -9 $map
+  expect 0 cl down far
 }
 
 # A process on every daemon that leaves the group of its task, and stays when that is over.
