@@ -495,7 +495,7 @@ int main(int argc, char **argv)
     d->signal_fd = signal_fd;
     int status = run(d);
     end_session(starter);
-    limits_clear(&d->limits);
+    limits_end(&d->limits);
     mem_wipe(d->config.token, sizeof d->config.token);
     mem_wipe(d->instance, sizeof d->instance);
     link_owner_fini(&d->owner);

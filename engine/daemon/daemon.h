@@ -65,6 +65,7 @@ struct limits {
     bool idle_io, has_cpus, no_new_privs;
     int nice, group_fd, procs_fd;
     char group[400]; /* cgroup of ours, or "" */
+    char left[400];  /* one from before that still had tasks in it, or "" */
     cpu_set_t cpus;
     uint64_t as_bytes, mem_bytes, kills;
     char text[200]; /* which are in force, for people */
@@ -208,7 +209,9 @@ void worker_stop(struct daemon *d, bool stop, uint64_t passed_us);
 
 /* limits.c */
 void limits_set(struct limits *l, const struct terms *t, uint32_t number);
-void limits_clear(struct limits *l);
+void limits_clear(struct limits *l); /* tasks that run keep theirs */
+/* The daemon goes: what is left in its groups is killed, and they are removed. */
+void limits_end(struct limits *l);
 /* In the new process, before its program: 0 or an errno. Touches nothing of the daemon's. */
 int limits_apply(const struct limits *l);
 /* How many processes were killed for their memory. */

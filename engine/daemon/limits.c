@@ -3,14 +3,18 @@
  * only. The text says which it is. The daemon itself is bounded by nothing: it has to answer. */
 #include "engine/daemon/daemon.h"
 
+#include "base/mono.h"
 #include "base/procfile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -18,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { IDLE_IO_NICE = 10, IO_WHO_PROCESS = 1, IO_IDLE = 3 << 13, CPU_PERIOD_US = 100000 };
+enum { IDLE_IO_NICE = 10, IO_WHO_PROCESS = 1, IO_IDLE = 3 << 13, CPU_PERIOD_US = 100000, END_MS = 500, AGAIN_MS = 5 };
 
 /* ---- files of a cgroup ---- */
 
@@ -70,51 +74,94 @@ static bool gives(int dir, bool cpu, bool mem)
 }
 
 /* A child of ours tries to move there: the rules for that are many, and this is what tasks will do. */
-static bool can_enter(int group)
+static bool can_enter(int procs)
 {
-    int procs = openat(group, "cgroup.procs", O_WRONLY | O_CLOEXEC), status = 1;
-    pid_t pid = procs >= 0 ? fork() : -1;
+    int status = 1;
+    pid_t pid = fork();
     if (pid == 0)
         _exit(write(procs, "0", 1) == 1 ? 0 : 1);
     if (pid > 0)
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
             ;
-    if (procs >= 0)
-        close(procs);
     return pid > 0 && status == 0;
 }
 
-/* A group below dir with these limits; -1: it cannot be made there, or tasks could not be put into it. */
-static int make_group(struct limits *l, const char *dir, const struct terms *t)
+/* Daemons that were killed have left theirs. A pid may be of another namespace than ours, so a daemon that lives has a
+ * lock on its group as well. */
+static void sweep(int parent)
 {
-    char text[64];
-    int n = snprintf(l->group, sizeof l->group, "%s/clowder-%d", dir, (int)getpid());
-    int parent = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), group = -1;
-    if (n < 0 || (size_t)n >= sizeof l->group || parent < 0 || faccessat(parent, "cgroup.procs", W_OK, 0) ||
-        !gives(parent, t->cpus_permille != 0, t->mem_bytes != 0) || (mkdir(l->group, 0700) && errno != EEXIST))
-        goto out;
-    group = open(l->group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool good = group >= 0;
-    snprintf(text, sizeof text, "%llu %d", (unsigned long long)t->cpus_permille * CPU_PERIOD_US / 1000, CPU_PERIOD_US);
-    if (good && t->cpus_permille)
-        good = write_at(group, "cpu.max", text);
-    snprintf(text, sizeof text, "%llu", (unsigned long long)t->mem_bytes);
-    if (good && t->mem_bytes) {
-        good = write_at(group, "memory.max", text);
-        write_at(group, "memory.swap.max", "0"); /* there need not be any */
-    }
-    if (!good || !can_enter(group)) {
+    int again = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *all = again >= 0 ? fdopendir(again) : NULL;
+    struct dirent *entry;
+    while (all && (entry = readdir(all))) {
+        char more;
+        int pid;
+        if (sscanf(entry->d_name, "clowder-%d%c", &pid, &more) != 1 || pid < 1 || kill(pid, 0) == 0 || errno != ESRCH)
+            continue;
+        int group = openat(parent, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (group >= 0 && flock(group, LOCK_EX | LOCK_NB) == 0)
+            unlinkat(parent, entry->d_name, AT_REMOVEDIR); /* refused while somebody is in it */
         if (group >= 0)
             close(group);
-        rmdir(l->group);
-        group = -1;
     }
-out:
+    if (all)
+        closedir(all);
+    else if (again >= 0)
+        close(again);
+}
+
+/* All of them, also what has no limit: the group may be one that a daemon with our pid has left. */
+static bool write_limits(int group, const struct terms *t)
+{
+    char cpu[64] = "max", mem[64] = "max";
+    if (t->cpus_permille)
+        snprintf(
+            cpu, sizeof cpu, "%llu %d", (unsigned long long)t->cpus_permille * CPU_PERIOD_US / 1000, CPU_PERIOD_US);
+    if (t->mem_bytes)
+        snprintf(mem, sizeof mem, "%llu", (unsigned long long)t->mem_bytes);
+    bool cpu_is_set = write_at(group, "cpu.max", cpu), mem_is_set = write_at(group, "memory.max", mem);
+    write_at(group, "memory.swap.max", t->mem_bytes ? "0" : "max"); /* there need not be any */
+    return (cpu_is_set || !t->cpus_permille) && (mem_is_set || !t->mem_bytes);
+}
+
+static void close_group(struct limits *l)
+{
+    if (l->procs_fd >= 0)
+        close(l->procs_fd);
+    if (l->group_fd >= 0)
+        close(l->group_fd);
+    l->procs_fd = l->group_fd = -1;
+}
+
+/* The group is there: opened, with these limits; false: tasks could not be put into it. */
+static bool open_group(struct limits *l, const struct terms *t)
+{
+    l->group_fd = open(l->group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    l->procs_fd = openat(l->group_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+    if (l->group_fd >= 0 && l->procs_fd >= 0 && write_limits(l->group_fd, t) && can_enter(l->procs_fd)) {
+        flock(l->group_fd, LOCK_EX | LOCK_NB);
+        return true;
+    }
+    close_group(l);
+    rmdir(l->group);
+    return false;
+}
+
+/* A group below dir with these limits; false: it cannot be made there, or is of no use. */
+static bool make_group(struct limits *l, const char *dir, const struct terms *t)
+{
+    int n = snprintf(l->group, sizeof l->group, "%s/clowder-%d", dir, (int)getpid());
+    int parent = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = n > 0 && (size_t)n < sizeof l->group && parent >= 0 && !faccessat(parent, "cgroup.procs", W_OK, 0) &&
+                gives(parent, t->cpus_permille != 0, t->mem_bytes != 0);
+    if (good)
+        sweep(parent);
+    good = good && (mkdir(l->group, 0700) == 0 || errno == EEXIST) && open_group(l, t);
     if (parent >= 0)
         close(parent);
-    if (group < 0)
+    if (!good)
         l->group[0] = '\0';
-    return group;
+    return good;
 }
 
 /* The nearest group above ours in which one can be made, up to where the hierarchy is mounted. */
@@ -125,10 +172,8 @@ static void find_group(struct limits *l, const struct terms *t)
         return;
     for (size_t len = strlen(dir); len > 1 && dir[len - 1] == '/'; len--)
         dir[len - 1] = '\0';
-    while (strchr(dir + 1, '/') && (l->group_fd = make_group(l, dir, t)) < 0)
+    while (strchr(dir + 1, '/') && !make_group(l, dir, t))
         *strrchr(dir, '/') = '\0';
-    if (l->group_fd >= 0)
-        l->procs_fd = openat(l->group_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 }
 
 /* ---- without one ---- */
@@ -163,13 +208,45 @@ static unsigned choose_cpus(struct limits *l, uint32_t number, uint32_t permille
 
 void limits_clear(struct limits *l)
 {
-    if (l->group[0]) {
-        if (l->procs_fd >= 0)
-            close(l->procs_fd);
-        close(l->group_fd);
-        rmdir(l->group);
-    }
+    char left[sizeof l->left];
+    bool stays = l->group[0] && rmdir(l->group) && errno == EBUSY;
+    snprintf(left, sizeof left, "%s", stays ? l->group : l->left);
+    if (l->group[0])
+        close_group(l);
     *l = (struct limits){.procs_fd = -1, .group_fd = -1};
+    memcpy(l->left, left, sizeof left);
+}
+
+static void kill_group(const char *path)
+{
+    char text[4096], *save = NULL;
+    int group = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (group < 0)
+        return;
+    if (!write_at(group, "cgroup.kill", "1")) { /* before Linux 5.14 */
+        procfile_read(group, "cgroup.procs", text, sizeof text);
+        for (char *word = strtok_r(text, "\n", &save); word; word = strtok_r(NULL, "\n", &save))
+            if (strtol(word, NULL, 10) > 1)
+                kill((pid_t)strtol(word, NULL, 10), SIGKILL);
+    }
+    close(group);
+}
+
+/* Who was killed leaves the group a moment later. */
+static void end_group(const char *path)
+{
+    uint64_t until_ms = mono_ms() + END_MS;
+    while (path[0] && rmdir(path) && errno == EBUSY && mono_ms() < until_ms) {
+        kill_group(path);
+        poll(NULL, 0, AGAIN_MS);
+    }
+}
+
+void limits_end(struct limits *l)
+{
+    close_group(l);
+    end_group(l->group);
+    end_group(l->left);
 }
 
 static void add(struct limits *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -234,7 +311,9 @@ uint64_t limits_kills(const struct limits *l)
 
 int limits_apply(const struct limits *l)
 {
-    if (l->group[0] && (l->procs_fd < 0 || write(l->procs_fd, "0", 1) != 1))
+    if (l->group[0] && l->procs_fd < 0)
+        return EIO;
+    if (l->group[0] && write(l->procs_fd, "0", 1) != 1)
         return errno;
     if (l->nice && setpriority(PRIO_PROCESS, 0, l->nice))
         return errno;

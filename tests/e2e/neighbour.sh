@@ -28,6 +28,7 @@ case_limits() {
   *'together (cgroup)'*)
     expect 0 clowder map -p kind -- sh -c 'cat /sys/fs/cgroup$(sed -n "s/^0:://p" /proc/self/cgroup)/memory.max' ::: x
     prints 209715200
+    groups_end
     ;;
   *'a process (rlimit'*)
     expect 0 clowder map -p kind -- sh -c 'ulimit -v' ::: x
@@ -85,6 +86,66 @@ case_limits() {
   done
   expect 2 clowder up kind -n 1 --hours 22-6
   one_line
+  groups_of_others
+}
+
+# A group goes with its daemon, whatever is in it still, and one that was killed leaves its own to the next.
+groups_end() {
+  local group killed
+  expect 0 clowder up one -n 1 --mem 100M
+  own_group() { clowder map -p one -- sh -c 'echo /sys/fs/cgroup$(sed -n "s/^0:://p" /proc/self/cgroup)' ::: x; }
+  killed=$(own_group)
+  kill -9 "$(status_of one '.daemon_list[0].pid')"
+  group_is_new() { group=$(own_group) && [ "$group" != "$killed" ]; }
+  wait_until group_is_new
+  [ ! -e "$killed" ] || fail "the group of a daemon that was killed is there still: $killed"
+  expect 0 clowder map -p one -- sh -c 'setsid sleep 300.517 >/dev/null 2>&1 &
+    while ! pgrep -f "^sleep 300.517"; do :; done' ::: x
+  expect 0 clowder up one --mem 0 # and its group has somebody in it
+  expect 0 clowder map -p one -- true ::: x
+  expect 0 clowder down one
+  group_is_gone() { [ ! -e "$group" ]; }
+  wait_until group_is_gone
+  none_running '^sleep 300.517' || fail "what was in the group of a daemon that went is there still"
+  expect 0 clowder profile remove one --yes
+}
+
+# The group that a daemon would make is there already, and others beside it: files that look like them, where the kernel's
+# own are, for an engine that sees only these, and whose processes have the first numbers.
+groups_of_others() {
+  local mounted limits group i
+  mounted=$(awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
+  if [ "$(id -u)" != 0 ] || [ -z "$mounted" ] || ! unshare -mpf --mount-proc true 2>/dev/null; then
+    echo "skipped: groups of others (needs root, a cgroup2, and namespaces of mounts and processes)"
+    return 0
+  fi
+  expect 0 clowder engine stop
+  for i in $(seq 300); do
+    mkdir -p "cg/clowder-$i"
+    printf 0 | tee "cg/clowder-$i/memory.max" "cg/clowder-$i/memory.swap.max" >"cg/clowder-$i/cgroup.procs"
+    : >"cg/clowder-$i/cpu.max"
+  done
+  mkdir cg/clowder-4194001 cg/clowder-4194002 cg/clowder-4194002/in cg/clowder-4194003.scope
+  : >cg/cgroup.procs
+  echo cpu memory >cg/cgroup.subtree_control
+  cat >inside.sh <<'SH'
+set -e
+mount --bind cg "$1"
+clowder up group -n 1 --cpus 1 >/dev/null
+clowder map -p group -- echo ::: x
+clowder status group --json >group.json
+clowder down group >/dev/null
+clowder engine stop
+SH
+  expect 0 unshare -mpf --mount-proc bash inside.sh "$mounted"
+  prints x
+  limits=$(jq -r '.profiles[0].daemon_list[0].limits' group.json)
+  grep -qF '1 CPUs (cgroup)' <<<"$limits" || fail "limits: $limits"
+  group=cg/clowder-$(jq '.profiles[0].daemon_list[0].pid' group.json)
+  [ "$(cat "$group/cpu.max")" = '100000 100000' ] || fail "cpu.max: $(cat "$group/cpu.max")"
+  [ "$(cat "$group/memory.max" "$group/memory.swap.max")" = maxmax ] || fail "a limit that was there already is in force: $(cat "$group/memory.max")"
+  [ ! -e cg/clowder-4194001 ] || fail "the group of a daemon that is gone is there still"
+  [ -e cg/clowder-4194002 ] && [ -e cg/clowder-4194003.scope ] && [ -e cg/clowder-1 ] || fail "groups of others are gone: $(ls cg)"
 }
 
 # Outside its hours a daemon takes nothing, says why, and goes on by itself; its tasks go to others.
