@@ -252,7 +252,7 @@ ends_there() {
   # shellcheck disable=SC2086
   kill -9 $pids
   ! wait $map || fail "lost tasks are no success"
-  wait_until none_running '^sleep 300.81'
+  wait_until none_running '^sleep 300.81[23]'
   wait_until daemons_are_up 2
   leaves 300.814 2
   pids=$(status_of far '.daemon_list[].pid' | xargs -n 1 ps -o ppid= -p)
@@ -266,7 +266,8 @@ ends_there() {
 ends_without_anybody() {
   local map daemons starters
   expect 0 cl up far --on h1:1 --on h2:1 -n 1
-  cl map -p far -- sh -c 'exec sleep 300.815' ::: 1 2 3 >/dev/null 2>&1 &
+  # shellcheck disable=SC2086,SC2154
+  $desktop clowder map -p far -- sh -c 'exec sleep 300.815' ::: 1 2 3 >/dev/null 2>&1 & # not cl, so that $! is the map itself
   map=$!
   wait_until run_so_many '^sleep 300.815' 3
   daemons=$(status_of far '.daemon_list[].pid')
