@@ -9,6 +9,7 @@ import tempfile
 import time
 
 import procs
+from log import Log
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DISK_BYTES = 16 << 20
@@ -47,7 +48,7 @@ class House:
         }
         self.install(self.bin_from)
         self.clock = self._make_clock()
-        self.engine_starts = 0  # how many engines the lab expects to have been started
+        self.log = Log(self.disk + "/state/clowder/engine.log")
 
     # ---- programs ----
 
@@ -87,13 +88,6 @@ class House:
         except (OSError, ValueError):
             return 0
         return pid if procs.alive(pid) else 0
-
-    def log(self):
-        try:
-            with open(self.disk + "/state/clowder/engine.log", errors="replace") as f:
-                return f.read()
-        except OSError:
-            return ""
 
     # ---- waiting ----
 

@@ -1,5 +1,6 @@
 """The faults. Each strikes, heals what it must heal, and says what it did; the lab then measures how long it takes until
 everything that was under way is answered and all daemons are back. `bound` is that time, in seconds, on an idle machine.
+One that hit nothing returns False, and does not count.
 
 To add one, write a function with @fault. It gets the lab and a roll of its own (prng.Prng), so that what it chooses does
 not depend on what was chosen before."""
@@ -32,10 +33,13 @@ def fault(bound, weight=2, needs=()):
     return register
 
 
-def pick(roll, items, what):
-    if not items:
-        return None
-    return roll.choice(items)
+def pick(roll, items, nobody=0):
+    return roll.choice(items) if items else nobody
+
+
+def workers(lab):
+    """Tasks and workers on this machine, each with its daemon before it."""
+    return [(daemon, p["pid"]) for daemon in lab.daemons() for p in procs.children(daemon)]
 
 
 # ---- kill -9 ----
@@ -43,27 +47,25 @@ def pick(roll, items, what):
 
 @fault(bound=4, weight=4)
 def kill_daemon(lab, roll):
-    pid = pick(roll, lab.daemons(), "daemon")
+    pid = pick(roll, lab.daemons())
     lab.note(f"daemon {pid}")
-    if pid:
-        procs.kill(pid)
+    return lab.end(pid)
 
 
 @fault(bound=8, weight=4)
 def kill_all_daemons(lab, roll):
-    for pid in lab.daemons():
-        procs.kill(pid)
+    return any([lab.end(pid) for pid in lab.daemons()])
 
 
 @fault(bound=4, weight=4)
 def kill_worker(lab, roll):
     """A task's own process, or a worker: the task that it was at fails with that signal, and no other."""
-    workers = [p["pid"] for d in lab.daemons() for p in procs.children(d)]
-    pid = pick(roll, workers, "worker")
+    daemon, pid = pick(roll, workers(lab), (0, 0))
     lab.note(f"worker {pid}")
-    if pid:
-        lab.excuse(lambda load, r: r["status"] == "failed" and r["signal"] == signal.SIGKILL, 1)
-        procs.kill(pid)
+    if not procs.kill(pid):
+        return False
+    lab.excuse(daemon, lambda r: r["signal"] == signal.SIGKILL, 1)
+    return True
 
 
 @fault(bound=4)
@@ -105,10 +107,16 @@ def kill_engine_twice(lab, roll):
     lab.end_engine()
 
 
-def kill_client_of(load):
-    load.broken = ((-signal.SIGKILL,), "")
-    procs.kill(load.client.pid)
-    load.client.wait()
+def client_of(load):
+    return load.client.pid if load.client else 0
+
+
+def end_client_of(load, number=signal.SIGKILL):
+    hit = procs.send(client_of(load), number)
+    if hit:
+        load.broken.append(((-number,), ""))
+        load.client.wait()
+    return hit
 
 
 @fault(bound=4, weight=3)
@@ -116,13 +124,20 @@ def kill_client(lab, roll):
     """What ran for it ends; a client that is started again gets every result."""
     load = roll.choice(lab.loads)
     lab.note(load.name)
-    kill_client_of(load)
+    return end_client_of(load)
+
+
+@fault(bound=4)
+def tell_client_to_end(lab, roll):
+    """SIGTERM: it takes back what it gave out."""
+    load = roll.choice(lab.loads)
+    lab.note(load.name)
+    return end_client_of(load, signal.SIGTERM)
 
 
 @fault(bound=8, needs=("engine-may-end",))
 def kill_client_and_engine(lab, roll):
-    load = roll.choice(lab.loads)
-    kill_client_of(load)
+    end_client_of(roll.choice(lab.loads))
     lab.end_engine()
 
 
@@ -130,32 +145,31 @@ def kill_client_and_engine(lab, roll):
 
 
 def stop_for(roll, pids):
-    for pid in pids:
-        procs.send(pid, signal.SIGSTOP)
+    hit = any([procs.send(pid, signal.SIGSTOP) for pid in pids])
     time.sleep(roll.between(0.2, 1.2))
     for pid in pids:
         procs.send(pid, signal.SIGCONT)
+    return hit
 
 
 @fault(bound=4)
 def freeze_engine(lab, roll):
-    stop_for(roll, [lab.some_engine()])
+    return stop_for(roll, [lab.some_engine()])
 
 
 @fault(bound=4)
 def freeze_daemon(lab, roll):
-    stop_for(roll, [pid for pid in [pick(roll, lab.daemons(), "daemon")] if pid])
+    return stop_for(roll, [pick(roll, lab.daemons())])
 
 
 @fault(bound=4)
 def freeze_worker(lab, roll):
-    workers = [p["pid"] for d in lab.daemons() for p in procs.children(d)]
-    stop_for(roll, [pid for pid in [pick(roll, workers, "worker")] if pid])
+    return stop_for(roll, [pick(roll, workers(lab), (0, 0))[1]])
 
 
 @fault(bound=4)
 def freeze_client(lab, roll):
-    stop_for(roll, [roll.choice(lab.loads).client.pid])
+    return stop_for(roll, [client_of(roll.choice(lab.loads))])
 
 
 # ---- the engine is replaced ----
@@ -165,8 +179,8 @@ def freeze_client(lab, roll):
 def restart_engine(lab, roll):
     """Stopped by its user: clients end with 3 or 5, and say why; what comes next starts anew."""
     for load in lab.loads:
-        load.broken = ((3, 5), "clowder")  # 5: it came back while the engine was stopping
-    lab.house.clowder("engine", "stop", "--now")
+        load.broken.append(((3, 5), "clowder"))  # 5: it came back while the engine was stopping
+    lab.stop_engine("--now")
     lab.bring_up()
 
 
@@ -196,8 +210,8 @@ def no_descriptors(lab, roll):
     end = time.monotonic() + roll.between(0.3, 4.0)
     asked = subprocess.Popen(lab.house.command("status"), env=lab.house.env, stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL)
-    if roll.below(2) and lab.daemons():
-        procs.kill(roll.choice(lab.daemons()))
+    if roll.below(2):
+        lab.end(pick(roll, lab.daemons()))
     time.sleep(max(0, end - time.monotonic()))
     limit(engine, resource.RLIMIT_NOFILE, hard)
     try:
@@ -210,17 +224,19 @@ def no_descriptors(lab, roll):
 @fault(bound=6, needs=("plain-memory",))
 def no_memory(lab, roll):
     """A daemon gets no more memory: it ends, or its tasks fail and say why."""
-    pid = pick(roll, lab.daemons(), "daemon")
-    if not pid:
-        return
-    lab.excuse(lambda load, r: r["status"] == "failed" and "Cannot allocate memory" in r.get("error", ""), 200)
-    lab.excuse(lambda load, r: r["status"] == "failed" and r["exit"] in (127, 2, 4), 200)  # a task that got none itself
+    pid = pick(roll, lab.daemons())
+    lab.excuse(pid, lambda r: "Cannot allocate memory" in r.get("error", ""), 200)
+    lab.excuse(pid, lambda r: r["exit"] in (127, 2, 4), 200)  # a task that got none itself
+    lab.starved.add(pid)
+    if not procs.alive(pid):
+        return False
     try:
         limit(pid, resource.RLIMIT_AS, roll.choice([1 << 20, 32 << 20, 200 << 20]))
         time.sleep(roll.between(0.2, 0.8))
         limit(pid, resource.RLIMIT_AS, resource.RLIM_INFINITY)
     except ProcessLookupError:
-        pass
+        pass  # it ended for it
+    return True
 
 
 @fault(bound=6, weight=3, needs=("small-disk",))
@@ -247,6 +263,7 @@ def full_disk(lab, roll):
         if done.stdout != "room\n" and done.returncode != 3:  # 3: no daemons at this moment
             raise Failed(f"on a full disk 'run' ended with {done.returncode}: {done.stderr.strip()}")
     os.unlink(filler)
+    lab.names.clear()  # whose lines had no room
 
 
 # ---- the clock ----
@@ -267,23 +284,19 @@ def clock_jump(lab, roll):
 def kill_ssh_session(lab, roll):
     host = lab.hosts.pick(roll)
     lab.note(f"h{host}")
-    for pid in lab.hosts.sessions(host):
-        procs.kill(pid)
+    return any([procs.kill(pid) for pid in lab.hosts.sessions(host)])
 
 
 @fault(bound=12, weight=3, needs=("hosts",))
 def kill_supervisor(lab, roll):
     host = lab.hosts.pick(roll)
-    for pid in lab.hosts.supervisors(host):
-        procs.kill(pid)
+    return any([procs.kill(pid) for pid in lab.hosts.supervisors(host)])
 
 
 @fault(bound=8, weight=3, needs=("hosts",))
 def kill_remote_daemon(lab, roll):
     host = lab.hosts.pick(roll)
-    pid = pick(roll, lab.hosts.daemons(host), "daemon")
-    if pid:
-        procs.kill(pid)
+    return lab.end(pick(roll, lab.hosts.daemons(host)))
 
 
 @fault(bound=15, weight=2, needs=("hosts",))
@@ -333,4 +346,4 @@ def reset_link(lab, roll):
 
 @fault(bound=12, weight=1, needs=("hosts",))
 def freeze_ssh_session(lab, roll):
-    stop_for(roll, lab.hosts.sessions(lab.hosts.pick(roll)))
+    return stop_for(roll, lab.hosts.sessions(lab.hosts.pick(roll)))

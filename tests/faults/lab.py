@@ -14,6 +14,7 @@ import traceback
 import hosts
 import kinds
 import loads
+import log
 import procs
 from house import Failed, House
 from prng import Prng
@@ -29,15 +30,17 @@ class Lab:
         self.seed = options.seed
         self.house = House(options)
         self.roll = Prng(options.seed)
-        self.excuses = []
         self.engines_ended = self.upgraded = 0
+        self.struck = set()  # engines and daemons that the lab ended
+        self.starved = set()  # daemons whose memory it limited
+        self.engines, self.names = set(), {}  # of the log: engines that started, and the daemon that has a name
         self.counts, self.worst_ms = {}, {}
         self.story = []
         self.hosts = None
         self.loads = []
         self.base = {}
         self.wants_hosts = options.hosts and hosts.can_be_had() and self.roll.below(100) < options.hosts
-        every = [k(self.house, self) for k in loads.KINDS if not options.load or k.name in options.load]
+        every = [k(self.house, Prng(self.roll.next())) for k in loads.KINDS if not options.load or k.name in options.load]
         first = self.roll.below(len(every))
         self.loads = (every[first:] + every[:first])[:options.loads]
 
@@ -54,16 +57,14 @@ class Lab:
     def note(self, text):
         self.story[-1] += f" ({text})"
 
-    def excuse(self, predicate, times):
-        """So many results may be other than expected, when predicate(load, result) is true of them."""
-        self.excuses.append([predicate, times])
-
-    def excused(self, load, result):
-        for entry in self.excuses:
-            if entry[1] > 0 and entry[0](load, result):
-                entry[1] -= 1
-                return True
-        return False
+    def excuse(self, daemon, predicate, times):
+        """So many failures of this daemon (a pid) may be others than expected, when predicate(result) is true of them; until
+        all is as it was. One whose name the log did not tell may be any."""
+        self.check_ends()
+        name = next((n for n, pid in self.names.items() if pid == daemon), None)
+        entry = [lambda r: r["status"] == "failed" and name in (r["daemon"], None) and predicate(r), times]
+        for load in self.loads:
+            load.excuses.append(entry)
 
     def daemons(self):
         """Those on this machine, in the order of their start."""
@@ -77,12 +78,21 @@ class Lab:
         self.house.wait("another engine", 8, self.house.engine)
         return self.house.engine()
 
+    def end(self, pid):
+        """kill -9 of an engine or a daemon, which explains that it is gone. True when it was there."""
+        self.struck.add(pid)
+        return procs.kill(pid)
+
     def end_engine(self):
         self.engines_ended += 1
         engine = self.some_engine()
-        procs.kill(engine)
+        self.end(engine)
         self.house.wait("the engine's end", 5, lambda: not procs.alive(engine))
         self.engine = None
+
+    def stop_engine(self, *how):
+        self.struck.add(self.house.engine())
+        self.house.clowder("engine", "stop", *how)
 
     def bring_up(self):
         on = [arg for i in range(1, self.hosts.count + 1) for arg in ("--on", f"h{i}:{REMOTE}")] if self.hosts else []
@@ -105,11 +115,7 @@ class Lab:
         self.base = self.measure()
         for load in self.loads:
             load.start()
-        self.house.wait("first results", 10, lambda: all(self.caught_up(l, (l.sessions, 1)) for l in self.loads))
-
-    @staticmethod
-    def caught_up(load, mark):
-        return load.caught_up_with(mark)
+        self.house.wait("first results", 10, lambda: all(l.caught_up_with((l.sessions, 1)) for l in self.loads))
 
     def measure(self):
         engine = self.house.engine()
@@ -127,6 +133,38 @@ class Lab:
             raise Failed("the engine died of itself")
         self.engine = self.house.engine()
 
+    def check_ends(self):
+        """Engines and daemons end when the lab ends them, and never of a mistake of their own: others take their place so
+        fast that nothing else tells."""
+        crashed = {pid: number for pid, number in procs.crashed().items() if pid not in self.starved}
+        if crashed:
+            raise Failed(f"died of themselves (pid: signal): {crashed}")
+        for line in self.house.log.lines():
+            if log.REPORT.search(line):
+                raise Failed(f"a sanitizer found something: {line}")
+            if started := log.STARTED.search(line):
+                self.engines.add(int(started[1]))
+            elif at_work := log.AT_WORK.search(line):
+                self.names[at_work[1]] = int(at_work[2])
+            elif ended := log.ENDED.search(line):
+                pid = self.names.get(ended[1])
+                killed = ended[2] and int(ended[2]) == signal.SIGKILL and (pid in self.struck or pid is None and self.struck)
+                if not killed and pid not in self.starved:
+                    raise Failed(f"a daemon (pid {pid}) that the lab did not strike: {line}")
+        lost = self.engines - self.struck - {self.house.engine()}
+        if lost:
+            raise Failed(f"engines that the lab did not end are gone: {lost}")
+
+    def left_tasks(self):
+        """What would last for ever and has no daemon above it."""
+        ours = procs.below(os.getpid())
+        daemons = {p["pid"] for p in ours if p["name"].startswith("clowder-daemon")}
+        for i in range(1, self.hosts.count + 1) if self.hosts else []:
+            daemons |= set(self.hosts.daemons(i))
+        theirs = {p["pid"] for pid in daemons for p in procs.below(pid)}
+        return [f"{p['pid']} {procs.command(p['pid'])}" for p in ours
+                if p["pid"] not in theirs and procs.command(p["pid"]).startswith(loads.LASTING)]
+
     def what_is_missing(self):
         behind = [f"{l.name} {l.received}/{l.given} results" for l in self.loads]
         try:
@@ -138,21 +176,30 @@ class Lab:
 
     def strike(self, kinds_and_rolls):
         """One fault, or two at once; then the wait until all is as it was."""
+        hits = []
         for kind, roll in kinds_and_rolls:
             self.story.append(kind.name)
+            if kind.strike(self, roll) is False:
+                self.note("nobody there")
+                continue
             self.counts[kind.name] = self.counts.get(kind.name, 0) + 1
-            kind.strike(self, roll)
+            hits.append(kind.name)
         bound = sum(kind.bound for kind, _ in kinds_and_rolls)
         marks = [load.mark() for load in self.loads]
         start = time.monotonic()
         self.house.wait(self.what_is_missing, bound,
-                        lambda: all([self.caught_up(l, m) for l, m in zip(self.loads, marks)]))
+                        lambda: all([l.caught_up_with(m) for l, m in zip(self.loads, marks)]))
         left = bound - (time.monotonic() - start) / self.house.slack
         self.house.wait(self.what_is_missing, max(left, 0.5), self.all_connected)
+        self.house.wait(lambda: f"tasks without a daemon: {self.left_tasks()}", max(left, 0.5), lambda: not self.left_tasks())
+        self.check_ends()
         took = int((time.monotonic() - start) * 1000)
         self.story[-1] += f" {took} ms"
-        name = kinds_and_rolls[0][0].name if len(kinds_and_rolls) == 1 else "two at once"
-        self.worst_ms[name] = max(took, self.worst_ms.get(name, 0))
+        if hits:
+            name = hits[0] if len(hits) == 1 else "two at once"
+            self.worst_ms[name] = max(took, self.worst_ms.get(name, 0))
+        for load in self.loads:
+            load.recovered()
 
     def choose(self):
         possible = [(k, k.weight) for k in kinds.ALL.values() if k.can(self) and self.allowed(k)]
@@ -170,17 +217,19 @@ class Lab:
     def allowed(self, kind):
         return not self.options.kinds or kind.name in self.options.kinds
 
-    def end(self):
+    def finish(self):
         for load in self.loads:
             load.finish(20)
         self.check_idle()
         self.house.clowder("down", "--all")
-        self.house.clowder("engine", "stop")
+        self.stop_engine()
+        self.check_ends()
         if self.hosts:
             self.check_hosts()
         self.house.wait(lambda: "left behind: " + "; ".join(self.strangers()), 5, lambda: not self.strangers())
         self.house.clowder("engine", "start", "--idle", "0")  # nothing that was left stops the next start
-        self.house.clowder("engine", "stop")
+        self.stop_engine()
+        self.check_ends()
         if self.house.sanitizer_reports():
             raise Failed("a sanitizer found something: " + self.house.sanitizer_reports()[:4000])
 
@@ -222,7 +271,7 @@ class Lab:
                 time.sleep(pause)
                 self.look()
                 self.strike(chosen)
-            self.end()
+            self.finish()
         except Failed as e:
             verdict = str(e)
         except Exception:  # pylint: disable=broad-except

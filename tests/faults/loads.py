@@ -4,13 +4,18 @@ comes. A load outlives its client: when a fault takes the client, the next one b
 To add a load, derive from Load (or only give argv and expected) and put it into KINDS."""
 import json
 import os
+import signal
 import subprocess
 import threading
 import time
 
+import procs
 from house import Failed
 
 RETRIES = 100
+LASTING = "sleep 1000"  # lasts longer than any seed
+# What must change no result: no task takes that long, and one that fails by itself fails always.
+OPTIONS = (["--speculate"], ["--retry-failed", "2"], ["--timeout", "100s"], ["--deadline", "1h"])
 
 
 class Load:
@@ -19,17 +24,19 @@ class Load:
     pace_s, group = 0.02, 1  # so many inputs in a write, and a pause after it
     keeps_engine = True  # its client starts another engine when one is killed
 
-    def __init__(self, house, lab):
-        self.house, self.lab = house, lab
+    def __init__(self, house, roll):
+        self.house = house
+        self.options = [arg for option in OPTIONS if roll.below(3) == 0 for arg in option]
         self.done = self.failed = 0  # of all clients together
         self.client = None
         self.sessions = 0
-        self.broken = None  # why the client may end otherwise than usually: (exit statuses, text of stderr)
+        self.broken = []  # why the client may end otherwise than usually: (exit statuses, text of stderr)
+        self.excuses = []  # failures that a fault explains: predicate and how many, shared with the other loads
 
     # what is run, and what comes of input number i (from 1): status, exit, stdout
 
     def argv(self):
-        return ["--", "sh", "-c", "sleep 0.005; case {} in *7) exit 3;; esac; echo y{}"]
+        return ["--", "sh", "-c", f"{LASTING} >/dev/null 2>&1 & sleep 0.005; case {{}} in *7) exit 3;; esac; echo y{{}}"]
 
     def input(self, i):
         return str(i)
@@ -45,8 +52,8 @@ class Load:
         self.given = self.received = self.session_failed = 0
         self.read_at, self.rest = 0, b""
         self.feeding = True
-        self.broken = None
-        args = ["map", "--json", "--retries", str(RETRIES), "--no-progress", *self.argv()]
+        self.broken = []
+        args = ["map", "--json", "--retries", str(RETRIES), "--no-progress", *self.options, *self.argv()]
         with open(self.path + ".out", "wb") as out, open(self.path + ".err", "wb") as err:
             self.client = subprocess.Popen(self.house.command(*args), env=self.house.env, cwd=self.house.work,
                                            stdin=subprocess.PIPE, stdout=out, stderr=err)
@@ -84,10 +91,12 @@ class Load:
     def _ended_early(self, status):
         self.feeding = False
         self.feeder.join()
-        statuses, text = self.broken or ((), "")
-        if status not in statuses or text not in self.errors():
+        if not self._is_explained(status):
             raise Failed(f"{self.name}: its client ended with {status}: {self.errors()[-800:]}")
         self.start()
+
+    def _is_explained(self, status):
+        return any(status in statuses and text in self.errors() for statuses, text in self.broken)
 
     def _take(self, result):
         self.received += 1
@@ -101,9 +110,21 @@ class Load:
         if got[0] != "done":
             self.session_failed += 1
         if got != self.expected(i):
-            if not self.lab.excused(self, result):
+            if not self._is_excused(result):
                 raise Failed(f"{self.name}: task {i} is {json.dumps(result)}, not {self.expected(i)}")
             self.failed += 1
+
+    def _is_excused(self, result):
+        for entry in self.excuses:
+            if entry[1] > 0 and entry[0](result):
+                entry[1] -= 1
+                return True
+        return False
+
+    def recovered(self):
+        """What the last fault explains is over."""
+        self.excuses = []
+        self.broken = []
 
     def caught_up_with(self, mark):
         """All that was given before the mark has its result. A client that was replaced starts counting anew."""
@@ -138,7 +159,7 @@ class Worker(Load):
     group = 20
 
     def argv(self):
-        return ["-w", "--", "sed", "-u", "s/^/y/"]
+        return ["-w", "--", "sh", "-c", f"{LASTING} >/dev/null 2>&1 & exec sed -u s/^/y/"]
 
     def expected(self, i):
         return "done", 0, f"y{i}"
@@ -180,8 +201,7 @@ class Kept(Load):
 
     def start(self):
         self.feeding = True
-        self.broken = None
-        self.tries = 0
+        self.over = 0  # excuses of faults that are over: good for the job that there was
         self._submit()
 
     def _begin(self, *args):
@@ -198,8 +218,11 @@ class Kept(Load):
         with open(inputs, "w") as f:
             f.writelines(self.input(i) + "\n" for i in range(1, self.tasks + 1))
         self.job, self.given = None, 0
+        del self.excuses[:self.over]
+        self.over = 0
         self.excused = set()  # tasks that failed by a fault: they stay so
-        self._begin("submit", "--name", self.name, "--retries", str(RETRIES), "-a", inputs, *self.argv())
+        self._begin("submit", "--name", self.name, "--retries", str(RETRIES), "-a", inputs, *self.options,
+                    *self.argv())
 
     def _collect(self):
         self._begin("job", "collect", str(self.job), "--json")
@@ -216,24 +239,21 @@ class Kept(Load):
             self.excused.add(i)
 
     def _ended(self, status):
-        text = self.errors()
         if self.job is None and status == 0:
             with open(self.path + ".out") as f:
                 self.job, self.given = int(f.read()), self.tasks
-            self.tries = 0
             self._collect()
         elif self.job is not None and status in (0, 1) and self.received == self.tasks:
             if status != (1 if self.session_failed else 0):
                 raise Failed(f"{self.name}: exit status {status} with {self.session_failed} failed tasks")
-            self.tries = 0
             self.client = None
             self.house.clowder("job", "remove", str(self.job), "--yes", check=False)
             if self.feeding:
                 self._submit()
-        elif status not in (1, 3, 5, -9) or (status > 0 and not text.strip()) or self.tries > 30:
-            raise Failed(f"{self.name}: ended with {status} and {self.received} of {self.given} results: {text[-800:]}")
+        elif not self._is_explained(status):
+            raise Failed(f"{self.name}: ended with {status} and {self.received} of {self.given} results: "
+                         f"{self.errors()[-800:]}")
         else:  # a fault took it: the same again
-            self.tries += 1
             time.sleep(0.1)
             if self.job is None:
                 self._submit()
@@ -254,6 +274,11 @@ class Kept(Load):
                 self._take(json.loads(line))
         if ended is not None:
             self._ended(ended)
+
+    def recovered(self):
+        """Results are read when they are on the disk, so a failure that is explained may be seen later."""
+        self.broken = []
+        self.over = len(self.excuses)
 
     def mark(self):
         """It goes on after a fault. Results come in heaps, for they are read when they are on the disk."""
@@ -278,4 +303,47 @@ class Kept(Load):
         return [j["id"] for j in jobs if j["name"] == self.name and j["state"] in ("queued", "running")]
 
 
-KINDS = [Load, Worker, Framed, Own, Kept]
+class Lasting(Load):
+    """A task that lasts until somebody ends it: its client is killed or told to go, or its daemon or the engine ends."""
+    name = "lasting"
+
+    def argv(self):
+        return ["-n", "1", "--", "sh", "-c", f"{self._sleep(1)} >/dev/null 2>&1 & exec {self._sleep(0)}"]
+
+    def _sleep(self, n):
+        return f"{LASTING}.{n}{self.sessions:04}"
+
+    def _feed(self, client):
+        try:
+            while self.feeding:
+                if self.given == self.received:
+                    os.write(client.stdin.fileno(), f"{self.given + 1}\n".encode())
+                    self.given += 1
+                time.sleep(self.pace_s)
+        except OSError:
+            pass  # the client went
+
+    def expected(self, i):
+        return None  # it ends only by a fault
+
+    def _running(self):
+        return sorted(procs.command(p["pid"]) for p in procs.below(os.getpid())
+                      if procs.command(p["pid"]).startswith((LASTING + ".0", LASTING + ".1")))
+
+    def mark(self):
+        return None
+
+    def caught_up_with(self, mark):
+        """Its task runs, and none of a client that is gone."""
+        self.look()
+        return self._running() == [self._sleep(0), self._sleep(1)]
+
+    def finish(self, seconds):
+        self.feeding = False
+        self.feeder.join()
+        self.client.send_signal(signal.SIGTERM)
+        self.client.wait(seconds)
+        self.house.wait(lambda: f"{self.name}: still there: {self._running()}", 5, lambda: not self._running())
+
+
+KINDS = [Load, Worker, Framed, Own, Kept, Lasting]

@@ -38,7 +38,7 @@ class Soak(lab.Lab):
             print(f"{len(self.story):>4} {self.story[-1]:<44} {self.samples[-1][0]:>8} KiB {self.samples[-1][1]:>5} descriptors "
                   f"{sum(l.done for l in self.loads):>9} tasks", flush=True)
         self.check_growth()
-        self.end()
+        self.finish()
 
     def check_growth(self):
         """The last quarter beside the second: by then everything that is kept once is there."""
@@ -59,7 +59,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--every", type=float, default=10, metavar="S", help="seconds from one fault to the next (10)")
     lab.arguments(parser)
-    parser.set_defaults(daemons=8, loads=5, keep_engine=True, hosts=100)
+    parser.set_defaults(daemons=8, loads=6, keep_engine=True, hosts=100)
     options = parser.parse_args()
     if "CLOWDER_FAULT_MOUNTS" not in os.environ:
         os.environ["CLOWDER_FAULT_MOUNTS"] = "own"
