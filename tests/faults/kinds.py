@@ -119,6 +119,14 @@ def end_client_of(load, number=signal.SIGKILL):
     return hit
 
 
+@fault(bound=8, needs=("engine-may-end",))
+def kill_engine_and_daemon(lab, roll):
+    """At once: the engine cannot end what the daemon ran, for it is stopped when the daemon dies."""
+    procs.send(lab.some_engine(), signal.SIGSTOP)
+    lab.end(pick(roll, lab.daemons()))
+    lab.end_engine()
+
+
 @fault(bound=4, weight=3)
 def kill_client(lab, roll):
     """What ran for it ends; a client that is started again gets every result."""
