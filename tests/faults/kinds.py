@@ -114,7 +114,7 @@ def client_of(load):
 def end_client_of(load, number=signal.SIGKILL):
     hit = procs.send(client_of(load), number)
     if hit:
-        load.broken.append(((-number,), ""))
+        load.broken.append(((-number, 128 + number), ""))  # the latter when it takes its tasks back first
         load.client.wait()
     return hit
 
@@ -198,6 +198,15 @@ def upgrade_engine(lab, roll):
     lab.house.install(lab.house.other_bin if lab.upgraded % 2 == 0 else lab.house.bin_from)
     lab.upgraded += 1
     lab.end_engine()
+
+
+@fault(bound=4)
+def pause_daemons(lab, roll):
+    """It is outside their hours for a while: what is out ends or stops first, and comes back whole."""
+    now = time.gmtime().tm_hour
+    lab.up("--hours", f"{(now + 12) % 24:02}:00-{(now + 13) % 24:02}:00", *roll.choice([[], ["--pause-now"]]))
+    time.sleep(roll.between(0.3, 1.5))
+    lab.up("--hours", "")
 
 
 # ---- out of something ----

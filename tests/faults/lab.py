@@ -94,9 +94,12 @@ class Lab:
         self.struck.add(self.house.engine())
         self.house.clowder("engine", "stop", *how)
 
-    def bring_up(self):
+    def up(self, *options):
         on = [arg for i in range(1, self.hosts.count + 1) for arg in ("--on", f"h{i}:{REMOTE}")] if self.hosts else []
-        self.house.clowder("up", "-n", str(self.options.daemons), *on)
+        self.house.clowder("up", "-n", str(self.options.daemons), *on, *options)
+
+    def bring_up(self):
+        self.up()
         self.engine = self.house.engine()
 
     def wanted(self):
