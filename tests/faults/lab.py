@@ -73,9 +73,11 @@ class Lab:
 
     def some_engine(self):
         """The engine that runs, or the next one: clients that lost theirs are about to start it, if there are any."""
-        if not any(load.keeps_engine for load in self.loads):
-            self.house.clowder("engine", "start", "--idle", "0")
-        self.house.wait("another engine", 8, self.house.engine)
+        def is_there():
+            if not self.house.engine() and not any(load.keeps_engine for load in self.loads):
+                self.house.clowder("engine", "start", "--idle", "0")  # says so when threads of the last one end still
+            return self.house.engine()
+        self.house.wait("another engine", 8, is_there)
         return self.house.engine()
 
     def end(self, pid):
@@ -91,7 +93,7 @@ class Lab:
         self.engine = None
 
     def stop_engine(self, *how):
-        self.struck.add(self.house.engine())
+        self.struck.add(self.some_engine())
         self.house.clowder("engine", "stop", *how)
 
     def up(self, *options):
@@ -174,7 +176,7 @@ class Lab:
                 if p["pid"] not in theirs and procs.command(p["pid"]).startswith(loads.LASTING)]
 
     def what_is_missing(self):
-        behind = [f"{l.name} {l.received}/{l.given} results" for l in self.loads]
+        behind = [l.so_far() for l in self.loads]
         try:
             profile = self.house.profile()
             state = profile and {k: profile[k] for k in ("state", "reason", "daemons", "tasks")}

@@ -135,6 +135,9 @@ class Load:
     def mark(self):
         return self.sessions, self.given
 
+    def so_far(self):
+        return f"{self.name} {self.received}/{self.given} results"
+
     def finish(self, seconds):
         """No more inputs; every result is in, and the client ends as it should."""
         self.feeding = False
@@ -333,6 +336,9 @@ class Lasting(Load):
     def mark(self):
         return None
 
+    def so_far(self):
+        return f"{self.name} runs {self._running()}, and should {self._sleep(0)} and the like"
+
     def caught_up_with(self, mark):
         """Its task runs, and none of a client that is gone."""
         self.look()
@@ -342,7 +348,9 @@ class Lasting(Load):
         self.feeding = False
         self.feeder.join()
         self.client.send_signal(signal.SIGTERM)
-        self.client.wait(seconds)
+        self.house.wait(f"{self.name}: its client ends when it is told to", seconds, lambda: self.client.poll() is not None)
+        if self.client.returncode not in (-signal.SIGTERM, 128 + signal.SIGTERM):
+            raise Failed(f"{self.name}: told to end, its client ended with {self.client.returncode}: {self.errors()[-800:]}")
         self.house.wait(lambda: f"{self.name}: still there: {self._running()}", 5, lambda: not self._running())
 
 
