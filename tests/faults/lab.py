@@ -208,6 +208,7 @@ class Lab:
         if hits:
             name = hits[0] if len(hits) == 1 else "two at once"
             self.worst_ms[name] = max(took, self.worst_ms.get(name, 0))
+        self.starved -= set(filter(procs.alive, self.starved))  # they have memory again: no excuse any more
         for load in self.loads:
             load.recovered()
 
