@@ -34,6 +34,7 @@ class Lab:
         self.struck = set()  # engines and daemons that the lab ended
         self.starved = set()  # daemons whose memory it limited
         self.engines, self.names = set(), {}  # of the log: engines that started, and the daemon that has a name
+        self.ended_daemon = False
         self.counts, self.worst_ms = {}, {}
         self.story = []
         self.hosts = None
@@ -83,6 +84,7 @@ class Lab:
     def end(self, pid):
         """kill -9 of an engine or a daemon, which explains that it is gone. True when it was there."""
         self.struck.add(pid)
+        self.ended_daemon |= pid != self.house.engine()
         return procs.kill(pid)
 
     def end_engine(self):
@@ -172,8 +174,15 @@ class Lab:
         for i in range(1, self.hosts.count + 1) if self.hosts else []:
             daemons |= set(self.hosts.daemons(i))
         theirs = {p["pid"] for pid in daemons for p in procs.below(pid)}
-        return [f"{p['pid']} {procs.command(p['pid'])}" for p in ours
-                if p["pid"] not in theirs and procs.command(p["pid"]).startswith(loads.LASTING)]
+        return {p["pid"]: procs.command(p["pid"]) for p in ours
+                if p["pid"] not in theirs and procs.command(p["pid"]).startswith(loads.LASTING)}
+
+    def end_children(self):
+        """Of an engine and a daemon that die in one moment the kernel ends the tasks themselves, but not what those started
+        (docs/security.md)."""
+        for pid, command in self.left_tasks().items():
+            if not command.startswith(loads.LASTING + ".0"):
+                procs.kill(pid)
 
     def what_is_missing(self):
         behind = [l.so_far() for l in self.loads]
@@ -186,7 +195,8 @@ class Lab:
 
     def strike(self, kinds_and_rolls):
         """One fault, or two at once; then the wait until all is as it was."""
-        hits = []
+        hits, engines = [], self.engines_ended
+        self.ended_daemon = False
         for kind, roll in kinds_and_rolls:
             self.story.append(kind.name)
             if kind.strike(self, roll) is False:
@@ -197,8 +207,12 @@ class Lab:
         bound = sum(kind.bound for kind, _ in kinds_and_rolls)
         marks = [load.mark() for load in self.loads]
         start = time.monotonic()
-        self.house.wait(self.what_is_missing, bound,
-                        lambda: all([l.caught_up_with(m) for l, m in zip(self.loads, marks)]))
+
+        def all_caught_up():
+            if self.ended_daemon and self.engines_ended > engines:
+                self.end_children()
+            return all([l.caught_up_with(m) for l, m in zip(self.loads, marks)])
+        self.house.wait(self.what_is_missing, bound, all_caught_up)
         left = bound - (time.monotonic() - start) / self.house.slack
         self.house.wait(self.what_is_missing, max(left, 0.5), self.all_connected)
         self.house.wait(lambda: f"tasks without a daemon: {self.left_tasks()}", max(left, 0.5), lambda: not self.left_tasks())
