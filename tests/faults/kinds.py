@@ -271,6 +271,9 @@ def full_disk(lab, roll):
                 f.write(b"\0" * 512)
         except OSError:
             pass
+    for load in lab.loads:
+        if load.needs_disk:
+            load.broken.append(((1,), "no room on the disk"))
     time.sleep(roll.between(0.2, 1.0))
     if roll.below(3) == 0 and lab.has("engine-may-end"):
         lab.end_engine()

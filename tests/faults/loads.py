@@ -23,6 +23,7 @@ class Load:
     name = "command"
     pace_s, group = 0.02, 1  # so many inputs in a write, and a pause after it
     keeps_engine = True  # its client starts another engine when one is killed
+    needs_disk = False  # what it does goes through the store
 
     def __init__(self, house, roll):
         self.house = house
@@ -201,6 +202,7 @@ class Kept(Load):
     name = "kept"
     tasks = 200
     keeps_engine = False
+    needs_disk = True
 
     def start(self):
         self.feeding = True
