@@ -32,7 +32,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PUBLISH_MS = 1000, PUBLISH_SOON_MS = 100, PUBLISH_SHARE = 20 };
+enum { PUBLISH_MS = 1000, PUBLISH_SOON_MS = 100, PUBLISH_SHARE = 20, KEEPER_AGAIN_MS = 500 };
 
 void core_wake(struct engine *e)
 {
@@ -205,6 +205,14 @@ static bool any_stranger(const struct engine *e)
     return false;
 }
 
+static void start_keeper(struct engine *e, uint64_t now_ms)
+{
+    if (e->keeper || now_ms < e->keeper_again_ms)
+        return;
+    e->keeper = keep_start(e);
+    e->keeper_again_ms = now_ms + KEEPER_AGAIN_MS;
+}
+
 /* When to wake without being woken: ms from now, or -1. */
 static int next_timeout(const struct engine *e, uint64_t now_ms, uint64_t publish_ms)
 {
@@ -222,6 +230,8 @@ static int next_timeout(const struct engine *e, uint64_t now_ms, uint64_t publis
     }
     if (e->listen_again_ms && e->listen_again_ms < next)
         next = e->listen_again_ms;
+    if (!e->keeper && e->keeper_again_ms < next)
+        next = e->keeper_again_ms;
     if (any_stranger(e) && now_ms + CORE_HELLO_MS / 4 < next)
         next = now_ms + CORE_HELLO_MS / 4;
     if (is_idle(e) && e->idle_ms && e->idle_since_ms + e->idle_ms < next)
@@ -240,6 +250,7 @@ static bool round_of_work(struct engine *e, uint64_t *publish_ms, int *timeout_m
         pool_tick(e, p, now_ms);
     host_tick(e, now_ms);
     ledger_tick(e, now_ms);
+    start_keeper(e, now_ms);
     accept_tick(e, now_ms);
     listen_tick(e, now_ms);
     control_tick(e, now_ms);
@@ -364,7 +375,7 @@ static enum clw_err start(struct engine *e, struct clw_error *err)
     if (!code) {
         e->recorder = recorder_start();
         restore_load(e);
-        e->keeper = keep_start(e);
+        start_keeper(e, mono_ms());
     }
     pthread_mutex_unlock(&e->lock);
     return code;

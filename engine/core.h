@@ -251,7 +251,8 @@ struct engine {
     uint64_t listen_again_ms; /* nobody is accepted until then, for want of descriptors; or 0 */
     struct control *control;
     struct recorder *recorder;
-    struct keeper *keeper;    /* detached jobs */
+    struct keeper *keeper;    /* detached jobs; NULL: there is no room for it yet */
+    uint64_t keeper_again_ms; /* when it is tried again */
     struct store *store;      /* NULL: it cannot be used, and … */
     char store_problem[1200]; /* … why */
     struct peer *peers, *dead_peers, *dirty;

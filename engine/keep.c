@@ -348,15 +348,18 @@ static void *run(void *arg)
 
 struct keeper *keep_start(struct engine *e)
 {
+    int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (wake_fd < 0)
+        return NULL;
     struct keeper *k = mem_zalloc(sizeof *k);
-    k->e = e;
-    k->lock_fd = -1;
-    k->asked = 1;
-    k->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    *k = (struct keeper){.e = e, .lock_fd = -1, .asked = 1, .wake_fd = wake_fd};
     pthread_mutex_init(&k->lock, NULL);
-    if (!thread_start(&k->thread, run, k))
-        abort();
-    return k;
+    if (thread_start(&k->thread, run, k))
+        return k;
+    pthread_mutex_destroy(&k->lock);
+    close(wake_fd);
+    free(k);
+    return NULL;
 }
 
 void keep_stop(struct keeper *k)

@@ -11,8 +11,9 @@
 struct engine;
 struct keeper;
 
-/* Starts it, with what the store has to do. Owned: keep_stop(), which writes all results that have come in, and when
- * nobody asks any more, keep_free(). None is called under the engine's lock. */
+/* Starts it, with what the store has to do; NULL when there are no descriptors or threads for it now. Owned:
+ * keep_stop(), which writes all results that have come in, and when nobody asks any more, keep_free(); neither is
+ * called under the engine's lock. */
 struct keeper *keep_start(struct engine *e);
 void keep_stop(struct keeper *k);
 void keep_free(struct keeper *k);

@@ -90,6 +90,9 @@ class Lab:
     def end_engine(self):
         self.engines_ended += 1
         engine = self.some_engine()
+        for load in self.loads:
+            if not load.keeps_engine:
+                load.broken.append(((3,), "the engine did not start"))  # it was the one that it had started
         self.end(engine)
         self.house.wait("the engine's end", 5, lambda: not procs.alive(engine))
         self.engine = None
