@@ -111,6 +111,7 @@ struct host {
     bool has_facts;
     unsigned measured;   /* how many facts came */
     uint64_t refresh_ms; /* when to measure again */
+    uint64_t again_ms;   /* when to open the link again, if that failed */
     struct host *next;
 };
 

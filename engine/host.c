@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OPEN_AGAIN_MS = 1000 };
+
 struct host *host_find(struct engine *e, const char *name)
 {
     struct host *h = e->hosts;
@@ -347,8 +349,10 @@ enum clw_err host_reach(struct host *h, enum host_goal goal, bool again, struct 
         h->goal = goal;
         h->retry = goal == HOST_GOAL_UP;
     }
-    if (!h->link)
+    if (!h->link) {
+        h->again_ms = mono_ms() + OPEN_AGAIN_MS;
         return open_link(h, h->goal, h->retry, err);
+    }
     if (more)
         host_link_set_goal(h->link, h->goal, h->retry);
     if (again && host_is_resting(h))
@@ -404,6 +408,12 @@ static bool is_wanted(const struct engine *e, const struct host *h)
     return false;
 }
 
+/* It could not be opened, as when there were no descriptors. */
+static bool lacks_link(const struct engine *e, const struct host *h)
+{
+    return !h->link && h->goal == HOST_GOAL_UP && is_wanted(e, h);
+}
+
 static bool works_here(const struct engine *e)
 {
     for (const struct pool *p = e->pools; p; p = p->next)
@@ -429,6 +439,8 @@ void host_tick(struct engine *e, uint64_t now_ms)
     batch_tick(e, now_ms);
     measure_here(e, now_ms);
     for (struct host *h = e->hosts; h; h = h->next) {
+        if (lacks_link(e, h) && now_ms >= h->again_ms)
+            host_reach(h, HOST_GOAL_UP, false, NULL);
         if (!h->link)
             continue;
         if (h->goal == HOST_GOAL_UP && !is_wanted(e, h)) { /* its secrets stay with the link */
@@ -446,9 +458,11 @@ uint64_t host_next_ms(const struct engine *e)
 {
     uint64_t next = batch_next_ms(e), here_ms = works_here(e) ? e->measured_ms + CORE_REFRESH_MS : UINT64_MAX;
     next = here_ms < next ? here_ms : next;
-    for (const struct host *h = e->hosts; h; h = h->next)
-        if (h->link && !h->here && h->shot.state == HOST_UP && h->refresh_ms < next)
-            next = h->refresh_ms;
+    for (const struct host *h = e->hosts; h; h = h->next) {
+        bool measures = h->link && !h->here && h->shot.state == HOST_UP;
+        uint64_t at = measures ? h->refresh_ms : lacks_link(e, h) ? h->again_ms : UINT64_MAX;
+        next = at < next ? at : next;
+    }
     return next;
 }
 

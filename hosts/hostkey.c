@@ -45,7 +45,12 @@ static void set_text(struct host_link *l, struct hop *h, enum ssh_options_e opti
         link__log(l, LOG_WARN, "ssh_config=\"%s %s\" note=\"not supported, the default is used\"", name, value);
 }
 
-static void set_options(struct host_link *l, struct hop *h)
+static enum clw_err fail_unread(struct clw_error *err)
+{
+    return clw_fail(err, CLW_IO, NULL, "the keys on record cannot be read: too few descriptors or too little memory");
+}
+
+static enum clw_err set_options(struct host_link *l, struct hop *h, struct clw_error *err)
 {
     const struct ssh_host *c = &h->host;
     struct ssh_words types = {0};
@@ -69,23 +74,25 @@ static void set_options(struct host_link *l, struct hop *h)
         ssh_options_set(h->session, SSH_OPTIONS_COMPRESSION, "yes");
     if (*c->host_key_algorithms) {
         set_text(l, h, SSH_OPTIONS_HOSTKEYS, "HostKeyAlgorithms", c->host_key_algorithms);
-        return;
+        return CLW_OK;
     }
     char *name = record_name(c);
-    known_hosts_types(&c->user_known_hosts, &c->global_known_hosts, name, &types);
+    bool known = known_hosts_types(&c->user_known_hosts, &c->global_known_hosts, name, &types);
     char *wanted = wanted_algorithms(&types);
     ssh_options_set(h->session, SSH_OPTIONS_HOSTKEYS, wanted);
     free(wanted);
     free(name);
     ssh_words_fini(&types);
+    return known ? CLW_OK : fail_unread(err);
 }
 
 static enum clw_err shake_hands(struct host_link *l, struct hop *h, struct clw_error *err)
 {
-    enum clw_err code = CLW_OK;
+    enum clw_err code = set_options(l, h, err);
     char said[300];
     int rc;
-    set_options(l, h);
+    if (code)
+        return code;
     for (;;) {
         rc = ssh_connect(h->session);
         /* The library makes the descriptor blocking when it takes it over. */
@@ -170,12 +177,13 @@ static enum clw_err judge(struct host_link *l, struct hop *h, const struct shown
         known_hosts_check(&h->host.user_known_hosts, &h->host.global_known_hosts, name, key->type, key->text, &place);
     enum clw_err code = CLW_OK;
     char hint[300];
-    if (verdict != KNOWN_OK)
+    if (verdict != KNOWN_OK && verdict != KNOWN_UNREAD)
         keep_pending(l, h, name, key, verdict, &place);
     snprintf(hint, sizeof hint,
         "compare it with the host (ssh-keygen -lf /etc/ssh/ssh_host_*.pub), then: clowder host trust %s", l->o.name);
     switch (verdict) {
     case KNOWN_OK: break;
+    case KNOWN_UNREAD: code = fail_unread(err); break;
     case KNOWN_UNKNOWN:
         code = clw_fail(
             err, CLW_REFUSED, hint, "the host key of %s is not known: %s %s", name, key->type, key->fingerprint);

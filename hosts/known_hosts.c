@@ -78,6 +78,7 @@ static bool cut(char *text, struct line *out)
 }
 
 struct search {
+    bool unread;
     const char *name, *type, *key; /* type NULL: only list the types */
     struct known_place *place;
     struct ssh_words *types;
@@ -131,8 +132,10 @@ static void search_file(struct search *s, const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
     FILE *file = NULL;
-    if (fd < 0)
+    if (fd < 0) {
+        s->unread |= errno == EMFILE || errno == ENFILE || errno == ENOMEM;
         return;
+    }
     if (fstat(fd, &st) || !S_ISREG(st.st_mode) || !(file = fdopen(fd, "r"))) {
         close(fd);
         return;
@@ -165,15 +168,16 @@ enum known_verdict known_hosts_check(const struct ssh_words *user, const struct 
     if (place)
         *place = (struct known_place){0};
     search_all(&s, user, global);
-    return s.verdict;
+    return s.unread ? KNOWN_UNREAD : s.verdict;
 }
 
-void known_hosts_types(
+bool known_hosts_types(
     const struct ssh_words *user, const struct ssh_words *global, const char *name, struct ssh_words *out)
 {
     *out = (struct ssh_words){0};
     struct search s = {.name = name, .types = out, .verdict = KNOWN_UNKNOWN};
     search_all(&s, user, global);
+    return !s.unread;
 }
 
 static char *hash_name(const char *name)

@@ -16,6 +16,7 @@ enum known_verdict {
     KNOWN_OTHER_TYPE, /* keys of other types are on record, at file and line */
     KNOWN_CHANGED,    /* another key of this type is, at file and line */
     KNOWN_REVOKED,    /* this very key is marked @revoked, at file and line */
+    KNOWN_UNREAD,     /* there was no descriptor or memory to read a file: nobody knows */
 };
 
 struct known_place {
@@ -29,8 +30,8 @@ char *known_hosts_name(const char *host, unsigned port);
  * found. */
 enum known_verdict known_hosts_check(const struct ssh_words *user, const struct ssh_words *global, const char *name,
     const char *type, const char *key, struct known_place *place);
-/* The key types on record for name, each once, in order: owned by out. */
-void known_hosts_types(
+/* The key types on record for name, each once, in order: owned by out. False: as KNOWN_UNREAD. */
+bool known_hosts_types(
     const struct ssh_words *user, const struct ssh_words *global, const char *name, struct ssh_words *out);
 /* Appends a line to path, making the file (0600) and its folder (0700). hashed: the name is not readable in
  * it. */

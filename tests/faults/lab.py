@@ -160,7 +160,7 @@ class Lab:
             if started := log.STARTED.search(line):
                 self.engines.add(int(started[1]))
             elif at_work := log.AT_WORK.search(line):
-                self.names[at_work[1]] = int(at_work[2])
+                self.names[at_work[1]] = int(at_work[2]) or None  # launched on a host: told when it connects
             elif ended := log.ENDED.search(line):
                 pid = self.names.get(ended[1])
                 killed = ended[2] and int(ended[2]) == signal.SIGKILL and self.among(pid, self.struck)

@@ -27,6 +27,6 @@ class Log:
 
 
 STARTED = re.compile(r" engine started .*\bpid=(\d+)")
-AT_WORK = re.compile(r" daemon connected daemon=(\S+) .*\bpid=(\d+)")
+AT_WORK = re.compile(r" daemon (?:launched|connected) daemon=(\S+) .*\bpid=(\d+)")
 ENDED = re.compile(r" daemon=(\S+) .*\"(?:was killed by signal (\d+)|ended with status (\d+))")
 REPORT = re.compile(r" daemon said .*(Sanitizer|runtime error)")
