@@ -7,8 +7,12 @@
 #include "store/profile.h"
 #include "store/store.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { STORE_FILES = 4, SHORTAGE_MS = 5000, LOOK_MS = 50 };
 
 static void complain(const struct clw_error *err)
 {
@@ -107,11 +111,33 @@ static void restore_last_job(struct engine *e)
         complain(&err);
 }
 
+static bool is_short_of_files(void)
+{
+    int fds[STORE_FILES], n = 0;
+    while (n < STORE_FILES && (fds[n] = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0)
+        n++;
+    bool is_short = n < STORE_FILES;
+    while (n)
+        close(fds[--n]);
+    return is_short;
+}
+
+/* A shortage that passes is waited out: without the store nobody knows the profiles of before. */
+static enum clw_err open_store(struct engine *e, struct clw_error *err)
+{
+    enum clw_err code = store_open(NULL, &e->store, err);
+    for (int tries = 0; code && tries < SHORTAGE_MS / LOOK_MS && is_short_of_files(); tries++) {
+        usleep(LOOK_MS * 1000);
+        code = store_open(NULL, &e->store, err);
+    }
+    return code;
+}
+
 void restore_load(struct engine *e)
 {
     struct clw_error err;
     struct store_profile_list list = {0};
-    if (store_open(NULL, &e->store, &err)) {
+    if (open_store(e, &err)) {
         complain(&err);
         snprintf(e->store_problem, sizeof e->store_problem, "%s%s%s", err.message, *err.hint ? "; " : "", err.hint);
         return;
