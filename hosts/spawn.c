@@ -64,7 +64,7 @@ static void tell(struct spawner *s, const char *format, ...)
     char line[SPAWN_LINE_MAX * 4 + 64];
     va_list ap;
     va_start(ap, format);
-    int n = vsnprintf(line, sizeof line - 1, format, ap);
+    int n = vsnprintf(line, sizeof line - 1, format, ap); // NOLINT(clang-analyzer-valist.Uninitialized)
     va_end(ap);
     if (n < 0)
         return;

@@ -250,7 +250,7 @@ stopped_map() { # $map
   wait_until some_unread
 }
 stopped_map
-clowder map -- echo ::: other >other 2>other.err & # waits when all have results for the one that is stopped
+clowder map -- echo ::: someone >other 2>other.err & # waits when all have results for the one that is stopped
 other=$!
 expect 0 clowder job list --json
 jq -e '.jobs | any(.reason == "its results are not read")' out >/dev/null || fail "it is not said: $(cat out)"
