@@ -92,7 +92,7 @@ class Lab:
         engine = self.some_engine()
         for load in self.loads:
             if not load.keeps_engine:
-                load.broken.append(((3,), "the engine did not start"))  # it was the one that it had started
+                load.broken.append(((3,), "the engine "))  # it did not start, or went away before it answered
         self.end(engine)
         self.house.wait("the engine's end", 5, lambda: not procs.alive(engine))
         self.engine = None
