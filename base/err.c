@@ -1,6 +1,7 @@
 /* The error table and the one way to fill an error. */
 #include "base/err.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -34,6 +35,11 @@ enum clw_err clw_fail(struct clw_error *err, enum clw_err code, const char *hint
         snprintf(err->hint, sizeof err->hint, "%s", hint ? hint : "");
     }
     return code;
+}
+
+bool clw_is_short(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
 }
 
 void clw_error_clear(struct clw_error *err)

@@ -4,6 +4,7 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* X(name, exit status, text) */
@@ -48,6 +49,8 @@ struct clw_error {
 const char *clw_err_text(enum clw_err code);
 /* The exit status (DESIGN: command line contract) of a code. */
 int clw_err_exit_status(enum clw_err code);
+/* Says an errno that descriptors, memory or processes are short for now? */
+bool clw_is_short(int error);
 /* Fills *err when it is not NULL (hint may be NULL) and returns code, so that `return clw_fail(...)` reads well. */
 enum clw_err clw_fail(struct clw_error *err, enum clw_err code, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

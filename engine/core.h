@@ -220,9 +220,9 @@ struct peer {
     struct link *link;
     enum peer_role role;
     bool remote, dirty, dead, stranger;
-    bool unread,
-        must_read; /* a daemon that is not read now (daemon_read()); one that is read whatever its clients do */
-    bool held;     /* answers wait for others to travel with, until the timer rings */
+    bool unread;    /* a daemon that is not read now: daemon_read() */
+    bool must_read; /* one that is read whatever its clients do */
+    bool held;      /* answers wait for others to travel with, until the timer rings */
     uint64_t id, since_ms;
     struct core_job *jobs;
     unsigned job_count;

@@ -287,21 +287,21 @@ uint64_t ledger_next_ms(const struct engine *e)
     return next;
 }
 
-/* Why its tasks do not go on now; or "". Owned. */
-static char *waits_for(const struct core_job *j, bool executes)
+/* Why its tasks do not go on now; or "". */
+static json_t *waits_for(const struct core_job *j, bool executes)
 {
     struct disp_stats s;
     const struct member *paused = NULL, *unread = NULL;
     if (j->client && j->client->jobs_paused)
-        return mem_strdup("its results are not read");
+        return json_string("its results are not read");
     disp_stats(j->pool->disp, &s);
     for (const struct member *m = s.giving ? NULL : j->pool->members; m; m = m->after) {
         paused = m->paused && !paused ? m : paused;
         unread = m->peer && m->peer->unread && !unread ? m : unread;
     }
-    return unread                ? mem_strdup("its daemons have results of a job whose client does not read")
-           : paused && !executes ? mem_printf("its daemons are paused: %s", paused->pause)
-                                 : mem_strdup("");
+    return unread                ? json_string("its daemons have results of a job whose client does not read")
+           : paused && !executes ? json_sprintf("its daemons are paused: %s", paused->pause)
+                                 : json_string("");
 }
 
 static json_t *job_json(struct core_job *j, uint64_t now_ms)
@@ -325,9 +325,7 @@ static json_t *job_json(struct core_job *j, uint64_t now_ms)
         disp_job_has_all(j->job), "submitted_us", (json_int_t)l->submitted_us, "rate", rates_now(&l->rates, now_ms),
         "hosts", hosts);
     store_job_fini(&seen);
-    char *why = awaiting + executing ? waits_for(j, executing) : mem_strdup("");
-    json_object_set_new(o, "reason", json_string(why));
-    free(why);
+    json_object_set_new(o, "reason", awaiting + executing ? waits_for(j, executing) : json_string(""));
     return o;
 }
 

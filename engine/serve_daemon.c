@@ -392,18 +392,12 @@ void daemon_tick(struct member *m, uint64_t now_ms)
 {
     if (!m->peer || !m->peer->remote)
         return;
-    if (m->peer->unread) { /* it may say what it likes, and is to hear that we are there */
-        if (now_ms - m->pinged_ms > CORE_PING_MS) {
-            m->pinged_ms = now_ms;
-            peer_send(m->peer, &(struct frame){.type = WIRE_PING}, NULL);
-        }
-        return;
-    }
+    bool unread = m->peer->unread; /* it may say what it likes, and is to hear that we are there */
     uint64_t silent_ms = now_ms - link_heard_ms(m->peer->link);
-    if (silent_ms > CORE_DEAD_MS) {
+    if (!unread && silent_ms > CORE_DEAD_MS) {
         member_say(&m->reason, "silent for %d s", CORE_DEAD_MS / 1000);
         link_close(m->peer->link);
-    } else if (silent_ms > CORE_PING_MS && now_ms - m->pinged_ms > CORE_PING_MS) {
+    } else if ((unread || silent_ms > CORE_PING_MS) && now_ms - m->pinged_ms > CORE_PING_MS) {
         m->pinged_ms = now_ms;
         peer_send(m->peer, &(struct frame){.type = WIRE_PING}, NULL);
     }

@@ -78,11 +78,11 @@ static bool cut(char *text, struct line *out)
 }
 
 struct search {
-    bool unread;
     const char *name, *type, *key; /* type NULL: only list the types */
     struct known_place *place;
     struct ssh_words *types;
     enum known_verdict verdict;
+    bool unread; /* a file, for want of a descriptor or of memory */
 };
 
 static void found(struct search *s, enum known_verdict verdict, const char *file, unsigned line)
@@ -133,7 +133,7 @@ static void search_file(struct search *s, const char *path)
     struct stat st;
     FILE *file = NULL;
     if (fd < 0) {
-        s->unread |= errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+        s->unread |= clw_is_short(errno);
         return;
     }
     if (fstat(fd, &st) || !S_ISREG(st.st_mode) || !(file = fdopen(fd, "r"))) {

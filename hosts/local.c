@@ -24,8 +24,7 @@ static int memory_file(const char *data, size_t len)
 
 static enum clw_err code_of(int error, enum clw_err otherwise)
 {
-    bool is_short = error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
-    return is_short ? CLW_AGAIN : otherwise;
+    return clw_is_short(error) ? CLW_AGAIN : otherwise;
 }
 
 enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_error *err)

@@ -44,7 +44,7 @@ void daemon_wake(struct daemon *d)
 bool daemon_is_short(struct daemon *d, int rv)
 {
     uint64_t now = mono_ms();
-    if (rv != EAGAIN && rv != ENOMEM && rv != EMFILE && rv != ENFILE)
+    if (!clw_is_short(rv))
         d->short_ms = 0;
     else if (!d->short_ms)
         d->short_ms = now;

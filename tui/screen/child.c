@@ -120,7 +120,7 @@ bool child_detach(const char *const *argv, const char *out_path, const char *lab
     if (rv == 0 && place < DETACHED_MAX) {
         detached[place].pid = pid;
         snprintf(detached[place].label, sizeof detached[place].label, "%s", label);
-        snprintf(detached[place].good, sizeof detached[place].good, "%s", good);
+        snprintf(detached[place].good, sizeof detached[place].good, "%s", good ? good : "finished, all tasks done");
         snprintf(detached[place].errors, sizeof detached[place].errors, "%s", err >= 0 ? errors : "");
     }
     free(errors);

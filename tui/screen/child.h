@@ -24,7 +24,7 @@ int child_wait(struct child *c);
 void child_end(struct child *c);
 
 /* Starts it as a session of its own that outlives the screens, stdout into the file out_path (created or emptied; NULL:
- * nowhere). "label: good" is said when it has ended well. False with errno set. */
+ * nowhere). "label: good" is said when it has ended well; good NULL: all its tasks are done. False with errno set. */
 bool child_detach(const char *const *argv, const char *out_path, const char *label, const char *good);
 /* Looks for detached ones that have ended and says so. */
 void child_reap(struct ui *ui);

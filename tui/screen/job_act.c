@@ -106,7 +106,7 @@ void jobs_retry(struct ui *ui)
     }
     snprintf(id, sizeof id, "%lld", (long long)j->id);
     snprintf(label, sizeof label, "retry of job %s", id);
-    if (child_detach(argv, NULL, label, j->detached ? "its failed tasks run again" : "finished, all tasks done"))
+    if (child_detach(argv, NULL, label, j->detached ? "its failed tasks run again" : NULL))
         ui_say(ui, ROLE_NORMAL, "%s: started%s", label, j->detached ? "" : ", a job of its own");
     else
         ui_say(ui, ROLE_BAD, "%s: cannot start: %s", label, strerror(errno));

@@ -169,8 +169,8 @@ static bool save(struct ui *ui, struct form *f, char *why, size_t size)
     for (size_t i = 0; i < n; i++)
         argv[w++] = words[i];
     snprintf(label, sizeof label, "%s %s", *out ? "map" : "job", *name ? name : words[0]);
-    bool ok = child_detach(argv, *out ? out : NULL, label,
-        *out ? "finished, all tasks done" : "in the store; it needs nobody, and o collects its results");
+    bool ok = child_detach(
+        argv, *out ? out : NULL, label, *out ? NULL : "in the store; it needs nobody, and o collects its results");
     if (ok && *out)
         ui_say(ui, ROLE_GOOD, "%s: submitted; results go to %s", label, out);
     else if (ok)
