@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DIAL_TRIES = 200, DIAL_PAUSE_MS = 10 };
+enum { DIAL_TRIES = 200, DIAL_PAUSE_MS = 10, START_TRIES = 20 };
 
 static int spawn_start(const char *program, int err_fd, pid_t *pid)
 {
@@ -87,9 +87,11 @@ enum clw_err client_dial(struct clowder *c, const char *socket_name, client_dial
     int rv = dial(path, deadline_ms, fd);
     if (is_nobody(rv) && c->no_start)
         code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
-    else if (is_nobody(rv))
-        code = start_engine(c, err);
     for (int i = 0; !code && (is_nobody(rv) || rv == EAGAIN) && i < DIAL_TRIES; i++) {
+        if (is_nobody(rv) && !c->no_start && i % START_TRIES == 0) /* again: one that is dying may hold the lock */
+            code = start_engine(c, err);
+        if (code)
+            break;
         rv = dial(path, deadline_ms, fd);
         if (rv)
             nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000L}, NULL);

@@ -235,6 +235,14 @@ wait "$map" || fail "a job whose folder was old: exit status $?, $(cat err)"
 [ "$(cat out)" = data ] || fail "its file was swept away"
 wait_until eval '[ "$(folders)" = 0 ]'
 
+# An engine that has just died may hold its lock for a moment: who finds nobody starts one as soon as that is gone.
+clowder engine stop --now >/dev/null
+flock "$XDG_RUNTIME_DIR/clowder/engine.lock" sh -c 'touch held; exec sleep 0.7' &
+holder=$!
+wait_until test -e held
+expect 0 clowder up -n 1
+wait "$holder"
+
 # A client that is stopped, with more results on their way to it than are kept for it: daemons that have the others are not read,
 # and it is said; one that dies is missed all the same, nothing is lost, and it holds up neither down --now nor the engine's end.
 cd "$work" || exit
