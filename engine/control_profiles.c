@@ -286,11 +286,12 @@ static bool is_of_job(struct engine *e, const char *name, int64_t *job)
 static json_t *down(struct engine *e, struct sp_request *r, const json_t *request)
 {
     const char *name = request_text(request, "profile", ""), *host = request_text(request, "on", "");
-    bool now = false, wait = true, any = false;
+    bool now = false, wait = true, any = false, of_job = false; /* of_job: the keeper asks, whose they are */
     int64_t job;
-    if (!request_bool(request, "now", &now) || !request_bool(request, "wait", &wait))
+    if (!request_bool(request, "now", &now) || !request_bool(request, "wait", &wait) ||
+        !request_bool(request, "of_job", &of_job))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
-    if (is_of_job(e, name, &job))
+    if (!of_job && is_of_job(e, name, &job))
         return reply_refusal(
             CLW_REFUSED, "end that with 'clowder job cancel'", "'%s' goes when job %" PRId64 " ends", name, job);
     if (*name && !pool_find(e, name) && strcmp(name, "default") != 0 && !restore_is_known(e, name))

@@ -57,10 +57,10 @@ static enum clw_err read_reply(const struct buf *message, json_t **reply, struct
         const char *text = json_string_value(json_object_get(o, "error"));
         const char *hint = json_string_value(json_object_get(o, "hint"));
         int code = (int)json_integer_value(json_object_get(o, "code"));
-        clw_fail(err, code > 0 && code < CLW_ERR_COUNT ? (enum clw_err)code : CLW_PROTOCOL, hint, "%s",
-            text ? text : "refused without a reason");
+        enum clw_err why_not = clw_fail(err, code > 0 && code < CLW_ERR_COUNT ? (enum clw_err)code : CLW_PROTOCOL, hint,
+            "%s", text ? text : "refused without a reason");
         json_decref(o);
-        return err->code;
+        return why_not;
     }
     *reply = o;
     return CLW_OK;
@@ -269,8 +269,8 @@ int client_up_again(struct clowder *c, const char *text, struct clowder_error *o
 
 void client_down_again(struct clowder *c, const char *name)
 {
-    json_t *reply = NULL,
-           *request = json_pack("{s:s, s:s, s:b, s:b}", "op", "down", "profile", name, "now", 1, "wait", 0);
+    json_t *reply = NULL, *request = json_pack("{s:s, s:s, s:b, s:b, s:b}", "op", "down", "profile", name, "now", 1,
+                              "wait", 0, "of_job", 1);
     control_request(c, request, CLIENT_CONTROL_MS, &reply, NULL);
     json_decref(request);
     json_decref(reply);

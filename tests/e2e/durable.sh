@@ -87,6 +87,14 @@ case_same() {
   wait_until test -e runs
   expect 5 clowder down "job-$job"
   says "'job-$job' goes when job $job ends; end that with 'clowder job cancel'"
+  other=$(clowder submit -n 1 -- sh -c 'touch other-runs; exec sleep 305.771' ::: 1)
+  wait_until test -e other-runs
+  engine=$(engine_pid)
+  expect 0 clowder job cancel "$other"
+  wait_until none_running '^sleep 305.771'
+  other_gone() { [ "$(clowder status --json | jq '[.profiles[] | select(.name == "job-'"$other"'")] | length')" = 0 ]; }
+  wait_until other_gone
+  [ "$(engine_pid)" = "$engine" ] && kill -0 "$engine" || fail "the engine ended with the job"
   touch go
   expect 0 clowder job collect "$job"
   prints "$(seq 4)"
