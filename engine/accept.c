@@ -99,7 +99,8 @@ void accept_stream(struct engine *e, nng_stream *stream)
 
 enum clw_err accept_start(struct engine *e, struct clw_error *err)
 {
-    static const struct listen_door here = {.ours_only = true, .take = take_local}, far = {.take = take_remote};
+    static const struct listen_door here = {.ours_only = true, .take = take_local},
+                                    far = {.ours_only = true, .take = take_remote}; /* a link of ours dials there */
     e->link_owner =
         (struct link_owner){.lock = &e->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     e->loop = loop_new(&e->lock);

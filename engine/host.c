@@ -510,13 +510,12 @@ json_t *host_json(struct engine *e, const struct host *h)
     for (const struct pool *p = e->pools; p; p = p->next)
         for (const struct member *m = p->members; m; m = m->after)
             daemons += m->place->via == h && m->state == MEMBER_UP;
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:I, s:I, s:s, s:b, s:I, s:I, s:i, s:i, s:o}",
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:I, s:I, s:s, s:I, s:I, s:i, s:i, s:o}",
         "host", h->name, "state", host_state_text(s.state), "step", host_state_text(s.step), "reason", s.reason, "hint",
         s.hint, "code", clw_err_text(s.code), "since_s", (json_int_t)((now - s.since_ms) / 1000), "attempts",
         (int)s.attempts, "failures", (int)s.failures, "rtt_us", (json_int_t)s.rtt_us, "quiet_ms",
-        (json_int_t)s.quiet_ms, "url", s.url, "over_stdio", s.over_stdio, "bytes_up", (json_int_t)s.bytes_up,
-        "bytes_down", (json_int_t)s.bytes_down, "streams", (int)s.streams, "daemons", (int)daemons, "steps_ms",
-        steps_json(&s));
+        (json_int_t)s.quiet_ms, "url", s.url, "bytes_up", (json_int_t)s.bytes_up, "bytes_down",
+        (json_int_t)s.bytes_down, "streams", (int)s.streams, "daemons", (int)daemons, "steps_ms", steps_json(&s));
     if (!o)
         return json_pack("{s:s, s:s}", "host", h->name, "state", host_state_text(s.state));
     if (s.retry_at_ms)

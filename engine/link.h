@@ -68,7 +68,5 @@ size_t link_queued(const struct link *l);
 void link_pause(struct link *l, bool paused);
 /* Monotonic ms of the last bytes received. Locked. */
 uint64_t link_heard_ms(const struct link *l);
-/* The user id of a unix socket's peer, or -1. */
-int64_t link_peer_uid(int fd);
 
 #endif

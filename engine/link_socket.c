@@ -118,10 +118,3 @@ struct link *link_new_socket(int fd, struct loop *loop, struct link_owner *owner
     l->loop = loop;
     return l;
 }
-
-int64_t link_peer_uid(int fd)
-{
-    struct ucred who;
-    socklen_t len = sizeof who;
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) ? -1 : (int64_t)who.uid;
-}

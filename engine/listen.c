@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mono.h"
+#include "base/peer.h"
 
 #include <nng/nng.h>
 #include <nng/supplemental/util/platform.h>
@@ -46,8 +47,8 @@ static struct listener *add(struct engine *e)
 
 static bool is_welcome(const struct listener *l, int fd)
 {
-    int64_t uid = l->door->ours_only ? link_peer_uid(fd) : 0;
-    if (uid == 0 || uid == (int64_t)geteuid())
+    int64_t uid = l->door->ours_only ? peer_uid_unix(fd) : 0;
+    if (peer_is_ours(uid))
         return true;
     log_warn("accept", "dropped uid=%lld why=\"another user\"", (long long)uid);
     return false;

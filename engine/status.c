@@ -183,7 +183,6 @@ static json_t *place_json(struct place *l, uint64_t now_ms)
         json_object_set_new(o, "step", json_string(host_state_text(l->via->shot.step)));
         json_object_set_new(o, "rtt_us", json_integer(l->via->shot.rtt_us));
         json_object_set_new(o, "url", json_string(l->via->shot.url));
-        json_object_set_new(o, "over_stdio", json_boolean(l->via->shot.over_stdio));
         json_object_set_new(o, "direct", json_boolean(l->via->direct));
     }
     return o;

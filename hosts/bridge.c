@@ -5,9 +5,7 @@
  * the round ends. */
 #include "hosts/bridge.h"
 
-#include "base/dial.h"
 #include "base/mem.h"
-#include "base/mono.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,7 +16,7 @@
 
 #include <libssh/callbacks.h>
 
-enum { READS_A_TURN = 4, DIAL_LIMIT_MS = 10000 };
+enum { READS_A_TURN = 4 };
 
 struct bridge {
     struct source source;
@@ -27,17 +25,11 @@ struct bridge {
     ssh_channel channel;
     struct ssh_channel_callbacks_struct callbacks;
     struct bridge *prev, *next;
-    char *target;        /* to dial again, or NULL */
-    struct meter *meter; /* or NULL */
-    struct meter_stream *stream;
-    uint64_t dial_until_ms;
     int fd;
     uint32_t armed;
-    bool dialling; /* fd is not connected yet */
-    bool again;    /* the listener's queue was full: dial again */
-    bool blocked;  /* fd takes no more: bytes wait in rest and in the channel */
-    bool stalled;  /* the host takes no more: fd is not read */
-    bool remote_eof, remote_closed, local_eof, eof_sent, shut, dead, counted;
+    bool blocked; /* fd takes no more: bytes wait in rest and in the channel */
+    bool stalled; /* the host takes no more: fd is not read */
+    bool remote_eof, remote_closed, local_eof, eof_sent, shut, dead;
     uint8_t *hold; /* read from fd, not yet taken by the channel */
     size_t hold_at, hold_len;
     uint8_t *rest; /* taken from the channel, not yet by fd */
@@ -55,9 +47,9 @@ static void end(struct bridge *b)
 static void arm(struct bridge *b)
 {
     uint32_t events = 0;
-    if (b->dialling || b->blocked)
+    if (b->blocked)
         events |= EPOLLOUT;
-    if (!b->dialling && !b->stalled && !b->local_eof)
+    if (!b->stalled && !b->local_eof)
         events |= EPOLLIN;
     pump_arm(b->pump, b->fd, &b->source, &b->armed, b->dead ? 0 : events);
 }
@@ -74,18 +66,12 @@ static void stall(struct bridge *b)
 /* The host said that nothing more comes: tell the local end once all of it is delivered. */
 static void pass_eof(struct bridge *b)
 {
-    if (b->dialling || b->blocked || b->rest_len || b->shut || !b->remote_eof)
+    if (b->blocked || b->rest_len || b->shut || !b->remote_eof)
         return;
     b->shut = true;
     shutdown(b->fd, SHUT_WR);
     if (b->remote_closed || b->local_eof)
         end(b);
-}
-
-static void count_up(struct bridge *b, size_t n)
-{
-    if (b->counted)
-        atomic_fetch_add_explicit(&b->pump->bytes_up, n, memory_order_relaxed);
 }
 
 /* Writes what fd takes of it; a broken fd ends the bridge and takes all. */
@@ -98,8 +84,6 @@ static size_t give_local(struct bridge *b, const uint8_t *data, size_t len)
         end(b);
         return len;
     }
-    count_up(b, (size_t)n);
-    meter_up(b->stream, data, (size_t)n);
     return (size_t)n;
 }
 
@@ -110,9 +94,10 @@ static int on_data(ssh_session session, ssh_channel channel, void *data, uint32_
     struct bridge *b = arg;
     (void)session;
     (void)channel;
+    b->hop->data_packets++;
     if (b->dead || is_stderr)
         return (int)len;
-    if (b->dialling || b->blocked || b->rest_len)
+    if (b->blocked || b->rest_len)
         return 0;
     size_t n = give_local(b, data, len);
     if (n < len && !b->dead) {
@@ -230,9 +215,6 @@ static void read_local(struct bridge *b)
             send_eof(b);
             return;
         }
-        if (b->counted)
-            atomic_fetch_add_explicit(&b->pump->bytes_down, (uint64_t)got, memory_order_relaxed);
-        meter_down(b->stream, b->pump->scratch, (size_t)got);
         int n = ssh_channel_write(b->channel, b->pump->scratch, (uint32_t)got);
         if (n < 0) {
             end(b);
@@ -248,31 +230,14 @@ static void read_local(struct bridge *b)
     }
 }
 
-static void finish_dial(struct bridge *b)
-{
-    int problem = 0;
-    socklen_t len = sizeof problem;
-    if (getsockopt(b->fd, SOL_SOCKET, SO_ERROR, &problem, &len) || problem) {
-        end(b);
-        return;
-    }
-    b->dialling = false;
-    if (b->meter)
-        b->stream = meter_open(b->meter);
-    b->blocked = true; /* the channel may have kept something meanwhile */
-    drain(b);
-}
-
 static void on_local(struct source *source, uint32_t events)
 {
     struct bridge *b = (struct bridge *)source;
     if (b->dead)
         return;
-    if (b->dialling && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
-        finish_dial(b);
-    else if (b->blocked && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+    if (b->blocked && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
         drain(b);
-    if (!b->dead && !b->dialling && !b->stalled && !b->local_eof && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+    if (!b->dead && !b->stalled && !b->local_eof && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
         read_local(b);
     if (!b->dead)
         arm(b);
@@ -280,24 +245,7 @@ static void on_local(struct source *source, uint32_t events)
 
 /* ---- life ---- */
 
-static void dial_again(struct bridge *b)
-{
-    bool pending = false;
-    int fd = dial_target(b->target, &pending);
-    if (fd < 0) {
-        if (errno != EAGAIN || mono_ms() > b->dial_until_ms)
-            end(b);
-        return;
-    }
-    b->again = false;
-    b->pump->hurried--;
-    b->fd = fd;
-    b->dialling = true; /* an EPOLLOUT comes at once when it is connected */
-    arm(b);
-}
-
-void bridge_open(struct pump *p, struct hop *h, ssh_channel channel, int fd, bool pending, const char *target,
-    bool counted, struct meter *meter)
+void bridge_open(struct pump *p, struct hop *h, ssh_channel channel, int fd)
 {
     struct bridge *b = mem_zalloc(sizeof *b);
     *b = (struct bridge){.source.ready = on_local,
@@ -305,18 +253,11 @@ void bridge_open(struct pump *p, struct hop *h, ssh_channel channel, int fd, boo
         .hop = h,
         .channel = channel,
         .fd = fd,
-        .counted = counted,
-        .meter = meter ? meter_hold(meter) : NULL,
-        .dialling = pending || fd < 0,
-        .again = fd < 0,
-        .dial_until_ms = mono_ms() + DIAL_LIMIT_MS,
-        .target = target ? mem_strdup(target) : NULL,
+        .blocked = true, /* the first EPOLLOUT takes what the channel has already */
         .next = p->bridges};
     if (p->bridges)
         p->bridges->prev = b;
     p->bridges = b;
-    p->bridge_count++;
-    p->hurried += b->again;
     b->callbacks = (struct ssh_channel_callbacks_struct){.userdata = b,
         .channel_data_function = on_data,
         .channel_eof_function = on_eof,
@@ -324,10 +265,6 @@ void bridge_open(struct pump *p, struct hop *h, ssh_channel channel, int fd, boo
     ssh_callbacks_init(&b->callbacks);
     ssh_set_channel_callbacks(channel, &b->callbacks);
     ssh_channel_set_blocking(channel, 0);
-    if (!b->dialling) {
-        b->blocked = true;
-        b->dialling = true; /* the first EPOLLOUT takes what the channel has already */
-    }
     arm(b);
 }
 
@@ -342,14 +279,9 @@ static void bridge_free(struct bridge *b)
     *(b->prev ? &b->prev->next : &p->bridges) = b->next;
     if (b->next)
         b->next->prev = b->prev;
-    p->bridge_count--;
     p->stalled -= b->stalled;
-    p->hurried -= b->again;
-    meter_close(b->stream);
-    meter_rele(b->meter);
     free(b->hold);
     free(b->rest);
-    free(b->target);
     free(b);
 }
 
@@ -367,13 +299,9 @@ void bridge_settle(struct pump *p)
 {
     for (struct bridge *b = p->bridges; b; b = b->next) {
         if (b->hop->dead || ssh_channel_is_closed(b->channel))
-            if (b->hop->dead || (!b->blocked && !b->rest_len && !b->dialling))
+            if (b->hop->dead || (!b->blocked && !b->rest_len))
                 end(b);
-        if (b->dead)
-            continue;
-        if (b->again)
-            dial_again(b);
-        else if (b->stalled)
+        if (!b->dead && b->stalled)
             resume(b);
     }
     if (!p->swept)

@@ -307,7 +307,7 @@ static enum clw_err connect_jump(struct host_link *l, struct hop *via, struct ho
         ssh_channel_free(channel);
         return code;
     }
-    bridge_open(&l->pump, via, channel, pair[0], false, NULL, false, NULL);
+    bridge_open(&l->pump, via, channel, pair[0]);
     return hop_attach(h, pair[1], err);
 }
 

@@ -221,9 +221,7 @@ static void seen_in_step(enum host_state step, const struct walk *w, char *text,
         break;
     case HOST_UPLOAD: snprintf(text, size, "the daemon program is in %.200s", f->cache_dir); break;
     case HOST_TUNNEL:
-        snprintf(text, size, "%s %s",
-            w->last.over_stdio ? "forwarding is refused, daemons use the launch channel:" : "a port leads home:",
-            *w->last.url ? w->last.url : "none was asked for");
+        snprintf(text, size, "daemons come home over this session%s%s", *w->last.url ? ": " : "", w->last.url);
         break;
     default: snprintf(text, size, "well");
     }

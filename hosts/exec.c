@@ -16,7 +16,7 @@
 
 #include <libssh/callbacks.h>
 
-enum { AFTER_STATUS_MS = 1000 };
+enum { AFTER_STATUS_MS = 1000, OPEN_TRIES = 10, OPEN_PAUSE_MS = 50 };
 
 static void keep(struct exec *x, struct buf *b, size_t max, const void *data, size_t len)
 {
@@ -30,6 +30,7 @@ static int on_data(ssh_session session, ssh_channel channel, void *data, uint32_
     struct exec *x = arg;
     (void)session;
     (void)channel;
+    x->hop->data_packets++;
     if (is_stderr)
         keep(x, &x->errors, x->errors_max, data, len);
     else if (x->sink)
@@ -73,39 +74,14 @@ static void on_signal(ssh_session session, ssh_channel channel, const char *sign
     (void)core;
     (void)language;
     (void)message;
+    if (x->signal)
+        return;
     x->signal = 1;
     buf_printf(&x->errors, "ended by signal %.20s", signal);
 }
 
-static enum clw_err begin(struct exec *x, const char *command, const char *subsystem, struct clw_error *err)
+static void hear(struct exec *x)
 {
-    enum clw_err code = CLW_OK;
-    char said[300];
-    int rc;
-    while ((rc = ssh_channel_open_session(x->channel)) == SSH_AGAIN && !code)
-        code = link__wait(x->link);
-    if (!code && rc != SSH_OK)
-        return clw_fail(err, CLW_BUSY, "raise MaxSessions in the host's sshd_config, or end other sessions",
-            "the host opens no session: %s", link__ssh_error(x->hop, said, sizeof said));
-    while (!code && (rc = command ? ssh_channel_request_exec(x->channel, command)
-                                  : ssh_channel_request_subsystem(x->channel, subsystem)) == SSH_AGAIN)
-        code = link__wait(x->link);
-    if (!code && rc != SSH_OK)
-        code = clw_fail(err, CLW_REFUSED, "look at ForceCommand and Subsystem in the host's sshd_config",
-            "the host does not run %s: %s", command ? "commands" : subsystem,
-            link__ssh_error(x->hop, said, sizeof said));
-    return code;
-}
-
-enum clw_err exec_open(
-    struct exec *x, struct host_link *l, const char *command, const char *subsystem, struct clw_error *err)
-{
-    x->link = l;
-    x->hop = l->hop;
-    x->status = -1;
-    x->channel = ssh_channel_new(l->hop->session);
-    if (!x->channel)
-        return clw_fail(err, CLW_NO_MEMORY, NULL, "no memory for a channel");
     x->callbacks = mem_zalloc(sizeof *x->callbacks);
     *x->callbacks = (struct ssh_channel_callbacks_struct){.userdata = x,
         .channel_data_function = on_data,
@@ -115,7 +91,63 @@ enum clw_err exec_open(
         .channel_exit_signal_function = on_signal};
     ssh_callbacks_init(x->callbacks);
     ssh_set_channel_callbacks(x->channel, x->callbacks);
-    enum clw_err code = begin(x, command, subsystem, err);
+}
+
+static void drop_channel(struct exec *x)
+{
+    if (x->callbacks)
+        ssh_remove_channel_callbacks(x->channel, x->callbacks);
+    if (x->channel)
+        ssh_channel_free(x->channel);
+    free(x->callbacks);
+    x->callbacks = NULL;
+    x->channel = NULL;
+}
+
+/* A session. CLW_BUSY: the server allows no more. */
+static enum clw_err open_session(struct exec *x, struct clw_error *err)
+{
+    enum clw_err code = CLW_OK;
+    char said[300];
+    int rc;
+    x->channel = ssh_channel_new(x->hop->session);
+    if (!x->channel)
+        return clw_fail(err, CLW_NO_MEMORY, NULL, "no memory for a channel");
+    hear(x);
+    while ((rc = ssh_channel_open_session(x->channel)) == SSH_AGAIN && !code)
+        code = link__wait(x->link);
+    if (!code && rc != SSH_OK)
+        code = clw_fail(err, CLW_BUSY, "raise MaxSessions in the host's sshd_config, or end other sessions",
+            "the host opens no session: %s", link__ssh_error(x->hop, said, sizeof said));
+    return code;
+}
+
+static enum clw_err begin(struct exec *x, const char *command, struct clw_error *err)
+{
+    char said[300];
+    int rc = SSH_OK;
+    enum clw_err code = open_session(x, err);
+    /* sshd may count the session before for a moment after it has closed it. */
+    for (int i = 0; i < OPEN_TRIES && code == CLW_BUSY; i++) {
+        drop_channel(x);
+        code = link__pause(x->link, OPEN_PAUSE_MS);
+        if (!code)
+            code = open_session(x, err);
+    }
+    while (!code && (rc = ssh_channel_request_exec(x->channel, command)) == SSH_AGAIN)
+        code = link__wait(x->link);
+    if (!code && rc != SSH_OK)
+        code = clw_fail(err, CLW_REFUSED, "look at ForceCommand in the host's sshd_config",
+            "the host does not run commands: %s", link__ssh_error(x->hop, said, sizeof said));
+    return code;
+}
+
+enum clw_err exec_open(struct exec *x, struct host_link *l, const char *command, struct clw_error *err)
+{
+    x->link = l;
+    x->hop = l->hop;
+    x->status = -1;
+    enum clw_err code = begin(x, command, err);
     if (code) {
         link__explain(l, code, "starting a command", err);
         exec_close(x);
@@ -272,14 +304,8 @@ enum clw_err exec_finish(struct exec *x, struct clw_error *err)
 
 void exec_close(struct exec *x)
 {
-    if (x->channel) {
-        ssh_remove_channel_callbacks(x->channel, x->callbacks);
-        ssh_channel_free(x->channel);
-        x->channel = NULL;
-    }
+    drop_channel(x);
     close_child(x);
-    free(x->callbacks);
-    x->callbacks = NULL;
     buf_fini(&x->out);
     buf_fini(&x->errors);
 }
@@ -287,7 +313,7 @@ void exec_close(struct exec *x)
 enum clw_err exec_script(struct exec *x, struct host_link *l, const char *script, struct clw_error *err)
 {
     enum clw_err code =
-        l->o.here ? exec_open_here(x, l, "/bin/sh", "-s", environ, err) : exec_open(x, l, "exec sh -s", NULL, err);
+        l->o.here ? exec_open_here(x, l, "/bin/sh", "-s", environ, err) : exec_open(x, l, "exec sh -s", err);
     if (!code)
         code = exec_write(x, script, strlen(script), err);
     if (code)

@@ -25,11 +25,9 @@ struct exec {
     void *arg;
 };
 
-/* Begins command (through the login shell, as sshd does), with sink and arg as they stand in x; or the
- * subsystem when command is NULL. CLW_BUSY: the server allows no more sessions. On failure nothing is left to
- * close. */
-enum clw_err exec_open(
-    struct exec *x, struct host_link *l, const char *command, const char *subsystem, struct clw_error *err);
+/* Begins command (through the login shell, as sshd does), with sink and arg as they stand in x. CLW_BUSY: the server
+ * allows no more sessions. On failure nothing is left to close. */
+enum clw_err exec_open(struct exec *x, struct host_link *l, const char *command, struct clw_error *err);
 /* The same on this machine: program with one argument, as a child in a session of its own, with that environment (NULL:
  * none). Its stderr is ours. Whoever is told of the end of children reaps it. */
 enum clw_err exec_open_here(

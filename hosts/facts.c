@@ -13,7 +13,6 @@ void host_facts_init(struct host_facts *f)
     memset(f, 0, sizeof *f);
     f->load1 = -1;
     f->uptime_s = f->disk_free_bytes = -1;
-    f->forwarding = -1;
 }
 
 static void text(json_t *o, const char *key, const char *value)
@@ -77,8 +76,6 @@ char *host_facts_json(const struct host_facts *f)
     number(o, "clock_offset_ms", f->clock_offset_ms, f->clock_known);
     number(o, "clock_error_ms", f->clock_error_ms, f->clock_known);
     number(o, "rtt_us", f->rtt_us, f->rtt_us > 0);
-    if (f->forwarding >= 0)
-        json_object_set_new(o, "forwarding", json_boolean(f->forwarding));
     text(o, "unparsed", f->unparsed);
     char *dumped = json_dumps(o, JSON_COMPACT), *out = mem_strdup(dumped ? dumped : "{}");
     free(dumped);

@@ -46,7 +46,6 @@ struct host_facts {
     int64_t clock_offset_ms;           /* the host's clock minus ours */
     uint32_t clock_error_ms;           /* the measurement is at most this far off */
     uint32_t rtt_us;                   /* 0: unknown */
-    int forwarding;                    /* 1 allowed, 0 refused, -1 not tried yet */
     char program_sha256[65];           /* of the program that was asked about, when it is there */
     int64_t sshd_pid;                  /* of our session; 0: unknown */
     char sshd_start[32];               /* its start, as the kernel counts it */

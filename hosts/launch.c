@@ -1,12 +1,10 @@
-/* The step launch: daemons, started by one supervisor process on the host that this file talks to
- * (hosts/spawn.h). Their configuration, which holds a token, goes over its stdin and nowhere else. */
+/* The step launch: daemons, started by the supervisor on the host (hosts/spawn.h). Their configuration, which holds a
+ * token, goes over its stdin and nowhere else. */
 #include "hosts/link_private.h"
 
 #include "base/mono.h"
 #include "base/text.h"
-#include "hosts/exec.h"
 #include "hosts/spawn.h"
-#include "hosts/upload.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -15,7 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { LINE_MAX_BYTES = 8192, NOISE_MAX = 300 };
+enum { LINE_MAX_BYTES = 8192 };
 
 struct daemon {
     struct daemon *next;
@@ -25,10 +23,7 @@ struct daemon {
 };
 
 struct supervisor {
-    struct exec x; /* not open when it speaks over the mux */
-    bool greeted, over_mux;
     struct buf line;
-    struct buf noise;               /* what came before the greeting */
     struct daemon *daemons, **tail; /* in the order they were asked for */
 };
 
@@ -138,12 +133,7 @@ static void on_line(struct host_link *l, struct supervisor *s, const char *line)
 {
     long long pid;
     int number, at = 0;
-    if (strcmp(line, "clowder-spawn 1") == 0) {
-        s->greeted = true;
-    } else if (!s->greeted) {
-        if (s->noise.len < NOISE_MAX)
-            buf_printf(&s->noise, "%.*s ", (int)(NOISE_MAX - s->noise.len), line);
-    } else if (sscanf(line, "pid %lld", &pid) == 1) {
+    if (sscanf(line, "pid %lld", &pid) == 1) {
         on_started(l, s, pid);
     } else if (strncmp(line, "fail ", 5) == 0) {
         on_failed(l, s, line + 5);
@@ -177,36 +167,12 @@ void link__supervisor_said(struct host_link *l, const uint8_t *data, size_t len)
     }
 }
 
-/* ---- talking to it ---- */
-
-static void sink(void *arg, const uint8_t *data, size_t len)
-{
-    link__supervisor_said(arg, data, len);
-}
-
-static enum clw_err say_why(struct host_link *l, struct supervisor *s, struct clw_error *err)
-{
-    char said[300];
-    struct buf all = {0};
-    buf_add(&all, s->noise.data, s->noise.len);
-    buf_add(&all, s->x.errors.data, s->x.errors.len);
-    text_escape(said, sizeof said, (char *)all.data, all.len);
-    buf_fini(&all);
-    const char *hint = s->x.status == 126   ? "is ~/.cache on a file system mounted noexec? then mount it otherwise"
-                       : s->x.status == 127 ? "the program is gone from ~/.cache/clowder, or is for another system"
-                                            : "run it on the host by hand to see what is missing";
-    return clw_fail(err, CLW_REFUSED, hint, "%s does not start on the host (exit status %d): %s", l->program_path,
-        s->x.status, *said ? said : "it said nothing");
-}
-
 static void close_supervisor(struct host_link *l)
 {
     struct supervisor *s = l->supervisor;
     if (!s)
         return;
-    exec_close(&s->x);
     buf_fini(&s->line);
-    buf_fini(&s->noise);
     for (struct daemon *d = s->daemons, *next; d; d = next) {
         next = d->next;
         free(d);
@@ -215,66 +181,7 @@ static void close_supervisor(struct host_link *l)
     l->supervisor = NULL;
 }
 
-static enum clw_err begin(struct host_link *l, struct supervisor *s, struct clw_error *err)
-{
-    exec_close(&s->x);
-    s->greeted = false;
-    buf_clear(&s->noise);
-    buf_clear(&s->line);
-    char *path = upload_quote(l->program_path), *command = mem_printf("exec %s --spawn", path);
-    s->x = (struct exec){.sink = sink, .arg = l, .errors_max = 1000};
-    enum clw_err code = exec_open(&s->x, l, command, NULL, err);
-    free(command);
-    free(path);
-    if (code)
-        return code;
-    while (!s->greeted && !s->x.closed && !code)
-        code = link__wait(l);
-    if (code)
-        link__explain(l, code, "starting the supervisor on the host", err);
-    else if (!s->greeted)
-        code = say_why(l, s, err);
-    if (code)
-        exec_close(&s->x);
-    return code;
-}
-
-/* Somebody emptied the cache folder: put the program there once more. */
-static enum clw_err upload_again(struct host_link *l, struct clw_error *err)
-{
-    pthread_mutex_lock(&l->lock);
-    l->facts.program_sha256[0] = '\0';
-    pthread_mutex_unlock(&l->lock);
-    link__log(l, LOG_INFO, "step=launch note=\"the program is gone from the host, uploading it again\"");
-    l->deadline_ms = mono_ms() + l->o.upload_ms;
-    enum clw_err code = link__upload(l, err);
-    l->deadline_ms = mono_ms() + l->o.launch_ms;
-    return code;
-}
-
-static enum clw_err ensure(struct host_link *l, struct clw_error *err)
-{
-    struct supervisor *s = supervisor_of(l);
-    if (l->mux) {
-        s->over_mux = true;
-        return CLW_OK;
-    }
-    if (s->x.channel && !s->x.closed)
-        return CLW_OK;
-    if (!*l->program_path)
-        return clw_fail(err, CLW_USAGE, NULL, "the daemon program was not uploaded to this host");
-    enum clw_err code = begin(l, s, err);
-    if (code == CLW_REFUSED && s->x.status == 127 && (code = upload_again(l, err)) == CLW_OK)
-        code = begin(l, s, err);
-    return code;
-}
-
-static enum clw_err say(struct host_link *l, const void *data, size_t len, struct clw_error *err)
-{
-    if (l->mux)
-        return link__mux_control(l, data, len, err);
-    return exec_write(&l->supervisor->x, data, len, err);
-}
+/* ---- talking to it ---- */
 
 /* Our address as the host sees it, as it stands in a url; "" when the way leads through a jump host or a command. */
 static void home_address(const struct host_link *l, char *text, size_t size)
@@ -395,19 +302,19 @@ enum clw_err link__launch(struct host_link *l, struct command *c, struct clw_err
 {
     struct mark marks[MARKS];
     struct buf text = {0};
+    if (!l->mux)
+        return clw_fail(err, CLW_USAGE, NULL, "the daemon program was not uploaded to this host");
     set_marks(marks, c);
     enum clw_err code = make_ways(l, c, marks, err);
-    if (!code)
-        code = ensure(l, err);
     if (code)
         return code;
     compose(c, marks, &text);
-    struct supervisor *s = l->supervisor;
+    struct supervisor *s = supervisor_of(l);
     struct daemon *d = mem_zalloc(sizeof *d);
     *d = (struct daemon){.id = c->id, .deadline_ms = mono_ms() + l->o.launch_ms};
     *s->tail = d;
     s->tail = &d->next;
-    code = say(l, text.data, text.len, err);
+    code = link__mux_control(l, text.data, text.len, err);
     mem_wipe(text.data, text.cap);
     buf_fini(&text);
     if (code)
@@ -424,33 +331,23 @@ enum clw_err link__signal(struct host_link *l, struct command *c, struct clw_err
     if (!d || !d->pid)
         return clw_fail(err, CLW_NOT_FOUND, NULL, "no daemon %llu runs under this session", (unsigned long long)c->id);
     int n = snprintf(line, sizeof line, "kill %lld %d\n", (long long)d->pid, c->signal);
-    return say(l, line, (size_t)n, err);
+    return link__mux_control(l, line, (size_t)n, err);
 }
 
-/* Those that got no answer in time, or never will. */
+/* Those that got no answer in time. */
 void link__launch_tick(struct host_link *l)
 {
     struct supervisor *s = l->supervisor;
-    struct clw_error why = {.code = CLW_TIMED_OUT};
+    struct clw_error why;
     uint64_t now = mono_ms();
-    if (!s)
-        return;
-    bool ended = !s->over_mux && s->x.channel && s->x.closed;
-    if (ended)
-        say_why(l, s, &why);
-    for (struct daemon *d = s->daemons, *next; d; d = next) {
+    for (struct daemon *d = s ? s->daemons : NULL, *next; d; d = next) {
         next = d->next;
-        if (d->pid || (!ended && now < d->deadline_ms))
+        if (d->pid || now < d->deadline_ms)
             continue;
-        if (!ended)
-            clw_fail(&why, CLW_TIMED_OUT, "is the host overloaded?",
-                "the host gave no answer within %u s when it was to start a daemon", l->o.launch_ms / 1000);
+        clw_fail(&why, CLW_TIMED_OUT, "is the host overloaded?",
+            "the host gave no answer within %u s when it was to start a daemon", l->o.launch_ms / 1000);
         link__launch_failed(l, d->id, &why);
         forget(s, d);
-    }
-    if (ended) {
-        link__log(l, LOG_WARN, "step=launch note=\"the supervisor on the host ended\" reason=\"%s\"", why.message);
-        close_supervisor(l);
     }
 }
 

@@ -82,7 +82,6 @@ struct host_snapshot {
     unsigned attempts, failures;  /* in all, and in a row */
     char url[HOST_URL_SIZE];      /* where daemons on the host dial for the default target; "": no tunnel */
     bool same_url;                /* it is the one from before the link was lost */
-    bool over_stdio;              /* forwarding was refused: daemons come over the launch channel */
     char program[HOST_PATH_SIZE]; /* path of the daemon program there, once uploaded; "": not */
     uint32_t rtt_us;
     uint64_t quiet_ms;             /* since the host was last heard */
@@ -144,7 +143,6 @@ struct host_link_options {
     const char *config_path; /* see ssh_config_load() */
     enum host_goal goal;
     bool retry;          /* begin again when it fails or is lost */
-    bool stdio_only;     /* do not ask for a forward */
     bool here;           /* no host at all but this machine, as if it were one: no SSH, no probe, no upload */
     const char *program; /* the static daemon program here; beside it PROGRAM-ARCH for other machines. "": no
                             upload */

@@ -28,27 +28,29 @@ struct command {
     unsigned limit_ms;     /* RUN */
 };
 
+/* Who dials there: our own daemons, by a socket that only their user reaches; the one foreign daemon that it belongs
+ * to; whoever on the host looks for that very port; other machines. */
+enum forward_kind { FORWARD_SHARED, FORWARD_OWN, FORWARD_LED, FORWARD_OPEN };
+
 /* A local target and where the host reaches it. */
 struct forward {
     struct forward *next;
+    enum forward_kind kind;
     struct host_link *link;
     char target[LINK_TARGET_SIZE];
     uint64_t owner;           /* the launch whose way it is; 0: everybody's */
-    struct meter *meter;      /* of the owner, or NULL */
-    bool fixed;               /* that port, or none */
-    bool is_open;             /* for other machines too, as far as sshd allows it */
     bool gone;                /* to be given back at the end of the round */
-    unsigned port;            /* on the host's loopback; 0: over stdio */
-    unsigned asked;           /* the port it had in the session before, to have it again */
-    uint32_t listener;        /* over stdio: its number */
+    struct meter *meter;      /* of the owner, or NULL */
+    uint32_t listener;        /* its number for the supervisor */
+    unsigned port;            /* on the host; 0: it is a socket */
     char url[HOST_URL_SIZE];  /* "" until it is there */
-    char path[HOST_URL_SIZE]; /* over stdio: of the socket ("tcp:PORT" for an owner's), to have it again */
+    char path[HOST_URL_SIZE]; /* as the supervisor names it, to have it again in the next session; "": not made yet */
 };
 
 struct inbound; /* inbound.c: a port here that leads to a daemon on the host */
 
 struct supervisor; /* launch.c: the process on the host that starts daemons */
-struct mux_home;   /* mux_home.c: the home end of the stdio fallback */
+struct mux_home;   /* mux_home.c: the home end of the way home */
 
 struct host_link {
     struct host_link_options o; /* its texts are owned */
@@ -81,7 +83,7 @@ struct host_link {
     uint64_t heard_ms, heard_bytes, keepalive_ms;
     unsigned keepalive_missed;
     bool keepalive_pending;
-    int64_t old_sshd_pid; /* of the session before, which may hold our port */
+    int64_t old_sshd_pid; /* of the session before, which may hold our daemons */
     char old_sshd_start[32];
     unsigned failures;
     bool reached; /* this attempt got to its goal */
@@ -103,6 +105,8 @@ void link__log(struct host_link *l, enum log_level level, const char *format, ..
     __attribute__((format(printf, 3, 4)));
 /* One round, within the step's limit. CLW_TIMED_OUT, CLW_CANCELLED, CLW_CLOSED (a session ended). */
 enum clw_err link__wait(struct host_link *l);
+/* So many rounds' time, at most up to the step's limit: CLW_OK when it has passed, else as link__wait(). */
+enum clw_err link__pause(struct host_link *l, uint64_t ms);
 /* The session on the way that ended, or NULL. */
 struct hop *link__dead_hop(struct host_link *l);
 /* Says what a wait that failed means: message and hint by step; other codes are left as they are. */
@@ -135,9 +139,9 @@ enum clw_err link__forward_open(struct host_link *l, const char *target, struct 
 const struct forward *link__forward_of(const struct host_link *l, const char *target);
 /* That port of the host's leads to ours, if it can be had. */
 enum clw_err link__lead(struct host_link *l, unsigned port, struct clw_error *err);
-/* Does nobody listen at that port of the host's loopback? */
+/* Does nobody listen at that port of the host's loopback? *is_free says. */
 enum clw_err link__port_is_free(struct host_link *l, unsigned port, bool *is_free, struct clw_error *err);
-/* That launch is over; its ways are given back at the end of the round. */
+/* That launch is over: its ways are given back at the end of the round. */
 void link__forward_end(struct host_link *l, uint64_t owner);
 void link__forward_sweep(struct host_link *l);
 /* Makes those again that an earlier session had, as far as they are to be had. */
@@ -150,9 +154,9 @@ void link__forward_free_all(struct host_link *l);
  * number when it can be, so that daemons of one host reach each other there. */
 enum clw_err link__inbound(
     struct host_link *l, uint64_t owner, unsigned contact_port, unsigned *port, struct clw_error *err);
-void link__inbound_end(struct host_link *l, uint64_t owner); /* 0: all */
-/* Once a round: connections that wait for their channel. */
-void link__inbound_tick(struct host_link *l);
+/* Its ports are given back at the end of the round; 0: all. */
+void link__inbound_end(struct host_link *l, uint64_t owner);
+void link__inbound_sweep(struct host_link *l);
 /* launch.c */
 void link__connections(struct host_link *l, uint64_t owner, unsigned n);
 enum clw_err link__launch(struct host_link *l, struct command *c, struct clw_error *err);
@@ -161,19 +165,23 @@ void link__fill_port(const struct command *c, const struct forward *f, struct bu
 enum clw_err link__signal(struct host_link *l, struct command *c, struct clw_error *err);
 /* Tells of one that could not be started. */
 void link__launch_failed(struct host_link *l, uint64_t id, const struct clw_error *why);
-/* Once a round: lines of the supervisor. */
+/* Once a round: launches that got no answer. */
 void link__launch_tick(struct host_link *l);
 void link__launch_reset(struct host_link *l);
-/* What the supervisor printed (also when it came over the mux). */
+/* What the supervisor said. */
 void link__supervisor_said(struct host_link *l, const uint8_t *data, size_t len);
 /* mux_home.c */
+/* Starts the supervisor on the host, and waits for its greeting. CLW_REFUSED: it does not start. */
 enum clw_err link__mux_start(struct host_link *l, struct clw_error *err);
-enum clw_err link__mux_listen(struct host_link *l, struct forward *f, struct clw_error *err);
+/* A place for f at where (hosts/mux.h: MUX_LISTEN), told in its url, path and port. CLW_REFUSED: it cannot be had. */
+enum clw_err link__mux_listen(struct host_link *l, struct forward *f, const char *where, struct clw_error *err);
 void link__mux_unlisten(struct host_link *l, uint32_t listener);
+/* Joins fd, which is taken, to that port of the host's loopback. */
+void link__mux_open(struct host_link *l, unsigned port, int fd);
 enum clw_err link__mux_control(struct host_link *l, const void *data, size_t len, struct clw_error *err);
 void link__mux_reset(struct host_link *l);
 unsigned link__mux_streams(const struct host_link *l);
-/* When the session ended because the fallback's process on the host did: why, and true. */
+/* When the session ended because the supervisor on the host did: why, and true. */
 bool link__mux_ended(struct host_link *l, struct clw_error *err);
 /* link_run.c: the thread. */
 void *link__thread(void *arg);

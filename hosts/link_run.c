@@ -42,23 +42,41 @@ static enum clw_err log_in(struct host_link *l, struct clw_error *err)
     return code;
 }
 
+/* The supervisor on the host. When somebody emptied the cache folder since it was probed, the program goes there once
+ * more. */
+static enum clw_err start_supervisor(struct host_link *l, struct clw_error *err)
+{
+    link__step(l, HOST_TUNNEL, l->o.tunnel_ms);
+    enum clw_err code = link__mux_start(l, err);
+    if (code != CLW_NOT_FOUND)
+        return code;
+    link__log(l, LOG_INFO, "step=tunnel note=\"the program is gone from the host, uploading it again\"");
+    pthread_mutex_lock(&l->lock);
+    l->facts.program_sha256[0] = '\0';
+    pthread_mutex_unlock(&l->lock);
+    link__step(l, HOST_UPLOAD, l->o.upload_ms);
+    code = link__upload(l, err);
+    if (code)
+        return code;
+    link__step(l, HOST_TUNNEL, l->o.tunnel_ms);
+    code = link__mux_start(l, err);
+    return code == CLW_NOT_FOUND ? CLW_REFUSED : code;
+}
+
+/* The way home of our own daemons. */
 static enum clw_err make_tunnel(struct host_link *l, struct clw_error *err)
 {
     struct forward *f;
     char before[HOST_URL_SIZE] = "";
     const struct forward *old = link__forward_of(l, l->o.target);
-    if (old && old->asked)
-        snprintf(before, sizeof before, "tcp://127.0.0.1:%u", old->asked);
-    else if (old && *old->path)
+    if (old && *old->path)
         snprintf(before, sizeof before, "ipc://%.150s", old->path);
-    link__step(l, HOST_TUNNEL, l->o.tunnel_ms);
     enum clw_err code = link__forward(l, l->o.target, &f, err);
     if (code)
         return code;
     pthread_mutex_lock(&l->lock);
     snprintf(l->shot.url, sizeof l->shot.url, "%s", f->url);
     l->shot.same_url = strcmp(before, f->url) == 0;
-    l->shot.over_stdio = l->mux != NULL;
     pthread_mutex_unlock(&l->lock);
     return CLW_OK;
 }
@@ -108,9 +126,11 @@ static enum clw_err attempt(struct host_link *l, struct clw_error *err)
     pthread_mutex_lock(&l->lock);
     snprintf(l->shot.program, sizeof l->shot.program, "%s", l->program_path);
     pthread_mutex_unlock(&l->lock);
+    if (!code && *l->program_path)
+        code = start_supervisor(l, err);
     if (!code && *l->o.target)
         code = make_tunnel(l, err);
-    if (!code && l->forward_count > (*l->o.target ? 1u : 0u))
+    if (!code && l->mux)
         code = link__forward_again(l, err);
     if (code)
         return code;

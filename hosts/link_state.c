@@ -90,7 +90,7 @@ void link__up(struct host_link *l)
     l->shot.failures = 0;
     pthread_mutex_unlock(&l->lock);
     if (news)
-        link__log(l, LOG_INFO, "state=up url=%s%s", l->shot.url[0] ? l->shot.url : "-", l->mux ? " over=stdio" : "");
+        link__log(l, LOG_INFO, "state=up url=%s", l->shot.url[0] ? l->shot.url : "-");
     link__publish(l);
 }
 
@@ -144,9 +144,23 @@ enum clw_err link__wait(struct host_link *l)
     return link__dead_hop(l) ? CLW_CLOSED : CLW_OK;
 }
 
+enum clw_err link__pause(struct host_link *l, uint64_t ms)
+{
+    uint64_t until = mono_ms() + ms, limit = l->deadline_ms;
+    enum clw_err code = CLW_OK;
+    if (until < limit)
+        l->deadline_ms = until;
+    while (!code)
+        code = link__wait(l);
+    l->deadline_ms = limit;
+    return code == CLW_TIMED_OUT && mono_ms() < limit ? CLW_OK : code;
+}
+
 const char *link__ssh_error(struct hop *h, char *text, size_t size)
 {
-    const char *said = h->session ? ssh_get_error(h->session) : "";
+    const char *said = h->floods    ? "it asks without end and does not read the answers"
+                       : h->session ? ssh_get_error(h->session)
+                                    : "";
     text_escape(text, size, said, strnlen(said, 300));
     return text;
 }

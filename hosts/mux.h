@@ -1,13 +1,14 @@
-/* The wire of the stdio fallback: many byte streams, and a few words beside them, over one pipe each way.
- * Used where a host's sshd forbids forwarding: home on one end, `clowder-daemon --mux` on the other. Pure:
- * bytes in, frames out.
+/* The wire of the way home: many byte streams, and a few words beside them, over one pipe each way, the stdin and
+ * stdout of a command on the host. Home is on one end, `clowder-daemon --mux` on the other. So nothing has to listen
+ * for home's sake on a host that others use too. Pure: bytes in, frames out.
  *
  * Each side begins with MUX_GREETING, so that whatever login files print before it is passed over. Frames:
  *     u8 type, u32 stream (big-endian), u32 length (big-endian, at most MUX_PAYLOAD), bytes
  *
- * A stream is opened by the host (streams are numbered from 1, never twice), has MUX_WINDOW bytes of credit
- * each way to begin with, and is over once both sides have sent CLOSE. Stream 0 carries CONTROL: the lines of
- * hosts/spawn.h. */
+ * A stream is opened by either side: by the host for a connection that one of its listeners accepted, by home for a
+ * connection to a port of the host's loopback. The host numbers its streams from 1, home from MUX_HOME on. A stream has
+ * MUX_WINDOW bytes of credit each way to begin with, and is over once both sides have sent CLOSE. Stream 0 carries
+ * CONTROL: the lines of hosts/spawn.h. */
 #ifndef HOSTS_MUX_H
 #define HOSTS_MUX_H
 
@@ -17,15 +18,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MUX_GREETING "\n\001clowder-mux-1\002"
-enum { MUX_PAYLOAD = 32768, MUX_WINDOW = 256 * 1024, MUX_STREAMS = 1024, MUX_NOISE_MAX = 64 * 1024, MUX_HEADER = 9 };
+#define MUX_GREETING "\n\001clowder-mux-2\002"
+enum { MUX_PAYLOAD = 32768, MUX_WINDOW = 1 << 20, MUX_STREAMS = 4096, MUX_NOISE_MAX = 64 * 1024, MUX_HEADER = 9 };
+#define MUX_HOME 0x80000000u
 
 enum mux_type {
-    MUX_LISTEN = 1, /* home: listen; stream = the listener's number, payload = a path to have again, or nothing; or
-                       "tcp", or "tcp:PORT" to have that again */
-    MUX_LISTENING,  /* host: payload = the path of the socket, or "tcp:PORT" on its loopback */
+    MUX_LISTEN = 1, /* home: listen; stream = the listener's number, payload = where:
+                         ""            a unix socket that only this user reaches
+                         "/PATH"       the same, at this path of an earlier one
+                         "tcp[:PORT]"  a port of the loopback, for processes of this user and root
+                         "any[:PORT]"  a port of all addresses, for anybody */
+    MUX_LISTENING,  /* host: payload = "/PATH", "tcp:PORT" or "any:PORT" */
     MUX_REFUSED,    /* host: stream = the listener's number, payload = why not */
-    MUX_OPEN,       /* host: somebody connected; payload = u32 number of the listener */
+    MUX_OPEN,       /* host: somebody connected; payload = u32 number of the listener.
+                       home: connect; payload = u32 port of the host's loopback */
     MUX_DATA,
     MUX_WINDOW_ADD, /* payload = u32 bytes that may be sent in addition */
     MUX_EOF,        /* no more DATA from this side */

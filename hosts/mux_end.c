@@ -30,22 +30,23 @@ struct stream {
 
 struct mux_end {
     struct mux_end_callbacks cb;
+    bool is_home;
     int epoll_fd;
     struct mux_reader reader;
     struct buf out;
     size_t out_at;
     struct stream *table[TABLE];
     unsigned streams;
-    uint32_t next_id;
+    uint32_t last_id; /* of the streams that this side opened */
     uint64_t received, sent;
     uint8_t *scratch;
 };
 
-struct mux_end *mux_end_new(const struct mux_end_callbacks *cb)
+struct mux_end *mux_end_new(const struct mux_end_callbacks *cb, bool is_home)
 {
     struct mux_end *e = mem_zalloc(sizeof *e);
     e->cb = *cb;
-    e->next_id = 1;
+    e->is_home = is_home;
     e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (e->epoll_fd < 0) {
         free(e);
@@ -282,7 +283,8 @@ static bool on_open(struct mux_end *e, const struct mux_frame *f)
 {
     bool pending = false;
     struct meter *meter = NULL;
-    if (!e->cb.dial || find(e, f->stream) || e->streams >= MUX_STREAMS)
+    bool theirs = e->is_home == (f->stream < MUX_HOME);
+    if (!theirs || find(e, f->stream) || e->streams >= 2 * MUX_STREAMS) /* both may have opened some at once */
         return false;
     int fd = e->cb.dial(e->cb.arg, mux_u32(f), &pending, &meter);
     struct stream *s = add(e, f->stream, fd, fd >= 0);
@@ -392,16 +394,24 @@ void mux_end_put(struct mux_end *e, enum mux_type type, uint32_t id, const void 
     } while (len);
 }
 
-void mux_end_open(struct mux_end *e, uint32_t listener, int fd)
+/* A number of this side's that is free. */
+static uint32_t new_id(struct mux_end *e)
+{
+    uint32_t side = e->is_home ? MUX_HOME : 0;
+    do
+        e->last_id = (e->last_id + 1) % MUX_HOME;
+    while ((!side && !e->last_id) || find(e, side + e->last_id));
+    return side + e->last_id;
+}
+
+void mux_end_open(struct mux_end *e, uint32_t number, int fd)
 {
     if (e->streams >= MUX_STREAMS) {
         close(fd);
         return;
     }
-    while (!e->next_id || find(e, e->next_id))
-        e->next_id++;
-    struct stream *s = add(e, e->next_id++, fd, false);
-    mux_put_u32(&e->out, MUX_OPEN, s->id, listener);
+    struct stream *s = add(e, new_id(e), fd, false);
+    mux_put_u32(&e->out, MUX_OPEN, s->id, number);
     arm(s);
 }
 

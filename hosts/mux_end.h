@@ -1,5 +1,5 @@
-/* One end of the stdio fallback: the streams of hosts/mux.h, each joined to a descriptor here. It does not
- * own the pipe: bytes from it are fed in, bytes for it wait in an outgoing queue. One thread. No SSH. */
+/* One end of the way home: the streams of hosts/mux.h, each joined to a descriptor here. It does not own the pipe:
+ * bytes from it are fed in, bytes for it wait in an outgoing queue. One thread. No SSH. */
 #ifndef HOSTS_MUX_END_H
 #define HOSTS_MUX_END_H
 
@@ -10,16 +10,16 @@ struct mux_end;
 
 struct mux_end_callbacks {
     void *arg;
-    /* Home: a stream was opened for a listener: a connected descriptor (taken), perhaps not finished
-     * (*pending), or -1. *meter, NULL before: counts its bytes once it is
-     * connected (borrowed, a reference is taken). */
-    int (*dial)(void *arg, uint32_t listener, bool *pending, struct meter **meter);
+    /* The other side opened a stream, for its listener of that number, or to that port: a connected descriptor
+     * (taken), perhaps not finished (*pending), or -1. *meter, NULL before: counts its bytes once it is connected
+     * (borrowed, a reference is taken). */
+    int (*dial)(void *arg, uint32_t number, bool *pending, struct meter **meter);
     /* LISTEN, LISTENING, REFUSED, UNLISTEN and CONTROL. */
     void (*frame)(void *arg, const struct mux_frame *frame);
 };
 
-/* NULL when descriptors are out. The greeting is in the queue at once. */
-struct mux_end *mux_end_new(const struct mux_end_callbacks *cb);
+/* is_home: which side this is. NULL when descriptors are out. The greeting is in the queue at once. */
+struct mux_end *mux_end_new(const struct mux_end_callbacks *cb, bool is_home);
 void mux_end_free(struct mux_end *e);
 
 /* Readable when mux_end_work() has something to do. */
@@ -36,8 +36,8 @@ void mux_end_sent(struct mux_end *e, size_t len);
 bool mux_end_full(const struct mux_end *e);
 /* Queues a frame that is no stream's. */
 void mux_end_put(struct mux_end *e, enum mux_type type, uint32_t id, const void *data, size_t len);
-/* Host: opens a stream for a connection that a listener accepted (takes fd). */
-void mux_end_open(struct mux_end *e, uint32_t listener, int fd);
+/* Opens a stream for a connection that was accepted here (takes fd): of that listener, or to that port. */
+void mux_end_open(struct mux_end *e, uint32_t number, int fd);
 /* Has the other end greeted us? What it printed before, when not. */
 bool mux_end_is_greeted(const struct mux_end *e, const char **noise);
 unsigned mux_end_streams(const struct mux_end *e);

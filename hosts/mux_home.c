@@ -1,5 +1,5 @@
-/* The home end of the stdio fallback: one channel that runs the program with --mux on the host, its streams
- * joined to the targets here. It rides on the pump: its descriptors are one epoll within the pump's. */
+/* The home end of the way home: one channel that runs the program with --mux on the host, its streams joined to the
+ * targets here. It rides on the pump: its descriptors are one epoll within the pump's. */
 #include "hosts/link_private.h"
 
 #include "base/dial.h"
@@ -34,11 +34,11 @@ static void on_input(void *arg, const uint8_t *data, size_t len)
         m->broken = true;
 }
 
-static int dial(void *arg, uint32_t listener, bool *pending, struct meter **meter)
+static int dial(void *arg, uint32_t number, bool *pending, struct meter **meter)
 {
     struct mux_home *m = arg;
     for (struct forward *f = m->link->forwards; f; f = f->next) {
-        if (f->listener != listener || !*f->url)
+        if (f->listener != number || !*f->url || f->gone)
             continue;
         *meter = f->meter;
         return dial_target(f->target, pending);
@@ -90,27 +90,44 @@ static void after_round(void *arg)
     pump_arm(&m->link->pump, mux_end_fd(m->end), &m->source, &m->armed, mux_end_full(m->end) ? 0 : EPOLLIN);
 }
 
+/* Why the supervisor does not start. */
+static enum clw_err say_why(struct host_link *l, struct mux_home *m, const char *noise, struct clw_error *err)
+{
+    char said[300];
+    struct buf all = {0};
+    buf_add_text(&all, noise);
+    buf_add(&all, m->x.errors.data, m->x.errors.len);
+    text_escape(said, sizeof said, (char *)all.data, all.len);
+    buf_fini(&all);
+    return clw_fail(err, m->x.status == 127 ? CLW_NOT_FOUND : CLW_REFUSED,
+        m->x.status == 126 ? "is ~/.cache on a file system mounted noexec? then mount it otherwise"
+                           : "run it on the host by hand to see what is missing",
+        "%s does not start on the host (exit status %d): %s", l->program_path, m->x.status,
+        *said ? said : "it said nothing");
+}
+
 static enum clw_err wait_greeting(struct host_link *l, struct mux_home *m, struct clw_error *err)
 {
     const char *noise = "";
-    char said[300];
     enum clw_err code = CLW_OK;
     while (!mux_end_is_greeted(m->end, &noise) && !m->x.closed && !m->broken && !code)
         code = link__wait(l);
     if (mux_end_is_greeted(m->end, NULL))
         return CLW_OK;
     if (code && !m->x.closed)
-        return link__explain(l, code, "starting the stdio fallback on the host", err);
-    struct buf all = {0};
-    buf_add_text(&all, noise);
-    buf_add(&all, m->x.errors.data, m->x.errors.len);
-    text_escape(said, sizeof said, (char *)all.data, all.len);
-    buf_fini(&all);
-    return clw_fail(err, CLW_REFUSED,
-        m->x.status == 126 ? "is ~/.cache on a file system mounted noexec?"
-                           : "run it on the host by hand to see what is missing",
-        "%s --mux does not start on the host (exit status %d): %s", l->program_path, m->x.status,
-        *said ? said : "it said nothing");
+        return link__explain(l, code, "starting the supervisor on the host", err);
+    return say_why(l, m, noise, err);
+}
+
+static enum clw_err begin(struct host_link *l, struct mux_home *m, struct clw_error *err)
+{
+    if (l->o.here)
+        return exec_open_here(&m->x, l, l->program_path, "--mux", NULL, err);
+    char *path = upload_quote(l->program_path), *command = mem_printf("exec %s --mux", path);
+    enum clw_err code = exec_open(&m->x, l, command, err);
+    free(command);
+    free(path);
+    return code;
 }
 
 enum clw_err link__mux_start(struct host_link *l, struct clw_error *err)
@@ -119,21 +136,13 @@ enum clw_err link__mux_start(struct host_link *l, struct clw_error *err)
     const struct mux_end_callbacks cb = {.arg = m, .dial = dial, .frame = on_frame};
     m->source.ready = on_ready;
     m->link = l;
-    m->end = mux_end_new(&cb);
+    m->end = mux_end_new(&cb, true);
     if (!m->end) {
         free(m);
         return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "out of descriptors");
     }
     m->x = (struct exec){.sink = on_input, .arg = m, .errors_max = 1000};
-    enum clw_err code;
-    if (l->o.here) {
-        code = exec_open_here(&m->x, l, l->program_path, "--mux", NULL, err);
-    } else {
-        char *path = upload_quote(l->program_path), *command = mem_printf("exec %s --mux", path);
-        code = exec_open(&m->x, l, command, NULL, err);
-        free(command);
-        free(path);
-    }
+    enum clw_err code = begin(l, m, err);
     l->mux = m;
     if (!code) {
         l->pump.after_round = after_round;
@@ -145,37 +154,48 @@ enum clw_err link__mux_start(struct host_link *l, struct clw_error *err)
     return code;
 }
 
-enum clw_err link__mux_listen(struct host_link *l, struct forward *f, struct clw_error *err)
+/* What the supervisor answered: "/PATH", "tcp:PORT" or "any:PORT". */
+static bool take_place(struct forward *f, const char *answer)
+{
+    unsigned port = 0;
+    bool is_path = answer[0] == '/' && f->kind == FORWARD_SHARED;
+    if (!is_path && (f->kind == FORWARD_SHARED || sscanf(answer, "%*3[a-z]:%5u", &port) != 1 || !port || port > 65535))
+        return false;
+    f->port = port;
+    snprintf(f->path, sizeof f->path, "%s", answer);
+    if (is_path)
+        snprintf(f->url, sizeof f->url, "ipc://%.150s", answer);
+    else
+        snprintf(f->url, sizeof f->url, "tcp://127.0.0.1:%u", port);
+    return true;
+}
+
+enum clw_err link__mux_listen(struct host_link *l, struct forward *f, const char *where, struct clw_error *err)
 {
     struct mux_home *m = l->mux;
     enum clw_err code = CLW_OK;
-    const char *wish = *f->path ? f->path : f->owner ? "tcp" : "";
-    unsigned port;
     m->waiting = f->listener;
-    mux_end_put(m->end, MUX_LISTEN, f->listener, wish, strlen(wish));
+    mux_end_put(m->end, MUX_LISTEN, f->listener, where, strlen(where));
     after_round(m);
     while (m->waiting && !m->broken && !code)
         code = link__wait(l);
     if (code)
-        return link__explain(l, code, "asking for a socket on the host", err);
-    bool is_tcp = f->owner && !m->refused && sscanf(m->answer, "tcp:%5u", &port) == 1;
-    if (is_tcp) {
-        snprintf(f->path, sizeof f->path, "tcp:%u", port);
-        snprintf(f->url, sizeof f->url, "tcp://127.0.0.1:%u", port);
+        return link__explain(l, code, "asking the host for a place to dial", err);
+    if (!m->refused && !m->broken && take_place(f, m->answer))
         return CLW_OK;
-    }
-    if (m->refused || m->answer[0] != '/')
-        return clw_fail(err, CLW_REFUSED, "make /tmp or XDG_RUNTIME_DIR usable on the host",
-            "the host cannot make a socket: %s", m->answer);
-    snprintf(f->path, sizeof f->path, "%s", m->answer);
-    snprintf(f->url, sizeof f->url, "ipc://%.150s", m->answer);
-    return CLW_OK;
+    return clw_fail(err, CLW_REFUSED,
+        f->kind == FORWARD_SHARED ? "make /tmp or XDG_RUNTIME_DIR usable on the host" : "who has that port there?",
+        "the host cannot listen%s%s: %s", *where ? " at " : "", where, m->broken ? "it is gone" : m->answer);
 }
 
 void link__mux_unlisten(struct host_link *l, uint32_t listener)
 {
     mux_end_put(l->mux->end, MUX_UNLISTEN, listener, NULL, 0);
-    after_round(l->mux);
+}
+
+void link__mux_open(struct host_link *l, unsigned port, int fd)
+{
+    mux_end_open(l->mux->end, port, fd);
 }
 
 enum clw_err link__mux_control(struct host_link *l, const void *data, size_t len, struct clw_error *err)
@@ -185,7 +205,7 @@ enum clw_err link__mux_control(struct host_link *l, const void *data, size_t len
     after_round(l->mux);
     while (mux_end_full(l->mux->end) && !code)
         code = link__wait(l);
-    return code ? link__explain(l, code, "talking to the host over the stdio fallback", err) : CLW_OK;
+    return code ? link__explain(l, code, "talking to the supervisor on the host", err) : CLW_OK;
 }
 
 unsigned link__mux_streams(const struct host_link *l)
@@ -200,9 +220,9 @@ bool link__mux_ended(struct host_link *l, struct clw_error *err)
     if (!m || (!m->broken && !m->x.closed))
         return false;
     text_escape(said, sizeof said, (char *)m->x.errors.data, m->x.errors.len);
-    clw_fail(err, CLW_UNREACHABLE, "it is started again by itself", "the %s %s: %s",
-        l->o.here ? "supervisor on this machine" : "stdio fallback on the host",
-        m->broken ? "sent something that cannot be" : "ended", *said ? said : "it said nothing");
+    clw_fail(err, CLW_UNREACHABLE, "it is started again by itself", "the supervisor on %s %s: %s",
+        l->o.here ? "this machine" : "the host", m->broken ? "sent something that cannot be" : "ended",
+        *said ? said : "it said nothing");
     return true;
 }
 

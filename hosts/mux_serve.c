@@ -1,7 +1,8 @@
-/* Listeners in a folder of our own (0700), or on ports of the loopback; streams by mux_end, processes by spawn. One
- * poll loop. */
+/* Listeners in a folder of our own (0700), or on ports; streams by mux_end, processes by spawn. One poll loop. */
 #include "hosts/mux_serve.h"
 
+#include "base/dial.h"
+#include "base/peer.h"
 #include "hosts/mux_end.h"
 #include "hosts/spawn.h"
 
@@ -21,10 +22,13 @@
 
 enum { LISTENERS = 1024, ACCEPTS_A_TURN = 32 };
 
+enum kind { KIND_UNIX, KIND_LOOPBACK, KIND_ANYBODY };
+
 struct listener {
     uint32_t number;
     int fd;
-    char path[108]; /* "": on tcp */
+    enum kind kind;
+    char path[108]; /* KIND_UNIX */
     dev_t device;   /* of the socket that we bound: */
     ino_t inode;    /* somebody else's may be at the path by now */
 };
@@ -96,10 +100,11 @@ static int bind_at(const char *path)
     return fd;
 }
 
-static int bind_port(unsigned *port)
+static int bind_port(enum kind kind, unsigned *port)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)*port)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(kind == KIND_ANYBODY ? INADDR_ANY : INADDR_LOOPBACK),
+        .sin_port = htons((uint16_t)*port)};
     socklen_t len = sizeof address;
     int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -121,21 +126,27 @@ static void refuse(struct server *v, const struct mux_frame *f, const char *why)
     mux_end_put(v->end, MUX_REFUSED, f->stream, why, strlen(why));
 }
 
-/* words: "tcp" or "tcp:PORT". */
-static void on_listen_tcp(struct server *v, const struct mux_frame *f, const char *words)
+/* words: "tcp", "any", and perhaps ":PORT" after that. */
+static void on_listen_port(struct server *v, const struct mux_frame *f, const char *words)
 {
+    enum kind kind = *words == 'a' ? KIND_ANYBODY : KIND_LOOPBACK;
     char answer[16];
     unsigned port = 0;
-    if (sscanf(words, "tcp:%5u", &port) == 1 && port > 65535)
+    if (sscanf(words + 3, ":%5u", &port) == 1 && port > 65535)
         port = 0;
-    int fd = v->listener_count < LISTENERS ? bind_port(&port) : -1;
+    int fd = v->listener_count < LISTENERS ? bind_port(kind, &port) : -1;
     if (fd < 0) {
         refuse(v, f, v->listener_count < LISTENERS ? strerror(errno) : "too many listeners");
         return;
     }
-    v->listeners[v->listener_count++] = (struct listener){.number = f->stream, .fd = fd};
-    int n = snprintf(answer, sizeof answer, "tcp:%u", port);
+    v->listeners[v->listener_count++] = (struct listener){.number = f->stream, .fd = fd, .kind = kind};
+    int n = snprintf(answer, sizeof answer, "%.3s:%u", words, port);
     mux_end_put(v->end, MUX_LISTENING, f->stream, answer, (size_t)n);
+}
+
+static bool is_port(const char *words)
+{
+    return (strncmp(words, "tcp", 3) == 0 || strncmp(words, "any", 3) == 0) && (!words[3] || words[3] == ':');
 }
 
 static void on_listen(struct server *v, const struct mux_frame *f)
@@ -146,8 +157,8 @@ static void on_listen(struct server *v, const struct mux_frame *f)
         memcpy(path, f->data, f->len);
         path[f->len] = '\0';
     }
-    if (strcmp(path, "tcp") == 0 || strncmp(path, "tcp:", 4) == 0) {
-        on_listen_tcp(v, f, path);
+    if (is_port(path)) {
+        on_listen_port(v, f, path);
         return;
     }
     if (strlen(path) != f->len || !may_have_again(path)) {
@@ -177,7 +188,8 @@ static void on_listen(struct server *v, const struct mux_frame *f)
 static void close_listener(struct listener *l)
 {
     struct stat st;
-    close(l->fd);
+    if (l->fd >= 0)
+        close(l->fd);
     if (!*l->path || lstat(l->path, &st) || st.st_dev != l->device || st.st_ino != l->inode)
         return;
     unlink(l->path);
@@ -206,16 +218,35 @@ static void on_frame(void *arg, const struct mux_frame *f)
         v->gone = true;
 }
 
+static bool is_welcome(const struct listener *l, int fd)
+{
+    return l->kind == KIND_ANYBODY || peer_is_ours(l->kind == KIND_UNIX ? peer_uid_unix(fd) : peer_uid_tcp(fd));
+}
+
 static void accept_all(struct server *v, const struct listener *l)
 {
     for (int i = 0, on = 1; i < ACCEPTS_A_TURN; i++) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0)
             return;
-        if (!*l->path)
+        if (!is_welcome(l, fd)) {
+            close(fd);
+            continue;
+        }
+        if (l->kind != KIND_UNIX)
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         mux_end_open(v->end, l->number, fd);
     }
+}
+
+/* Home wants to reach a port of ours. */
+static int dial_port(void *arg, uint32_t port, bool *pending, struct meter **meter)
+{
+    char target[32];
+    (void)arg;
+    (void)meter;
+    snprintf(target, sizeof target, "tcp:127.0.0.1:%u", port);
+    return dial_target(target, pending);
 }
 
 static void write_out(struct server *v)
@@ -282,9 +313,15 @@ static void tidy(struct server *v)
         rmdir(v->folder);
 }
 
-/* Without home: daemons go on, somebody has to drain their output and reap them. */
+/* Without home: daemons go on, somebody has to drain their output and reap them. The paths and ports that they dial
+ * stay ours. At a path a dial is refused at once, since the next supervisor takes it over. */
 static void linger(struct server *v)
 {
+    for (size_t i = 0; i < v->listener_count; i++)
+        if (v->listeners[i].kind == KIND_UNIX) {
+            close(v->listeners[i].fd);
+            v->listeners[i].fd = -1;
+        }
     spawner_orphan(v->spawner);
     while (spawner_count(v->spawner)) {
         struct pollfd fd = {.fd = spawner_fd(v->spawner), .events = POLLIN};
@@ -296,11 +333,11 @@ static void linger(struct server *v)
 int mux_serve(const char *program, int in_fd, int out_fd)
 {
     struct server v = {.in_fd = in_fd, .out_fd = out_fd};
-    const struct mux_end_callbacks cb = {.arg = &v, .frame = on_frame};
+    const struct mux_end_callbacks cb = {.arg = &v, .dial = dial_port, .frame = on_frame};
     int status = 1;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    v.end = mux_end_new(&cb);
+    v.end = mux_end_new(&cb, false);
     if (!v.end)
         return 1;
     v.spawner = spawner_new(program, say, &v);
@@ -310,12 +347,12 @@ int mux_serve(const char *program, int in_fd, int out_fd)
     fcntl(out_fd, F_SETFL, fcntl(out_fd, F_GETFL) | O_NONBLOCK);
     while (!v.gone)
         one_round(&v);
-    tidy(&v);
     close(in_fd);
     close(out_fd);
     mux_end_free(v.end); /* the daemons' connections end here: they notice, and dial again */
     v.end = NULL;
     linger(&v);
+    tidy(&v);
     spawner_free(v.spawner);
     status = 0;
 out:

@@ -92,8 +92,6 @@ static enum clw_err talk(struct exec *x, struct probe *p, struct host_facts *f, 
 static void keep(struct host_link *l, struct host_facts *f)
 {
     pthread_mutex_lock(&l->lock);
-    if (l->has_facts)
-        f->forwarding = l->facts.forwarding;
     l->facts = *f;
     l->has_facts = true;
     l->shot.rtt_us = f->rtt_us;
@@ -118,16 +116,20 @@ enum clw_err link__probe(struct host_link *l, struct clw_error *err)
     char *script = probe_script(token, program, l->old_sshd_pid, l->old_sshd_start);
     struct exec x = {.errors_max = 1000, .sink = feed, .arg = &p};
     enum clw_err code =
-        l->o.here ? exec_open_here(&x, l, "/bin/sh", "-s", environ, err) : exec_open(&x, l, "exec sh -s", NULL, err);
+        l->o.here ? exec_open_here(&x, l, "/bin/sh", "-s", environ, err) : exec_open(&x, l, "exec sh -s", err);
     if (!code) {
         code = exec_write(&x, script, strlen(script), err);
         if (!code || code == CLW_CLOSED)
             code = talk(&x, &p, f, err);
     }
+    if (!code) {
+        exec_send_eof(&x);
+        exec_finish(&x, NULL); /* where sshd allows one session only, the next waits for the end of this one */
+    }
     exec_close(&x);
     if (!code) {
         if (p.old_session_ended)
-            link__log(l, LOG_INFO, "step=probe note=\"ended our sshd process of before, which still held the port\"");
+            link__log(l, LOG_INFO, "step=probe note=\"ended our sshd process of before\"");
         l->old_sshd_pid = f->sshd_pid;
         snprintf(l->old_sshd_start, sizeof l->old_sshd_start, "%s", f->sshd_start);
         keep(l, f);

@@ -13,7 +13,7 @@ static const char body[] =
     "has() { command -v \"$1\" >/dev/null 2>&1; }\n"
     "lim() { if has timeout; then timeout 10 \"$@\"; else \"$@\"; fi </dev/null 2>/dev/null; }\n"
     "first() { head -n 1 | cut -c 1-180; }\n"
-    "q begin 1\n"
+    "echo; q begin 1\n" /* login files may have left a line without its end */
     "read -r x; q pong 1; read -r x; q pong 2; read -r x; q clock \"$(date +%s.%N 2>/dev/null)\"\n"
     /* runtimes: asking them takes long, so packages are looked up in their files */
     "field() { while read -r k v x; do [ \"$k\" = \"$1\" ] && { printf '%s' \"$v\"; break; }; done <\"$2\"; "

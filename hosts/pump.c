@@ -16,8 +16,9 @@
 #include <unistd.h>
 
 #include <libssh/callbacks.h>
+#include <libssh/server.h>
 
-enum { BATCH = 64, READS_A_ROUND = 32 };
+enum { BATCH = 64, READS_A_ROUND = 32, OTHERS_MAX = 10000, BYTES_AN_OTHER = 64 };
 
 static void on_wake(struct source *source, uint32_t events)
 {
@@ -92,8 +93,32 @@ bool hop_is_full(struct hop *h)
     return (ssh_get_poll_flags(h->session) & SSH_WRITE_PENDING) != 0;
 }
 
+/* The library answers each request of the host's at once, and keeps what the host does not read. While something waits
+ * to be sent, the host gets as many answers as fit into this, and one more for each piece of our bytes that it reads.
+ */
+static bool floods(struct hop *h)
+{
+    uint64_t others = h->packets.in_packets - h->data_packets;
+    if (!hop_is_full(h)) {
+        h->drained_others = others;
+        h->drained_bytes = h->counter.out_bytes;
+    }
+    return others - h->drained_others > OTHERS_MAX + (h->counter.out_bytes - h->drained_bytes) / BYTES_AN_OTHER;
+}
+
+/* Nothing that a host asks for is done here. */
+static int refuse(ssh_session session, ssh_message message, void *arg)
+{
+    (void)session;
+    (void)message;
+    (void)arg;
+    return 1;
+}
+
 static void hop_check(struct hop *h)
 {
+    if (h->session && h->event && !h->dead && floods(h))
+        h->dead = h->floods = true;
     if (h->session && h->event &&
         (!ssh_is_connected(h->session) || (ssh_get_status(h->session) & (SSH_CLOSED | SSH_CLOSED_ERROR))))
         h->dead = true;
@@ -121,7 +146,7 @@ enum clw_err pump_round(struct pump *p, int timeout_ms)
         return CLW_CANCELLED;
     for (size_t i = 0; i < p->hop_count; i++)
         hop_rearm(p->hops[i]);
-    int n = epoll_wait(p->epoll_fd, events, BATCH, p->hurried && timeout_ms > 10 ? 10 : timeout_ms);
+    int n = epoll_wait(p->epoll_fd, events, BATCH, timeout_ms);
     for (int i = 0; i < n; i++) {
         struct source *source = events[i].data.ptr;
         source->ready(source, events[i].events);
@@ -155,7 +180,8 @@ enum clw_err hop_attach(struct hop *h, int fd, struct clw_error *err)
             err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot make a session: %s", strerror(errno));
     }
     ssh_set_blocking(h->session, 0);
-    ssh_set_counters(h->session, &h->counter, NULL);
+    ssh_set_counters(h->session, &h->counter, &h->packets);
+    ssh_set_message_callback(h->session, refuse, NULL);
     pump_arm(h->pump, h->fd, &h->source, &h->armed, EPOLLIN);
     return CLW_OK;
 }

@@ -31,10 +31,13 @@ struct hop {
     int fd;               /* our own descriptor of its connection, or -1; the session has another */
     ssh_session session;  /* NULL before there is one */
     ssh_event event;      /* NULL until the session has shaken hands */
-    struct ssh_counter_struct counter;
-    uint32_t armed; /* what epoll watches fd for; 0: not watched */
-    bool dead;      /* the session ended */
-    pid_t proxy;    /* ProxyCommand, or 0 */
+    struct ssh_counter_struct counter, packets; /* at the socket; of what is in there */
+    uint64_t data_packets;                      /* of channels */
+    uint64_t drained_others, drained_bytes;     /* other packets, and bytes sent, when last nothing waited to be sent */
+    uint32_t armed;                             /* what epoll watches fd for; 0: not watched */
+    bool dead;                                  /* the session ended */
+    bool floods;                                /* … since the host asks without end and does not read the answers */
+    pid_t proxy;                                /* ProxyCommand, or 0 */
 };
 
 struct bridge;
@@ -45,11 +48,9 @@ struct pump {
     struct hop *hops[PUMP_HOPS];
     size_t hop_count;
     struct bridge *bridges;
-    size_t bridge_count;
     size_t stalled;                        /* bridges that wait for a window, or for the session to drain */
-    size_t hurried;                        /* bridges that must be looked at soon without an event */
     bool swept;                            /* a bridge died: sweep at the end of the round */
-    _Atomic uint64_t bytes_up, bytes_down; /* through bridges that count */
+    _Atomic uint64_t bytes_up, bytes_down; /* of daemons: from the host, to the host */
     uint8_t *scratch;
     void (*after_round)(void *arg); /* NULL, or called at the end of each round */
     void *after_arg;

@@ -1,5 +1,5 @@
 /* The state up: commands from other threads, keepalives, and the numbers that are shown. */
-#include "hosts/serve.h"
+#include "hosts/link_private.h"
 
 #include "base/mono.h"
 
@@ -42,19 +42,6 @@ static void keepalive_collect(struct host_link *l)
 {
     if (l->keepalive_pending && ssh_channel_cancel_forward(l->hop->session, "127.0.0.1", 1) != SSH_AGAIN)
         l->keepalive_pending = false;
-}
-
-enum clw_err link__keepalive_settle(struct host_link *l)
-{
-    enum clw_err code = CLW_OK;
-    for (;;) {
-        keepalive_collect(l);
-        if (!l->keepalive_pending)
-            return CLW_OK;
-        code = link__wait(l);
-        if (code)
-            return code;
-    }
 }
 
 static enum clw_err keepalive(struct host_link *l, uint64_t now, struct clw_error *err)
@@ -153,11 +140,9 @@ static void carry_out(struct host_link *l, struct command *c)
 
 static void publish_numbers(struct host_link *l)
 {
-    size_t jumps = l->pump.hop_count ? l->pump.hop_count - 1 : 0;
     pthread_mutex_lock(&l->lock);
     l->shown_heard_ms = l->heard_ms;
-    l->shot.streams =
-        (unsigned)(l->pump.bridge_count > jumps ? l->pump.bridge_count - jumps : 0) + link__mux_streams(l);
+    l->shot.streams = link__mux_streams(l);
     pthread_mutex_unlock(&l->lock);
 }
 
@@ -187,7 +172,6 @@ static enum clw_err one_round(struct host_link *l, struct clw_error *err)
         return clw_fail(err, CLW_CANCELLED, NULL, "stopped");
     link__launch_tick(l);
     link__forward_sweep(l);
-    link__inbound_tick(l);
     publish_numbers(l);
     enum clw_err code = lost(l, err);
     return code ? code : keepalive(l, mono_ms(), err);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -90,7 +91,6 @@ struct spawner *spawner_new(const char *program, void (*say)(void *arg, const ch
         spawner_free(s);
         return NULL;
     }
-    s->say(s->arg, SPAWN_GREETING, sizeof SPAWN_GREETING - 1);
     return s;
 }
 
@@ -132,19 +132,29 @@ void spawner_free(struct spawner *s)
 
 /* ---- starting ---- */
 
-static void be_child(struct spawner *s, bool script, int in, int out, int report)
+/* A script ends with its supervisor, whatever becomes of that: the port that it dials is ours no longer than that. */
+static void end_with(pid_t supervisor)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != supervisor)
+        _exit(127);
+}
+
+static void be_child(struct spawner *s, pid_t supervisor, int in, int out, int report)
 {
     const char *const daemon_argv[] = {"clowder-daemon", NULL}, *const shell_argv[] = {"sh", "-s", NULL};
     sigset_t none;
     sigemptyset(&none);
     setsid();
+    if (s->script)
+        end_with(supervisor);
     signal(SIGPIPE, SIG_DFL);
     signal(SIGHUP, SIG_DFL);
     signal(SIGCHLD, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 || chdir("/") < 0)
         _exit(127);
-    execv(script ? "/bin/sh" : s->program, (char *const *)(uintptr_t)(script ? shell_argv : daemon_argv));
+    execv(s->script ? "/bin/sh" : s->program, (char *const *)(uintptr_t)(s->script ? shell_argv : daemon_argv));
     int problem = errno;
     ssize_t told = write(report, &problem, sizeof problem);
     (void)told;
@@ -152,14 +162,15 @@ static void be_child(struct spawner *s, bool script, int in, int out, int report
 }
 
 /* The pid, or -1 with errno set to why the program did not begin. */
-static pid_t begin(struct spawner *s, bool script, int in[2], int out[2])
+static pid_t begin(struct spawner *s, int in[2], int out[2])
 {
     int report[2], problem = 0;
+    pid_t own = getpid();
     if (pipe2(report, O_CLOEXEC))
         return -1;
     pid_t pid = fork();
     if (pid == 0)
-        be_child(s, script, in[0], out[1], report[1]);
+        be_child(s, own, in[0], out[1], report[1]);
     int saved = errno;
     close(report[1]);
     if (pid > 0 && read(report[0], &problem, sizeof problem) == (ssize_t)sizeof problem) {
@@ -185,7 +196,7 @@ static void start(struct spawner *s)
     pid_t pid = -1;
     errno = EAGAIN;
     if (s->count < SPAWN_PROCESSES && pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0)
-        pid = begin(s, s->script, in, out);
+        pid = begin(s, in, out);
     int problem = errno;
     if (in[0] >= 0)
         close(in[0]);

@@ -1,12 +1,11 @@
-/* The supervisor on a host: starts daemon processes and tells how they fare. One supervisor serves all
- * daemons of a link, so that one SSH session is enough; it is spoken to in lines, by `clowder-daemon --spawn`
- * over stdin and stdout, or by `clowder-daemon --mux` over CONTROL frames. No SSH, one thread.
+/* The supervisor on a host: starts daemon processes and tells how they fare. One supervisor serves all daemons of a
+ * link, so that one SSH session is enough; it is spoken to in lines, which hosts/mux.h carries. No SSH, one thread.
  *
  * Home says:
  *     LENGTH\n BYTES        start the program; BYTES are its whole stdin (its configuration, with its token)
  *     LENGTH sh\n BYTES     start /bin/sh with BYTES as its script instead
  *     kill PID SIGNAL\n     send a signal to the process group of a process started here
- * The supervisor says, each a line, after "clowder-spawn 1":
+ * The supervisor says, each a line:
  *     pid PID | fail TEXT                one for each start, in order
  *     err PID TEXT                       a line of its stderr or stdout, escaped
  *     exit PID STATUS | killed PID SIGNAL
@@ -14,14 +13,13 @@
  * A process that was started is in a session of its own, and what is left of that ends with it. When the supervisor's
  * link to home is cut, a daemon lives on (it looks for home itself), a script is ended: SIGTERM, and SIGKILL
  * SPAWN_PATIENCE_MS later, to its process group. The supervisor stays, saying nothing, until the last of them has
- * ended. */
+ * ended. When the supervisor itself is killed, the kernel kills the script. */
 #ifndef HOSTS_SPAWN_H
 #define HOSTS_SPAWN_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SPAWN_GREETING "clowder-spawn 1\n"
 enum { SPAWN_BLOB_MAX = 1 << 20, SPAWN_LINE_MAX = 1000, SPAWN_PROCESSES = 4096, SPAWN_PATIENCE_MS = 5000 };
 
 struct spawner;
@@ -42,9 +40,5 @@ void spawner_orphan(struct spawner *s);
 int spawner_wait_ms(const struct spawner *s);
 /* How many are alive. */
 unsigned spawner_count(const struct spawner *s);
-
-/* `clowder-daemon --spawn`: the supervisor over two descriptors, until in_fd ends and all processes have.
- * Gives the program's exit status. */
-int spawn_serve(const char *program, int in_fd, int out_fd);
 
 #endif

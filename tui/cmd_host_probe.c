@@ -69,12 +69,12 @@ static void add(struct buf *b, const char *format, const char *text)
     buf_add_text(b, clean);
 }
 
-/* "Debian GNU/Linux 12, x86_64, 8 cores, 31G, load 0.3, 2 GPUs (...), R 4.2.2, no forwarding, 1.2 ms" */
+/* "Debian GNU/Linux 12, x86_64, 8 cores, 31G, load 0.3, 2 GPUs (...), R 4.2.2, 1.2 ms" */
 static void print_facts(const char *host, const json_t *facts)
 {
     struct buf b = {0};
     char text[200];
-    const json_t *gpus = json_object_get(facts, "gpus"), *forwarding = json_object_get(facts, "forwarding");
+    const json_t *gpus = json_object_get(facts, "gpus");
     add(&b, "", json_text(facts, "os"));
     add(&b, "", json_text(facts, "arch"));
     if (json_number(facts, "cores"))
@@ -93,8 +93,6 @@ static void print_facts(const char *host, const json_t *facts)
     add(&b, "nanonext ", json_text(facts, "nanonext"));
     add(&b, "Python ", json_text(facts, "python"));
     add(&b, "Dask ", json_text(facts, "dask"));
-    if (forwarding)
-        add(&b, "", json_is_true(forwarding) ? "forwarding allowed" : "forwarding forbidden");
     add(&b, "cache folder not writable: ", json_text(facts, "cache_error"));
     if (json_number(facts, "rtt_us"))
         buf_printf(&b, ", %.1f ms", json_decimal(facts, "rtt_us") / 1000);

@@ -111,10 +111,9 @@ static void print_host(const json_t *h, const char *profile)
         snprintf(load, sizeof load, "%.1f", json_decimal(h, "load"));
     if (json_number(h, "memory") > 0)
         text_bytes(memory, sizeof memory, (uint64_t)json_number(h, "memory"));
-    printf("%-14s %-16s %-14s %8s %8s %6s %8s %5zu %9s%s\n", profile, json_text(h, "host"), state, daemons,
+    printf("%-14s %-16s %-14s %8s %8s %6s %8s %5zu %9s\n", profile, json_text(h, "host"), state, daemons,
         text_rate(rate, sizeof rate, json_decimal(h, "rate")), load, memory,
-        json_array_size(json_object_get(h, "gpus")), rtt,
-        json_is_true(json_object_get(h, "over_stdio")) ? "  over stdio" : "");
+        json_array_size(json_object_get(h, "gpus")), rtt);
     if (*json_text(h, "suspicion"))
         printf("  ! suspect: %s\n", json_text(h, "suspicion"));
     if (*json_text(h, "note"))

@@ -6,7 +6,6 @@
 #include "base/mono.h"
 #include "hosts/mux_serve.h"
 #include "hosts/session.h"
-#include "hosts/spawn.h"
 
 #include <nng/nng.h>
 
@@ -446,8 +445,6 @@ static int block_signals(void)
 static int other_role(const char *word)
 {
     prctl(PR_SET_DUMPABLE, 0);
-    if (strcmp(word, "--spawn") == 0)
-        return spawn_serve(NULL, 0, 1);
     if (strcmp(word, "--mux") == 0)
         return mux_serve(NULL, 0, 1);
     if (strcmp(word, "--version") == 0 || strcmp(word, "--help") == 0) {

@@ -1,9 +1,11 @@
-/* The way home: dialled by hand where that is a socket, so that the main thread waits for it as for all else; by nng
- * where it is TLS. */
+/* The way home: a socket of this machine, dialled by hand, so that the main thread waits for it as for all else; or
+ * TLS, by nng. Nothing else: who answers has to be known before anything is said. A socket's owner is named by the
+ * kernel, and TLS has a certificate that the launch handed over. */
 #include "engine/daemon/daemon.h"
 
 #include "base/dial.h"
 #include "base/mono.h"
+#include "base/peer.h"
 
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
@@ -11,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { HELLO_MS = 10000, QUEUE_FULL_MS = 20 };
@@ -43,7 +44,7 @@ static nng_stream *dial_stream(const struct daemon_config *c, int *rv)
     nng_aio *aio = NULL;
     if ((*rv = nng_stream_dialer_alloc(&dialer, c->url)) == 0 && (*rv = nng_aio_alloc(&aio, NULL, NULL)) == 0) {
         nng_aio_set_timeout(aio, HELLO_MS);
-        if (!c->cert || (*rv = use_cert(dialer, c->cert)) == 0) {
+        if ((*rv = use_cert(dialer, c->cert)) == 0) {
             nng_stream_dialer_dial(dialer, aio);
             nng_aio_wait(aio);
             if ((*rv = nng_aio_result(aio)) == 0)
@@ -62,39 +63,24 @@ static nng_stream *dial_stream(const struct daemon_config *c, int *rv)
 /* The url as a target for base/dial.h. */
 static bool is_socket(const char *url, char *target, size_t size)
 {
-    if (strncmp(url, "ipc://", 6) == 0)
-        snprintf(target, size, "unix:%s", url + 6);
-    else if (strncmp(url, "tcp://", 6) == 0)
-        snprintf(target, size, "tcp:%s", url + 6);
-    else
+    if (strncmp(url, "ipc://", 6) != 0)
         return false;
+    snprintf(target, size, "unix:%s", url + 6);
     return dial_is_target(target);
 }
 
-/* 0, or an errno. */
-static int finish_dial(int fd, uint64_t until_ms)
-{
-    struct pollfd p = {fd, POLLOUT, 0};
-    uint64_t now = mono_ms();
-    int error = 0;
-    socklen_t len = sizeof error;
-    if (poll(&p, 1, until_ms > now ? (int)(until_ms - now) : 0) <= 0)
-        return ETIMEDOUT;
-    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) ? errno : error;
-}
-
-/* -1: errno. */
+/* -1: errno; EPERM: somebody else listens there. */
 static int dial_socket(const char *target)
 {
     uint64_t until_ms = mono_ms() + HELLO_MS;
     bool pending;
-    int fd, rv;
+    int fd;
     while ((fd = dial_target(target, &pending)) < 0 && errno == EAGAIN && mono_ms() < until_ms)
         poll(NULL, 0, QUEUE_FULL_MS);
-    if (fd < 0 || !pending || (rv = finish_dial(fd, until_ms)) == 0)
+    if (fd < 0 || peer_is_ours(peer_uid_unix(fd)))
         return fd;
     close(fd);
-    errno = rv;
+    errno = EPERM;
     return -1;
 }
 
@@ -126,7 +112,8 @@ static struct link *dial(struct daemon *d)
         snprintf(d->refused, sizeof d->refused, "cannot reach %s: %s", d->config.url, strerror(errno));
         return NULL;
     }
-    nng_stream *stream = dial_stream(&d->config, &rv);
+    nng_stream *stream = strncmp(d->config.url, "tls+tcp://", 10) == 0 && d->config.cert ? dial_stream(&d->config, &rv)
+                                                                                         : (rv = NNG_EADDRINVAL, NULL);
     if (stream)
         return link_new(stream, &d->owner, d, WIRE_BODY_MAX);
     snprintf(d->refused, sizeof d->refused, "cannot reach %s: %s", d->config.url, nng_strerror(rv));

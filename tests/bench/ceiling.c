@@ -2,6 +2,7 @@
  * stream between two processes; prints p50 and p99 in microseconds), ceiling stream MB (the same in pieces of 64 KiB,
  * eight on the way: MB/s), ceiling coalesced N (N messages of 16 bytes there and back over a bare socket, as many in
  * one write as there are: messages/s), ceiling spawn N (seconds for N times posix_spawn of true, two at a time). */
+#include "base/dial.h"
 #include "base/mono.h"
 
 #include <nng/nng.h>
@@ -223,13 +224,15 @@ static void spawn(size_t n)
     printf("%.4f\n", (double)(mono_ns() - began) / 1e9);
 }
 
-static int dial_port(int port)
+/* target: as in base/dial.h. */
+static int dial_now(const char *target)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a)) {
-        perror("ceiling: connect");
+    bool pending = false;
+    int fd = dial_target(target, &pending), problem = 0;
+    socklen_t len = sizeof problem;
+    struct pollfd p = {fd, POLLOUT, 0};
+    if (fd < 0 || poll(&p, 1, 5000) != 1 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &len) || problem) {
+        fprintf(stderr, "ceiling: cannot connect to %s\n", target);
         exit(1);
     }
     return fd;
@@ -257,11 +260,11 @@ static void serve(void)
     }
 }
 
-static void pump(int port, size_t mb)
+static void pump(const char *target, size_t mb)
 {
     static char out[65536], in[65536];
     size_t want = mb << 20, put = 0, back = 0;
-    int fd = dial_port(port);
+    int fd = dial_now(target);
     uint64_t began = mono_ns();
     while (back < want) {
         struct pollfd p = {fd, (short)(POLLIN | (put < want ? POLLOUT : 0)), 0};
@@ -284,7 +287,7 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "serve") == 0)
         serve();
     if (argc == 4 && strcmp(argv[1], "pump") == 0) {
-        pump((int)n, strtoul(argv[3], NULL, 10));
+        pump(argv[2], strtoul(argv[3], NULL, 10));
         return 0;
     }
     if (n && strcmp(argv[1], "echo") == 0)

@@ -37,11 +37,11 @@ started+=($!)
 $desktop "$bin/tests/hosts_drive" --config "$LAB/config" --program "$bin/clowder-daemon" --target "tcp:127.0.0.1:$port" \
   --exits 99 --limit 600 h1 >"$work/drive" 2>/dev/null &
 started+=($!)
-until url=$(grep -oE 'url=tcp://127.0.0.1:[0-9]+' "$work/drive" | tail -1) && [ -n "$url" ]; do sleep 0.05; done
-until $on_host ceiling pump 15001 1 >/dev/null 2>&1; do sleep 0.05; done
+until url=$(grep -oE 'url=ipc://[^ ]+' "$work/drive" | tail -1) && [ -n "$url" ]; do sleep 0.05; done
+until $on_host ceiling pump tcp:127.0.0.1:15001 1 >/dev/null 2>&1; do sleep 0.05; done
 for _ in $(seq "$rounds"); do
-  $on_host ceiling pump 15001 "$mb" >>"$work/ssh"
-  $on_host ceiling pump "${url##*:}" "$mb" >>"$work/ours"
+  $on_host ceiling pump tcp:127.0.0.1:15001 "$mb" >>"$work/ssh"
+  $on_host ceiling pump "unix:${url#url=ipc://}" "$mb" >>"$work/ours"
 done
 awk -v o="$(median <"$work/ours")" -v s="$(median <"$work/ssh")" \
   'BEGIN { printf "bytes there and back, MB/s          %8.0f  %.2f x ssh -R (%.0f)\n", o, o / s, s }'

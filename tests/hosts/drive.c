@@ -4,7 +4,7 @@
  *
  *   drive [options] NAME...
  *     --config F --address A --user U --port P --jump J --identity F --program F    as in hosts/link.h
- *     --goal login|facts|up  --retry  --stdio-only  --keepalive MS --connect MS --secret-ms MS --backoff MS
+ *     --goal login|facts|up  --retry  --keepalive MS --connect MS --secret-ms MS --backoff MS
  *     --quarantine N --quarantine-ms MS
  *     --secret S          what the secret callback answers
  *     --answer S          the answer by host_link_answer(), once the link waits for it
@@ -92,10 +92,10 @@ static void on_state(void *arg, const struct host_snapshot *s)
     size_t i = (size_t)(uintptr_t)arg;
     pthread_mutex_lock(&d.lock);
     d.last[i] = *s;
-    printf("t=%u host=%s state=%s step=%s code=%d failures=%u url=%s same_url=%d over_stdio=%d key=%s/%s "
+    printf("t=%u host=%s state=%s step=%s code=%d failures=%u url=%s same_url=%d key=%s/%s "
            "changed=%d line=%u prompt=\"%s\" again=%d reason=\"%s\" hint=\"%s\"\n",
         ms(), s->name, host_state_text(s->state), host_state_text(s->step), (int)s->code, s->failures,
-        *s->url ? s->url : "-", s->same_url, s->over_stdio, *s->key.type ? s->key.type : "-",
+        *s->url ? s->url : "-", s->same_url, *s->key.type ? s->key.type : "-",
         *s->key.fingerprint ? s->key.fingerprint : "-", s->key.changed, s->key.line, s->prompt.text, s->prompt.again,
         s->reason, s->hint);
     fflush(stdout);
@@ -371,13 +371,13 @@ static int doctor(const struct host_link_options *o)
 
 static const struct option options[] = {{"config", 1, 0, 'c'}, {"address", 1, 0, 'a'}, {"user", 1, 0, 'u'},
     {"port", 1, 0, 'p'}, {"jump", 1, 0, 'j'}, {"identity", 1, 0, 'i'}, {"program", 1, 0, 'P'}, {"goal", 1, 0, 'g'},
-    {"retry", 0, 0, 'r'}, {"stdio-only", 0, 0, 'm'}, {"keepalive", 1, 0, 'k'}, {"connect", 1, 0, 'C'},
-    {"secret-ms", 1, 0, 'M'}, {"backoff", 1, 0, 'B'}, {"quarantine", 1, 0, 'q'}, {"quarantine-ms", 1, 0, 'Q'},
-    {"secret", 1, 0, 's'}, {"answer", 1, 0, 'A'}, {"trust", 0, 0, 't'}, {"trust-as", 1, 0, 'T'}, {"launch", 1, 0, 'l'},
-    {"launch2", 1, 0, '2'}, {"script", 1, 0, 'S'}, {"run", 1, 0, 'R'}, {"until", 1, 0, 'U'}, {"hellos", 1, 0, 'H'},
-    {"bytes", 1, 0, 'b'}, {"tasks", 1, 0, 'n'}, {"exits", 1, 0, 'E'}, {"after", 1, 0, 'f'}, {"limit", 1, 0, 'L'},
-    {"close-after", 1, 0, 'X'}, {"listen", 1, 0, 'N'}, {"port-file", 1, 0, 'F'}, {"facts", 0, 0, 'J'},
-    {"doctor", 0, 0, 'D'}, {"target", 1, 0, 'G'}, {0, 0, 0, 0}};
+    {"retry", 0, 0, 'r'}, {"keepalive", 1, 0, 'k'}, {"connect", 1, 0, 'C'}, {"secret-ms", 1, 0, 'M'},
+    {"backoff", 1, 0, 'B'}, {"quarantine", 1, 0, 'q'}, {"quarantine-ms", 1, 0, 'Q'}, {"secret", 1, 0, 's'},
+    {"answer", 1, 0, 'A'}, {"trust", 0, 0, 't'}, {"trust-as", 1, 0, 'T'}, {"launch", 1, 0, 'l'}, {"launch2", 1, 0, '2'},
+    {"script", 1, 0, 'S'}, {"run", 1, 0, 'R'}, {"until", 1, 0, 'U'}, {"hellos", 1, 0, 'H'}, {"bytes", 1, 0, 'b'},
+    {"tasks", 1, 0, 'n'}, {"exits", 1, 0, 'E'}, {"after", 1, 0, 'f'}, {"limit", 1, 0, 'L'}, {"close-after", 1, 0, 'X'},
+    {"listen", 1, 0, 'N'}, {"port-file", 1, 0, 'F'}, {"facts", 0, 0, 'J'}, {"doctor", 0, 0, 'D'}, {"target", 1, 0, 'G'},
+    {0, 0, 0, 0}};
 
 struct settings {
     struct host_link_options o;
@@ -402,7 +402,6 @@ static void take_option(struct settings *s, int c)
                                                    : HOST_GOAL_UP;
         break;
     case 'r': s->o.retry = true; break;
-    case 'm': s->o.stdio_only = true; break;
     case 'k': s->o.keepalive_ms = n; break;
     case 'C': s->o.connect_ms = n; break;
     case 'M': s->o.secret_ms = n; break;

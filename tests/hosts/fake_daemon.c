@@ -1,8 +1,6 @@
 /* A daemon for the tests of hosts/: reads its configuration on stdin up to its end, dials the url in it and
- * does as it is told there. Linked static, it is what the tests upload. With --spawn and --mux it is the real
- * supervisor. */
+ * does as it is told there. Linked static, it is what the tests upload. With --mux it is the real supervisor. */
 #include "hosts/mux_serve.h"
-#include "hosts/spawn.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -117,8 +115,6 @@ static int run(void)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "--spawn") == 0)
-        return spawn_serve(NULL, 0, 1);
     if (argc > 1 && strcmp(argv[1], "--mux") == 0)
         return mux_serve(NULL, 0, 1);
     if (argc > 2 && strcmp(argv[1], "--dial") == 0) /* by hand, for comparisons: --dial CONFIG */

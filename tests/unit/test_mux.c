@@ -1,4 +1,4 @@
-/* The stdio fallback: its frames, two ends joined by a pipe of our own, the supervisor, and the host's whole
+/* The way home: its frames, two ends joined by a pipe of our own, the supervisor, and the host's whole
  * server. */
 #include "base/mem.h"
 #include "base/mono.h"
@@ -7,8 +7,10 @@
 #include "hosts/mux_serve.h"
 #include "hosts/spawn.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -152,8 +154,8 @@ static struct pair *join(void)
     const struct mux_end_callbacks home = {.arg = p, .dial = dial, .frame = on_frame},
                                    host = {.arg = p, .frame = on_frame};
     p->good = true;
-    p->home = mux_end_new(&home);
-    p->host = mux_end_new(&host);
+    p->home = mux_end_new(&home, true);
+    p->host = mux_end_new(&host, false);
     assert_non_null(p->home);
     assert_non_null(p->host);
     settle(p, 3);
@@ -260,12 +262,12 @@ static void backpressure(void **state)
 static void liars(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < 6; kind++) {
+    for (int kind = 0; kind < 7; kind++) {
         struct pair *p = join();
         struct buf lie = {0};
         static char block[MUX_PAYLOAD];
         mux_put_u32(&lie, MUX_OPEN, 5, 1);
-        for (int i = 0; kind == 0 && i < 9; i++)
+        for (int i = 0; kind == 0 && i < MUX_WINDOW / MUX_PAYLOAD + 1; i++)
             mux_put(&lie, MUX_DATA, 5, block, sizeof block);
         if (kind == 1)
             mux_put(&lie, MUX_DATA, 6, "x", 1);
@@ -277,11 +279,12 @@ static void liars(void **state)
         }
         if (kind == 4)
             mux_put_u32(&lie, MUX_OPEN, 5, 1);
-        for (uint32_t i = 0; kind == 5 && i < MUX_STREAMS + 1; i++)
+        for (uint32_t i = 0; kind == 5 && i < 2 * MUX_STREAMS + 1; i++)
             mux_put_u32(&lie, MUX_OPEN, 100 + i, 1);
+        if (kind == 6)
+            mux_put_u32(&lie, MUX_OPEN, MUX_HOME + 1, 1); /* a number of home's */
         p->refuse = kind == 5;
-        bool good = mux_end_feed(p->home, lie.data, lie.len);
-        assert_int_equal(good, kind == 5 && good);
+        assert_false(mux_end_feed(p->home, lie.data, lie.len));
         buf_fini(&lie);
         part(p);
     }
@@ -326,7 +329,6 @@ static void supervisor(void **state)
     (void)state;
     buf_clear(&said);
     struct spawner *s = spawner_new("/bin/cat", say, NULL);
-    assert_true(strncmp(buf_text(&said), SPAWN_GREETING, strlen(SPAWN_GREETING)) == 0);
     assert_true(feed(s, "6\nhello\n"));
     work_until(s, "hello\n");
     work_until(s, "exit ");
@@ -425,9 +427,8 @@ static bool spoken(struct server *v)
     return recv(v->p.dialled[v->p.dialled_count - 1], &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 }
 
-static void serve(void **state)
+static struct server *server_start(void)
 {
-    (void)state;
     struct server *v = mem_zalloc(sizeof *v);
     int in[2], out[2];
     assert_int_equal(pipe(in) + pipe(out), 0);
@@ -444,7 +445,31 @@ static void serve(void **state)
     fcntl(v->to, F_SETFL, O_NONBLOCK);
     const struct mux_end_callbacks cb = {.arg = &v->p, .dial = dial, .frame = on_frame};
     v->p.good = true;
-    v->p.home = mux_end_new(&cb);
+    v->p.home = mux_end_new(&cb, true);
+    return v;
+}
+
+/* Home goes away, and the server ends in time. */
+static void server_leave(struct server *v)
+{
+    close(v->to);
+    close(v->from);
+}
+
+static void server_end(struct server *v)
+{
+    int status;
+    assert_int_equal(waitpid(v->pid, &status, 0), v->pid);
+    for (size_t i = 0; i < v->p.dialled_count; i++)
+        close(v->p.dialled[i]);
+    mux_end_free(v->p.home);
+    free(v);
+}
+
+static void serve(void **state)
+{
+    (void)state;
+    struct server *v = server_start();
     mux_end_put(v->p.home, MUX_LISTEN, 1, "", 0);
     pump(v, answered, 5000);
     struct sockaddr_un a = {.sun_family = AF_UNIX};
@@ -468,21 +493,202 @@ static void serve(void **state)
     pump(v, answered, 5000);
     assert_string_equal(v->p.control + 4, path);
     /* Home goes away: the sockets are gone and the connections end. */
-    close(v->to);
-    close(v->from);
+    server_leave(v);
     char byte;
     assert_int_equal(read(fd, &byte, 1), 0);
-    int status;
-    assert_int_equal(waitpid(v->pid, &status, 0), v->pid);
+    server_end(v);
     assert_int_not_equal(stat(path, &st), 0);
     assert_int_not_equal(stat(folder, &st), 0);
     close(fd);
-    for (size_t i = 0; i < v->p.dialled_count; i++)
-        close(v->p.dialled[i]);
-    mux_end_free(v->p.home);
     free(folder);
     free(path);
-    free(v);
+}
+
+/* ---- ports ---- */
+
+static int dial_port(unsigned port)
+{
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static bool can_bind(unsigned port)
+{
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+    int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    bool good = bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 1) == 0;
+    close(fd);
+    return good;
+}
+
+static unsigned listen_on_port(struct server *v, uint32_t number, const char *where)
+{
+    unsigned port = 0;
+    v->p.control[0] = '\0';
+    mux_end_put(v->p.home, MUX_LISTEN, number, where, strlen(where));
+    pump(v, answered, 5000);
+    assert_int_equal(sscanf(v->p.control + 4, "%*3[a-z]:%u", &port), 1);
+    return port;
+}
+
+/* What another user's connection comes to: 0, it is closed without a byte. */
+static int as_somebody_else(unsigned port, bool leaves_at_once)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        char byte;
+        if (setgid(65534) || setuid(65534))
+            _exit(2);
+        int fd = dial_port(port);
+        if (fd < 0 || send(fd, "hello", 5, MSG_NOSIGNAL) < 0)
+            _exit(3);
+        if (leaves_at_once)
+            _exit(0);
+        _exit(read(fd, &byte, 1) <= 0 ? 0 : 4);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WEXITSTATUS(status);
+}
+
+static size_t wanted;
+
+static bool dialled_enough(struct server *v)
+{
+    return v->p.dialled_count >= wanted;
+}
+
+/* What is said at fd comes home as a stream of its own, the one after those that home has already. */
+static void comes_home(struct server *v, int fd)
+{
+    assert_true(fd >= 0);
+    wanted = v->p.dialled_count + 1;
+    assert_int_equal(write(fd, "hi", 2), 2);
+    pump(v, dialled_enough, 5000);
+    pump(v, spoken, 5000);
+    assert_int_equal(v->p.dialled_count, wanted);
+}
+
+/* A port of the loopback is for processes of the same user. */
+static void ports(void **state)
+{
+    (void)state;
+    struct server *v = server_start();
+    unsigned port = listen_on_port(v, 1, "tcp");
+    int fd = dial_port(port);
+    comes_home(v, fd);
+    close(fd);
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+    inet_pton(AF_INET6, "::ffff:127.0.0.1", &six.sin6_addr);
+    fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&six, sizeof six) == 0)
+        comes_home(v, fd);
+    close(fd);
+    for (int i = 0; i < 20 && geteuid() == 0; i++) {
+        assert_int_equal(as_somebody_else(port, false), 0);
+        assert_int_equal(as_somebody_else(port, true), 0);
+    }
+    fd = dial_port(port); /* it stands behind all of them, and is the next that comes home */
+    comes_home(v, fd);
+    close(fd);
+    server_leave(v);
+    server_end(v);
+}
+
+/* Home connects to a port of the host's loopback. */
+static void inbound(void **state)
+{
+    (void)state;
+    struct server *v = server_start();
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int fds[2], listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&a, len) + listen(listener, 5), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    mux_end_open(v->p.home, ntohs(a.sin_port), fds[1]);
+    assert_int_equal(write(fds[0], "in", 2), 2);
+    v->p.control[0] = '\0';
+    mux_end_put(v->p.home, MUX_LISTEN, 9, "", 0); /* what is answered after it */
+    pump(v, answered, 5000);
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    char text[3] = "";
+    assert_true(fd >= 0);
+    assert_int_equal(recv(fd, text, 2, MSG_WAITALL), 2);
+    assert_string_equal(text, "in");
+    assert_int_equal(write(fd, "ou", 2), 2);
+    v->p.dialled[v->p.dialled_count++] = fds[0];
+    pump(v, spoken, 5000);
+    assert_int_equal(recv(fds[0], text, 2, 0), 2);
+    assert_string_equal(text, "ou");
+    close(fd);
+    close(listener);
+    server_leave(v);
+    server_end(v);
+}
+
+static bool started(struct server *v)
+{
+    return strncmp(v->p.control, "9:0:err ", 8) == 0;
+}
+
+/* Nobody else gets the port as long as what dials it is there, when home is gone too. */
+static void held_port(void **state)
+{
+    (void)state;
+    static const char script[] = "trap '' TERM; echo ready; while :; do sleep 0.05; done\n";
+    char text[200];
+    struct server *v = server_start();
+    unsigned port = listen_on_port(v, 1, "tcp");
+    int n = snprintf(text, sizeof text, "%zu sh\n%s", sizeof script - 1, script);
+    mux_end_put(v->p.home, MUX_CONTROL, 0, text, (size_t)n);
+    pump(v, started, 5000);
+    pid_t pid = (pid_t)atol(v->p.control + 8);
+    server_leave(v);
+    for (int i = 0; i < 50; i++) {
+        assert_false(can_bind(port));
+        poll(NULL, 0, 10);
+    }
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    server_end(v);
+    assert_true(can_bind(port));
+}
+
+/* What dials a port ends with the supervisor that holds it, whatever becomes of that. */
+static void killed_supervisor(void **state)
+{
+    (void)state;
+    static const char script[] = "echo ready; while :; do sleep 0.05; done\n";
+    char text[200];
+    struct server *v = server_start();
+    int n = snprintf(text, sizeof text, "%zu sh\n%s", sizeof script - 1, script);
+    mux_end_put(v->p.home, MUX_CONTROL, 0, text, (size_t)n);
+    pump(v, started, 5000);
+    pid_t pid = (pid_t)atol(v->p.control + 8);
+    assert_int_equal(kill(v->pid, SIGKILL), 0);
+    server_leave(v);
+    server_end(v);
+    /* It is init's child by now, which may leave it as a zombie where there is no real init. */
+    snprintf(text, sizeof text, "/proc/%d/stat", (int)pid);
+    for (int i = 0; i < 500; i++) {
+        FILE *f = fopen(text, "r");
+        char state_of = 'Z';
+        if (f && fscanf(f, "%*d %*s %c", &state_of) != 1)
+            state_of = 'Z';
+        if (f)
+            fclose(f);
+        if (state_of == 'Z')
+            return;
+        poll(NULL, 0, 10);
+    }
+    fail_msg("it lives");
 }
 
 int main(void)
@@ -497,6 +703,10 @@ int main(void)
         cmocka_unit_test(supervisor),
         cmocka_unit_test(large_blobs),
         cmocka_unit_test(serve),
+        cmocka_unit_test(ports),
+        cmocka_unit_test(inbound),
+        cmocka_unit_test(held_port),
+        cmocka_unit_test(killed_supervisor),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     buf_fini(&said);

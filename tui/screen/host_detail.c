@@ -139,9 +139,9 @@ static void draw_runs(struct pane *p, const struct ui *ui, const struct host_lin
 static void draw_link(struct pane *p, const struct view_link *l)
 {
     char text[700], up[24], down[24], since[24];
-    snprintf(text, sizeof text, "%s for %s   sent %s, received %s%s", l->state,
+    snprintf(text, sizeof text, "%s for %s   sent %s, received %s", l->state,
         text_span(since, sizeof since, l->since_s * 1000), text_bytes(up, sizeof up, l->bytes_up),
-        text_bytes(down, sizeof down, l->bytes_down), l->over_stdio ? "   through the shell's own channel" : "");
+        text_bytes(down, sizeof down, l->bytes_down));
     if (l->retry_in_s)
         snprintf(text + strlen(text), sizeof text - strlen(text), "   tries again in %llu s",
             (unsigned long long)l->retry_in_s);

@@ -166,7 +166,6 @@ static void read_link(const json_t *o, struct view_link *l)
     l->bytes_up = count_of(o, "bytes_up");
     l->bytes_down = count_of(o, "bytes_down");
     l->daemons = count_of(o, "daemons");
-    l->over_stdio = json_is_true(json_object_get(o, "over_stdio"));
     for (int i = 0; i < VIEW_STEPS; i++)
         l->steps_ms[i] = (int64_t)number_of(steps, view_steps[i], -1);
     l->has_key = json_is_object(key);

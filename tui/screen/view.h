@@ -75,7 +75,6 @@ struct view_engine {
 struct view_link {
     char host[STORE_NAME_SIZE], state[24], step[24], reason[400], hint[300];
     uint64_t since_s, retry_in_s, attempts, failures, rtt_us, bytes_up, bytes_down, daemons;
-    bool over_stdio;
     int64_t steps_ms[VIEW_STEPS]; /* below 0: not reached */
     bool has_key, key_changed;
     char key_host[256], key_type[32], fingerprint[64], key_file[300];
