@@ -66,6 +66,7 @@ char *host_facts_json(const struct host_facts *f)
     text(o, "cache_dir", f->cache_dir);
     json_object_set_new(o, "cache_writable", json_boolean(f->cache_writable));
     text(o, "cache_error", f->cache_error);
+    text(o, "cache_open", f->cache_open);
     number(o, "disk_free_bytes", f->disk_free_bytes, f->disk_free_bytes >= 0);
     json_object_set_new(o, "gpus", gpus(f));
     text(o, "r", f->r_version);

@@ -366,6 +366,8 @@ static bool take_account(struct host_facts *f, const char *key, const char *valu
         return take_path(f->home, sizeof f->home, value);
     if (strcmp(key, "cache_dir") == 0)
         return take_path(f->cache_dir, sizeof f->cache_dir, value);
+    if (strcmp(key, "cache_open") == 0)
+        return take_path(f->cache_open, sizeof f->cache_open, value);
     if (strcmp(key, "cache") == 0)
         return take_cache(f, value);
     if (strcmp(key, "disk_free_kb") == 0)

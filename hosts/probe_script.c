@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const char body[] =
-    "LC_ALL=C; export LC_ALL; unset CDPATH ENV BASH_ENV\n"
+    "umask 077; LC_ALL=C; export LC_ALL; unset CDPATH ENV BASH_ENV\n"
     "q() { printf '%s %s=%s\\n' \"$T\" \"$1\" \"$2\"; }\n"
     "has() { command -v \"$1\" >/dev/null 2>&1; }\n"
     "lim() { if has timeout; then timeout 10 \"$@\"; else \"$@\"; fi </dev/null 2>/dev/null; }\n"
@@ -47,17 +47,27 @@ static const char body[] =
     "if [ -r /proc/loadavg ]; then read -r a b </proc/loadavg; q load \"$a\"\n"
     "else q load \"$(sysctl -n vm.loadavg 2>/dev/null | cut -d ' ' -f 2)\"; fi\n"
     "if [ -r /proc/uptime ]; then read -r a b </proc/uptime; q uptime \"${a%%.*}\"; fi\n"
-    /* where the program goes */
+    /* where the program goes; nobody else may put another in its place: each folder on the way is ours or root's, and
+     * written by nobody else, but for a group of ours alone and where what is not his cannot be touched */
+    "own_group() { [ \"$1\" = \"$(id -g)\" ] && [ \"$(id -gn)\" = \"$(id -un)\" ] || return 1\n"
+    "m=$(getent group \"$1\" 2>/dev/null | cut -d : -f 4); [ -z \"$m\" ] || [ \"$m\" = \"$(id -un)\" ]; }\n"
+    "open_folder() { d=$1; while :; do set -- $(ls -ldn \"$d/.\" 2>/dev/null); g=$4\n"
+    "[ \"$3\" = 0 ] || [ \"$3\" = \"$(id -u)\" ] || return 0\n"
+    "case $1 in d????????[tT]*) ;; d???????w*) return 0;; d????w*) own_group \"$g\" || return 0;; esac\n"
+    "[ -n \"$d\" ] || return 1; d=${d%/*}; done; }\n"
     "c=$HOME/.cache/clowder; q cache_dir \"$c\"\n"
     "if e=$( { mkdir -p \"$c\" && chmod 700 \"$c\" && echo x >\"$c/.probe.$$\" && rm -f \"$c/.probe.$$\"; } "
     "2>&1 ); then\n"
     "q cache ok; else q cache \"no $(printf '%s' \"$e\" | tail -n 1 | cut -c 1-180)\"; rm -f "
     "\"$c/.probe.$$\" 2>/dev/null; fi\n"
+    "if [ -d \"$c\" ] && { open_folder \"$(cd \"$c\" && pwd -P)\" || open_folder \"$(cd \"$HOME\" && pwd -P)\"; }; then\n"
+    "q cache_open \"${d:-/}\"; fi\n"
     "d=$c; while [ ! -d \"$d\" ] && [ -n \"$d\" ]; do d=${d%/*}; done\n"
     "df -Pk \"${d:-/}\" 2>/dev/null | { read -r x; read -r dev total used avail x; q disk_free_kb "
     "\"$avail\"; }\n"
     "find \"$c\" -name '.up-*' -mtime +0 -exec rm -f {} + 2>/dev/null\n"
-    "if [ -n \"$P\" ] && [ -f \"$c/$P\" ]; then\n"
+    "ours() { set -- $(ls -ln \"$1\" 2>/dev/null); [ \"$3\" = \"$(id -u)\" ] || return 1; case $1 in ?????w*|????????w*) return 1;; esac; }\n"
+    "if [ -n \"$P\" ] && [ -f \"$c/$P\" ] && ours \"$c/$P\"; then\n"
     "s=$(sha256sum <\"$c/$P\" 2>/dev/null) || s=$(shasum -a 256 <\"$c/$P\" 2>/dev/null) ||\n"
     "s=$(openssl dgst -sha256 -r <\"$c/$P\" 2>/dev/null); q program \"${s%% *}\"; fi\n"
     /* our sshd process, and the one of a session that was cut */

@@ -18,6 +18,17 @@ struct upload {
     char *path, *temp;
 };
 
+static enum clw_err check_closed(const struct host_facts *f, struct clw_error *err)
+{
+    char hint[300];
+    if (!*f->cache_open)
+        return CLW_OK;
+    snprintf(hint, sizeof hint, "on the host: chmod go-w %.200s, if it is yours", f->cache_open);
+    return clw_fail(err, CLW_REFUSED, hint,
+        "other users of the host could replace what is in %s: %s is not yours, or they may write to it", f->cache_dir,
+        f->cache_open);
+}
+
 static enum clw_err check_room(struct upload *u, struct clw_error *err)
 {
     const struct host_facts *f = u->facts;
@@ -103,6 +114,8 @@ enum clw_err link__upload(struct host_link *l, struct clw_error *err)
             err, CLW_REFUSED, "give the account a home directory", "the host did not say where its home directory is");
     else
         code = upload_pick(l->o.program, f->arch, &u.program, &used, err);
+    if (!code)
+        code = check_closed(f, err);
     if (!code) {
         upload_sha256(u.program.data, u.program.len, u.sha256);
         name_files(&u);

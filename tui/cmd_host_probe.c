@@ -94,6 +94,7 @@ static void print_facts(const char *host, const json_t *facts)
     add(&b, "Python ", json_text(facts, "python"));
     add(&b, "Dask ", json_text(facts, "dask"));
     add(&b, "cache folder not writable: ", json_text(facts, "cache_error"));
+    add(&b, "cache folder open to others: ", json_text(facts, "cache_open"));
     if (json_number(facts, "rtt_us"))
         buf_printf(&b, ", %.1f ms", json_decimal(facts, "rtt_us") / 1000);
     printf("%s: %s\n", host, buf_text(&b));

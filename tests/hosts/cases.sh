@@ -328,6 +328,37 @@ case_read_only() {
     rm -f "$LAB/h2/mount"; lab_stop 2; lab_sshd 2
 }
 
+# Others of the host may not put a program of theirs in the place of ours, whatever the login's umask is.
+case_open_cache() {
+    home=$LAB/h1/home
+    rm -rf "$home/.cache"
+    echo 'umask 000' >"$home/.bashrc"
+    lab_stop 1; lab_sshd 1 "SetEnv HOME=$home"
+    drive --launch "$echo_daemon" --hellos 1 h1; ok
+    rm -f "$home/.bashrc"
+    lab_stop 1; lab_sshd 1
+    [ "$(find "$home/.cache" -perm /077 | wc -l)" = 0 ] || problem "open to others: $(find "$home/.cache" -perm /077)"
+    for mode in 777 775; do
+        chmod $mode "$home/.cache"; chgrp 65533 "$home/.cache"
+        drive h1; has "code=5 .*could replace what is in $home/.cache/clowder: $home/.cache is not yours.*hint=\"on the host: chmod go-w $home/.cache"
+    done
+    chown 65533 "$home/.cache"; chmod 755 "$home/.cache"
+    drive h1; has "code=5 .*could replace what is in"
+    chown 0 "$home/.cache"
+    for mode in 1777 755 700; do
+        chmod $mode "$home/.cache"
+        drive h1; ok; state_is up
+    done
+    # The folder was open once, and another user's program lies there.
+    program=$(ls "$home/.cache/clowder/"clowder-daemon-*)
+    chown 65533 "$program"
+    drive h1; ok
+    [ "$(stat -c %u:%a "$program")" = 0:700 ] || problem "another user's program was taken: $(ls -l "$program")"
+    chmod 775 "$home"; chgrp 65533 "$home"
+    drive h1; has "code=5 .*$home is not yours"
+    chmod 755 "$home"; chgrp 0 "$home"
+}
+
 case_wrong_machine() {
     cp "$PROGRAM" "$LAB/for-arm"
     printf '\xb7\x00' | dd of="$LAB/for-arm" bs=1 seek=18 conv=notrunc 2>/dev/null
@@ -477,7 +508,7 @@ case_ports() {
 }
 
 all="key facts agent passphrase password jump jump_keys proxy_command unknown_key changed_key wrong_user refused black_hole
-no_forwarding login_files read_only wrong_machine one_session rekey sshd_killed link_cut launches secrets two_at_once doctor ports"
+no_forwarding login_files read_only open_cache wrong_machine one_session rekey sshd_killed link_cut launches secrets two_at_once doctor ports"
 hosts=3
 [ "${1:-}" = many ] && hosts=20
 lab_up "$hosts" || exit 1
