@@ -45,8 +45,8 @@ int64_t peer_uid_tcp(int fd)
     if (uid >= 0)
         return uid;
     /* A socket of IPv6 may have connected to an address of IPv4. */
-    snprintf(own, sizeof own, "0000000000000000%08X%08X:%04X", htonl(0xffff), there.sin_addr.s_addr,
-        ntohs(there.sin_port));
+    snprintf(
+        own, sizeof own, "0000000000000000%08X%08X:%04X", htonl(0xffff), there.sin_addr.s_addr, ntohs(there.sin_port));
     snprintf(other, sizeof other, "0000000000000000%08X%08X:%04X", htonl(0xffff), here.sin_addr.s_addr,
         ntohs(here.sin_port));
     return find_owner("/proc/net/tcp6", own, other);

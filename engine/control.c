@@ -119,8 +119,7 @@ static json_t *serve(struct engine *e, struct sp_request *r, json_t *request)
     return known ? o
                  : reply_refusal(CLW_USAGE,
                        "known: status up down launch remove stop ping jobs cancel wait reserve look hosts probe key "
-                       "trust "
-                       "unlock "
+                       "trust prompt unlock "
                        "forget retry wake doctor ssh_config",
                        "the request has no known \"op\"");
 }

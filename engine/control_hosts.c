@@ -137,30 +137,58 @@ static json_t *trust(struct host *h, const json_t *request)
     return host_link_trust(h->link, fingerprint, &err) ? reply_error(&err) : reply_ok();
 }
 
-static json_t *unlock_answer(struct engine *e, struct waiter *w)
+/* It is logged in, or this is what it asks now. */
+static json_t *prompt_reply(const struct host *h)
+{
+    json_t *o = reply_ok();
+    if (h->shot.state == HOST_NEEDS_SECRET)
+        json_object_set_new(o, "prompt", host_prompt_json(&h->shot.prompt));
+    return o;
+}
+
+static json_t *prompt_answer(struct engine *e, struct waiter *w)
 {
     const struct host *h = host_find(e, w->name);
     if (!h)
         return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was taken away meanwhile", w->name);
-    if (is_past(h, w, HOST_AUTH))
-        return reply_ok();
+    bool asks = h->shot.state == HOST_NEEDS_SECRET && h->shot.questions > w->before[1];
+    if (asks || is_past(h, w, HOST_AUTH))
+        return prompt_reply(h);
     return has_come_to_rest(h, w) ? rest_refusal(h) : NULL;
+}
+
+static struct waiter prompt_waiter(const struct host *h)
+{
+    struct waiter w = waiter_for(h, prompt_answer, "is not logged in yet");
+    w.before[1] = h->shot.questions;
+    return w;
+}
+
+/* What has to be answered to log in, if anything. */
+static json_t *prompt(struct engine *e, struct sp_request *r, struct host *h, const json_t *request)
+{
+    struct clw_error err;
+    struct waiter w = prompt_waiter(h);
+    if (h->link && h->shot.state == HOST_NEEDS_SECRET)
+        return prompt_reply(h);
+    if (host_reach(h, HOST_GOAL_LOGIN, true, &err))
+        return reply_error(&err);
+    control_wait(e, r, w, request);
+    return NULL;
 }
 
 static json_t *unlock(struct engine *e, struct sp_request *r, struct host *h, json_t *request)
 {
     struct clw_error err;
-    json_t *secret = json_object_get(request, "secret");
-    struct waiter w = waiter_for(h, unlock_answer, "is not logged in yet");
-    if (!json_is_string(secret))
-        return reply_refusal(CLW_USAGE, NULL, "an unlock needs a \"secret\"");
-    enum clw_err code = host_reach(h, HOST_GOAL_LOGIN, false, &err);
-    if (!code)
-        code = host_link_answer(h->link, json_string_value(secret), &err);
-    if (code)
+    const char *secret = request_text(request, "secret", NULL), *question = request_text(request, "prompt", NULL);
+    struct waiter w = prompt_waiter(h);
+    if (!secret || !question)
+        return reply_refusal(CLW_USAGE, NULL, "an unlock needs a \"secret\", and the \"prompt\" that it answers");
+    if (!h->link)
+        return reply_refusal(
+            CLW_NOT_FOUND, "ask what it needs first: clowder host unlock NAME", "host '%s' asks nothing", h->name);
+    if (host_link_answer(h->link, question, secret, &err))
         return reply_error(&err);
-    if (h->shot.state != HOST_NEEDS_SECRET) /* that one waits for nothing else */
-        host_reach(h, HOST_GOAL_LOGIN, true, NULL);
     control_wait(e, r, w, request);
     return NULL;
 }
@@ -370,6 +398,8 @@ static json_t *with_host(struct engine *e, struct sp_request *r, const char *op,
         return key(e, r, h, request);
     if (strcmp(op, "trust") == 0)
         return trust(h, request);
+    if (strcmp(op, "prompt") == 0)
+        return prompt(e, r, h, request);
     if (strcmp(op, "unlock") == 0)
         return unlock(e, r, h, request);
     if (h->link && strcmp(op, "forget") == 0)
@@ -381,7 +411,8 @@ static json_t *with_host(struct engine *e, struct sp_request *r, const char *op,
 
 json_t *control_hosts(struct engine *e, struct sp_request *r, const char *op, json_t *request, bool *known)
 {
-    static const char *const named[] = {"probe", "key", "trust", "unlock", "forget", "retry", "wake", "doctor"};
+    static const char *const named[] = {
+        "probe", "key", "trust", "prompt", "unlock", "forget", "retry", "wake", "doctor"};
     const char *name = request_text(request, "host", NULL);
     *known = true;
     if (strcmp(op, "hosts") == 0)

@@ -491,6 +491,11 @@ json_t *host_key_json(const struct host_key_info *k)
         "changed", k->changed, "file", k->file, "line", (int)k->line);
 }
 
+json_t *host_prompt_json(const struct host_prompt *p)
+{
+    return json_pack("{s:s, s:s, s:b, s:b}", "kind", p->kind, "text", p->text, "echo", p->echo, "again", p->again);
+}
+
 static json_t *steps_json(const struct host_snapshot *s)
 {
     json_t *o = json_object();
@@ -524,8 +529,6 @@ json_t *host_json(struct engine *e, const struct host *h)
     if (s.key.fingerprint[0])
         json_object_set_new(o, "key", host_key_json(&s.key));
     if (s.prompt.text[0])
-        json_object_set_new(o, "prompt",
-            json_pack("{s:s, s:s, s:b, s:b}", "kind", s.prompt.kind, "text", s.prompt.text, "echo", s.prompt.echo,
-                "again", s.prompt.again));
+        json_object_set_new(o, "prompt", host_prompt_json(&s.prompt));
     return o;
 }

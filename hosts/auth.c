@@ -68,15 +68,17 @@ static enum auth_result with_agent(struct auth *a, struct clw_error *err)
 
 /* ---- questions of the server ---- */
 
-/* "Verification code: (user@host)": the server's words made harmless, and who asks. */
-static void question(struct auth *a, const char *prompt, char *out, size_t size)
+/* "user@host:22 asks: Verification code:": who asks, so that nobody takes it for a question of ours, and the server's
+ * words made harmless. */
+static struct question interactive(struct auth *a, const char *prompt, char *out, size_t size)
 {
     char text[160];
     size_t len = strlen(prompt);
     while (len && (prompt[len - 1] == ' ' || prompt[len - 1] == '\n'))
         len--;
     text_escape(text, sizeof text, prompt, len);
-    snprintf(out, size, "%s (%.120s)", text, a->hop->label);
+    snprintf(out, size, "%.120s asks: %s", a->hop->label, text);
+    return (struct question){.kind = "interactive", .asker = a->hop->label, .text = prompt, .shown = out};
 }
 
 /* Answers the questions of one round. */
@@ -84,11 +86,12 @@ static enum clw_err answer_all(struct auth *a, struct ssh_words *asked)
 {
     int n = ssh_userauth_kbdint_getnprompts(a->hop->session);
     for (int i = 0; i < n && i < 16; i++) {
-        char echo = 0, text[300], answer[SECRET_SIZE];
+        char echo = 0, shown[300], answer[SECRET_SIZE];
         const char *prompt = ssh_userauth_kbdint_getprompt(a->hop->session, (unsigned)i, &echo);
-        question(a, prompt ? prompt : "", text, sizeof text);
-        ssh_words_add(asked, text);
-        enum clw_err code = link__secret(a->link, "interactive", text, echo != 0, answer);
+        struct question q = interactive(a, prompt ? prompt : "", shown, sizeof shown);
+        q.echo = echo != 0;
+        ssh_words_add(asked, q.text);
+        enum clw_err code = link__secret(a->link, &q, answer);
         if (!code)
             ssh_userauth_kbdint_setanswer(a->hop->session, (unsigned)i, answer);
         mem_wipe(answer, sizeof answer);
@@ -113,11 +116,14 @@ static enum auth_result interactive_once(struct auth *a, struct ssh_words *asked
 static enum auth_result with_questions(struct auth *a, struct clw_error *err)
 {
     enum auth_result result = AUTH_NEXT;
+    char shown[300];
     for (int i = 0; i < TRIES && result == AUTH_NEXT; i++) {
         struct ssh_words asked = {0};
         result = interactive_once(a, &asked, err);
-        for (size_t k = 0; k < asked.count && result == AUTH_NEXT; k++)
-            link__secret_refused(a->link, asked.items[k]);
+        for (size_t k = 0; k < asked.count && result == AUTH_NEXT; k++) {
+            struct question q = interactive(a, asked.items[k], shown, sizeof shown);
+            link__secret_refused(a->link, &q);
+        }
         bool none = asked.count == 0;
         ssh_words_fini(&asked);
         if (none)
@@ -130,18 +136,19 @@ static enum auth_result with_questions(struct auth *a, struct clw_error *err)
 
 static enum auth_result with_password(struct auth *a, struct clw_error *err)
 {
-    char prompt[400], answer[SECRET_SIZE];
+    char shown[300], answer[SECRET_SIZE];
     enum auth_result result = AUTH_NEXT;
-    snprintf(prompt, sizeof prompt, "password for %.250s", a->hop->label);
+    snprintf(shown, sizeof shown, "password for %.250s", a->hop->label);
+    const struct question q = {.kind = "password", .asker = a->hop->label, .text = "password", .shown = shown};
     for (int i = 0; i < TRIES && result == AUTH_NEXT; i++) {
         int rc = SSH_AUTH_ERROR;
-        a->code = link__secret(a->link, "password", prompt, false, answer);
+        a->code = link__secret(a->link, &q, answer);
         if (!a->code)
             AUTH_UNTIL(a, rc, ssh_userauth_password(a->hop->session, NULL, answer));
         mem_wipe(answer, sizeof answer);
         result = auth__result(a, rc, "the password", err);
         if (result == AUTH_NEXT)
-            link__secret_refused(a->link, prompt);
+            link__secret_refused(a->link, &q);
     }
     if (result == AUTH_NEXT)
         auth__tried(a, "password");

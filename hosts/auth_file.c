@@ -74,17 +74,18 @@ static bool private_key(struct auth *a, const char *path, ssh_key *out)
         a->why = asked ? " (locked, and BatchMode is on)" : " (not a private key that can be read)";
         return false;
     }
-    char prompt[300], answer[SECRET_SIZE];
-    snprintf(prompt, sizeof prompt, "passphrase of %.280s", path);
+    char shown[300], answer[SECRET_SIZE];
+    snprintf(shown, sizeof shown, "passphrase of %.280s", path);
+    const struct question q = {.kind = "passphrase", .asker = "", .text = path, .shown = shown};
     for (int i = 0; i < PASSPHRASE_TRIES; i++) {
-        a->code = link__secret(a->link, "passphrase", prompt, false, answer);
+        a->code = link__secret(a->link, &q, answer);
         if (a->code)
             return false;
         int rc = ssh_pki_import_privkey_file(path, answer, NULL, NULL, out);
         mem_wipe(answer, sizeof answer);
         if (rc == SSH_OK)
             return true;
-        link__secret_refused(a->link, prompt);
+        link__secret_refused(a->link, &q);
     }
     a->why = " (wrong passphrase)";
     return false;

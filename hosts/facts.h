@@ -37,9 +37,9 @@ struct host_facts {
     int64_t uptime_s; /* -1: unknown */
     char cache_dir[HOST_PATH_SIZE];
     bool cache_writable;
-    char cache_error[200];   /* why it is not */
+    char cache_error[200];           /* why it is not */
     char cache_open[HOST_PATH_SIZE]; /* the folder on the way to it that others may write to; "": none */
-    int64_t disk_free_bytes; /* in the cache folder; -1: unknown */
+    int64_t disk_free_bytes;         /* in the cache folder; -1: unknown */
     struct host_gpu gpus[HOST_GPUS_MAX];
     int gpu_count;
     char r_version[32], mirai_version[32], nanonext_version[32], python_version[32], dask_version[32];

@@ -164,14 +164,19 @@ enum clw_err host_link_trust(struct host_link *l, const char *fingerprint, struc
     return code;
 }
 
-enum clw_err host_link_answer(struct host_link *l, const char *secret, struct clw_error *err)
+enum clw_err host_link_answer(struct host_link *l, const char *prompt, const char *secret, struct clw_error *err)
 {
     if (strlen(secret) >= SECRET_SIZE)
-        return clw_fail(err, CLW_TOO_LARGE, NULL, "an answer has at most %d bytes", SECRET_SIZE - 1);
+        return clw_fail(err, CLW_TOO_LARGE, NULL, "a secret has at most %d bytes", SECRET_SIZE - 1);
     pthread_mutex_lock(&l->lock);
-    secrets_put(l->secrets, l->shot.prompt.text, secret);
-    l->answered = true;
+    bool same = l->shot.state == HOST_NEEDS_SECRET && *prompt && strcmp(l->shot.prompt.text, prompt) == 0;
+    if (same)
+        secrets_put(l->secrets, &l->asked, secret);
+    l->answered |= same;
     pthread_mutex_unlock(&l->lock);
+    if (!same)
+        return clw_fail(err, CLW_NOT_FOUND, "look at what it asks now: clowder host unlock NAME",
+            "'%s' does not ask this question, or does not ask it any more", l->o.name);
     pump_wake(&l->pump);
     return CLW_OK;
 }

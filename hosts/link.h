@@ -89,6 +89,7 @@ struct host_snapshot {
     unsigned streams;              /* connections through the tunnel now */
     struct host_key_info key;      /* when it rests because of a key; else all empty */
     struct host_prompt prompt;     /* in NEEDS_SECRET; else all empty */
+    unsigned questions;            /* prompts shown so far */
 };
 
 /* One line about a daemon, or about a script that host_link_run() was given. */
@@ -191,9 +192,10 @@ bool host_link_facts(struct host_link *link, struct host_facts *out);
  * its, and tries again. CLW_REFUSED: another fingerprint, or a changed key (that line has to be removed by
  * hand); CLW_NOT_FOUND: no key is waiting; CLW_IO. */
 enum clw_err host_link_trust(struct host_link *link, const char *fingerprint, struct clw_error *err);
-/* Answers the prompt, or, before there is one, the first that comes. Kept in locked memory until it is
- * refused or the link is closed. The caller wipes its own copy. CLW_TOO_LARGE (255 bytes). */
-enum clw_err host_link_answer(struct host_link *link, const char *secret, struct clw_error *err);
+/* Answers the prompt of the snapshot, whose text the caller repeats, so that a secret never answers another question
+ * than the one that its owner saw. Kept in locked memory until it is refused or the link is closed. The caller wipes
+ * its own copy. CLW_NOT_FOUND: that is not asked (any more); CLW_TOO_LARGE (255 bytes). */
+enum clw_err host_link_answer(struct host_link *link, const char *prompt, const char *secret, struct clw_error *err);
 /* Another goal from now on. A link that rests in DOWN, or has not begun, begins; one that is up ends its session when
  * the new goal is less than UP (daemons on the host live on). Other rests stay: host_link_retry(). */
 void host_link_set_goal(struct host_link *link, enum host_goal goal, bool retry);

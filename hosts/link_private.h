@@ -65,6 +65,7 @@ struct host_link {
     size_t command_count;
     uint64_t next_id;
     struct secrets *secrets;
+    struct secret_key asked; /* what the prompt of the snapshot asks for */
     bool answered, retry_now, resting;
     enum host_goal aim;                   /* the goal that the thread last saw */
     uint64_t shown_heard_ms;              /* heard_ms as of the last round; 0: not up */
@@ -193,10 +194,17 @@ void command_free(struct command *c);
 
 /* ---- secrets, asked for in steps ---- */
 
-/* The answer to the prompt into answer (SECRET_SIZE): what is kept, what the callback has, or what
+struct question {
+    const char *kind;  /* as in struct host_prompt */
+    const char *asker; /* the label of the hop that gets the answer; "": it stays here */
+    const char *text;  /* all of it */
+    const char *shown; /* for people: escaped, perhaps cut */
+    bool echo;
+};
+/* The answer into answer (SECRET_SIZE): what is kept for this very question, what the callback has, or what
  * host_link_answer() brings within the limit while the session waits. CLW_AGAIN: none yet. */
-enum clw_err link__secret(struct host_link *l, const char *kind, const char *prompt, bool echo, char *answer);
+enum clw_err link__secret(struct host_link *l, const struct question *q, char *answer);
 /* The answer was no good: forget it. */
-void link__secret_refused(struct host_link *l, const char *prompt);
+void link__secret_refused(struct host_link *l, const struct question *q);
 
 #endif

@@ -1,5 +1,4 @@
-/* Where a secret comes from: what is kept, the callback, or an answer that arrives while the session waits.
- */
+/* Where a secret comes from: what is kept, the callback, or an answer that arrives while the session waits. */
 #include "hosts/link_private.h"
 
 #include "base/mono.h"
@@ -7,30 +6,37 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool kept(struct host_link *l, const char *prompt, char *answer)
+static struct secret_key key_of(const struct question *q)
+{
+    return secret_key(q->kind, q->asker, q->text);
+}
+
+static bool kept(struct host_link *l, const struct secret_key *key, char *answer)
 {
     pthread_mutex_lock(&l->lock);
-    bool found = secrets_get(l->secrets, prompt, answer);
+    bool found = secrets_get(l->secrets, key, answer);
     pthread_mutex_unlock(&l->lock);
     return found;
 }
 
-static bool asked(struct host_link *l, const struct host_prompt *prompt, char *answer)
+static bool asked(struct host_link *l, const struct host_prompt *prompt, const struct secret_key *key, char *answer)
 {
     if (!l->o.cb.secret || !l->o.cb.secret(l->o.cb.arg, prompt, answer, SECRET_SIZE))
         return false;
     answer[SECRET_SIZE - 1] = '\0';
     pthread_mutex_lock(&l->lock);
-    secrets_put(l->secrets, prompt->text, answer);
+    secrets_put(l->secrets, key, answer);
     pthread_mutex_unlock(&l->lock);
     return true;
 }
 
-static void show(struct host_link *l, const struct host_prompt *prompt)
+static void show(struct host_link *l, const struct host_prompt *prompt, const struct secret_key *key)
 {
     pthread_mutex_lock(&l->lock);
+    l->asked = *key;
     l->shot.state = HOST_NEEDS_SECRET;
     l->shot.prompt = *prompt;
+    l->shot.questions++;
     l->shot.since_ms = mono_ms();
     snprintf(l->shot.reason, sizeof l->shot.reason, "needs an answer: %s", prompt->text);
     snprintf(l->shot.hint, sizeof l->shot.hint, "clowder host unlock %s", l->o.name);
@@ -48,21 +54,22 @@ static void resume(struct host_link *l)
     link__publish(l);
 }
 
-enum clw_err link__secret(struct host_link *l, const char *kind, const char *prompt, bool echo, char *answer)
+enum clw_err link__secret(struct host_link *l, const struct question *q, char *answer)
 {
-    struct host_prompt p = {.echo = echo};
-    snprintf(p.kind, sizeof p.kind, "%s", kind);
-    snprintf(p.text, sizeof p.text, "%s", prompt);
-    p.again = strcmp(l->shot.prompt.text, prompt) == 0 && l->shot.prompt.again;
-    if (kept(l, p.text, answer) || asked(l, &p, answer))
+    struct host_prompt p = {.echo = q->echo};
+    struct secret_key key = key_of(q);
+    snprintf(p.kind, sizeof p.kind, "%s", q->kind);
+    snprintf(p.text, sizeof p.text, "%s", q->shown);
+    p.again = strcmp(l->shot.prompt.text, p.text) == 0 && l->shot.prompt.again;
+    if (kept(l, &key, answer) || asked(l, &p, &key, answer))
         return CLW_OK;
     uint64_t began = mono_ms(), limit = l->deadline_ms;
-    link__log(l, LOG_INFO, "step=auth needs=%s", kind);
-    show(l, &p);
+    link__log(l, LOG_INFO, "step=auth needs=%s", q->kind);
+    show(l, &p, &key);
     enum clw_err code = CLW_OK;
     bool found = false;
     l->deadline_ms = began + l->o.secret_ms;
-    while (!code && !(found = kept(l, p.text, answer)))
+    while (!code && !(found = kept(l, &key, answer)))
         code = link__wait(l);
     l->deadline_ms = limit + (mono_ms() - began);
     if (code == CLW_CANCELLED)
@@ -73,11 +80,12 @@ enum clw_err link__secret(struct host_link *l, const char *kind, const char *pro
     return CLW_OK;
 }
 
-void link__secret_refused(struct host_link *l, const char *prompt)
+void link__secret_refused(struct host_link *l, const struct question *q)
 {
+    struct secret_key key = key_of(q);
     pthread_mutex_lock(&l->lock);
-    secrets_drop(l->secrets, prompt);
-    snprintf(l->shot.prompt.text, sizeof l->shot.prompt.text, "%s", prompt);
+    secrets_drop(l->secrets, &key);
+    snprintf(l->shot.prompt.text, sizeof l->shot.prompt.text, "%s", q->shown);
     l->shot.prompt.again = true;
     pthread_mutex_unlock(&l->lock);
 }

@@ -14,7 +14,8 @@ static const char body[] =
     "lim() { if has timeout; then timeout 10 \"$@\"; else \"$@\"; fi </dev/null 2>/dev/null; }\n"
     "first() { head -n 1 | cut -c 1-180; }\n"
     "echo; q begin 1\n" /* login files may have left a line without its end */
-    "read -r x; q pong 1; read -r x; q pong 2; read -r x; q clock \"$(date +%s.%N 2>/dev/null)\"\n"
+    "read -r x; q pong 1; read -r x; q pong 2; read -r x; t=$(date +%s.%N 2>/dev/null)\n"
+    "case $t in *[!0-9.]*) t=$(date +%s).5;; esac; q clock \"$t\"\n" /* BusyBox knows no %N */
     /* runtimes: asking them takes long, so packages are looked up in their files */
     "field() { while read -r k v x; do [ \"$k\" = \"$1\" ] && { printf '%s' \"$v\"; break; }; done <\"$2\"; "
     "}\n"
@@ -60,13 +61,15 @@ static const char body[] =
     "2>&1 ); then\n"
     "q cache ok; else q cache \"no $(printf '%s' \"$e\" | tail -n 1 | cut -c 1-180)\"; rm -f "
     "\"$c/.probe.$$\" 2>/dev/null; fi\n"
-    "if [ -d \"$c\" ] && { open_folder \"$(cd \"$c\" && pwd -P)\" || open_folder \"$(cd \"$HOME\" && pwd -P)\"; }; then\n"
+    "if [ -d \"$c\" ] && { open_folder \"$(cd \"$c\" && pwd -P)\" || open_folder \"$(cd \"$HOME\" && pwd -P)\"; }; "
+    "then\n"
     "q cache_open \"${d:-/}\"; fi\n"
     "d=$c; while [ ! -d \"$d\" ] && [ -n \"$d\" ]; do d=${d%/*}; done\n"
     "df -Pk \"${d:-/}\" 2>/dev/null | { read -r x; read -r dev total used avail x; q disk_free_kb "
     "\"$avail\"; }\n"
     "find \"$c\" -name '.up-*' -mtime +0 -exec rm -f {} + 2>/dev/null\n"
-    "ours() { set -- $(ls -ln \"$1\" 2>/dev/null); [ \"$3\" = \"$(id -u)\" ] || return 1; case $1 in ?????w*|????????w*) return 1;; esac; }\n"
+    "ours() { set -- $(ls -ln \"$1\" 2>/dev/null); [ \"$3\" = \"$(id -u)\" ] || return 1; case $1 in "
+    "?????w*|????????w*) return 1;; esac; }\n"
     "if [ -n \"$P\" ] && [ -f \"$c/$P\" ] && ours \"$c/$P\"; then\n"
     "s=$(sha256sum <\"$c/$P\" 2>/dev/null) || s=$(shasum -a 256 <\"$c/$P\" 2>/dev/null) ||\n"
     "s=$(openssl dgst -sha256 -r <\"$c/$P\" 2>/dev/null); q program \"${s%% *}\"; fi\n"

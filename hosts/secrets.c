@@ -1,17 +1,19 @@
-/* A page of slots. What names a slot is a hash of the prompt, so that nothing else has to be kept. */
+/* A page of slots. A slot is named by a hash that nobody can find a second text for: who asks chooses the question. */
 #include "hosts/secrets.h"
 
 #include "base/mem.h"
 
-#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include <mbedtls/md.h>
 
 enum { SLOTS = 12 };
 
 struct slot {
     bool used;
-    uint64_t prompt;
+    struct secret_key key;
     uint64_t age;
     char secret[SECRET_SIZE];
 };
@@ -22,6 +24,23 @@ struct secrets {
 };
 
 _Static_assert(sizeof(struct secrets) <= 4096, "the slots fit in a page");
+
+struct secret_key secret_key(const char *kind, const char *asker, const char *question)
+{
+    struct secret_key key;
+    const char *const parts[] = {kind, asker, question};
+    mbedtls_md_context_t md;
+    mbedtls_md_init(&md);
+    if (mbedtls_md_setup(&md, mbedtls_md_info_from_type(MBEDTLS_MD_SHA256), 0) || mbedtls_md_starts(&md))
+        abort();
+    for (size_t i = 0; i < 3; i++) /* with the NUL: no part can end in another */
+        if (mbedtls_md_update(&md, (const unsigned char *)parts[i], strlen(parts[i]) + 1))
+            abort();
+    if (mbedtls_md_finish(&md, key.sum))
+        abort();
+    mbedtls_md_free(&md);
+    return key;
+}
 
 struct secrets *secrets_new(void)
 {
@@ -43,55 +62,50 @@ void secrets_free(struct secrets *s)
     }
 }
 
-static uint64_t hash(const char *text)
-{
-    uint64_t h = 1469598103934665603u;
-    for (; *text; text++)
-        h = (h ^ (unsigned char)*text) * 1099511628211u;
-    return h;
-}
-
-static struct slot *find(struct secrets *s, uint64_t prompt)
+static struct slot *find(struct secrets *s, const struct secret_key *key)
 {
     for (size_t i = 0; i < SLOTS; i++)
-        if (s->slots[i].used && s->slots[i].prompt == prompt)
+        if (s->slots[i].used && memcmp(&s->slots[i].key, key, sizeof *key) == 0)
             return &s->slots[i];
     return NULL;
 }
 
-void secrets_put(struct secrets *s, const char *prompt, const char *secret)
+static struct slot *free_or_oldest(struct secrets *s)
 {
-    struct slot *slot = find(s, hash(prompt));
-    for (size_t i = 0; i < SLOTS && !slot; i++)
+    struct slot *oldest = &s->slots[0];
+    for (size_t i = 0; i < SLOTS; i++) {
         if (!s->slots[i].used)
-            slot = &s->slots[i];
-    if (!slot) {
-        slot = &s->slots[0];
-        for (size_t i = 1; i < SLOTS; i++)
-            if (s->slots[i].age < slot->age)
-                slot = &s->slots[i];
+            return &s->slots[i];
+        if (s->slots[i].age < oldest->age)
+            oldest = &s->slots[i];
     }
+    return oldest;
+}
+
+void secrets_put(struct secrets *s, const struct secret_key *key, const char *secret)
+{
+    struct slot *slot = find(s, key);
+    if (!slot)
+        slot = free_or_oldest(s);
     mem_wipe(slot, sizeof *slot);
     slot->used = true;
-    slot->prompt = hash(prompt);
+    slot->key = *key;
     slot->age = ++s->clock;
     strncpy(slot->secret, secret, SECRET_SIZE - 1);
 }
 
-bool secrets_get(struct secrets *s, const char *prompt, char *out)
+bool secrets_get(struct secrets *s, const struct secret_key *key, char *out)
 {
-    struct slot *slot = find(s, hash(prompt));
-    if (!slot && (slot = find(s, hash(""))) != NULL)
-        slot->prompt = hash(prompt);
+    const struct slot *slot = find(s, key);
     if (!slot)
         return false;
     memcpy(out, slot->secret, SECRET_SIZE);
     return true;
 }
 
-void secrets_drop(struct secrets *s, const char *prompt)
+void secrets_drop(struct secrets *s, const struct secret_key *key)
 {
-    struct slot *slot = find(s, hash(prompt));
+    struct slot *slot = find(s, key);
     if (slot)
         mem_wipe(slot, sizeof *slot);
 }

@@ -86,25 +86,13 @@ int cmd_host_trust(const struct opts *o, bool json)
 
 /* ---- secrets ---- */
 
-/* What the engine's link waits for, or a question of our own. */
-static void find_prompt(const char *name, char *text, size_t size, bool *echo)
-{
-    json_t *links = inventory_links(name);
-    const json_t *prompt = json_object_get(json_array_get(json_object_get(links, "hosts"), 0), "prompt");
-    *echo = json_is_true(json_object_get(prompt, "echo"));
-    if (*json_text(prompt, "text"))
-        snprintf(text, size, "%s: %s", name, json_text(prompt, "text"));
-    else
-        snprintf(text, size, "Password or passphrase for %s:", name);
-    json_decref(links);
-}
-
 /* The text of the request is built by hand and wiped; the process, which cannot be dumped, ends soon after. */
-static int send_secret(struct clowder *c, json_t *request, int64_t timeout_ms)
+static int send_wiped(struct clowder *c, const json_t *request, int64_t timeout_ms, json_t **answer)
 {
     struct clowder_error err;
     char *text = json_dumps(request, JSON_COMPACT), *reply = NULL;
     int status = text ? clowder_request(c, text, timeout_ms, &reply, &err) : 0;
+    *answer = reply ? json_loads(reply, 0, NULL) : NULL;
     if (text)
         mem_wipe(text, strlen(text));
     free(text);
@@ -112,37 +100,99 @@ static int send_secret(struct clowder *c, json_t *request, int64_t timeout_ms)
     return status ? say_error(&err) : 0;
 }
 
-int cmd_host_unlock(const struct opts *o, bool json)
+/* Asks its owner what the link asks, and sends the answer. *reply: what the link asks next, if anything. */
+static int answer_one(struct clowder *c, const char *name, uint64_t timeout_ms, const json_t *prompt, json_t **reply)
 {
-    uint64_t timeout_ms = 60000;
-    const char *name;
-    char prompt[400];
     static char secret[SECRET_SIZE];
-    bool echo;
-    (void)json;
-    prctl(PR_SET_DUMPABLE, 0);
+    char text[400];
+    *reply = NULL;
     mlock(secret, sizeof secret);
-    int status = read_host(o, &name, &timeout_ms);
-    struct clowder *c = status == 0 ? open_client(false) : NULL;
-    if (!c)
-        return status ? status : 1;
-    find_prompt(name, prompt, sizeof prompt, &echo);
-    status = ask_secret(prompt, echo, secret, sizeof secret);
+    snprintf(text, sizeof text, "%s%s: %s:", json_is_true(json_object_get(prompt, "again")) ? "refused; again, " : "",
+        name, json_text(prompt, "text"));
+    int status = ask_secret(text, json_is_true(json_object_get(prompt, "echo")), secret, sizeof secret);
     json_t *request = about("unlock", name, timeout_ms), *value = status == 0 ? json_string(secret) : NULL;
+    request_set_text(request, "prompt", json_text(prompt, "text"));
     mem_wipe(secret, sizeof secret);
     if (status == 0 && !value)
         status = say(2, "host unlock: the secret is not UTF-8 text");
     if (status == 0) {
         json_object_set(request, "secret", value);
-        status = send_secret(c, request, (int64_t)timeout_ms + GRACE_MS);
+        status = send_wiped(c, request, (int64_t)timeout_ms + GRACE_MS, reply);
     }
     if (value)
         mem_wipe((void *)(uintptr_t)json_string_value(value), json_string_length(value));
     json_decref(value);
     json_decref(request);
-    clowder_close(c);
+    return status;
+}
+
+/* May this question be answered? Who answers from a file or a pipe does not see it: he is not asked the same again, and
+ * what may be the passphrase of a key goes to no host that asks something of its own. */
+static int check_question(const char *name, const char *kind, const json_t *prompt, bool answered)
+{
+    const char *asked = json_text(prompt, "kind"), *text = json_text(prompt, "text");
+    bool sees = isatty(STDIN_FILENO);
+    if (kind && strcmp(kind, asked) != 0)
+        return say(5, "host '%s' asks for another kind of secret (%s): %s; nothing was answered", name, asked, text);
+    if (!kind && !sees && strcmp(asked, "interactive") == 0)
+        return say(5, "host '%s' asks a question of its own: '%s'; to answer it without a terminal: --kind interactive",
+            name, text);
+    if (!sees && answered && json_is_true(json_object_get(prompt, "again")))
+        return say(5, "host '%s' did not take the answer: %s", name, text);
+    return 0;
+}
+
+/* Question by question, until it is logged in. */
+static int answer_all(struct clowder *c, const char *name, const char *kind, uint64_t timeout_ms, json_t *reply)
+{
+    int status = 0;
+    bool answered = false;
+    json_incref(reply);
+    for (const json_t *prompt; status == 0 && (prompt = json_object_get(reply, "prompt"));) {
+        json_t *next = NULL;
+        status = check_question(name, kind, prompt, answered);
+        if (status == 0)
+            status = answer_one(c, name, timeout_ms, prompt, &next);
+        json_decref(reply);
+        reply = next;
+        answered = true;
+    }
+    json_decref(reply);
+    return status;
+}
+
+static int check_kind(const char *kind)
+{
+    static const char *const kinds[] = {"passphrase", "password", "interactive"};
+    for (size_t i = 0; i < 3; i++)
+        if (!kind || strcmp(kind, kinds[i]) == 0)
+            return 0;
+    return say(2, "host unlock: '%s' is no kind of secret: passphrase, password or interactive", kind);
+}
+
+int cmd_host_unlock(const struct opts *o, bool json)
+{
+    uint64_t timeout_ms = 60000;
+    const char *name, *kind = opts_text(o, "kind", NULL);
+    json_t *reply = NULL;
+    (void)json;
+    prctl(PR_SET_DUMPABLE, 0);
+    int status = read_host(o, &name, &timeout_ms);
     if (status == 0)
+        status = check_kind(kind);
+    struct clowder *c = status == 0 ? open_client(false) : NULL;
+    if (!c)
+        return status ? status : 1;
+    status = request_told(c, about("prompt", name, timeout_ms), (int64_t)timeout_ms + GRACE_MS, &reply);
+    bool asks = json_is_object(json_object_get(reply, "prompt"));
+    if (status == 0)
+        status = answer_all(c, name, kind, timeout_ms, reply);
+    json_decref(reply);
+    clowder_close(c);
+    if (status == 0 && asks)
         printf("%s unlocked, until 'clowder host forget %s' or the end of the engine\n", name, name);
+    else if (status == 0)
+        printf("%s asks nothing: it lets us in as it is\n", name);
     return status;
 }
 

@@ -155,6 +155,10 @@ case_secrets() {
   expect 5 cl up --on h1:1
   says 'unlock'
   printf 'wrong\n' | expect 5 cl host unlock h1
+  says 'did not take the answer: passphrase of'
+  one_line
+  printf 'open sesame 42\n' | expect 5 cl host unlock h1 --kind password
+  says 'another kind of secret \(passphrase\)'
   printf 'open sesame 42\n' | expect 0 cl host unlock h1
   expect 0 cl up --on h1:1
   seq 10 | expect 0 cl map -- echo {}

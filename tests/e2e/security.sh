@@ -385,6 +385,46 @@ case_import() {
   [ ! -e pwned ] || fail "something ran"
 }
 
+# A host in bad hands asks for secrets that were given for something else: it gets none, and who is asked sees who asks.
+case_question() {
+  /usr/bin/python3 -c 'import paramiko' 2>/dev/null || { echo "SKIP: needs python3-paramiko"; exit 77; }
+  mkdir rogue
+  ssh-keygen -q -t ed25519 -N '' -f rogue/hostkey
+  ssh-keygen -q -t ed25519 -N 'correct horse' -f "$work/id"
+  echo asks >rogue/mode
+  echo "passphrase of $work/id" >rogue/question
+  /usr/bin/python3 "$CLOWDER_SOURCE/tests/e2e/rogue_sshd.py" rogue >/dev/null 2>rogue/err &
+  wait_until test -s rogue/port
+  local port
+  port=$(cat rogue/port)
+  echo "[127.0.0.1]:$port $(cut -d ' ' -f 1,2 rogue/hostkey.pub)" >known
+  printf 'Host rogue\n HostName 127.0.0.1\n Port %s\n IdentityFile %s\n IdentitiesOnly yes\n UserKnownHostsFile %s\n' \
+    "$port" "$work/id" "$work/known" >ssh_config
+  export CLOWDER_SSH_CONFIG=$work/ssh_config
+  unset SSH_AUTH_SOCK
+  clowder host add rogue >/dev/null
+  # It takes the key, so that its owner unlocks it, and then asks for the passphrase in the very words of that question.
+  expect 5 clowder up --on rogue:1
+  says 'passphrase of'
+  printf 'correct horse\n' | timeout 60 clowder host unlock rogue --kind passphrase >/dev/null 2>&1 || true
+  wait_until test -s rogue/in
+  asks() { clowder host show rogue | grep -q "asks: passphrase of $work/id"; }
+  wait_until asks
+  [ ! -e rogue/learnt ] || fail "it learnt $(cat rogue/learnt)"
+  # Who answers blindly does not answer that; and not before anything was asked.
+  printf 'correct horse\n' | expect 5 clowder host unlock rogue
+  says 'asks a question of its own'
+  printf 'correct horse\n' | expect 5 clowder host unlock rogue --kind passphrase
+  clowder engine stop --now
+  printf 'correct horse\n' | expect 5 clowder host unlock rogue
+  says 'asks a question of its own'
+  [ ! -e rogue/learnt ] || fail "it learnt $(cat rogue/learnt)"
+  printf 'for it\n' | timeout 60 clowder host unlock rogue --kind interactive >/dev/null 2>&1 || true
+  wait_until test -s rogue/learnt
+  grep -q horse rogue/learnt && fail "it learnt $(cat rogue/learnt)"
+  grep -q 'for it' rogue/learnt || fail "it was answered $(cat rogue/learnt)"
+}
+
 # How the programs are built.
 case_binaries() {
   if nm "$bin/clowder" | grep -E '__asan|__tsan|__ubsan' >/dev/null; then echo "SKIP: a sanitizer build"; exit 77; fi

@@ -145,7 +145,7 @@ KbdInteractiveAuthentication yes
 AuthenticationMethods keyboard-interactive
 SetEnv HOME=$LAB/h1/userhome SHLVL=5"
         drive --goal login "${keyless[@]}" --secret 'right horse' h1; ok
-        has 'prompt kind=interactive text="(\(.*\) )?Password: \(clwtest'
+        has 'prompt kind=interactive text="clwtest[^ ]* asks: (\(.*\) )?Password:'
     fi
     # Two factors: a key, then the password.
     mkdir -p "$LAB/h1/userhome/.ssh"

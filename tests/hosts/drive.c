@@ -301,7 +301,7 @@ static void act(size_t i)
     }
     if (s.state == HOST_NEEDS_SECRET && d.answer && !d.answered[i]) {
         d.answered[i] = true;
-        host_link_answer(d.links[i], d.answer, NULL);
+        host_link_answer(d.links[i], s.prompt.text, d.answer, NULL);
     }
     if (s.state == HOST_UP && d.port_file && *s.url) {
         FILE *f = fopen(d.port_file, "w");

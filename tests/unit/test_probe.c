@@ -239,25 +239,33 @@ static void secrets(void **state)
     struct secrets *s = secrets_new();
     char out[SECRET_SIZE];
     assert_non_null(s);
-    assert_false(secrets_get(s, "password for a", out));
-    secrets_put(s, "password for a", "one");
-    secrets_put(s, "", "any");
-    assert_true(secrets_get(s, "password for a", out));
+    struct secret_key a = secret_key("passphrase", "", "/home/u/.ssh/id");
+    assert_false(secrets_get(s, &a, out));
+    secrets_put(s, &a, "one");
+    assert_true(secrets_get(s, &a, out));
     assert_string_equal(out, "one");
-    assert_true(secrets_get(s, "passphrase of k", out));
-    assert_string_equal(out, "any");
-    assert_false(secrets_get(s, "another", out)); /* it was the first prompt's */
-    secrets_drop(s, "passphrase of k");
-    assert_false(secrets_get(s, "passphrase of k", out));
+    /* Another kind, somebody else who asks, another question, and the same letters elsewhere. */
+    static const char *const others[][3] = {{"interactive", "", "/home/u/.ssh/id"}, {"password", "", "/home/u/.ssh/id"},
+        {"passphrase", "u@h:22", "/home/u/.ssh/id"}, {"passphrase", "", "/home/u/.ssh/id2"}, {"passphrase", "", ""},
+        {"passphrase", "/home/u/.ssh/id", ""}, {"", "passphrase", "/home/u/.ssh/id"}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct secret_key other = secret_key(others[i][0], others[i][1], others[i][2]);
+        assert_false(secrets_get(s, &other, out));
+    }
+    secrets_drop(s, &a);
+    assert_false(secrets_get(s, &a, out));
     for (int i = 0; i < 100; i++) {
         char name[20];
         snprintf(name, sizeof name, "p%d", i);
-        secrets_put(s, name, name);
+        struct secret_key key = secret_key("password", "u@h:22", name);
+        secrets_put(s, &key, name);
     }
-    assert_true(secrets_get(s, "p99", out));
-    assert_false(secrets_get(s, "p0", out));
+    struct secret_key last = secret_key("password", "u@h:22", "p99"), first = secret_key("password", "u@h:22", "p0");
+    assert_true(secrets_get(s, &last, out));
+    assert_string_equal(out, "p99");
+    assert_false(secrets_get(s, &first, out));
     secrets_drop_all(s);
-    assert_false(secrets_get(s, "p99", out));
+    assert_false(secrets_get(s, &last, out));
     secrets_free(s);
 }
 

@@ -147,8 +147,8 @@ static bool unlock_save(struct ui *ui, struct form *f, char *why, size_t size)
         return false;
     }
     secret = request_quote(f->fields[0].edit.text);
-    json = mem_printf(
-        "{\"op\":\"unlock\",\"host\":\"%s\",\"timeout_ms\":%d,\"secret\":%s}", (char *)f->arg, LOGIN_MS, secret);
+    json = mem_printf("{\"op\":\"unlock\",\"host\":\"%s\",\"timeout_ms\":%d,\"secret\":%s}", (char *)f->arg, LOGIN_MS,
+        secret); // TODO prompt
     mem_wipe(secret, strlen(secret));
     free(secret);
     ui_say(ui, ROLE_NORMAL, "%s: logging in ...", (char *)f->arg);
