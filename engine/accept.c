@@ -10,10 +10,13 @@
 #include <nng/nng.h>
 
 #include <poll.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+enum { COMPLAINT_MS = 100, COMPLAINTS = 100 };
 
 static void frame_cb(struct link *l, const struct frame *f, struct blk *block);
 static void batch_cb(struct link *l);
@@ -32,17 +35,32 @@ static void flush_held(void *arg)
     core_flush(e);
 }
 
-static bool is_welcome(const struct engine *e, bool remote)
+/* A line in the log about somebody who is not in yet: who floods us with such connections does not flood the log. */
+static void complain(struct engine *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void complain(struct engine *e, const char *format, ...)
 {
-    if (remote && e->stranger_count >= CORE_STRANGERS_MAX) {
-        log_warn("accept", "dropped why=\"more than %d connections without a hello\"", CORE_STRANGERS_MAX);
-        return false;
-    }
-    if (e->peer_count >= CORE_PEERS_MAX) {
-        log_warn("accept", "dropped why=\"more than %d connections\"", CORE_PEERS_MAX);
-        return false;
-    }
-    return true;
+    char text[400];
+    va_list ap;
+    if (!quota_take(&e->complaints, mono_ms(), COMPLAINT_MS, COMPLAINTS))
+        return;
+    uint64_t more = quota_left_out(&e->complaints);
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    if (more)
+        log_warn("accept", "left out lines=%llu why=\"too many of these\"", (unsigned long long)more);
+    log_warn("accept", "%s", text);
+}
+
+static bool is_welcome(struct engine *e, bool remote)
+{
+    if (remote && e->stranger_count >= CORE_STRANGERS_MAX)
+        complain(e, "dropped why=\"more than %d connections without a hello\"", CORE_STRANGERS_MAX);
+    else if (e->peer_count >= CORE_PEERS_MAX)
+        complain(e, "dropped why=\"more than %d connections\"", CORE_PEERS_MAX);
+    else
+        return true;
+    return false;
 }
 
 static struct peer *add_peer(struct engine *e, bool remote)
@@ -135,6 +153,12 @@ void peer_send(struct peer *p, const struct frame *f, const void *body)
     peer_mark(p);
 }
 
+void peer_answer_ping(struct peer *p)
+{
+    if (link_queued(p->link) == 0)
+        peer_send(p, &(struct frame){.type = WIRE_PONG}, NULL);
+}
+
 void peer_hold(struct peer *p)
 {
     struct itimerspec at = {.it_value = {.tv_nsec = CORE_HOLD_MS * 1000000L}};
@@ -159,7 +183,7 @@ void peer_drop(struct peer *p, const char *why)
     static const char *const roles[] = {"stranger", "client", "daemon"};
     char clean[300];
     text_escape(clean, sizeof clean, why, strlen(why));
-    log_warn("accept", "dropped peer=%s%s%s why=\"%s\"", roles[p->role], p->member ? " daemon=" : "",
+    complain(p->engine, "dropped peer=%s%s%s why=\"%s\"", roles[p->role], p->member ? " daemon=" : "",
         p->member ? p->member->name : "", clean);
     link_close(p->link);
 }
@@ -167,7 +191,7 @@ void peer_drop(struct peer *p, const char *why)
 void peer_refuse(struct peer *p, enum clw_err code, const char *text)
 {
     struct frame f = {.type = WIRE_REFUSE, .code = (uint16_t)code, .len = (uint32_t)strlen(text)};
-    log_warn("accept", "refused why=\"%s\"", text);
+    complain(p->engine, "refused why=\"%s\"", text);
     peer_send(p, &f, text);
     link_flush(p->link);
     link_close_after_send(p->link);
@@ -258,7 +282,7 @@ static void closed_cb(struct link *l, const struct clw_error *why)
     struct peer *p = link_arg(l);
     struct engine *e = p->engine;
     if (why->code == CLW_PROTOCOL || (p->role == PEER_NEW && why->code == CLW_NO_MEMORY))
-        log_warn("accept", "dropped peer=%s why=\"%s\"",
+        complain(e, "dropped peer=%s why=\"%s\"",
             p->role == PEER_CLIENT   ? "client"
             : p->role == PEER_DAEMON ? "daemon"
                                      : "stranger",

@@ -268,13 +268,27 @@ static bool round_of_work(struct engine *e, uint64_t *publish_ms, int *timeout_m
     return over;
 }
 
+/* Stopped (SIGSTOP, a suspended machine), or not given the processor: what others said meanwhile is not read yet. */
+static void notice_sleep(struct engine *e, uint64_t planned_ms)
+{
+    uint64_t now_ms = mono_ms();
+    if (now_ms <= planned_ms + CORE_SLEPT_MS)
+        return;
+    pthread_mutex_lock(&e->lock);
+    e->awake_ms = now_ms;
+    log_warn("engine", "slept ms=%llu", (unsigned long long)(now_ms - planned_ms));
+    pthread_mutex_unlock(&e->lock);
+}
+
 static void loop(struct engine *e, int signal_fd)
 {
     uint64_t publish_ms = 0, ignored;
     int timeout_ms = 0;
     while (!round_of_work(e, &publish_ms, &timeout_ms)) {
         struct pollfd fds[] = {{signal_fd, POLLIN, 0}, {e->wake_fd, POLLIN, 0}};
+        uint64_t planned_ms = timeout_ms < 0 ? UINT64_MAX - CORE_SLEPT_MS : mono_ms() + (uint64_t)timeout_ms;
         poll(fds, 2, timeout_ms);
+        notice_sleep(e, planned_ms);
         if (fds[1].revents && read(e->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
             abort();
         if (fds[0].revents)

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/quota.h"
 #include "engine/disp.h"
 #include "engine/func.h"
 #include "engine/link.h"
@@ -29,7 +30,10 @@ enum {
     CORE_BASE_MS = 2000,         /* a base that does not listen is looked for so often */
     CORE_FOREIGN_QUIT_MS = 5000, /* … and one of another engine in this, when it need not be at once */
     CORE_PING_MS = 5000,         /* silence after which a daemon on tcp is asked … */
-    CORE_DEAD_MS = 15000,        /* … and after which it counts as lost */
+    CORE_DEAD_MS = 15000,        /* … and after which it counts as lost; … */
+    CORE_HERE_DEAD_MS = 30000,   /* … one on this machine that has tasks is asked, too, and has so long to answer */
+    CORE_OVERDUE_MS = 15000,     /* a daemon ends a task at its --timeout, and says so within this time */
+    CORE_SLEPT_MS = 3000,        /* a round that comes so much later than planned: we did not run */
     CORE_BACKOFF_MS = 100,       /* first pause before a daemon is replaced; doubles up to … */
     CORE_BACKOFF_MAX_MS = 30000,
     CORE_SHORT_MS = 20000,        /* a shortage on this machine may last so long before it counts as a failure, … */
@@ -75,7 +79,9 @@ struct member {
     bool shrink; /* it leaves for good: not to be replaced */
     bool quit_sent;
     uint64_t started_ms, connected_ms, kill_at_ms, pinged_ms, away_until_ms;
-    uint64_t news_ms; /* when it may have told all that it told of its state */
+    uint64_t asked_ms; /* of the oldest ping that it has not answered, or 0 */
+    struct quota news; /* what it tells of its state */
+    bool overdue;      /* it did not end a task in time: it is not let in again */
     struct pace pace;
     bool paused; /* as it says; why: */
     const char *pause, *limits;
@@ -258,6 +264,7 @@ struct engine {
     char store_problem[1200]; /* … why */
     struct peer *peers, *dead_peers, *dirty;
     unsigned peer_count, stranger_count;
+    struct quota complaints; /* log lines about connections that nobody answers for */
     struct pool *pools;
     unsigned walks; /* of doctors, under way */
     int doctor_fd;  /* readable: they are to come to an end */
@@ -269,6 +276,7 @@ struct engine {
     int64_t last_job; /* id in the ledger */
     int64_t instance; /* a number that no other engine has */
     uint64_t started_ms, idle_since_ms, idle_ms;
+    uint64_t awake_ms;        /* since when we run without a break: nobody is blamed for his silence before that */
     uint64_t publish_soon_ms; /* when something has changed, after the publication before */
     uint64_t measured_ms;     /* this machine, when it has daemons */
     bool stopping, stop_now, changed;
@@ -292,6 +300,8 @@ void peer_send(struct peer *p, const struct frame *f, const void *body);
 void peer_mark(struct peer *p);
 void peer_drop(struct peer *p, const char *why); /* one log line, then it is closed */
 void peer_refuse(struct peer *p, enum clw_err code, const char *text);
+/* Says that we are there, unless something waits for it already: that is answer enough, once it reads. */
+void peer_answer_ping(struct peer *p);
 /* Like peer_mark, but it may wait CORE_HOLD_MS. */
 void peer_hold(struct peer *p);
 void core_flush(struct engine *e);
@@ -333,6 +343,7 @@ void daemon_read(struct peer *p, bool read);
 /* Its process is gone, or is to go at once: what it sent is read to the end. */
 void daemon_read_all(struct peer *p);
 void daemon_tick(struct member *m, uint64_t now_ms);
+uint64_t daemon_next_ms(const struct member *m, uint64_t now_ms);
 
 /* pool.c */
 struct pool *pool_find(struct engine *e, const char *name);

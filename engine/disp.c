@@ -145,6 +145,8 @@ void disp_daemon_drain(struct disp *d, struct disp_daemon *m)
 void disp_daemon_pause(struct disp *d, struct disp_daemon *m, bool paused, uint64_t now_us)
 {
     m->paused = paused;
+    if (!paused)
+        m->head_us = now_us; /* what it is at may have stood still */
     disp__count_giving(d, m, !m->held && !m->draining && !paused);
     disp__want(d, m);
     disp__give_pins(d, m, now_us);

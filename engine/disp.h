@@ -135,6 +135,10 @@ void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us);
 /* It answered n tasks from first on of job with this outcome, in run_us altogether. PROTOCOL: not what it was given. */
 enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t job, uint64_t first, uint32_t n,
     enum wire_outcome outcome, uint64_t run_us, uint64_t now_us, struct disp_verdict *verdict, struct clw_error *err);
+/* The task that it answers next: its job, its index, and since when it is the next. False: it has none. */
+bool disp_daemon_head(const struct disp_daemon *m, struct disp_job **job, uint64_t *index, uint64_t *since_us);
+/* What it was at is answered for: when it is lost now, that is no task's fault. */
+void disp_daemon_blameless(struct disp_daemon *m);
 /* The input of the task that it answers next, bytes of *block, all borrowed until the next disp_ call. False: it has
  * none to answer, or the task has no input. */
 bool disp_daemon_input(const struct disp_daemon *m, struct blk **block, const uint8_t **input, uint32_t *len);

@@ -72,6 +72,22 @@ static void keep_input(struct disp_action *a, const struct disp_range *r)
     memcpy(a->input, input, a->input_len);
 }
 
+bool disp_daemon_head(const struct disp_daemon *m, struct disp_job **job, uint64_t *index, uint64_t *since_us)
+{
+    const struct disp_batch *b = m->ring_count ? disp__batch(m, 0) : NULL;
+    if (!b)
+        return false;
+    *job = b->job;
+    *index = disp__index(&b->range);
+    *since_us = m->head_us;
+    return true;
+}
+
+void disp_daemon_blameless(struct disp_daemon *m)
+{
+    m->blameless = true;
+}
+
 bool disp_daemon_input(const struct disp_daemon *m, struct blk **block, const uint8_t **input, uint32_t *len)
 {
     const struct disp_batch *b = m->ring_count ? disp__batch(m, 0) : NULL;
@@ -175,7 +191,7 @@ void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us)
     for (struct disp_job *j = d->jobs; j; j = j->after)
         unmark_open(j, m);
     drop_pins(d, m);
-    for (bool first = true; m->ring_count; first = false) {
+    for (bool first = !m->blameless; m->ring_count; first = false) {
         struct disp_batch b = *disp__batch(m, 0);
         disp__pop_batch(m);
         if (disp__is_pinned(&b)) {
@@ -211,6 +227,8 @@ static struct disp_range take_off(struct disp *d, struct disp_daemon *m, unsigne
     m->bytes -= bytes;
     m->load_us -= est;
     d->stats.executing -= n;
+    if (at == 0 && (!last || b->range.n == 0))
+        m->head_us = d->now_us;
     if (b->range.n == 0) {
         for (; at; at--)
             *disp__batch(m, at) = *disp__batch(m, at - 1);

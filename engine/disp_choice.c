@@ -283,8 +283,10 @@ void disp__give(struct disp *d, struct disp_daemon *m, struct disp_job *j, struc
     *b = (struct disp_batch){
         .job = j, .range = r, .sent_us = d->now_us, .bytes = disp__range_bytes(&r), .paired = paired};
     b->est_us = j->task_us > 0 ? us * r.n : DISP_WINDOW_US;
-    if (m->tasks == 0)
+    if (m->tasks == 0) {
         d->busy_count++;
+        m->head_us = d->now_us;
+    }
     m->tasks += r.n;
     m->bytes += b->bytes;
     m->load_us += b->est_us;

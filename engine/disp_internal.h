@@ -62,6 +62,8 @@ struct disp_daemon {
     unsigned slot, place;
     bool quick;                                 /* what it did last took no time worth speaking of */
     bool held, draining, paused, counted, solo; /* counted: among those that are giving */
+    bool blameless;                             /* no task is to count its loss */
+    uint64_t head_us;                           /* since when it is at what it answers next */
     double load_us;
     struct disp_batch few[DISP_FEW];
     uint64_t max_tasks, given, done, failed;

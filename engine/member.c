@@ -210,7 +210,6 @@ uint64_t member_next_ms(const struct member *m, uint64_t now_ms)
         next = m->started_ms + CORE_LAUNCH_MS + 1;
     if (m->state == MEMBER_AWAY && m->away_until_ms < next)
         next = m->away_until_ms;
-    if (m->peer && m->peer->remote && now_ms + CORE_PING_MS / 2 < next)
-        next = now_ms + CORE_PING_MS / 2;
-    return next;
+    uint64_t daemon = daemon_next_ms(m, now_ms);
+    return daemon < next ? daemon : next;
 }

@@ -183,7 +183,7 @@ void client_frame(struct peer *p, const struct frame *f, struct blk *block)
         return;
     }
     if (f->type == WIRE_PING) {
-        peer_send(p, &(struct frame){.type = WIRE_PONG}, NULL);
+        peer_answer_ping(p);
         return;
     }
     struct core_job *j = find_job(p, f->job);

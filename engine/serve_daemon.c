@@ -6,10 +6,13 @@
 #include "base/text.h"
 #include "engine/keep.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { NEWS_EVERY_MS = 1000, NEWS_AT_ONCE = 64 };
+
+static void take_answer(struct peer *p, const struct frame *f, struct blk *block);
 
 /* The one GPU that the daemon's tasks see, in the words of both makers. */
 static void add_gpu(struct buf *b, int gpu)
@@ -206,15 +209,12 @@ static void take_usage(struct peer *p, const struct frame *f)
     core_changed(p->engine);
 }
 
-/* News of its state is rare: some dozens in a row, one a second for ever. */
+/* News of its state is rare: some dozens in a row, one a second for ever. Each is a line in the log, and an event. */
 static bool tells_too_much(struct peer *p)
 {
-    struct member *m = p->member;
-    uint64_t now_ms = mono_ms();
-    m->news_ms = (m->news_ms > now_ms ? m->news_ms : now_ms) + NEWS_EVERY_MS;
-    if (m->news_ms - now_ms <= NEWS_AT_ONCE * (uint64_t)NEWS_EVERY_MS)
+    if (quota_take(&p->member->news, mono_ms(), NEWS_EVERY_MS, NEWS_AT_ONCE))
         return false;
-    peer_drop(p, "it pauses and goes on without end");
+    peer_drop(p, "it tells of its state without end");
     return true;
 }
 
@@ -301,6 +301,8 @@ static void take_fault(struct peer *p, const struct frame *f)
         peer_drop(p, "it finds fault with a job that it does not have");
         return;
     }
+    if (tells_too_much(p))
+        return;
     text_escape(text, sizeof text, (const char *)f->body, f->len);
     log_warn("job", "fault daemon=%s job=%u why=\"%s\"", p->member->name, f->job, text);
     client_fault(disp_job_arg(job), CLW_FAILED, "%s: %s", p->member->name, text);
@@ -311,6 +313,8 @@ static void take_leave(struct peer *p, const struct frame *f)
     struct member *m = p->member;
     struct pool *pool = m->pool;
     char text[200];
+    if (tells_too_much(p))
+        return;
     text_escape(text, sizeof text, (const char *)f->body, f->len);
     member_say(&m->reason, "%s", text);
     log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
@@ -340,7 +344,7 @@ void daemon_frame(struct peer *p, const struct frame *f, struct blk *block)
     case WIRE_CLOSED: take_closed(p, f); break;
     case WIRE_FAULT: take_fault(p, f); break;
     case WIRE_LEAVE: take_leave(p, f); break;
-    case WIRE_PING: peer_send(p, &(struct frame){.type = WIRE_PONG}, NULL); break;
+    case WIRE_PING: peer_answer_ping(p); break;
     case WIRE_PONG: break;
     case WIRE_USAGE: take_usage(p, f); break;
     case WIRE_YIELD: take_yield(p, f); break;
@@ -366,7 +370,7 @@ void daemon_gone(struct peer *p, const char *why)
     if (m->state == MEMBER_UP) {
         if (!m->reason[0])
             member_say(&m->reason, "%.190s", why);
-        bool may_return = !is_local && !m->ended;
+        bool may_return = !is_local && !m->ended && !m->overdue;
         member_set_state(m, may_return ? MEMBER_AWAY : MEMBER_LOST);
         m->away_until_ms = mono_ms() + (host_is_open(m->place->via) ? CORE_RETURN_MS : CORE_GRACE_MS);
         log_warn("daemon", "%s daemon=%s host=%s tasks=%u why=\"%s\"", may_return ? "away" : "lost", m->name,
@@ -387,18 +391,97 @@ void daemon_gone(struct peer *p, const char *why)
     core_wake(e);
 }
 
-/* A connection on tcp can die without a sign: ask, and believe silence. */
+static uint64_t awake_since(const struct member *m, uint64_t ms)
+{
+    return ms > m->pool->engine->awake_ms ? ms : m->pool->engine->awake_ms;
+}
+
+/* The time that its first task has by --timeout, and the engine's patience with it, have passed. It may be that the
+ * daemon is stopped, or that it does not want to. */
+static uint64_t overdue_ms(const struct member *m)
+{
+    struct disp_job *job;
+    uint64_t index, since_us;
+    if (!m->daemon || m->peer->unread || (m->paused && m->pool->settings.manners.pause_now) ||
+        !disp_daemon_head(m->daemon, &job, &index, &since_us))
+        return UINT64_MAX;
+    const struct core_job *j = disp_job_arg(job);
+    uint64_t since_ms = awake_since(m, since_us / 1000);
+    return j->spec.timeout_ms ? since_ms + j->spec.timeout_ms + CORE_OVERDUE_MS : UINT64_MAX;
+}
+
+/* The task ends as the daemon should have ended it; the daemon goes, and is no daemon of ours any more. */
+static void end_overdue(struct member *m)
+{
+    struct disp_job *job;
+    struct peer *p = m->peer;
+    uint64_t index, since_us;
+    char why[200];
+    disp_daemon_head(m->daemon, &job, &index, &since_us);
+    const struct core_job *j = disp_job_arg(job);
+    snprintf(why, sizeof why,
+        "no answer after %g s, the limit set by --timeout; %s did not end it, and was ended itself",
+        (double)j->spec.timeout_ms / 1000, m->name);
+    struct wire_report r = {.exit_status = -1,
+        .run_us = mono_us() - since_us,
+        .why = (const uint8_t *)why,
+        .why_len = (uint32_t)strlen(why)};
+    struct blk *block = blk_new(WIRE_REPORT_HEAD + r.why_len);
+    if (!block)
+        abort();
+    wire_put_report(block->data, &r);
+    memcpy(block->data + WIRE_REPORT_HEAD, why, r.why_len);
+    disp_daemon_blameless(m->daemon);
+    member_say(&m->reason, "did not end a task that had its time");
+    log_warn("daemon", "overdue daemon=%s host=%s why=\"%s\"", m->name, m->place->host, why);
+    m->overdue = true;
+    take_answer(p,
+        &(struct frame){.type = WIRE_REPORT,
+            .job = disp_job_number(job),
+            .first = index,
+            .n = 1,
+            .code = WIRE_TIMEOUT,
+            .len = WIRE_REPORT_HEAD + r.why_len,
+            .body = block->data},
+        block);
+    blk_rele(block);
+    member_signal(m, SIGKILL);
+    link_close(p->link);
+}
+
+static bool is_pinged(const struct member *m)
+{
+    return m->peer->remote || (m->daemon && disp_daemon_in_flight(m->daemon));
+}
+
+/* A connection can die without a sign, and a daemon be stopped: ask, and believe silence. */
 void daemon_tick(struct member *m, uint64_t now_ms)
 {
-    if (!m->peer || !m->peer->remote)
+    if (!m->peer)
         return;
+    if (now_ms >= overdue_ms(m)) {
+        end_overdue(m);
+        return;
+    }
     bool unread = m->peer->unread; /* it may say what it likes, and is to hear that we are there */
-    uint64_t silent_ms = now_ms - link_heard_ms(m->peer->link);
-    if (!unread && silent_ms > CORE_DEAD_MS) {
-        member_say(&m->reason, "silent for %d s", CORE_DEAD_MS / 1000);
+    uint64_t heard_ms = link_heard_ms(m->peer->link),
+             patience_ms = m->peer->remote ? CORE_DEAD_MS - CORE_PING_MS : CORE_HERE_DEAD_MS;
+    if (heard_ms >= m->asked_ms || unread)
+        m->asked_ms = 0;
+    if (m->asked_ms && now_ms - awake_since(m, m->asked_ms) > patience_ms) {
+        member_say(&m->reason, "silent for %llu s", (unsigned long long)(now_ms - heard_ms) / 1000);
         link_close(m->peer->link);
-    } else if ((unread || silent_ms > CORE_PING_MS) && now_ms - m->pinged_ms > CORE_PING_MS) {
+    } else if ((unread || now_ms - heard_ms > CORE_PING_MS) && now_ms - m->pinged_ms > CORE_PING_MS && is_pinged(m)) {
         m->pinged_ms = now_ms;
+        m->asked_ms = m->asked_ms ? m->asked_ms : now_ms;
         peer_send(m->peer, &(struct frame){.type = WIRE_PING}, NULL);
     }
+}
+
+uint64_t daemon_next_ms(const struct member *m, uint64_t now_ms)
+{
+    if (!m->peer)
+        return UINT64_MAX;
+    uint64_t overdue = overdue_ms(m), ping = is_pinged(m) ? now_ms + CORE_PING_MS / 2 : UINT64_MAX;
+    return overdue < ping ? overdue : ping;
 }

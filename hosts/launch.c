@@ -3,6 +3,7 @@
 #include "hosts/link_private.h"
 
 #include "base/mono.h"
+#include "base/quota.h"
 #include "base/text.h"
 #include "hosts/spawn.h"
 
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { LINE_MAX_BYTES = 8192 };
+enum { LINE_MAX_BYTES = 8192, LINE_EVERY_MS = 20, LINES_AT_ONCE = 500 };
 
 struct daemon {
     struct daemon *next;
@@ -24,6 +25,7 @@ struct daemon {
 
 struct supervisor {
     struct buf line;
+    struct quota lines;             /* of output of processes there: each is a line of the log */
     struct daemon *daemons, **tail; /* in the order they were asked for */
 };
 
@@ -129,6 +131,26 @@ static void on_ended(struct host_link *l, struct supervisor *s, int64_t pid, int
     forget(s, d);
 }
 
+/* A daemon wrote it, or a task that has its output passed on: as many lines as people read, and how many were left out.
+ */
+static void on_output(struct host_link *l, struct supervisor *s, struct daemon *d, const char *line)
+{
+    char text[1001];
+    uint64_t more = quota_left_out(&s->lines);
+    snprintf(text, sizeof text, "%s", line);
+    struct host_daemon_event event = {
+        .id = d->id, .kind = HOST_DAEMON_STDERR, .pid = d->pid, .status = -1, .text = text, .hint = ""};
+    if (more) {
+        char left_out[80];
+        snprintf(
+            left_out, sizeof left_out, "(%llu lines of daemons of this host were left out)", (unsigned long long)more);
+        event.text = left_out;
+        tell(l, &event);
+        event.text = text;
+    }
+    tell(l, &event);
+}
+
 static void on_line(struct host_link *l, struct supervisor *s, const char *line)
 {
     long long pid;
@@ -143,11 +165,8 @@ static void on_line(struct host_link *l, struct supervisor *s, const char *line)
         on_ended(l, s, pid, -1, number);
     } else if (sscanf(line, "err %lld %n", &pid, &at) == 1 && at > 0) {
         struct daemon *d = by_pid(s, pid);
-        char text[1001];
-        snprintf(text, sizeof text, "%s", line + at);
-        if (d)
-            tell(l, &(struct host_daemon_event){
-                        .id = d->id, .kind = HOST_DAEMON_STDERR, .pid = pid, .status = -1, .text = text, .hint = ""});
+        if (d && quota_take(&s->lines, mono_ms(), LINE_EVERY_MS, LINES_AT_ONCE))
+            on_output(l, s, d, line + at);
     }
 }
 

@@ -19,7 +19,14 @@
 #include <stdint.h>
 
 #define MUX_GREETING "\n\001clowder-mux-2\002"
-enum { MUX_PAYLOAD = 32768, MUX_WINDOW = 1 << 20, MUX_STREAMS = 4096, MUX_NOISE_MAX = 64 * 1024, MUX_HEADER = 9 };
+enum {
+    MUX_PAYLOAD = 32768,
+    MUX_WINDOW = 512 * 1024,
+    MUX_STREAMS = 4096,
+    MUX_HELD_MAX = 256 << 20,
+    MUX_NOISE_MAX = 64 * 1024,
+    MUX_HEADER = 9
+};
 #define MUX_HOME 0x80000000u
 
 enum mux_type {

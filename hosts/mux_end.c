@@ -39,6 +39,7 @@ struct mux_end {
     unsigned streams;
     uint32_t last_id; /* of the streams that this side opened */
     uint64_t received, sent;
+    size_t held; /* bytes for descriptors that take no more */
     uint8_t *scratch;
 };
 
@@ -104,6 +105,7 @@ static void drop_fd(struct stream *s)
         close(s->fd); /* epoll forgets it with this */
     s->fd = -1;
     s->armed = 0;
+    s->end->held -= s->rest.len;
     buf_fini(&s->rest);
     meter_close(s->counting);
     meter_rele(s->meter);
@@ -194,6 +196,11 @@ static void deliver(struct stream *s, const uint8_t *data, size_t len)
         n = (size_t)gone;
         give_back(s, n);
     }
+    if (s->end->held + len - n > MUX_HELD_MAX) { /* so many that do not read: the last one goes */
+        close_here(s);
+        return;
+    }
+    s->end->held += len - n;
     buf_add(&s->rest, data + n, len - n);
     arm(s);
 }
@@ -207,6 +214,7 @@ static void flush(struct stream *s)
             return;
         }
         buf_drop(&s->rest, (size_t)n);
+        s->end->held -= (size_t)n;
         give_back(s, (size_t)n);
     }
     pass_eof(s);

@@ -403,6 +403,17 @@ static void drop_work(struct daemon *d)
     d->link = NULL;
 }
 
+/* Until the next try to reach home; nothing but a signal cuts it short. True: it came. */
+static bool rest(struct daemon *d, uint64_t ms)
+{
+    uint64_t until_ms = mono_ms() + ms, now_ms;
+    struct pollfd fd = {d->signal_fd, POLLIN, 0};
+    while ((now_ms = mono_ms()) < until_ms)
+        if (poll(&fd, 1, (int)(until_ms - now_ms)) > 0)
+            return true;
+    return false;
+}
+
 static int run(struct daemon *d)
 {
     uint64_t lost_ms = mono_ms();
@@ -425,7 +436,8 @@ static int run(struct daemon *d)
                 fprintf(stderr, "clowder-daemon: %s\n", d->refused);
             return ever ? 0 : 3;
         }
-        daemon_wait(d, REDIAL_MS);
+        if (rest(d, REDIAL_MS))
+            return 0;
     }
 }
 

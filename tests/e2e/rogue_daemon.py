@@ -5,6 +5,10 @@ twice   a second connection shows the same token
 back    it gives tasks back without a pause
 around  it pauses, gives them back, goes on, and so on
 fault   it finds fault with a job that it never had
+ping    it asks whether home is there, six million times, and reads no answer
+leave   it says without end that it leaves
+faults  it finds fault without end with a job that it has
+sit     it takes tasks and does nothing
 """
 import os
 import socket
@@ -17,11 +21,26 @@ if len(sys.argv) > 1:
 config = dict(line.split(" ", 1) for line in sys.stdin.read().splitlines() if " " in line)
 errand = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "errand")).read().split()[0]
 HELLO, WELCOME, REFUSE, OPEN, TASKS, RESULT, REPORT, CLOSE, CLOSED, QUIT = 1, 2, 3, 4, 6, 7, 8, 12, 13, 19
+PING, LEAVE = 16, 18
 FAULT, YIELD, BACK = 14, 23, 24
 
 
+def frame(type, body=b"", code=0, job=0, n=0, first=0):
+    return struct.pack("<IBBHIIQII", len(body), type, 0, code, job, n, first, 0, 0) + body
+
+
 def send(s, type, body=b"", code=0, job=0, n=0, first=0):
-    s.sendall(struct.pack("<IBBHIIQII", len(body), type, 0, code, job, n, first, 0, 0) + body)
+    s.sendall(frame(type, body, code, job, n, first))
+
+
+def flood(s, one, thousands):
+    try:
+        for _ in range(thousands):
+            s.sendall(one * 1000)
+        note("sent all")
+    except OSError:
+        note("shut out")
+    sys.exit(0)
 
 
 def receive(s):
@@ -72,6 +91,14 @@ while True:
     elif type == WELCOME and errand == "fault":
         for i in range(1, 20):
             send(home, FAULT, b"made up", job=i)
+    elif type == WELCOME and errand == "ping":
+        flood(home, frame(PING), 6000)
+    elif type == WELCOME and errand == "leave":
+        flood(home, frame(LEAVE, b"tired of it"), 100)
+    elif type == TASKS and errand == "faults":
+        flood(home, frame(FAULT, b"made up", job=job), 100)
+    elif type == TASKS and errand == "sit":
+        note("sits")
     elif type == TASKS and errand == "back":
         send(home, BACK, job=job, n=n, first=first)
         note("gave back")

@@ -349,13 +349,80 @@ case_rogue() {
   expect 0 clowder up five -n 1
   clowder map -p five -- true ::: 1 >/dev/null 2>&1 &
   local round=$!
-  wait_until grep -q 'it pauses and goes on without end' "$engine_log"
+  wait_until grep -q 'it tells of its state without end' "$engine_log"
   echo fault >"$work/libexec/errand"
   clowder up six -n 1 >/dev/null 2>&1 || true
   wait_until grep -q 'it finds fault with a job that it does not have' "$engine_log"
   kill -9 $round 2>/dev/null || true
   kill -9 $map 2>/dev/null || true # it may be over: its daemons go wrong
   clowder engine stop --now
+}
+
+rogue_is() { # ERRAND: daemons are rogue_daemon.py from now on
+  mkdir -p "$work/libexec"
+  ln -sf "$(command -v clowder)" "$work/libexec/clowder"
+  cp "$CLOWDER_SOURCE/tests/e2e/rogue_daemon.py" "$work/libexec/clowder-daemon"
+  export CLOWDER_LIBEXEC=$work/libexec
+  echo "$1" >"$work/libexec/errand"
+  rm -f "$work/libexec/noted"
+}
+noted() { grep -q "$1" "$work/libexec/noted"; }
+memory_of() { awk '/^VmHWM/ {print int($2 / 1024)}' "/proc/$1/status"; } # PID: MiB at most
+lines() { cat "$engine_log".1 "$engine_log" 2>/dev/null | grep -c "$1" || true; }
+
+# A daemon that says things without end, or does not read what it asked for, fills neither the engine's memory nor its log.
+case_flood() {
+  local before
+  rogue_is ping
+  clowder engine start
+  before=$(memory_of "$(engine_pid)")
+  clowder up one -n 1 --no-respawn >/dev/null
+  wait_until noted 'sent all'
+  [ $(($(memory_of "$(engine_pid)") - before)) -lt 64 ] || fail "the engine has grown from $before to $(memory_of "$(engine_pid)") MiB"
+  rogue_is leave
+  clowder up two -n 1 --no-respawn >/dev/null
+  wait_until noted 'shut out'
+  wait_until grep -q 'dropped peer=daemon daemon=two-1 why="it tells of its state without end"' "$engine_log"
+  [ "$(lines 'leaves daemon=two-1')" -le 64 ] || fail "$(lines 'leaves daemon=two-1') lines about one daemon that leaves"
+  rogue_is faults
+  clowder up three -n 1 --no-respawn >/dev/null
+  clowder map -p three -- true ::: 1 >/dev/null 2>&1 || true
+  wait_until noted 'shut out'
+  [ "$(lines 'fault daemon=three-1')" -le 64 ] || fail "$(lines 'fault daemon=three-1') lines about one job"
+  [ "$(clowder log -n 10000 | wc -l)" -lt 1000 ] || fail "too many events: $(clowder log -n 10000 | wc -l)"
+}
+
+# --timeout ends a task also when its daemon does not: one that sits on it, and one that its task has stopped. Without a
+# limit, silence tells. This takes as long as the engine's patience.
+case_sits() {
+  rogue_is sit
+  clowder up one -n 1 --no-respawn >/dev/null
+  expect 1 clowder map -p one --timeout 1s -- true ::: 1
+  says 'no answer after 1 s, the limit set by --timeout; one-1 did not end it'
+  noted sits || fail "it had no task"
+  unset CLOWDER_LIBEXEC
+  clowder engine stop --now
+  clowder up two -n 1 >/dev/null
+  # shellcheck disable=SC2016
+  clowder map -p two --timeout 1s --json -- sh -c 'if [ $0 = 1 ] && mkdir stopped 2>/dev/null; then kill -STOP $PPID; fi; echo $0' ::: 1 2 >timed 2>timed.err || true
+  [ "$(jq -r '[.index, .status] | join(" ")' timed)" = "1 timeout
+2 done" ] || fail "$(cat timed)"
+  # shellcheck disable=SC2016
+  expect 0 clowder map -p two -- sh -c 'if [ $0 = 1 ] && mkdir silent 2>/dev/null; then kill -STOP $PPID; fi; echo $0' ::: 1 2
+  prints "1
+2"
+  grep -q 'lost daemon=.*silent for' "$engine_log" || fail "nothing is said of the silence"
+}
+
+# An SSH server that asks for answers without end and reads none is dropped, before it has filled the engine's memory.
+case_sshd() {
+  rogue_host floods ''
+  local before
+  clowder engine start
+  before=$(memory_of "$(engine_pid)")
+  expect 3 timeout 60 clowder up --on rogue:1
+  says 'asks without end and does not read the answers'
+  [ $(($(memory_of "$(engine_pid)") - before)) -lt 64 ] || fail "the engine has grown from $before to $(memory_of "$(engine_pid)") MiB"
 }
 
 # A file to import that means harm is refused whole.
@@ -385,17 +452,16 @@ case_import() {
   [ ! -e pwned ] || fail "something ran"
 }
 
-# A host in bad hands asks for secrets that were given for something else: it gets none, and who is asked sees who asks.
-case_question() {
+rogue_host() { # MODE PASSPHRASE: a host 'rogue', which is rogue_sshd.py, and a key for it
   /usr/bin/python3 -c 'import paramiko' 2>/dev/null || { echo "SKIP: needs python3-paramiko"; exit 77; }
+  local port
   mkdir rogue
   ssh-keygen -q -t ed25519 -N '' -f rogue/hostkey
-  ssh-keygen -q -t ed25519 -N 'correct horse' -f "$work/id"
-  echo asks >rogue/mode
+  ssh-keygen -q -t ed25519 -N "$2" -f "$work/id"
+  echo "$1" >rogue/mode
   echo "passphrase of $work/id" >rogue/question
   /usr/bin/python3 "$CLOWDER_SOURCE/tests/e2e/rogue_sshd.py" rogue >/dev/null 2>rogue/err &
   wait_until test -s rogue/port
-  local port
   port=$(cat rogue/port)
   echo "[127.0.0.1]:$port $(cut -d ' ' -f 1,2 rogue/hostkey.pub)" >known
   printf 'Host rogue\n HostName 127.0.0.1\n Port %s\n IdentityFile %s\n IdentitiesOnly yes\n UserKnownHostsFile %s\n' \
@@ -403,6 +469,11 @@ case_question() {
   export CLOWDER_SSH_CONFIG=$work/ssh_config
   unset SSH_AUTH_SOCK
   clowder host add rogue >/dev/null
+}
+
+# A host in bad hands asks for secrets that were given for something else: it gets none, and who is asked sees who asks.
+case_question() {
+  rogue_host asks 'correct horse'
   # It takes the key, so that its owner unlocks it, and then asks for the passphrase in the very words of that question.
   expect 5 clowder up --on rogue:1
   says 'passphrase of'
