@@ -1,5 +1,5 @@
-/* How often something may happen: so many times at once, and once in every span from then on. For what strangers can make
- * us say, keep or do. Starts as all zero. */
+/* How often something may happen: so many times at once, and once in every span from then on. For what strangers can
+ * make us say, keep or do. Starts as all zero. */
 #ifndef BASE_QUOTA_H
 #define BASE_QUOTA_H
 

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { SECOND = 1000, SAMPLE_AT = 950, LISTENS_MS = 1000 };
@@ -27,9 +28,12 @@ bool pool_is_foreign(const struct pool *p)
 
 /* ---- before it starts ---- */
 
-/* Of "tcp:ADDRESS:PORT". */
+/* Of "tcp:ADDRESS:PORT", or "unix:PATH". */
 static bool listens(const char *target)
 {
+    struct stat st;
+    if (strncmp(target, "unix:", 5) == 0)
+        return stat(target + 5, &st) == 0 && S_ISSOCK(st.st_mode);
     char host[64];
     struct sockaddr_in six_less = {.sin_family = AF_INET};
     const char *colon = strrchr(target, ':');
@@ -90,7 +94,7 @@ bool foreign_has_base(struct place *l, uint64_t now_ms)
         return true;
     while ((o = foreign_next_order(l)) && foreign_base_find(o->command, &base) && !listens(base.target)) {
         log_warn("daemon", "dropped profile=%s host=%s why=\"nobody listens at %s any more\"", l->pool->name, l->host,
-            base.target + 4);
+            strchr(base.target, ':') + 1);
         foreign_forget_order(o);
     }
     if (o || !has_base(l->pool) || foreign_base_parse(l->pool->settings.base_url, &base, &err) || listens(base.target))

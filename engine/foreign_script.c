@@ -15,6 +15,9 @@
 
 /* ---- the base ---- */
 
+/* What a path may have; anything else has no place in a url as it is. */
+static const char url_chars[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._~/?&=%:+,@-";
+
 static bool is_loopback(const char *name)
 {
     struct in_addr a;
@@ -73,6 +76,17 @@ static bool is_scheme(char c)
     return islower((unsigned char)c) || isdigit((unsigned char)c) || c == '+' || c == '.' || c == '-';
 }
 
+/* "/path" at text, of a socket that the url "ipc://" leads to. */
+static bool parse_path(const char *text, struct foreign_base *b)
+{
+    size_t len = strspn(text, url_chars);
+    if (*text != '/' || len < 2 || strlen("unix:") + len >= sizeof b->target)
+        return false;
+    snprintf(b->target, sizeof b->target, "unix:%.*s", (int)len, text);
+    b->len = strlen("ipc://") + len;
+    return true;
+}
+
 /* The url whose "://" is at colon, within text. */
 static bool parse_at(const char *text, const char *colon, struct foreign_base *b)
 {
@@ -84,21 +98,30 @@ static bool parse_at(const char *text, const char *colon, struct foreign_base *b
     if (!scheme || scheme >= sizeof b->scheme)
         return false;
     memcpy(b->scheme, begin, scheme);
-    return parse_place(colon + 3, b);
+    if (strcmp(b->scheme, "ipc") != 0)
+        return parse_place(colon + 3, b);
+    b->at = (size_t)(begin - text);
+    return parse_path(colon + 3, b);
+}
+
+static bool is_socket(const struct foreign_base *b)
+{
+    return strcmp(b->scheme, "ipc") == 0;
 }
 
 enum clw_err foreign_base_parse(const char *url, struct foreign_base *b, struct clw_error *err)
 {
     const char *colon = strstr(url, "://");
-    bool good = colon && parse_at(url, colon, b) && b->at == strlen(b->scheme) + 3;
+    bool good = colon && parse_at(url, colon, b) && (is_socket(b) || b->at == strlen(b->scheme) + 3) &&
+                strncmp(url, b->scheme, strlen(b->scheme)) == 0;
     const char *rest = good ? url + b->at + b->len : "";
-    if (good && *rest && (*rest != '/' || strlen(rest) >= sizeof b->rest))
+    if (good && *rest && (*rest != '/' || strlen(rest) >= sizeof b->rest || rest[strspn(rest, url_chars)]))
         good = false;
     if (!good)
-        return clw_fail(err, CLW_USAGE, "write SCHEME://HOST:PORT, as in tcp://127.0.0.1:5555",
+        return clw_fail(err, CLW_USAGE, "write SCHEME://HOST:PORT, as in tcp://127.0.0.1:5555, or ipc:///PATH",
             "'%.200s' is no base that a tunnel can lead to", url);
     snprintf(b->rest, sizeof b->rest, "%s", rest);
-    if (!set_target(b))
+    if (!is_socket(b) && !set_target(b))
         return clw_fail(err, CLW_USAGE, "let it listen on 127.0.0.1, or write this machine's address as a number",
             "the base at '%.200s' is not on this machine", b->name);
     return CLW_OK;
@@ -107,8 +130,8 @@ enum clw_err foreign_base_parse(const char *url, struct foreign_base *b, struct 
 bool foreign_base_find(const char *text, struct foreign_base *b)
 {
     for (const char *colon = text; (colon = strstr(colon, "://")); colon += 3)
-        if (parse_at(text, colon, b) && is_loopback(b->name))
-            return set_target(b);
+        if (parse_at(text, colon, b) && (is_socket(b) || is_loopback(b->name)))
+            return is_socket(b) || set_target(b);
     return false;
 }
 
@@ -119,12 +142,15 @@ enum meter_kind foreign_meter_kind(const struct foreign_base *b, enum store_runt
     return runtime == STORE_RUNTIME_MIRAI ? METER_MIRAI : runtime == STORE_RUNTIME_DASK ? METER_DASK : METER_SP;
 }
 
-/* What the daemon is told to dial; a name that stands in a certificate stays, as far as it is the loopback's. */
-static void add_url(struct buf *out, const struct foreign_launch *l)
+/* What the daemon is told to dial, as it is: whoever puts it into a script quotes it. A name that stands in a
+ * certificate stays, as far as it is the loopback's. Owned. */
+static char *url_text(const struct foreign_launch *l)
 {
     const struct foreign_base *b = l->base;
     bool keeps = is_loopback(b->name) && *b->name != '[';
-    buf_printf(out, "%s://%s:@%sPORT@%s", b->scheme, keeps ? b->name : "127.0.0.1", l->mark, b->rest);
+    if (is_socket(b))
+        return mem_printf("@%sURL@", l->mark);
+    return mem_printf("%s://%s:@%sPORT@%s", b->scheme, keeps ? b->name : "127.0.0.1", l->mark, b->rest);
 }
 
 /* ---- quoting ---- */
@@ -189,11 +215,10 @@ static void add_r_limit(struct buf *out, const struct foreign_launch *l, const c
 /* Its way of ending becomes the exit status, which foreign_exit_text() reads. */
 static void add_mirai(struct buf *out, const struct foreign_launch *l)
 {
-    struct buf r = {0}, url = {0};
-    add_url(&url, l);
-    buf_add(&url, "", 1);
+    struct buf r = {0};
+    char *url = url_text(l);
     buf_add_text(&r, "q(status = 10L + mirai::daemon(");
-    add_r_string(&r, (char *)url.data);
+    add_r_string(&r, url);
     add_r_option(&r, l, "dispatcher", "TRUE");
     add_r_option(&r, l, "output", "TRUE");
     add_r_limit(&r, l, "idletime", l->idletime_ms);
@@ -212,14 +237,16 @@ static void add_mirai(struct buf *out, const struct foreign_launch *l)
     add_inside(out, (char *)r.data, r.len);
     buf_add_text(out, "'");
     buf_fini(&r);
-    buf_fini(&url);
+    free(url);
 }
 
 static void add_dask(struct buf *out, const struct foreign_launch *l)
 {
     buf_add_text(out, "if command -v dask >/dev/null 2>&1; then set -- dask worker; else set -- dask-worker; fi\n"
                       "exec \"$@\" ");
-    add_url(out, l);
+    char *url = url_text(l);
+    buf_add_quoted(out, url);
+    free(url);
     buf_add_text(out, " --name ");
     buf_add_quoted(out, l->name);
     if (!option(l, "nthreads"))
@@ -258,7 +285,9 @@ static void add_word(struct buf *out, const struct foreign_launch *l, const char
         add_inside(out, word, n);
         word += n;
         if (strncmp(word, "{url}", 5) == 0 && l->base) {
-            add_url(out, l);
+            char *url = url_text(l);
+            add_inside(out, url, strlen(url));
+            free(url);
             word += 5;
         } else if (strncmp(word, "{host}", 6) == 0) {
             add_inside(out, l->host, strlen(l->host));
@@ -321,7 +350,10 @@ void foreign_script_given(
 {
     add_surroundings(out, l);
     buf_add_text(out, "{ ");
-    if (base) {
+    if (base && is_socket(base)) {
+        buf_add(out, command, base->at);
+        buf_printf(out, "@%sURL@%s", l->mark, command + base->at + base->len);
+    } else if (base) {
         const char *end = command + base->at + base->len, *port = end;
         while (port[-1] != ':')
             port--;

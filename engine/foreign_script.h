@@ -10,17 +10,17 @@
 
 /* Where daemons dial, in the user's own session. */
 struct foreign_base {
-    char scheme[16]; /* tcp, tls+tcp, tls, ws, … */
-    char name[256];  /* of its host, as the url has it */
+    char scheme[16]; /* tcp, tls+tcp, tls, ws, …; ipc: a unix socket */
+    char name[256];  /* of its host, as the url has it; "": a unix socket */
     unsigned port;
     char rest[300];   /* path and query, or "" */
     char target[100]; /* where the tunnel ends, of hosts/link.h */
-    size_t at, len;   /* where in the text its "name:port" stood */
+    size_t at, len;   /* where in the text its "name:port" stood; of ipc, the whole url */
 };
 
-/* CLW_USAGE: not SCHEME://HOST:PORT, or its host is another machine. */
+/* CLW_USAGE: not SCHEME://HOST:PORT[/PATH] or ipc:///PATH, or its host is another machine. */
 enum clw_err foreign_base_parse(const char *url, struct foreign_base *out, struct clw_error *err);
-/* The first url in text that points to this machine's loopback; false: there is none. */
+/* The first url in text that points to this machine's loopback, or to a socket of it; false: there is none. */
 bool foreign_base_find(const char *text, struct foreign_base *out);
 /* How its bytes are framed. */
 enum meter_kind foreign_meter_kind(const struct foreign_base *b, enum store_runtime runtime);
@@ -44,7 +44,8 @@ struct foreign_launch {
 
 /* Appends the script. */
 void foreign_script(const struct foreign_launch *l, struct buf *out);
-/* Appends that of a command line that somebody gave whole, at which base stands: only the port in it changes. */
+/* Appends that of a command line that somebody gave whole, at which base stands: only the port in it, or the path of a
+ * socket, changes. */
 void foreign_script_given(
     const char *command, const struct foreign_base *base, const struct foreign_launch *l, struct buf *out);
 

@@ -187,7 +187,8 @@ void member_tick(struct engine *e, struct member *m, uint64_t now_ms)
 {
     bool is_due = !m->batch || m->running_ms; /* who waits in a queue waits as long as that takes */
     if (m->state == MEMBER_LAUNCHING && is_due && now_ms - m->started_ms > CORE_LAUNCH_MS && !m->kill_at_ms) {
-        member_say(&m->reason, "did not connect within %d s", CORE_LAUNCH_MS / 1000);
+        member_say(&m->reason, "did not connect within %d s%s%.150s", CORE_LAUNCH_MS / 1000, *m->reason ? ": " : "",
+            m->reason);
         m->kill_at_ms = now_ms;
     }
     if (m->state == MEMBER_AWAY && now_ms >= m->away_until_ms) {

@@ -152,7 +152,9 @@ static void keep_pending(struct host_link *l, struct hop *h, const char *name, c
     enum known_verdict verdict, const struct known_place *place)
 {
     const struct ssh_words *files = &h->host.user_known_hosts;
-    struct host_key_info info = {.changed = verdict == KNOWN_CHANGED || verdict == KNOWN_REVOKED, .line = place->line};
+    struct host_key_info info = {.changed = verdict == KNOWN_CHANGED || verdict == KNOWN_REVOKED,
+        .other_type = verdict == KNOWN_OTHER_TYPE,
+        .line = place->line};
     snprintf(info.host, sizeof info.host, "%.255s", name);
     snprintf(info.type, sizeof info.type, "%s", key->type);
     snprintf(info.fingerprint, sizeof info.fingerprint, "%s", key->fingerprint);

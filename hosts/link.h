@@ -64,7 +64,8 @@ struct host_key_info {
     char host[HOST_ADDRESS_SIZE];            /* as the known_hosts file names it; a jump host's when that is the one */
     char type[32];                           /* ssh-ed25519, … */
     char fingerprint[HOST_FINGERPRINT_SIZE]; /* SHA256:… */
-    bool changed;                            /* another key is on record: file and line */
+    bool changed;                            /* another key is on record: file and line … */
+    bool other_type;                         /* … or only one of another type */
     char file[HOST_PATH_SIZE];
     unsigned line;
 };

@@ -131,7 +131,9 @@ enum clw_err link__probe(struct host_link *l, struct clw_error *err);
 enum clw_err link__upload(struct host_link *l, struct clw_error *err);
 /* tunnel.c: a way from the host to target, made when there is none. */
 enum clw_err link__forward(struct host_link *l, const char *target, struct forward **out, struct clw_error *err);
-/* One for this launch alone. */
+/* On the host it is a socket of its user's, not a port. */
+bool link__is_socket(const struct forward *f);
+/* One for this launch alone: a port, or a socket when the target is one. */
 enum clw_err link__forward_own(
     struct host_link *l, const struct command *c, struct forward **out, struct clw_error *err);
 /* The same as link__forward, for other machines too. */

@@ -154,12 +154,14 @@ enum clw_err link__mux_start(struct host_link *l, struct clw_error *err)
     return code;
 }
 
-/* What the supervisor answered: "/PATH", "tcp:PORT" or "any:PORT". */
+/* What the supervisor answered: "/PATH", "tcp:PORT" or "any:PORT". It becomes part of scripts. */
 static bool take_place(struct forward *f, const char *answer)
 {
+    static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/._-";
     unsigned port = 0;
-    bool is_path = answer[0] == '/' && f->kind == FORWARD_SHARED;
-    if (!is_path && (f->kind == FORWARD_SHARED || sscanf(answer, "%*3[a-z]:%5u", &port) != 1 || !port || port > 65535))
+    bool is_path = link__is_socket(f);
+    if (is_path ? answer[0] != '/' || answer[strspn(answer, plain)]
+                : sscanf(answer, "%*3[a-z]:%5u", &port) != 1 || !port || port > 65535)
         return false;
     f->port = port;
     snprintf(f->path, sizeof f->path, "%s", answer);
@@ -184,7 +186,7 @@ enum clw_err link__mux_listen(struct host_link *l, struct forward *f, const char
     if (!m->refused && !m->broken && take_place(f, m->answer))
         return CLW_OK;
     return clw_fail(err, CLW_REFUSED,
-        f->kind == FORWARD_SHARED ? "make /tmp or XDG_RUNTIME_DIR usable on the host" : "who has that port there?",
+        link__is_socket(f) ? "make /tmp or XDG_RUNTIME_DIR usable on the host" : "who has that port there?",
         "the host cannot listen%s%s: %s", *where ? " at " : "", where, m->broken ? "it is gone" : m->answer);
 }
 

@@ -20,6 +20,7 @@ struct reader {
     struct ssh_config *config;
     const char *dir; /* where relative Include paths begin */
     unsigned depth;
+    bool checks; /* nobody else may have written the files: what stands in them is run */
     struct clw_error *err;
 };
 
@@ -239,8 +240,13 @@ static enum clw_err read_text(struct reader *r, const char *text, size_t len, co
     return CLW_OK;
 }
 
+static bool is_ours_alone(const struct stat *st)
+{
+    return (st->st_uid == 0 || st->st_uid == geteuid()) && !(st->st_mode & 022);
+}
+
 /* The whole of a regular file, owned and terminated. */
-static char *slurp(const char *path, size_t *len, struct clw_error *err, enum clw_err *code)
+static char *slurp(const char *path, bool checks, size_t *len, struct clw_error *err, enum clw_err *code)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
@@ -251,6 +257,11 @@ static char *slurp(const char *path, size_t *len, struct clw_error *err, enum cl
             clw_fail(err, errno == ENOENT ? CLW_NOT_FOUND : CLW_IO, NULL, "cannot read %s: %s", path, strerror(errno));
     } else if (!S_ISREG(st.st_mode)) {
         *code = clw_fail(err, CLW_USAGE, NULL, "%s is not a file", path);
+    } else if (checks && !is_ours_alone(&st)) {
+        char hint[300];
+        snprintf(hint, sizeof hint, "look at what is in it, then: chmod go-w %.200s", path);
+        *code = clw_fail(
+            err, CLW_REFUSED, hint, "other users may write to %s, or it belongs to one: ssh refuses it, too", path);
     } else if (st.st_size > FILE_BYTES) {
         *code = clw_fail(err, CLW_TOO_LARGE, NULL, "%s is larger than 1 MiB", path);
     } else {
@@ -268,9 +279,9 @@ static enum clw_err read_file(struct reader *r, const char *path, bool must_exis
 {
     size_t len = 0;
     enum clw_err code;
-    char *text = slurp(path, &len, r->err, &code);
+    char *text = slurp(path, r->checks, &len, r->err, &code);
     if (!text) {
-        if (must_exist || code == CLW_TOO_LARGE)
+        if (must_exist || code == CLW_TOO_LARGE || code == CLW_REFUSED)
             return code;
         clw_error_clear(r->err);
         return CLW_OK;
@@ -301,7 +312,7 @@ enum clw_err ssh_config_load(const char *path, struct ssh_config **out, struct c
     const char *named = path && *path ? path : getenv("CLOWDER_SSH_CONFIG");
     char *home = ssh_config__home(), *dir = mem_printf("%s/.ssh", home), *own = mem_printf("%s/config", dir);
     struct ssh_config *config = mem_zalloc(sizeof *config);
-    struct reader r = {.config = config, .dir = dir, .err = err};
+    struct reader r = {.config = config, .dir = dir, .checks = !(path && *path), .err = err};
     enum clw_err code;
     if (named && *named) {
         code = read_file(&r, named, true);
@@ -311,6 +322,7 @@ enum clw_err ssh_config_load(const char *path, struct ssh_config **out, struct c
         code = read_file(&r, own, false);
         ssh_config__add(config, (struct ssh_directive){.kind = SSH_DIRECTIVE_LEAVE});
         config->in_system = true;
+        r.checks = false;
         r.dir = "/etc/ssh";
         if (!code)
             code = read_file(&r, "/etc/ssh/ssh_config", false);

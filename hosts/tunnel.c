@@ -66,12 +66,17 @@ const struct forward *link__forward_of(const struct host_link *l, const char *ta
     return find(l, FORWARD_SHARED, target);
 }
 
+bool link__is_socket(const struct forward *f)
+{
+    return f->kind == FORWARD_SHARED || (f->kind == FORWARD_OWN && strncmp(f->target, "unix:", 5) == 0);
+}
+
 /* Where it is, or was, on the host; else where it may be. */
 static const char *wish(const struct forward *f)
 {
     static const char *const any[] = {
         [FORWARD_SHARED] = "", [FORWARD_OWN] = "tcp", [FORWARD_LED] = "tcp", [FORWARD_OPEN] = "any"};
-    return *f->path ? f->path : any[f->kind];
+    return *f->path ? f->path : link__is_socket(f) ? "" : any[f->kind];
 }
 
 /* Makes it, and says so. On failure it has no url. */

@@ -142,13 +142,15 @@ static enum clw_err check_setup(const struct store_profile *p, struct clw_error 
 
 static enum clw_err check_url(const char *url, struct clw_error *err)
 {
+    static const char plain[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._~/?&=%:+,@-[]*";
     struct store__shown shown;
     size_t scheme = strspn(url, "abcdefghijklmnopqrstuvwxyz0123456789+.-");
-    bool good = scheme && !strncmp(url + scheme, "://", 3) && url[scheme + 3] && !strchr(url, ' ') &&
-                !store__check_text("", url, 1024, STORE__LINE, NULL);
+    bool good = scheme && !strncmp(url + scheme, "://", 3) && url[scheme + 3] && !url[strspn(url, plain)] &&
+                strlen(url) <= 1024;
     if (good)
         return CLW_OK;
-    return clw_fail(err, CLW_USAGE, "write scheme://address, as in tcp://127.0.0.1:5555, at most 1024 bytes",
+    return clw_fail(err, CLW_USAGE,
+        "write scheme://address, as in tcp://127.0.0.1:5555; at most 1024 bytes, other characters as %XX",
         "%s is not a base URL", store__show(&shown, url));
 }
 

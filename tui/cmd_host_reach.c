@@ -50,8 +50,18 @@ static int agree(const struct opts *o, const char *name, const json_t *key)
     const char *wanted = opts_text(o, "fingerprint", NULL), *shown = json_text(key, "fingerprint");
     if (wanted && strcmp(wanted, shown) != 0)
         return say(5, "host trust: '%s' shows %s, not %s; nothing was accepted", name, shown, wanted);
-    return ask_yes(wanted || opts_has(o, "yes"), "%s (%s) shows the %s key %s; trust it", name, json_text(key, "host"),
-        json_text(key, "type"), shown);
+    if (!json_is_true(json_object_get(key, "other_type")))
+        return ask_yes(wanted || opts_has(o, "yes"), "%s (%s) shows the %s key %s; trust it", name,
+            json_text(key, "host"), json_text(key, "type"), shown);
+    if (opts_has(o, "yes") && !wanted) /* a blind yes is for hosts that nobody knows */
+        return say(5,
+            "host trust: '%s' shows a %s key, and %s line %lld has one of another type: someone may be intercepting; "
+            "compare it, then: clowder host trust %s --fingerprint %s",
+            name, json_text(key, "type"), json_text(key, "file"), (long long)json_number(key, "line"), name, shown);
+    return ask_yes(wanted != NULL,
+        "%s (%s) shows the %s key %s, and %s line %lld has one of another type; trust it, too", name,
+        json_text(key, "host"), json_text(key, "type"), shown, json_text(key, "file"),
+        (long long)json_number(key, "line"));
 }
 
 int cmd_host_trust(const struct opts *o, bool json)

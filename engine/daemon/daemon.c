@@ -414,6 +414,15 @@ static bool rest(struct daemon *d, uint64_t ms)
     return false;
 }
 
+/* Why home is not reached, each reason once: whoever started us passes it on. */
+static void say_why(struct daemon *d)
+{
+    if (strcmp(d->said, d->refused) == 0)
+        return;
+    snprintf(d->said, sizeof d->said, "%s", d->refused);
+    fprintf(stderr, "clowder-daemon: %s\n", d->refused);
+}
+
 static int run(struct daemon *d)
 {
     uint64_t lost_ms = mono_ms();
@@ -427,13 +436,13 @@ static int run(struct daemon *d)
             if (!d->broken || d->quit || d->left)
                 return 0;
             lost_ms = mono_ms();
+        } else if (code == CLW_UNREACHABLE) {
+            say_why(d);
         } else if (code == CLW_REFUSED) {
             fprintf(stderr, "clowder-daemon: the engine refused: %s\n", d->refused);
             return 5;
         }
         if (mono_ms() - lost_ms >= d->config.autoexit_ms) {
-            if (!ever)
-                fprintf(stderr, "clowder-daemon: %s\n", d->refused);
             return ever ? 0 : 3;
         }
         if (rest(d, REDIAL_MS))

@@ -78,8 +78,8 @@ struct daemon {
     struct link *link;
     int wake_fd, signal_fd;
     bool welcome, broken, quit, quit_now, left;
-    bool terminated; /* by SIGTERM */
-    char refused[200];
+    bool terminated;               /* by SIGTERM */
+    char refused[200], said[200];  /* why home is not reached, and what of that was said already */
     bool refused_for_now;          /* as far as it says: it makes sense to try again */
     char instance[WIRE_TOKEN + 1]; /* ours alone: the token works for who has both */
     /* from WELCOME */

@@ -101,6 +101,33 @@ case_ways() { # without forwarding, and directly
   expect 0 cl down
 }
 
+# A host that dials home directly, and whose clock is years from ours: the certificate is pinned, and is good at any time. One
+# that cannot come home says why.
+case_clock() {
+  local clock=$CLOWDER_BUILD/bin/tests/libfaultclock.so years
+  ready 1
+  [ "$lab_mode" = namespaces ] || { echo "SKIP: needs network namespaces"; exit 77; }
+  nm "$bin/clowder" | grep -q __asan && { echo "SKIP: a sanitizer takes no other clock"; exit 77; }
+  expect 0 cl host edit h1 --direct
+  # shellcheck disable=SC2154
+  $desktop nft insert rule inet fw in ip saddr "$(lab_address 1)" accept
+  for years in 20 -20; do
+    python3 -c "import struct, sys; sys.stdout.buffer.write(struct.pack('<q', $years * 365 * 86400))" >clock
+    expect 0 cl engine stop
+    expect 0 $desktop env LD_PRELOAD="$clock" CLOWDER_FAULT_CLOCK="$work/clock" clowder engine start
+    grep -q "^$(date -u -d "$years years" +%Y)-" "$engine_log" || [ "$years" -lt 0 ] || fail "the clock did not jump: $(tail -1 "$engine_log")"
+    expect 0 cl up --on h1:1
+    [ "$(cl map -- echo {} ::: home)" = home ] || fail "nothing came home over TLS"
+  done
+  $desktop nft flush chain inet fw in
+  $desktop nft add rule inet fw in iif lo accept
+  $desktop nft add rule inet fw in ct state established,related accept
+  $desktop nft add rule inet fw in ip saddr "$(lab_address 1)" reject with tcp reset
+  expect 0 cl down
+  cl up --on h1:1 --timeout 1s >/dev/null 2>&1 && fail "it came home through a closed door"
+  wait_until grep -qE 'did not connect within 20 s: clowder-daemon: cannot reach tls\+tcp://.*: Connection (refused|reset)' "$engine_log"
+}
+
 case_refusals() {
   ready 3
   lab_stop 1
@@ -115,6 +142,18 @@ case_refusals() {
   says "known_hosts.*2"
   one_line
   expect 0 cl down
+  # A key of another type than the one on record: a blind yes does not do.
+  ssh-keygen -q -t ecdsa -N '' -f "$LAB/other2"
+  cp "$LAB/known_hosts" known.before
+  sed -i "2s/.*/$(lab_known_name 2) $(cut -d ' ' -f 1,2 "$LAB/other2.pub" | sed 's,/,\\/,g')/" "$LAB/known_hosts"
+  expect 5 cl host trust h2 --yes
+  says 'has one of another type: someone may be intercepting'
+  one_line
+  grep -c . "$LAB/known_hosts" >lines.now
+  [ "$(cat lines.now)" = "$(grep -c . known.before)" ] || fail "a key was written down"
+  expect 5 cl host trust h2 --fingerprint SHA256:0000000000000000000000000000000000000000000
+  expect 0 cl host trust h2 --fingerprint "$(ssh-keygen -lf "$LAB/h2/hostkey.pub" | cut -d ' ' -f 2)"
+  cp known.before "$LAB/known_hosts"
   expect 0 cl host edit h3 --identity "$LAB/other"
   expect 0 cl host probe h3 # the configuration's key still does
   expect 3 cl doctor h2

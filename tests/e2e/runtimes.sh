@@ -6,11 +6,14 @@
 . "$(dirname "$0")/hosts_lib.sh"
 peer=${CLOWDER_TEST_PEER:?}
 
-base() { # TASKS SIZE [SECONDS [DAEMONS]]: starts one on the desktop; $port, $base_pid
+base() { base_at tcp://127.0.0.1:0 "$@"; } # TASKS SIZE [SECONDS [DAEMONS]]: starts one on the desktop; $port, $base_pid
+base_at() {                               # URL …
+  local url=$1
+  shift
   rm -f base.in base.out
   mkfifo base.in
   # shellcheck disable=SC2154,SC2086
-  $desktop "$peer" base tcp://127.0.0.1:0 "$1" "$2" "${3:-60}" "${4:-0}" <base.in >base.out 2>base.err &
+  $desktop "$peer" base "$url" "$1" "$2" "${3:-60}" "${4:-0}" <base.in >base.out 2>base.err &
   base_pid=$!
   exec 9>base.in
   wait_until grep -q '^port' base.out
@@ -268,6 +271,23 @@ case_stdio() {
   wait_until base_done
   [ "$(base_says '[.right, .wrong] | @csv')" = 5000,0 ] || fail "base: $(cat base.out)"
   wait_until is_traffic r .results 5000
+  expect 0 cl down r
+  base_end 0
+}
+
+# A base that listens at a socket: on the host, too, the way to it is a socket that nobody else reaches.
+case_socket() {
+  ready 1
+  base_at "ipc://$work/base.sock" 2000 64
+  expect 0 cl profile set r --runtime command --base "ipc://$work/base.sock" --on h1:2 -n 1 -- "$peer" daemon '{url}' 0 "$work"
+  expect 0 cl up r
+  wait_until base_done
+  [ "$(base_says '[.right, .wrong] | @csv')" = 2000,0 ] || fail "base: $(cat base.out)"
+  pgrep -af "$peer daemon" | grep -oE 'ipc://[^ ]+' | sort -u >urls
+  [ -s urls ] || fail "no daemon dials a socket"
+  while read -r url; do
+    [ "$(stat -c %a "${url#ipc://}")" = 600 ] && [ "$(stat -c %a "$(dirname "${url#ipc://}")")" = 700 ] || fail "$url is open to others"
+  done <urls
   expect 0 cl down r
   base_end 0
 }

@@ -439,6 +439,7 @@ case_import() {
     '{"clowder":1,"profiles":{"x":{"hours":"$(touch pwned)"}}}' \
     '{"clowder":1,"profiles":{"x":{"nice":-20}}}' \
     '{"clowder":1,"profiles":{"x":{"maxtasks":1e400}}}' \
+    '{"clowder":1,"profiles":{"x":{"runtime":"dask","base_url":"tcp://127.0.0.1:5555/$(touch pwned)"}}}' \
     '{"clowder":1,"hosts":{"ok":{"address":"a"}},"what":1}'; do
     printf '%s' "$doc" >bad.json
     expect 2 clowder import bad.json
@@ -494,6 +495,72 @@ case_question() {
   wait_until test -s rogue/learnt
   grep -q horse rogue/learnt && fail "it learnt $(cat rogue/learnt)"
   grep -q 'for it' rogue/learnt || fail "it was answered $(cat rogue/learnt)"
+}
+
+# No text of a user's reaches a shell as anything but text: not by a base, and not by what else a script is made of.
+case_quotes() {
+  local url
+  for url in 'tcp://127.0.0.1:5555/$(touch pwned)' "tcp://127.0.0.1:5555/'\$(touch pwned)'" 'tcp://127.0.0.1:5555/`touch${IFS}pwned`' \
+    'tcp://127.0.0.1:5555/;touch${IFS}pwned' 'ipc:///tmp/$(touch pwned)'; do
+    expect 2 clowder profile set x --runtime dask --base "$url" -n 1
+    one_line
+  done
+  # A store that was written by somebody else's hands is no way around.
+  python3 - <<'PY'
+import os, socket, threading
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(5)
+open("port", "w").write(str(s.getsockname()[1]))
+if os.fork(): os._exit(0)
+open("base.pid", "w").write(str(os.getpid()))
+while True: s.accept()
+PY
+  wait_until test -s base.pid
+  mkdir bin
+  printf '#!/bin/sh\nprintf "%%s|" "$@" >>%s/ran\nsleep 100\n' "$work" >bin/dask
+  chmod +x bin/dask
+  expect 0 clowder profile set x --runtime dask --base "tcp://127.0.0.1:$(cat port)/a" -n 1 --env "PATH=$work/bin:/usr/bin:/bin" \
+    --env 'E=$(touch pwned)' --option 'memory-limit=`touch pwned`;touch pwned' --option "name=it's \$(touch pwned)"
+  expect 0 clowder engine stop
+  python3 - "$XDG_DATA_HOME/clowder/clowder.db" <<'PY'
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("UPDATE profile SET base_url = base_url || '/$(cd " + __import__("os").getcwd() + ";touch pwned)'")
+db.commit()
+PY
+  clowder up x --timeout 5s >/dev/null 2>&1 && fail "a base that no check lets pass was used"
+  expect 0 clowder profile set x --base "tcp://127.0.0.1:$(cat port)/a"
+  clowder up x --timeout 2s >/dev/null 2>&1 || true
+  wait_until test -s ran
+  kill "$(cat base.pid)"
+  [ ! -e pwned ] && [ ! -e bin/pwned ] && [ ! -e ~/pwned ] || fail "something ran"
+  grep -qF 'memory-limit|`touch pwned`;touch pwned|' ran || fail "the daemon was told: $(cat ran)"
+}
+
+# An ssh configuration that somebody else may write is not believed: what stands in it is run.
+case_config() {
+  needs_root
+  local uid=$((50000 + $$ % 10000)) other=$((40000 + $$ % 10000)) file
+  mkdir -p "$work/home$uid/.ssh"
+  printf 'Include more\nHost far\n HostName 127.0.0.1\n ProxyCommand touch %s/ran; cat\n' "$work/home$uid" >"$work/home$uid/.ssh/config"
+  echo >"$work/home$uid/.ssh/more"
+  chown -R "$uid" "$work/home$uid"
+  chmod 644 "$work/home$uid/.ssh"/*
+  run_far() { as $uid env -u CLOWDER_SSH_CONFIG XDG_RUNTIME_DIR="$work/home$uid/run" clowder host probe far --timeout 20s; }
+  mkdir -m 700 "$work/home$uid/run" && chown "$uid" "$work/home$uid/run"
+  as $uid env XDG_RUNTIME_DIR="$work/home$uid/run" clowder host add far >/dev/null
+  for file in config more; do
+    for how in "chmod 666" "chmod 664" "chown $other"; do
+      $how "$work/home$uid/.ssh/$file"
+      expect 5 run_far
+      says "other users may write to .*/.ssh/$file"
+      one_line
+      chown "$uid" "$work/home$uid/.ssh/$file" && chmod 644 "$work/home$uid/.ssh/$file"
+    done
+  done
+  [ ! -e "$work/home$uid/ran" ] || fail "the ProxyCommand of somebody else's file was run"
+  run_far >/dev/null 2>&1 || true # it is no server; but it was run
+  wait_until test -e "$work/home$uid/ran"
+  as $uid env XDG_RUNTIME_DIR="$work/home$uid/run" clowder engine stop --now
 }
 
 # How the programs are built.

@@ -18,13 +18,17 @@ static void bases(void **state)
     struct foreign_base b;
     static const char *const bad[] = {"", "tcp://", "tcp://127.0.0.1", "tcp://127.0.0.1:", "tcp://127.0.0.1:0",
         "tcp://127.0.0.1:65536", "tcp://127.0.0.1:5x", "127.0.0.1:5555", "tcp://somebody-elses.example:5555",
-        "tcp://127.0.0.1:5555x", "tcp://127.0.0.1:5555?x", "see tcp://127.0.0.1:5555", NULL};
+        "tcp://127.0.0.1:5555x", "tcp://127.0.0.1:5555?x", "see tcp://127.0.0.1:5555", "tcp://127.0.0.1:5555/$(id)",
+        "tcp://127.0.0.1:5555/'`id`'", "tcp://127.0.0.1:5555/a b", "tcp://127.0.0.1:5555/a\nb", "tcp://$(id):5555",
+        "ipc://", "ipc://relative", "ipc:///a b", "ipc:///$(id)", "see ipc:///tmp/x",
+        "ipc:///0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+        NULL};
     static const struct {
         const char *url, *target, *rest;
     } good[] = {{"tcp://127.0.0.1:5555", "tcp:127.0.0.1:5555", ""},
         {"tls+tcp://localhost:5555", "tcp:127.0.0.1:5555", ""}, {"tcp://0.0.0.0:1", "tcp:127.0.0.1:1", ""},
         {"tcp://*:65535", "tcp:127.0.0.1:65535", ""}, {"ws://10.0.0.7:80/a/b?c", "tcp:10.0.0.7:80", "/a/b?c"},
-        {"tcp://[::1]:99", "tcp:[::1]:99", ""}};
+        {"tcp://[::1]:99", "tcp:[::1]:99", ""}, {"ipc:///run/user/7/x.sock", "unix:/run/user/7/x.sock", ""}};
     for (const char *const *url = bad; *url; url++)
         assert_int_equal(foreign_base_parse(*url, &b, &error), CLW_USAGE);
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -54,6 +58,8 @@ static void finding(void **state)
     assert_string_equal(b.target, "tcp:127.0.0.1:5555");
     assert_true(foreign_base_find("x --at http://example.org:80/ --home ws://localhost:81/x", &b));
     assert_string_equal(b.target, "tcp:127.0.0.1:81");
+    assert_true(foreign_base_find("R -e 'mirai::daemon(\"ipc:///tmp/x.ipc\")'", &b));
+    assert_string_equal(b.target, "unix:/tmp/x.ipc");
     assert_false(foreign_base_find("x tcp://10.0.0.1:5555 tcp://127.0.0.1 :// ://127.0.0.1:1", &b));
 }
 
