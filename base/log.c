@@ -1,18 +1,15 @@
 /* One lock, one line, one write. */
 #include "base/log.h"
 
-#include "base/mem.h"
+#include "base/logfile.h"
 #include "base/mono.h"
-#include "base/paths.h"
 #include "base/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,47 +17,34 @@ enum { ROTATE_BYTES = 4 << 20, LINE_MAX_BYTES = 4096 };
 
 static struct {
     pthread_mutex_t lock;
+    struct logfile *file; /* NULL: to fd, which is not ours */
     int fd;
-    char *path; /* NULL: fd is not ours */
-    off_t written;
     enum log_level level;
     log_tap_cb tap;
     void *tap_arg;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER, .fd = 2, .level = LOG_INFO};
 
-static int open_file(const char *path)
+static void change(struct logfile *file, int fd)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    paths_close_to_others(fd);
-    return fd;
+    pthread_mutex_lock(&state.lock);
+    logfile_close(state.file);
+    state.file = file;
+    state.fd = fd;
+    pthread_mutex_unlock(&state.lock);
 }
 
 int log_open(const char *path)
 {
-    int fd = open_file(path);
-    struct stat st;
-    if (fd < 0)
+    struct logfile *file = logfile_open(path, ROTATE_BYTES);
+    if (!file)
         return -1;
-    pthread_mutex_lock(&state.lock);
-    if (state.path)
-        close(state.fd);
-    free(state.path);
-    state.path = mem_strdup(path);
-    state.fd = fd;
-    state.written = fstat(fd, &st) == 0 ? st.st_size : 0;
-    pthread_mutex_unlock(&state.lock);
+    change(file, -1);
     return 0;
 }
 
 void log_to_fd(int fd)
 {
-    pthread_mutex_lock(&state.lock);
-    if (state.path)
-        close(state.fd);
-    free(state.path);
-    state.path = NULL;
-    state.fd = fd;
-    pthread_mutex_unlock(&state.lock);
+    change(NULL, fd);
 }
 
 void log_close(void)
@@ -79,21 +63,6 @@ void log_set_tap(log_tap_cb tap, void *arg)
     state.tap = tap;
     state.tap_arg = arg;
     pthread_mutex_unlock(&state.lock);
-}
-
-/* The full file moves aside; when that fails the log goes on in the old one. */
-static void rotate(void)
-{
-    char *old = mem_printf("%s.1", state.path);
-    if (rename(state.path, old) == 0) {
-        int fd = open_file(state.path);
-        if (fd >= 0) {
-            close(state.fd);
-            state.fd = fd;
-        }
-    }
-    state.written = 0;
-    free(old);
 }
 
 void log_line(enum log_level level, const char *module, const char *format, ...)
@@ -120,12 +89,11 @@ void log_line(enum log_level level, const char *module, const char *format, ...)
     pthread_mutex_lock(&state.lock);
     if (state.tap)
         state.tap(state.tap_arg, level, line);
-    if (state.path && state.written > ROTATE_BYTES)
-        rotate();
     line[n++] = '\n';
-    ssize_t done = write(state.fd, line, n);
-    if (done > 0)
-        state.written += done;
+    if (state.file)
+        logfile_write(state.file, line, n);
+    else if (write(state.fd, line, n) < 0)
+        errno = saved; /* nowhere to say it */
     pthread_mutex_unlock(&state.lock);
     errno = saved;
 }

@@ -103,6 +103,21 @@ size_t text_utf8_len(const char *data, size_t len)
     return n;
 }
 
+/* The code point of a character of three bytes, or 0. */
+static unsigned three(const unsigned char *s, size_t take)
+{
+    return take == 3 ? (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu) : 0;
+}
+
+/* Marks that turn the direction of what stands after them, and ends of lines that are no bytes of their own: with them
+ * a text looks like another one. */
+static bool is_misleading(const unsigned char *s, size_t take)
+{
+    unsigned code = three(s, take);
+    return (take == 2 && s[0] == 0xd8 && s[1] == 0x9c) || code == 0x200e || code == 0x200f ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
 size_t text_escape(char *out, size_t size, const char *data, size_t len)
 {
     size_t w = 0;
@@ -116,6 +131,9 @@ size_t text_escape(char *out, size_t size, const char *data, size_t len)
         if (take == 1 && c >= 0x20 && c != 0x7f) {
             piece[0] = data[i];
             put = 1;
+        } else if (is_misleading((const unsigned char *)data + i, take)) {
+            unsigned code = three((const unsigned char *)data + i, take);
+            put = (size_t)snprintf(piece, sizeof piece, "\\u%04x", code ? code : 0x61c);
         } else if (take > 1 && !c1) {
             memcpy(piece, data + i, take);
             put = take;

@@ -123,7 +123,7 @@ enum clw_err accept_start(struct engine *e, struct clw_error *err)
         (struct link_owner){.lock = &e->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     e->loop = loop_new(&e->lock);
     e->hold = e->loop ? loop_add(e->loop, e->hold_fd, POLLIN, flush_held, e) : NULL;
-    if (!e->hold)
+    if (!e->hold || !output_start(e))
         return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot wait for connections");
     enum clw_err code = listen_on(e, e->data_url + strlen("ipc://"), &here, err);
     return code ? code : listen_on(e, e->tunnel_path + strlen("unix:"), &far, err);

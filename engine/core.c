@@ -343,18 +343,12 @@ static void raise_descriptor_limit(void)
 
 static enum clw_err open_logs(struct engine *e, bool foreground, struct clw_error *err)
 {
-    char *log = NULL, *daemons = NULL;
+    char *log = NULL;
     enum clw_err code = paths_state(ENGINE_LOG_FILE, &log, err);
-    if (!code)
-        code = paths_state("daemons.log", &daemons, err);
     if (!code && !foreground && log_open(log))
         code = clw_fail(err, CLW_IO, NULL, "cannot write the log %s: %s", log, strerror(errno));
-    if (!code && (e->daemon_log_fd = open(daemons, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)) < 0)
-        code = clw_fail(err, CLW_IO, NULL, "cannot write the log %s: %s", daemons, strerror(errno));
-    paths_close_to_others(e->daemon_log_fd);
     free(log);
-    free(daemons);
-    return code;
+    return code ? code : output_open(e, err);
 }
 
 static enum clw_err start(struct engine *e, struct clw_error *err)
@@ -456,7 +450,7 @@ static void finish(struct engine *e)
     free(e->data_url);
     free(e->tunnel_path);
     free(e->daemon_program);
-    close(e->daemon_log_fd);
+    output_stop(e);
     close(e->wake_fd);
     close(e->doctor_fd);
     accept_stop(e);

@@ -247,7 +247,9 @@ struct store;
 struct engine {
     pthread_mutex_t lock;
     int hold_fd; /* timer: what is held goes out */
-    int wake_fd, lock_fd, daemon_log_fd;
+    int wake_fd, lock_fd;
+    struct output *output;
+    int output_fd;       /* where daemons on this machine print */
     unsigned user_umask; /* of who started us: tasks on this machine have it */
     char *daemon_program;
     char *data_url;
@@ -305,6 +307,11 @@ void peer_answer_ping(struct peer *p);
 /* Like peer_mark, but it may wait CORE_HOLD_MS. */
 void peer_hold(struct peer *p);
 void core_flush(struct engine *e);
+
+/* output.c */
+enum clw_err output_open(struct engine *e, struct clw_error *err);
+bool output_start(struct engine *e); /* the loop runs; locked. False: no descriptors */
+void output_stop(struct engine *e);  /* not locked */
 
 /* listen.c */
 /* Who comes in at a socket of this machine. All are called locked. */

@@ -190,10 +190,8 @@ static enum clw_err launch_here(struct engine *e, struct member *m, struct clw_e
     struct buf config = {0};
     buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\numask %u\n", e->data_url, m->number, m->token,
         e->user_umask);
-    struct local_launch l = {.program = e->daemon_program,
-        .config = (char *)config.data,
-        .config_len = config.len,
-        .log_fd = e->daemon_log_fd};
+    struct local_launch l = {
+        .program = e->daemon_program, .config = (char *)config.data, .config_len = config.len, .log_fd = e->output_fd};
     enum clw_err code = local_launch(&l, &m->pid, err);
     mem_wipe(config.data, config.len);
     buf_fini(&config);

@@ -4,6 +4,7 @@
 #include "store/store_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void store_batch_list_fini(struct store_batch_list *list)
 {
@@ -24,6 +25,16 @@ enum clw_err store_batch_remove(struct store *s, const char *host, const char *j
     return store__exec(s, "DELETE FROM batch WHERE host = ?1 AND job = ?2", ARGS(TEXT(host), TEXT(job)), NULL, err);
 }
 
+static bool is_plain(const char *text)
+{
+    return *text && !text[strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-_[]")];
+}
+
+static bool is_sound(const struct store_batch *b)
+{
+    return is_plain(b->job) && is_plain(b->folder) && strncmp(b->folder, "launch-", 7) == 0;
+}
+
 enum clw_err store_batch_list(struct store *s, struct store_batch_list *out, struct clw_error *err)
 {
     sqlite3_stmt *stmt;
@@ -40,6 +51,8 @@ enum clw_err store_batch_list(struct store *s, struct store_batch_list *out, str
         store__copy(stmt, 1, b->profile, sizeof b->profile);
         store__copy(stmt, 2, b->job, sizeof b->job);
         store__copy(stmt, 3, b->folder, sizeof b->folder);
+        if (!is_sound(b))
+            out->count--; /* its words would become part of a script */
     }
     store__release(s, stmt);
     if (code)

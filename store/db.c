@@ -37,6 +37,8 @@ static enum clw_err open_file(struct store *s, struct clw_error *err)
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL); /* we have none: they would be somebody else's */
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
     keep_journal(s, true);
     if (sqlite3_db_readonly(s->db, "main") == 1)
         return clw_fail(err, CLW_IO,
@@ -104,6 +106,8 @@ enum clw_err store__connect(struct store *s, bool fresh, struct clw_error *err)
         code = use_wal(s, err);
     if (!code)
         code = store__migrate(s, err);
+    if (!code && !is_memory(s))
+        code = store__check_schema(s, err);
     if (!code)
         keep_journal(s, false);
     return code;

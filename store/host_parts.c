@@ -2,10 +2,12 @@
 #include "store/host_internal.h"
 
 #include "base/text.h"
+#include "store/profile.h"
 
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const char *const launchers[] = {
 #define X(name, word) word,
@@ -132,14 +134,35 @@ static enum clw_err load_tags(struct store *s, struct store_host *h, struct clw_
     return code;
 }
 
-enum clw_err store__host_load_parts(struct store *s, struct store_host *h, struct clw_error *err)
+/* Facts are JSON, whose texts may not hide what a terminal would obey. */
+static bool hides_control(const char *json)
+{
+    for (const char *at = json; (at = strstr(at, "\\u00")); at++)
+        if (strchr("0189", at[4]) || strncasecmp(at + 4, "7f", 2) == 0)
+            return true;
+    return false;
+}
+
+static enum clw_err check_state(const struct store_host *h, struct clw_error *err)
+{
+    enum clw_err code = store__check_text("its state", h->state, sizeof h->state, STORE__LINE, err);
+    if (!code && h->reason)
+        code = store__check_text("its reason", h->reason, STORE_TEXT_MAX, STORE__BLOCK, err);
+    if (!code && h->facts)
+        code = store__check_text("what was measured of it", h->facts, STORE_TEXT_MAX, STORE__LINE, err);
+    if (!code && h->facts && hides_control(h->facts))
+        code = clw_fail(err, CLW_USAGE, NULL, "what was measured of it has a control byte");
+    for (size_t i = 0; !code && i < h->gpu_count; i++)
+        code = store__check_text("a GPU", h->gpus[i].name, sizeof h->gpus[i].name, STORE__LINE, err);
+    return code;
+}
+
+static enum clw_err load_gpus(struct store *s, struct store_host *h, struct clw_error *err)
 {
     sqlite3_stmt *stmt;
-    enum clw_err code = load_tags(s, h, err);
-    if (code)
-        return code;
-    code = store__prepare(s, "SELECT number, name, mem_bytes, driver FROM gpu WHERE host = ?1 ORDER BY number",
-        ARGS(INT(h->id)), &stmt, err);
+    enum clw_err code =
+        store__prepare(s, "SELECT number, name, mem_bytes, driver FROM gpu WHERE host = ?1 ORDER BY number",
+            ARGS(INT(h->id)), &stmt, err);
     while (!code && store__next(s, stmt, &code, err)) {
         h->gpus = store__grow(h->gpus, h->gpu_count, sizeof *h->gpus);
         struct store_gpu *gpu = &h->gpus[h->gpu_count++];
@@ -150,4 +173,15 @@ enum clw_err store__host_load_parts(struct store *s, struct store_host *h, struc
     }
     store__release(s, stmt);
     return code;
+}
+
+enum clw_err store__host_load_parts(struct store *s, struct store_host *h, struct clw_error *err)
+{
+    enum clw_err code = load_tags(s, h, err);
+    if (!code)
+        code = load_gpus(s, h, err);
+    if (code)
+        return code;
+    code = store_host_check(h, err);
+    return store__distrust(s, "host", h->name, code ? code : check_state(h, err), err);
 }

@@ -16,7 +16,8 @@
 #include <stdint.h>
 
 #define STORE_CHUNK_TASKS 1024
-#define STORE_CHUNK_BYTES 65536 /* a chunk is closed at this size; one input may be larger */
+#define STORE_INDEX_MAX (UINT64_C(1) << 53) /* of a task; no job comes near it */
+#define STORE_CHUNK_BYTES 65536             /* a chunk is closed at this size; one input may be larger */
 #define STORE_OWNER_SIZE 96
 #define STORE_COLLECTED_KEPT 1000
 #define STORE_REASON_MAX 800 /* bytes */

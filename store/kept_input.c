@@ -132,7 +132,7 @@ enum clw_err store_chunk_get(
         code = CLW_END;
     }
     store__release(s, stmt);
-    if (!code && (out->n == 0 || out->n > STORE_CHUNK_TASKS))
+    if (!code && (out->n == 0 || out->n > STORE_CHUNK_TASKS || out->first > STORE_INDEX_MAX))
         code = store__damaged(s, err, "a chunk of a job has an impossible size");
     if (!code && inputs)
         code = load(s, job, out, err);

@@ -67,7 +67,13 @@ enum clw_err store__profile_load_hosts(struct store *s, struct store_profile *p,
         host->daemons = (unsigned)store__u64(stmt, 1);
     }
     store__release(s, stmt);
-    return code;
+    if (code)
+        return code;
+    code = store_profile_check(p, err);
+    for (size_t i = 0; !code && i < p->host_count; i++)
+        if (p->hosts[i].daemons > STORE_DAEMONS_MAX)
+            code = clw_fail(err, CLW_USAGE, NULL, "at most %d daemons on one host", STORE_DAEMONS_MAX);
+    return store__distrust(s, "profile", p->name, code, err);
 }
 
 /* replace: a host that is there already gets the new number; else it is an error. */

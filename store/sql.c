@@ -15,6 +15,18 @@ enum clw_err store__damaged(const struct store *s, struct clw_error *err, const 
     return clw_fail(err, CLW_DAMAGED, RESTORE_HINT, "the database %s is damaged: %s", s->path, why);
 }
 
+enum clw_err store__distrust(
+    const struct store *s, const char *what, const char *name, enum clw_err found, struct clw_error *err)
+{
+    struct store__shown shown;
+    char why[300];
+    if (!found)
+        return CLW_OK;
+    snprintf(why, sizeof why, "%s %s is not as Clowder would write it (%.150s)", what, store__show(&shown, name),
+        err ? err->message : "");
+    return store__damaged(s, err, why);
+}
+
 static enum clw_err constraint(struct store *s, int extended, struct clw_error *err)
 {
     const char *text = sqlite3_errmsg(s->db);

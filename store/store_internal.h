@@ -65,6 +65,8 @@ void store__disconnect(struct store *s);
 enum clw_err store__create(const char *path, struct clw_error *err);
 /* schema.c: runs the migrations that are missing. */
 enum clw_err store__migrate(struct store *s, struct clw_error *err);
+/* DAMAGED: something in it was not made by these steps. */
+enum clw_err store__check_schema(struct store *s, struct clw_error *err);
 enum clw_err store__newer(const struct store *s, int64_t version, struct clw_error *err);
 
 /* sql.c: sql is a string literal (its address is the key of the cache). A statement goes back with
@@ -84,6 +86,9 @@ enum clw_err store__number(
 enum clw_err store__script(struct store *s, const char *sql, struct clw_error *err);
 /* Translates a result code of SQLite. */
 enum clw_err store__sql_fail(struct store *s, int rc, struct clw_error *err);
+/* What was loaded, of that name, did not pass the check that it passed when it was written (found): DAMAGED. */
+enum clw_err store__distrust(
+    const struct store *s, const char *what, const char *name, enum clw_err found, struct clw_error *err);
 enum clw_err store__damaged(const struct store *s, struct clw_error *err, const char *why);
 char *store__text(sqlite3_stmt *stmt, int column);         /* owned, never NULL */
 char *store__text_or_null(sqlite3_stmt *stmt, int column); /* owned, NULL for NULL */

@@ -563,6 +563,16 @@ case_config() {
   as $uid env XDG_RUNTIME_DIR="$work/home$uid/run" clowder engine stop --now
 }
 
+# What daemons here print is kept, up to a size.
+case_output() {
+  expect 0 clowder up --output -n 1
+  clowder map -- sh -c 'head -c 30000000 /dev/zero | tr "\0" "x" | fold -w 100 >&2; echo the end >&2' ::: 1 >/dev/null 2>&1
+  wait_until grep -q x "$XDG_STATE_HOME/clowder/daemons.log"
+  clowder engine stop
+  [ "$(cat "$XDG_STATE_HOME"/clowder/daemons.log* | wc -c)" -lt 9000000 ] || fail "it has grown: $(ls -l "$XDG_STATE_HOME"/clowder)"
+  [ "$(mode "$XDG_STATE_HOME/clowder/daemons.log")" = 600 ] || fail "it is open to others"
+}
+
 # How the programs are built.
 case_binaries() {
   if nm "$bin/clowder" | grep -E '__asan|__tsan|__ubsan' >/dev/null; then echo "SKIP: a sanitizer build"; exit 77; fi

@@ -343,121 +343,66 @@ static void test_damaged_values(void **state)
     store_close(s);
 }
 
-/* ---- migrations ---- */
-
-static const char version_1[] =
-    "CREATE TABLE host(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, address TEXT NOT NULL DEFAULT '',"
-    " port INTEGER NOT NULL DEFAULT 0 CHECK(port BETWEEN 0 AND 65535), user TEXT NOT NULL DEFAULT '',"
-    " launcher TEXT NOT NULL DEFAULT 'ssh', jump TEXT NOT NULL DEFAULT '', identity TEXT NOT NULL DEFAULT '',"
-    " direct INTEGER NOT NULL DEFAULT 0, mac TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '',"
-    " directives TEXT NOT NULL DEFAULT '', enabled INTEGER NOT NULL DEFAULT 1, facts TEXT,"
-    " probed_at_us INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT '', reason TEXT NOT NULL DEFAULT "
-    "'')"
-    " STRICT;"
-    "CREATE TABLE host_tag(host INTEGER NOT NULL REFERENCES host(id) ON DELETE CASCADE, tag TEXT NOT NULL,"
-    " PRIMARY KEY(host, tag)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE gpu(host INTEGER NOT NULL REFERENCES host(id) ON DELETE CASCADE, number INTEGER NOT NULL,"
-    " name TEXT NOT NULL, mem_bytes INTEGER NOT NULL, driver TEXT NOT NULL, PRIMARY KEY(host, number))"
-    " STRICT, WITHOUT ROWID;"
-    "CREATE TABLE profile(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, runtime TEXT NOT NULL DEFAULT "
-    "'clowder',"
-    " base_url TEXT NOT NULL DEFAULT '', command TEXT NOT NULL DEFAULT '[]', per_gpu INTEGER NOT NULL "
-    "DEFAULT 0,"
-    " env TEXT NOT NULL DEFAULT '[]', idletime_ms INTEGER NOT NULL DEFAULT 0, walltime_ms INTEGER NOT NULL "
-    "DEFAULT 0,"
-    " maxtasks INTEGER NOT NULL DEFAULT 0, memory_bytes INTEGER NOT NULL DEFAULT 0, setup TEXT NOT NULL "
-    "DEFAULT '[]',"
-    " seed INTEGER, respawn INTEGER NOT NULL DEFAULT 1, local_daemons INTEGER NOT NULL DEFAULT 0,"
-    " wanted INTEGER NOT NULL DEFAULT 0) STRICT;"
-    "CREATE TABLE profile_host(profile INTEGER NOT NULL REFERENCES profile(id) ON DELETE CASCADE,"
-    " host INTEGER NOT NULL REFERENCES host(id) ON DELETE CASCADE, daemons INTEGER NOT NULL,"
-    " PRIMARY KEY(profile, host)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE setting(key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;"
-    "INSERT INTO host(name, address, port) VALUES('old', '10.0.0.1', 2222);"
-    "INSERT INTO host_tag VALUES(1, 'rack1');"
-    "INSERT INTO profile(name) VALUES('default');"
-    "INSERT INTO profile_host VALUES(1, 1, 3);"
-    "PRAGMA application_id = 1131179895; PRAGMA user_version = 1";
-
-static void test_migrate(void **state)
+/* A file that somebody else has been at: refused when it is opened, whatever would come of reading it. */
+static void test_other_schema(void **state)
 {
     (void)state;
-    struct store_host h;
-    struct store_profile p;
-    raw(version_1);
-    struct store *s = open_store();
-    assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
-    ok(store_host_get(s, "old", &h, &error));
-    assert_int_equal(h.port, 2222);
-    assert_string_equal(h.tags.items[0], "rack1");
-    store_host_fini(&h);
-    ok(store_profile_get(s, "default", &p, &error));
-    assert_int_equal(p.hosts[0].daemons, 3);
-    assert_true(store_manners_same(&p.manners, &(struct store_manners){0}));
-    store_profile_fini(&p);
-    ok(store_event_add(s, &(struct store_event){.text = (char *)"x"}, &error));
-    ok(store_check(s, &error));
+    static const char *const changes[] = {"ALTER TABLE host RENAME TO host2; CREATE VIEW host AS WITH RECURSIVE r(id) "
+                                          "AS (SELECT 1 UNION ALL SELECT 1 FROM r)"
+                                          " SELECT id, 'x' AS name FROM r",
+        "CREATE TRIGGER t AFTER INSERT ON host BEGIN DELETE FROM profile; END", "CREATE VIEW v AS SELECT 1",
+        "DROP INDEX profile_host_host", "ALTER TABLE host ADD COLUMN more TEXT", "CREATE TABLE more(a)",
+        "ALTER TABLE host DROP COLUMN note", "CREATE UNIQUE INDEX one ON host(port)"};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct store *s = open_store();
+        store_close(s);
+        raw(changes[i]);
+        s = NULL;
+        assert_int_equal(store_open(file, &s, &error), CLW_DAMAGED);
+        assert_non_null(strstr(error.message, i == 3 ? "is missing" : "is not as Clowder makes it"));
+        assert_int_equal(unlink(file), 0);
+    }
+}
+
+/* Values that no check of ours lets pass. */
+static void test_bent_values(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = {"name = '-l'", "address = '-oProxyCommand=x'", "user = 'a b'",
+        "note = char(27)", "reason = char(27) || '[2J'", "facts = '{\"os\":\"\\u001b[2J\"}'", "jump = 'a,-b'"};
+    static const char *const profiles[] = {"base_url = 'tcp://127.0.0.1:1/$(id)'", "base_url = char(27)",
+        "local_daemons = 10001", "options = '[\"x\"]'", "env = '[\"=\"]'", "idletime_ms = 9223372036854775807",
+        "nice = 77", "hours = 'x'", "name = '../x'"};
+    struct store_host_list hlist;
+    struct store_profile_list plist;
+    struct store *s = open_memory();
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        char sql[200];
+        snprintf(sql, sizeof sql, "DELETE FROM host; INSERT INTO host(name) VALUES('h'); UPDATE host SET %s", hosts[i]);
+        ok(store__script(s, sql, &error));
+        fails(CLW_DAMAGED, store_host_list(s, &hlist, &error));
+    }
+    ok(store__script(s, "DELETE FROM host", &error));
+    for (size_t i = 0; i < sizeof profiles / sizeof *profiles; i++) {
+        char sql[200];
+        snprintf(sql, sizeof sql, "DELETE FROM profile; INSERT INTO profile(name) VALUES('p'); UPDATE profile SET %s",
+            profiles[i]);
+        ok(store__script(s, sql, &error));
+        fails(CLW_DAMAGED, store_profile_list(s, &plist, &error));
+    }
     store_close(s);
 }
 
-#define before_manners                                                                                                 \
-    "ALTER TABLE profile DROP COLUMN nice; ALTER TABLE profile DROP COLUMN cpus_permille;"                             \
-    "ALTER TABLE profile DROP COLUMN mem_bytes; ALTER TABLE profile DROP COLUMN pause_load_permille;"                  \
-    "ALTER TABLE profile DROP COLUMN pause_user_ms; ALTER TABLE profile DROP COLUMN pause_now;"                        \
-    "ALTER TABLE profile DROP COLUMN hours; ALTER TABLE profile DROP COLUMN no_new_privs;"                             \
-    "ALTER TABLE profile DROP COLUMN options; DROP TABLE batch;"
+/* ---- formats ---- */
 
-/* The ledger of version 2 gets functions and inputs, and keeps its rows. */
-static void test_migrate_ledger(void **state)
+/* Formats from before the first one that counts. */
+static void test_old_format(void **state)
 {
     (void)state;
-    struct store_job j;
-    struct store_failure_list failures;
     struct store *s = open_store();
-    ok(store_job_add(s, &(struct store_job){.profile = "p", .command = (char *)"old"}, &error));
-    ok(store_job_failures_add(s, 1, &(struct store_failure){.task = 7}, 1, &error));
     store_close(s);
-    raw("ALTER TABLE job DROP COLUMN function; ALTER TABLE job_failure DROP COLUMN input;"
-        "ALTER TABLE job_failure DROP COLUMN input_cut;"
-        "DROP TABLE host_load; DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE "
-        "job_kept;" before_manners "PRAGMA user_version = "
-        "2");
-    s = open_store();
-    assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
-    ok(store_job_get(s, 1, &j, &error));
-    assert_string_equal(j.command, "old");
-    assert_string_equal(j.function, "");
-    store_job_fini(&j);
-    ok(store_job_failures(s, 1, 0, 9, &failures, &error));
-    assert_int_equal(failures.items[0].task, 7);
-    assert_true(failures.items[0].input == NULL && !failures.items[0].input_cut);
-    store_failure_list_fini(&failures);
-    store_close(s);
-}
-
-/* The ledger of version 3 gets detached jobs, and what ran in it is as it was. */
-static void test_migrate_kept(void **state)
-{
-    (void)state;
-    struct store_job j;
-    struct store_kept kept;
-    struct store *s = open_store();
-    ok(store_job_add(
-        s, &(struct store_job){.profile = "p", .command = (char *)"old", .state = STORE_JOB_DONE}, &error));
-    store_close(s);
-    raw("DROP TABLE host_load; DROP TABLE job_func; DROP TABLE job_chunk; DROP TABLE job_result; DROP TABLE "
-        "job_kept;" before_manners "PRAGMA user_version = 3");
-    s = open_store();
-    assert_int_equal(count(s, "PRAGMA user_version"), STORE_VERSION);
-    ok(store_job_get(s, 1, &j, &error));
-    assert_string_equal(j.command, "old");
-    store_job_fini(&j);
-    fails(CLW_NOT_FOUND, store_kept_get(s, 1, &kept, &error));
-    j = (struct store_job){.profile = "p", .command = (char *)"new"};
-    ok(store_kept_add(s, &j, &kept, "f", 1, &error));
-    assert_int_equal(j.id, 2);
-    ok(store_check(s, &error));
-    store_close(s);
+    raw("PRAGMA user_version = 3");
+    refused(CLW_REFUSED);
 }
 
 /* What is needed to run failed tasks again: the function, and inputs of any bytes. */
@@ -524,17 +469,15 @@ static void test_ledger_many(void **state)
     store_close(s);
 }
 
-/* A step that fails leaves the old version whole. */
-static void test_migrate_fails(void **state)
+/* A step that fails leaves the file as it was. */
+static void test_step_fails(void **state)
 {
     (void)state;
-    raw(version_1);
-    raw("CREATE TABLE event(in_the_way)");
-    refused(CLW_IO);
-    raw("SELECT 1 / (user_version = 1) FROM pragma_user_version; DROP TABLE event");
-    struct store *s = open_store();
-    assert_int_equal(count(s, "SELECT count(*) FROM host"), 1);
-    store_close(s);
+    raw("PRAGMA application_id = 1131179895; CREATE TABLE event(in_the_way)");
+    struct store *s = (struct store *)&error;
+    assert_int_not_equal(store_open(file, &s, &error), CLW_OK);
+    raw("SELECT 1 / (user_version = 0) FROM pragma_user_version; DROP TABLE event; SELECT 1 / (count(*) = 0) FROM "
+        "sqlite_master");
 }
 
 /* Runs work in n processes at once, started by closing a pipe; each must end well. */
@@ -589,20 +532,6 @@ static void test_first_open_at_once(void **state)
     }
     assert_int_equal(rmdir(dir), 0);
     assert_int_equal(mkdir(dir, 0700), 0);
-}
-
-static void test_migrate_at_once(void **state)
-{
-    (void)state;
-    for (int round = 0; round < 5; round++) {
-        raw(version_1);
-        in_processes(6, open_only);
-        struct store *s = open_store();
-        assert_int_equal(count(s, "SELECT count(*) FROM event"), 6);
-        assert_int_equal(count(s, "SELECT count(*) FROM host"), 1);
-        store_close(s);
-        remove(file);
-    }
 }
 
 enum { WRITERS = 5, ROUNDS = 60 };
@@ -1276,7 +1205,7 @@ static void test_batches(void **state)
     (void)state;
     struct store *s = open_store();
     struct store_batch_list list;
-    struct store_batch array = {"login", "cpu", "17", "job-17", 40}, other = {"login", "gpu", "18", "job-18", 2};
+    struct store_batch array = {"login", "cpu", "17", "launch-17", 40}, other = {"login", "gpu", "18", "launch-18", 2};
     ok(store_batch_add(s, &array, &error));
     ok(store_batch_add(s, &other, &error));
     array.count = 20; /* the same job again: what is known of it now */
@@ -1783,14 +1712,13 @@ int main(void)
         T(test_not_ours),
         T(test_damaged),
         T(test_damaged_values),
-        T(test_migrate),
-        T(test_migrate_fails),
-        T(test_migrate_ledger),
-        T(test_migrate_kept),
+        T(test_other_schema),
+        T(test_bent_values),
+        T(test_old_format),
+        T(test_step_fails),
         T(test_ledger_inputs),
         T(test_ledger_many),
         T(test_first_open_at_once),
-        T(test_migrate_at_once),
         T(test_writers_at_once),
         T(test_busy),
         T(test_transactions),

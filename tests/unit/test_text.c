@@ -64,6 +64,10 @@ static void test_escape(void **state)
     escaped("\300\257\355\240\200", 5, "\\xc0\\xaf\\xed\\xa0\\x80"); /* overlong, surrogate */
     escaped("\0", 1, "\\x00");
     assert_int_equal(text_escape(small, sizeof small, "ab\001c", 4), 2); /* no half of an escape */
+    /* What turns the direction of the text after it, or ends a line without a newline. */
+    escaped("a\u202eb\u2066c\u200fd\u061ce\u2028f", strlen("a\u202eb\u2066c\u200fd\u061ce\u2028f"),
+        "a\\u202eb\\u2066c\\u200fd\\u061ce\\u2028f");
+    escaped("\u05d0\u20ac\u2027\u202f", strlen("\u05d0\u20ac\u2027\u202f"), "\u05d0\u20ac\u2027\u202f");
     assert_string_equal(small, "ab");
 }
 
