@@ -1,5 +1,5 @@
-/* A file that grows at its end, up to a size; then it moves aside as PATH.1, in the place of the one before, and a new one
- * begins. Not safe for several threads. */
+/* A file that grows at its end, up to a size; then it moves aside as PATH.1, in the place of the one before, and a new
+ * one begins. Not safe for several threads. */
 #ifndef BASE_LOGFILE_H
 #define BASE_LOGFILE_H
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -83,6 +84,11 @@ static enum clw_err xdg(
 
 enum clw_err paths_data(const char *name, char **path, struct clw_error *err)
 {
+    const char *given = getenv("CLOWDER_DATA");
+    if (given && *given == '/') {
+        close_folder(given);
+        return under(mem_strdup(given), name, path, err);
+    }
     return xdg("XDG_DATA_HOME", ".local/share", true, name, path, err);
 }
 
@@ -131,20 +137,39 @@ static enum clw_err check_private(const char *dir, struct clw_error *err)
     return CLW_OK;
 }
 
-enum clw_err paths_runtime(const char *name, char **path, struct clw_error *err)
+static enum clw_err use_runtime(char *dir, char **folder, struct clw_error *err)
 {
-    const char *value = getenv("XDG_RUNTIME_DIR");
-    char *dir =
-        value && *value == '/' ? mem_printf("%s/clowder", value) : mem_printf("/tmp/clowder-%u", (unsigned)geteuid());
     enum clw_err code = make_dirs(dir, err);
     if (!code)
         code = check_private(dir, err);
-    *path = NULL;
-    if (code) {
+    if (code)
         free(dir);
-        return code;
-    }
-    return under(dir, name, path, err);
+    else
+        *folder = dir;
+    return code;
+}
+
+static bool is_own_folder(const char *dir)
+{
+    struct stat st;
+    return stat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && access(dir, W_OK) == 0;
+}
+
+enum clw_err paths_runtime(unsigned nth, char **folder, struct clw_error *err)
+{
+    const char *value = getenv("XDG_RUNTIME_DIR");
+    unsigned uid = (unsigned)geteuid();
+    char session[40], number[16] = "";
+    if (nth)
+        snprintf(number, sizeof number, "-%u", nth);
+    snprintf(session, sizeof session, "/run/user/%u", uid);
+    enum clw_err code = CLW_IO;
+    *folder = NULL;
+    if (value && *value == '/')
+        code = use_runtime(mem_printf("%s/clowder%s", value, number), folder, err);
+    if (code == CLW_IO && is_own_folder(session))
+        code = use_runtime(mem_printf("%s/clowder%s", session, number), folder, err);
+    return code == CLW_IO ? use_runtime(mem_printf("/tmp/clowder-%u%s", uid, number), folder, err) : code;
 }
 
 static char *if_runs(char *path)

@@ -7,11 +7,15 @@
 /* A regular file of ours that was there, open to others: not any more. */
 void paths_close_to_others(int fd);
 
+/* The folder for sockets, made (0700): a real directory of this user, closed to others, at a place where nobody else
+ * can put another there. nth: 0, or another number when those before are in use. In $XDG_RUNTIME_DIR; where that is not
+ * or cannot be used (left behind by su, removed at a logout), in /run/user/UID, and else in /tmp. REFUSED: somebody
+ * else's is there. */
+enum clw_err paths_runtime(unsigned nth, char **folder, struct clw_error *err);
+
 /* Each gives the owned path of a file or folder of ours below the XDG directory and makes the folders above it (0700).
- * name may be NULL for the folder itself. The run time folder must be a real directory of this user, closed to others;
- * those for data and state are closed to others when they are this user's.
- */
-enum clw_err paths_runtime(const char *name, char **path, struct clw_error *err);
+ * name may be NULL for the folder itself. Those for data and state are closed to others when they are this user's.
+ * CLOWDER_DATA, which tasks on this machine are given, names the folder for data itself. */
 enum clw_err paths_data(const char *name, char **path, struct clw_error *err);
 enum clw_err paths_state(const char *name, char **path, struct clw_error *err);
 enum clw_err paths_cache(const char *name, char **path, struct clw_error *err);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/random.h"
+#include "engine/engine.h"
 #include "base/text.h"
 
 #include <nng/nng.h>
@@ -96,7 +97,7 @@ static void take_local(struct engine *e, int fd)
     accept_socket(e, fd, false);
 }
 
-static void take_remote(struct engine *e, int fd)
+void accept_remote(struct engine *e, int fd)
 {
     accept_socket(e, fd, true);
 }
@@ -117,16 +118,15 @@ void accept_stream(struct engine *e, nng_stream *stream)
 
 enum clw_err accept_start(struct engine *e, struct clw_error *err)
 {
-    static const struct listen_door here = {.ours_only = true, .take = take_local},
-                                    far = {.ours_only = true, .take = take_remote}; /* a link of ours dials there */
+    static const struct listen_door here = {.take = take_local};
     e->link_owner =
         (struct link_owner){.lock = &e->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     e->loop = loop_new(&e->lock);
     e->hold = e->loop ? loop_add(e->loop, e->hold_fd, POLLIN, flush_held, e) : NULL;
     if (!e->hold || !output_start(e))
         return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot wait for connections");
-    enum clw_err code = listen_on(e, e->data_url + strlen("ipc://"), &here, err);
-    return code ? code : listen_on(e, e->tunnel_path + strlen("unix:"), &far, err);
+    listen_on(e, ENGINE_DATA_SOCKET, &here);
+    return CLW_OK;
 }
 
 void accept_stop(struct engine *e)

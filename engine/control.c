@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "base/mono.h"
-#include "base/paths.h"
 #include "engine/engine.h"
 
 #include <errno.h>
@@ -225,28 +224,16 @@ static bool listeners_are_full(const struct engine *e)
     return sp_is_full(e->control->pub);
 }
 
-static enum clw_err listen_at(struct engine *e, const char *name, const struct listen_door *door, struct clw_error *err)
-{
-    char *path;
-    enum clw_err code = paths_runtime(name, &path, err);
-    if (code)
-        return code;
-    code = listen_on(e, path, door, err);
-    free(path);
-    return code;
-}
-
-enum clw_err control_start(struct engine *e, struct clw_error *err)
+void control_start(struct engine *e)
 {
     static const struct sp_events events = {.request = take_request, .gone = forget, .changed = changed};
-    static const struct listen_door asking = {.ours_only = true, .take = take_asker, .is_full = askers_are_full};
-    static const struct listen_door listening = {
-        .ours_only = true, .take = take_listener, .is_full = listeners_are_full};
+    static const struct listen_door asking = {.take = take_asker, .is_full = askers_are_full};
+    static const struct listen_door listening = {.take = take_listener, .is_full = listeners_are_full};
     struct control *c = e->control = mem_zalloc(sizeof *c);
     c->rep = sp_new(e->loop, SP_REP, REQUEST_MAX, &events, e);
     c->pub = sp_new(e->loop, SP_PUB, UPDATE_MAX, &events, e);
-    enum clw_err code = listen_at(e, ENGINE_UPDATE_SOCKET, &listening, err);
-    return code ? code : listen_at(e, ENGINE_CONTROL_SOCKET, &asking, err);
+    listen_on(e, ENGINE_UPDATE_SOCKET, &listening);
+    listen_on(e, ENGINE_CONTROL_SOCKET, &asking);
 }
 
 void control_stop(struct engine *e)

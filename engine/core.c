@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mono.h"
+#include "base/owner.h"
 #include "base/paths.h"
 #include "base/random.h"
 #include "engine/engine.h"
@@ -22,13 +23,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -224,6 +223,8 @@ static int next_timeout(const struct engine *e, uint64_t now_ms, uint64_t publis
     uint64_t refresh = host_next_ms(e), save = ledger_next_ms(e);
     next = refresh < next ? refresh : next;
     next = save < next ? save : next;
+    uint64_t look = sockets_next_ms(e);
+    next = look < next ? look : next;
     if (publish_ms) {
         uint64_t at = e->changed ? publish_ms - PUBLISH_MS + e->publish_soon_ms : publish_ms;
         next = at < next ? at : next;
@@ -253,6 +254,7 @@ static bool round_of_work(struct engine *e, uint64_t *publish_ms, int *timeout_m
     start_keeper(e, now_ms);
     accept_tick(e, now_ms);
     listen_tick(e, now_ms);
+    sockets_tick(e, now_ms);
     control_tick(e, now_ms);
     drop_finished_pools(e);
     stop_when_idle(e, now_ms);
@@ -298,27 +300,6 @@ static void loop(struct engine *e, int signal_fd)
 
 /* ---- start and end ---- */
 
-/* One engine a user: who holds the lock owns the sockets. BUSY when another does. */
-static enum clw_err take_lock(struct engine *e, struct clw_error *err)
-{
-    char *path, text[32];
-    enum clw_err code = paths_runtime(ENGINE_LOCK_FILE, &path, err);
-    if (code)
-        return code;
-    e->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (e->lock_fd < 0)
-        code = clw_fail(err, CLW_IO, NULL, "cannot open %s: %s", path, strerror(errno));
-    else if (flock(e->lock_fd, LOCK_EX | LOCK_NB))
-        code = clw_fail(err, CLW_BUSY, NULL, "an engine runs already");
-    if (!code && ftruncate(e->lock_fd, 0) == 0) {
-        int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
-        if (write(e->lock_fd, text, (size_t)n) != n)
-            code = clw_fail(err, CLW_IO, NULL, "cannot write %s: %s", path, strerror(errno));
-    }
-    free(path);
-    return code;
-}
-
 static int block_signals(void)
 {
     sigset_t set;
@@ -353,33 +334,18 @@ static enum clw_err open_logs(struct engine *e, bool foreground, struct clw_erro
 
 static enum clw_err start(struct engine *e, struct clw_error *err)
 {
-    char *path;
-    struct sockaddr_un address;
-    enum clw_err code = paths_runtime(ENGINE_DATA_SOCKET, &path, err);
-    if (code)
-        return code;
-    if (strlen(path) >= sizeof address.sun_path)
-        code = clw_fail(
-            err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "the path of a socket is too long: %s", path);
-    unlink(path);
-    e->data_url = mem_printf("ipc://%s", path);
-    free(path);
-    if (!code)
-        code = paths_runtime(ENGINE_TUNNEL_SOCKET, &path, err);
-    if (code)
-        return code;
-    unlink(path);
-    e->tunnel_path = mem_printf("unix:%s", path);
-    free(path);
+    enum clw_err code = CLW_OK;
     e->daemon_program = paths_program("clowder-daemon");
-    if (!code && !e->daemon_program)
+    if (!e->daemon_program)
         code = clw_fail(
             err, CLW_UNREACHABLE, "reinstall Clowder, or set CLOWDER_LIBEXEC", "clowder-daemon is not installed");
     pthread_mutex_lock(&e->lock); /* who is quick to dial is answered when the profiles of before are there */
     if (!code)
         code = accept_start(e, err);
-    if (!code)
-        code = control_start(e, err);
+    if (!code) {
+        control_start(e);
+        code = sockets_open(e, err);
+    }
     if (!code) {
         e->recorder = recorder_start();
         restore_load(e);
@@ -434,12 +400,14 @@ static void finish(struct engine *e)
     finish_walks(e);
     keep_stop(e->keeper);
     host_reap(e, true);
+    sockets_stop(e);
     listen_stop(e);
     control_stop(e);
     recorder_flush(e->recorder); /* the next engine numbers its jobs after ours */
-    close(e->lock_fd);           /* the sockets are gone: from here on another engine may start … */
-    close_peers(e);              /* … and those who wait for our end see it */
-    recorder_stop(e->recorder);  /* their jobs ended with them */
+    sockets_free(e);
+    close(e->owner_fd);         /* the sockets are gone: from here on another engine may start … */
+    close_peers(e);             /* … and those who wait for our end see it */
+    recorder_stop(e->recorder); /* their jobs ended with them */
     store_close(e->store);
     e->store = NULL;
     while (e->pools)
@@ -448,7 +416,6 @@ static void finish(struct engine *e)
     keep_free(e->keeper);
     log_info("engine", "stopped");
     free(e->data_url);
-    free(e->tunnel_path);
     free(e->daemon_program);
     output_stop(e);
     close(e->wake_fd);
@@ -477,15 +444,19 @@ static int run(const struct engine_options *o, int ready_fd)
     e->instance &= INT64_MAX >> 10; /* exact in every reader of JSON */
     raise_descriptor_limit();
     prctl(PR_SET_DUMPABLE, 0); /* tokens stay out of core files and debuggers */
-    enum clw_err code = take_lock(e, &err);
+    enum clw_err code = owner_take(&e->owner_fd, &err);
     if (!code)
         code = open_logs(e, o->foreground, &err);
     if (!code)
         code = start(e, &err);
     if (ready_fd >= 0) {
         char byte = (char)code;
-        if (write(ready_fd, &byte, 1) != 1 || (code && write(ready_fd, err.message, strlen(err.message)) < 0))
+        char *text =
+            mem_printf("%c%s%s%s", byte, code ? err.message : "", code && *err.hint ? "; " : "", code ? err.hint : "");
+        size_t len = 1 + strlen(text + 1);
+        if (write(ready_fd, text, len) != (ssize_t)len)
             code = CLW_IO;
+        free(text);
         close(ready_fd);
     } else if (code) {
         fprintf(stderr, "clowder: %s%s%s\n", err.message, err.hint[0] ? "; " : "", err.hint);
@@ -514,7 +485,7 @@ static void detach(void)
 int engine_main(const struct engine_options *o)
 {
     int ready[2];
-    char reply[400];
+    char reply[900];
     close_range(3, UINT_MAX, 0); /* what whoever started us had open is not for us, and not for tasks */
     if (o->foreground)
         return run(o, -1);
@@ -542,5 +513,5 @@ int engine_main(const struct engine_options *o)
         return 0;
     reply[n > 0 ? n : 0] = '\0';
     fprintf(stderr, "clowder: the engine did not start%s%s\n", n > 1 ? ": " : "", n > 1 ? reply + 1 : "");
-    return 3;
+    return n > 0 ? clw_err_exit_status((enum clw_err)reply[0]) : 3;
 }

@@ -242,18 +242,20 @@ struct peer {
 struct control;
 struct waiter;
 struct listener;
+struct sockets;
 struct store;
 
 struct engine {
     pthread_mutex_t lock;
     int hold_fd; /* timer: what is held goes out */
-    int wake_fd, lock_fd;
+    int wake_fd;
+    int owner_fd; /* the lock beside the store (base/owner.h) */
     struct output *output;
     int output_fd;       /* where daemons on this machine print */
     unsigned user_umask; /* of who started us: tasks on this machine have it */
     char *daemon_program;
-    char *data_url;
-    char *tunnel_path; /* of the socket where tunnels from hosts end */
+    struct sockets *sockets;
+    char *data_url; /* where daemons on this machine dial; another one when the sockets had to move */
     struct loop_watch *hold;
     struct loop *loop; /* of connections on this machine's sockets */
     struct listener *listener;
@@ -296,6 +298,8 @@ void accept_stop(struct engine *e); /* when all connections are closed and freed
 /* A connection from a TLS listener, which is taken; not locked. */
 struct nng_stream;
 void accept_stream(struct engine *e, struct nng_stream *stream);
+/* A connection that a host's link brings home, which is taken; locked. */
+void accept_remote(struct engine *e, int fd);
 void accept_tick(struct engine *e, uint64_t now_ms);
 void accept_reap(struct engine *e); /* frees closed connections; not locked */
 void peer_send(struct peer *p, const struct frame *f, const void *body);
@@ -314,20 +318,30 @@ bool output_start(struct engine *e); /* the loop runs; locked. False: no descrip
 void output_stop(struct engine *e);  /* not locked */
 
 /* listen.c */
-/* Who comes in at a socket of this machine. All are called locked. */
+/* Who comes in at a socket of this machine: this user and root. All are called locked. */
 struct listen_door {
-    bool ours_only;                          /* this user and root */
     void (*take)(struct engine *e, int fd);  /* a connection, which is taken */
     bool (*is_full)(const struct engine *e); /* others wait for a moment; NULL: never */
 };
-/* From now until listen_stop(); locked. */
-enum clw_err listen_on(struct engine *e, const char *path, const struct listen_door *door, struct clw_error *err);
+/* A door behind the socket of that name, from listen_open() until listen_stop(); locked. Both texts are kept. */
+void listen_on(struct engine *e, const char *name, const struct listen_door *door);
+/* Every such socket that is not there listens in that folder from now on; those that are there stay. Locked. */
+enum clw_err listen_open(struct engine *e, const char *folder, struct clw_error *err);
+bool listen_is_found(const struct engine *e); /* those who dial find every socket; locked */
 /* Takes the listener, which listens, and accepts from it until listen_end() or listen_stop(). */
 struct nng_stream_listener;
 struct listener *listen_tls(struct engine *e, struct nng_stream_listener *listener);
 void listen_tick(struct engine *e, uint64_t now_ms);
 void listen_end(struct engine *e, struct listener *l); /* not locked */
 void listen_stop(struct engine *e);                    /* not locked */
+
+/* sockets.c: the folder of the sockets, and moving out of one that vanished */
+enum clw_err sockets_open(struct engine *e, struct clw_error *err); /* the doors are there; locked */
+const char *sockets_folder(const struct engine *e);
+void sockets_tick(struct engine *e, uint64_t now_ms);
+uint64_t sockets_next_ms(const struct engine *e); /* UINT64_MAX: no look is due */
+void sockets_stop(struct engine *e);              /* before listen_stop(): they stay as they are; not locked */
+void sockets_free(struct engine *e);              /* the loop is gone */
 
 /* serve_client.c */
 void client_frame(struct peer *p, const struct frame *f, struct blk *block);
@@ -517,7 +531,7 @@ void tls_reap(struct engine *e); /* listeners of profiles that are down; not loc
 void pool_record(struct pool *p, uint32_t n);
 
 /* control.c */
-enum clw_err control_start(struct engine *e, struct clw_error *err);
+void control_start(struct engine *e);
 void control_stop(struct engine *e);
 void control_tick(struct engine *e, uint64_t now_ms); /* answers those who wait */
 /* Takes document. False: somebody was still reading the one before, and should be told again soon. */

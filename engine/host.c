@@ -185,6 +185,16 @@ static void run_cb(void *arg, const struct host_run_result *result)
     pthread_mutex_unlock(&h->engine->lock);
 }
 
+/* A daemon on the host comes home. */
+static void connection_cb(void *arg, int fd)
+{
+    struct host *h = arg;
+    pthread_mutex_lock(&h->engine->lock);
+    accept_remote(h->engine, fd);
+    core_flush(h->engine);
+    pthread_mutex_unlock(&h->engine->lock);
+}
+
 /* ---- links ---- */
 
 struct host_link_options host_options(const struct engine *e, const struct store_host *s)
@@ -196,7 +206,7 @@ struct host_link_options host_options(const struct engine *e, const struct store
         .jump = s->jump,
         .identity = s->identity,
         .program = e->daemon_program,
-        .target = s->direct || s->launcher != STORE_LAUNCHER_SSH ? "" : e->tunnel_path};
+        .target = s->direct || s->launcher != STORE_LAUNCHER_SSH ? "" : "home"};
 }
 
 static char *settings_text(const struct store_host *s)
@@ -334,7 +344,12 @@ static enum clw_err open_link(struct host *h, enum host_goal goal, bool retry, s
     struct host_link_options o = host_options(h->engine, &s);
     o.goal = goal;
     o.retry = retry;
-    o.cb = (struct host_callbacks){.arg = h, .state = state_cb, .facts = facts_cb, .daemon = daemon_cb, .run = run_cb};
+    o.cb = (struct host_callbacks){.arg = h,
+        .state = state_cb,
+        .facts = facts_cb,
+        .daemon = daemon_cb,
+        .run = run_cb,
+        .connection = connection_cb};
     code = host_link_open(&o, &h->link, err);
     store_host_fini(&s);
     return code;

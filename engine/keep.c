@@ -5,18 +5,15 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/mono.h"
-#include "base/paths.h"
 #include "base/text.h"
 #include "base/thread.h"
 #include "engine/core.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 static void wake(struct keeper *k)
@@ -135,27 +132,6 @@ static void take_cancels(struct keeper *k)
     }
 }
 
-/* One engine runs the jobs of a store, also when several use it: those of another run time folder. */
-static bool may_run(struct keeper *k)
-{
-    char *path;
-    if (k->lock_fd >= 0)
-        return true;
-    if (paths_data("keeper.lock", &path, NULL))
-        return false;
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    free(path);
-    paths_close_to_others(fd);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        k->lock_fd = fd;
-        return true;
-    }
-    if (fd >= 0)
-        close(fd);
-    k->look_backoff_ms = k->look_backoff_ms ? k->look_backoff_ms : 50; /* perhaps it is just going */
-    return false;
-}
-
 static void look_now(struct keeper *k)
 {
     struct clw_error err;
@@ -163,8 +139,6 @@ static void look_now(struct keeper *k)
     enum clw_err code = CLW_OK;
     if (!k->s)
         code = store_open(NULL, &k->s, &err);
-    if (!code && !may_run(k))
-        code = clw_fail(&err, CLW_BUSY, "stop it: clowder engine stop", "another engine runs the jobs of this store");
     if (!code)
         code = look(k, &err);
     k->sweeping = !code;
@@ -341,8 +315,6 @@ static void *run(void *arg)
     finish(k);
     clowder_close(k->c);
     store_close(k->s);
-    if (k->lock_fd >= 0)
-        close(k->lock_fd);
     return NULL;
 }
 
@@ -352,7 +324,7 @@ struct keeper *keep_start(struct engine *e)
     if (wake_fd < 0)
         return NULL;
     struct keeper *k = mem_zalloc(sizeof *k);
-    *k = (struct keeper){.e = e, .lock_fd = -1, .asked = 1, .wake_fd = wake_fd};
+    *k = (struct keeper){.e = e, .asked = 1, .wake_fd = wake_fd};
     pthread_mutex_init(&k->lock, NULL);
     if (thread_start(&k->thread, run, k))
         return k;

@@ -78,7 +78,6 @@ struct keeper {
     uint64_t pending_bytes, pending_ms; /* results that are not written, and since when */
     char trouble[STORE_REASON_MAX];     /* why they cannot be; "": they can */
     uint64_t trouble_ms, trouble_backoff_ms;
-    int lock_fd;                       /* the right to run the store's jobs; -1: another engine has it */
     uint64_t look_ms, look_backoff_ms; /* a look that failed is repeated then; 0: it did not */
     bool told;                         /* that the jobs cannot be looked for */
     bool sweeping;                     /* what is left of jobs in the store is being removed … */

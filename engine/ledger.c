@@ -129,7 +129,7 @@ int64_t ledger_next_id(struct engine *e)
 {
     int64_t stored = 0;
     if (e->store && store_job_last_id(e->store, &stored, NULL) == CLW_OK && stored > e->last_job)
-        e->last_job = stored; /* another engine uses the same store */
+        e->last_job = stored; /* a submitter had it from the engine before */
     return ++e->last_job;
 }
 

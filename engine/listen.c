@@ -26,11 +26,14 @@ struct listener {
     nng_stream_listener *tls;
     nng_aio *aio;
 
-    int fd;
-    const struct listen_door *door;
+    const struct listen_door *door; /* NULL: it is for TLS */
+    const char *name;
+    int fd;     /* -1: it does not listen yet */
     bool waits; /* and it was said */
     struct loop_watch *watch;
-    char path[sizeof((struct sockaddr_un *)0)->sun_path];
+    struct sockaddr_un address;
+    dev_t device; /* of the socket's file */
+    ino_t inode;
 };
 
 static struct listener *add(struct engine *e)
@@ -45,9 +48,9 @@ static struct listener *add(struct engine *e)
 
 /* ---- sockets of this machine ---- */
 
-static bool is_welcome(const struct listener *l, int fd)
+static bool is_welcome(int fd)
 {
-    int64_t uid = l->door->ours_only ? peer_uid_unix(fd) : 0;
+    int64_t uid = peer_uid_unix(fd);
     if (peer_is_ours(uid))
         return true;
     log_warn("accept", "dropped uid=%lld why=\"another user\"", (long long)uid);
@@ -82,36 +85,93 @@ static void accept_some(void *arg)
         if (fd < 0)
             return;
         l->waits = false;
-        if (is_welcome(l, fd))
+        if (is_welcome(fd))
             l->door->take(l->engine, fd);
         else
             close(fd);
     }
 }
 
-/* 0, or an errno. The engine holds the lock: a socket of that name is nobody's. */
-static int bind_to(struct listener *l)
+static bool is_found(const struct listener *l)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    memcpy(address.sun_path, l->path, sizeof l->path);
-    unlink(l->path);
-    l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (l->fd < 0 || fchmod(l->fd, 0600) || bind(l->fd, (struct sockaddr *)&address, sizeof address) ||
-        chmod(l->path, 0600) || listen(l->fd, SOMAXCONN))
-        return errno;
-    l->watch = loop_add(l->engine->loop, l->fd, POLLIN, accept_some, l);
-    return l->watch ? 0 : errno;
+    struct stat st;
+    return l->fd >= 0 && lstat(l->address.sun_path, &st) == 0 && st.st_dev == l->device && st.st_ino == l->inode;
 }
 
-enum clw_err listen_on(struct engine *e, const char *path, const struct listen_door *door, struct clw_error *err)
+/* Whoever dialled before the socket vanished is heard. */
+static void leave(struct listener *l)
+{
+    if (l->fd < 0)
+        return;
+    accept_some(l);
+    loop_remove(l->watch);
+    close(l->fd);
+    if (is_found(l))
+        unlink(l->address.sun_path);
+}
+
+/* 0, or an errno. The engine holds the folder's lock: a socket of that name is nobody's. */
+static int bind_to(struct listener *l, const struct sockaddr_un *address)
+{
+    struct stat st;
+    unlink(address->sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct loop_watch *watch = NULL;
+    if (fd >= 0 && fchmod(fd, 0600) == 0 && bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 &&
+        chmod(address->sun_path, 0600) == 0 && listen(fd, SOMAXCONN) == 0 && lstat(address->sun_path, &st) == 0)
+        watch = loop_add(l->engine->loop, fd, POLLIN, accept_some, l);
+    if (!watch) {
+        int rv = errno;
+        if (fd >= 0)
+            close(fd);
+        return rv;
+    }
+    leave(l);
+    l->fd = fd;
+    l->watch = watch;
+    l->address = *address;
+    l->device = st.st_dev;
+    l->inode = st.st_ino;
+    l->waits = false;
+    return 0;
+}
+
+void listen_on(struct engine *e, const char *name, const struct listen_door *door)
 {
     struct listener *l = add(e);
+    l->name = name;
     l->door = door;
-    if (strlen(path) >= sizeof l->path)
-        return clw_fail(err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "too long for a socket: %s", path);
-    snprintf(l->path, sizeof l->path, "%s", path);
-    int rv = bind_to(l);
-    return rv ? clw_fail(err, CLW_UNREACHABLE, NULL, "cannot listen on %s: %s", path, strerror(rv)) : CLW_OK;
+}
+
+static enum clw_err open_in(struct listener *l, const char *folder, struct clw_error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int n = snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", folder, l->name);
+    if (n < 0 || (size_t)n >= sizeof address.sun_path)
+        return clw_fail(
+            err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "too long for a socket: %s/%s", folder, l->name);
+    if (is_found(l) && strcmp(address.sun_path, l->address.sun_path) == 0)
+        return CLW_OK;
+    int rv = bind_to(l, &address);
+    return rv ? clw_fail(err, CLW_UNREACHABLE, NULL, "cannot listen on %s: %s", address.sun_path, strerror(rv))
+              : CLW_OK;
+}
+
+enum clw_err listen_open(struct engine *e, const char *folder, struct clw_error *err)
+{
+    enum clw_err code = CLW_OK;
+    for (struct listener *l = e->listener; l && !code; l = l->next)
+        if (l->door)
+            code = open_in(l, folder, err);
+    return code;
+}
+
+bool listen_is_found(const struct engine *e)
+{
+    for (const struct listener *l = e->listener; l; l = l->next)
+        if (l->door && !is_found(l))
+            return false;
+    return true;
 }
 
 void listen_tick(struct engine *e, uint64_t now_ms)
@@ -167,8 +227,9 @@ static void listener_free(struct listener *l)
         pthread_mutex_lock(&l->engine->lock);
         loop_remove(l->watch);
         pthread_mutex_unlock(&l->engine->lock);
+        if (is_found(l))
+            unlink(l->address.sun_path);
         close(l->fd);
-        unlink(l->path);
     }
     free(l);
 }

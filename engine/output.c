@@ -47,8 +47,8 @@ enum clw_err output_open(struct engine *e, struct clw_error *err)
     if (!o->file)
         code = clw_fail(err, CLW_IO, NULL, "cannot write the log %s: %s", path, strerror(errno));
     else if (pipe2(fds, O_CLOEXEC | O_NONBLOCK))
-        code = clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot make a pipe: %s",
-            strerror(errno));
+        code = clw_fail(
+            err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot make a pipe: %s", strerror(errno));
     free(path);
     if (code)
         return code;

@@ -46,8 +46,8 @@ struct recorder {
     unsigned count, dropped;
     size_t failure_bytes; /* in the queue */
     bool stopping, writing, complained;
-    int64_t *strange;     /* its thread's own: numbers that jobs of another engine have in the same store … */
-    size_t strange_count; /* … and jobs of this one too, of which nothing is written then */
+    int64_t *strange;     /* its thread's own: numbers of detached jobs, given by an engine that died … */
+    size_t strange_count; /* … and then by this one to its own: nothing is written of those */
 };
 
 /* ---- writing (its own thread) ---- */

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mono.h"
+#include "base/paths.h"
 #include "base/text.h"
 #include "engine/keep.h"
 
@@ -25,6 +26,18 @@ static void add_gpu(struct buf *b, int gpu)
     }
 }
 
+/* So that a command within a task finds the engine that the task is from. */
+static void add_store(struct buf *b)
+{
+    char *folder;
+    if (paths_data(NULL, &folder, NULL))
+        return;
+    char *text = mem_printf("CLOWDER_DATA=%s", folder);
+    wire_add_text(b, WIRE_K_ENV, text);
+    free(text);
+    free(folder);
+}
+
 static void send_welcome(struct peer *p, const struct member *m)
 {
     const struct pool_settings *s = &m->pool->settings;
@@ -40,6 +53,8 @@ static void send_welcome(struct peer *p, const struct member *m)
     wire_add_number(&b, WIRE_K_OUTPUT, s->output);
     for (char **env = s->local_env; env && *env && member_is_local(m); env++)
         wire_add_text(&b, WIRE_K_ENV, *env);
+    if (member_is_local(m))
+        add_store(&b);
     for (char **env = s->env; env && *env; env++)
         wire_add_text(&b, WIRE_K_ENV, *env);
     if (m->gpu >= 0)

@@ -286,6 +286,7 @@ json_t *status_json(struct engine *e, const char *profile)
     bool found = profile == NULL;
     json_object_set_new(engine, "pid", json_integer(getpid()));
     json_object_set_new(engine, "version", json_string(CLW_VERSION));
+    json_object_set_new(engine, "sockets", json_string(sockets_folder(e)));
     json_object_set_new(engine, "uptime_s", json_integer((json_int_t)((now_ms - e->started_ms) / 1000)));
     json_object_set_new(engine, "rss_bytes", json_integer((json_int_t)proc_memory(getpid(), "VmRSS:")));
     json_object_set_new(engine, "rss_peak_bytes", json_integer((json_int_t)proc_memory(getpid(), "VmHWM:")));

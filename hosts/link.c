@@ -1,7 +1,6 @@
 /* What link.h promises to other threads: options, commands, snapshots. The thread itself is link_run.c. */
 #include "hosts/link_private.h"
 
-#include "base/dial.h"
 #include "base/mono.h"
 #include "base/text.h"
 #include "base/thread.h"
@@ -39,7 +38,7 @@ static enum clw_err check(const struct host_link_options *o, struct clw_error *e
         return clw_fail(err, CLW_USAGE, NULL, "a host needs a name of at most %d bytes", HOST_NAME_SIZE - 1);
     if (o->port > 65535)
         return clw_fail(err, CLW_USAGE, NULL, "%u is no port", o->port);
-    if (o->target && *o->target && (!dial_is_target(o->target) || strlen(o->target) >= LINK_TARGET_SIZE))
+    if (o->target && *o->target && !link__is_target(o->target))
         return clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port",
             "'%.100s' is no place for a tunnel to end", o->target);
     return CLW_OK;
@@ -245,7 +244,7 @@ enum clw_err host_link_launch(
     const char *target = launch->target ? launch->target : "";
     if (launch->config_len > LINK_CONFIG_MAX / 2)
         return clw_fail(err, CLW_TOO_LARGE, NULL, "a daemon's configuration has at most %d bytes", LINK_CONFIG_MAX / 2);
-    if (*target && (!dial_is_target(target) || strlen(target) >= LINK_TARGET_SIZE))
+    if (*target && !link__is_target(target))
         return clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port",
             "'%.100s' is no place for a tunnel to end", target);
     struct command *c = mem_zalloc(sizeof *c);

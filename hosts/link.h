@@ -132,6 +132,8 @@ struct host_callbacks {
     /* A secret that is at hand: terminated text in answer, true. Else false: the link then waits in
      * NEEDS_SECRET. */
     bool (*secret)(void *arg, const struct host_prompt *prompt, char *answer, size_t size);
+    /* A connection from the host to the target "home": a socket of ours, which is taken. */
+    void (*connection)(void *arg, int fd);
 };
 
 /* Zero or "" everywhere means the default. Texts are copied. */
@@ -148,8 +150,8 @@ struct host_link_options {
     bool here;           /* no host at all but this machine, as if it were one: no SSH, no probe, no upload */
     const char *program; /* the static daemon program here; beside it PROGRAM-ARCH for other machines. "": no
                             upload */
-    const char *target;  /* where the tunnel ends: unix:/path or tcp:127.0.0.1:port. "": no tunnel until a
-                            launch names one */
+    const char *target;  /* where the tunnel ends: unix:/path, tcp:127.0.0.1:port, or "home": the callback
+                            connection. "": no tunnel until a launch names one */
     unsigned resolve_ms, connect_ms, hostkey_ms, auth_ms, probe_ms, upload_ms, tunnel_ms, launch_ms;
     unsigned secret_ms; /* how long a session waits for an answer; after that the link waits without one */
     unsigned keepalive_ms, keepalive_misses;

@@ -129,7 +129,11 @@ enum clw_err link__auth(struct host_link *l, struct hop *h, struct clw_error *er
 enum clw_err link__probe(struct host_link *l, struct clw_error *err);
 /* upload.c: the program is on the host afterwards, at program_path. */
 enum clw_err link__upload(struct host_link *l, struct clw_error *err);
-/* tunnel.c: a way from the host to target, made when there is none. */
+/* tunnel.c. Is it a place for a way to end? */
+bool link__is_target(const char *target);
+/* Connects to its target, as dial_target() does. */
+int link__dial(struct host_link *l, const struct forward *f, bool *pending);
+/* A way from the host to target, made when there is none. */
 enum clw_err link__forward(struct host_link *l, const char *target, struct forward **out, struct clw_error *err);
 /* On the host it is a socket of its user's, not a port. */
 bool link__is_socket(const struct forward *f);

@@ -2,7 +2,6 @@
  * targets here. It rides on the pump: its descriptors are one epoll within the pump's. */
 #include "hosts/link_private.h"
 
-#include "base/dial.h"
 #include "base/text.h"
 #include "hosts/bridge.h"
 #include "hosts/exec.h"
@@ -41,7 +40,7 @@ static int dial(void *arg, uint32_t number, bool *pending, struct meter **meter)
         if (f->listener != number || !*f->url || f->gone)
             continue;
         *meter = f->meter;
-        return dial_target(f->target, pending);
+        return link__dial(m->link, f, pending);
     }
     return -1;
 }

@@ -207,9 +207,32 @@ static void on_unlisten(struct server *v, uint32_t number)
         }
 }
 
+/* A logout there, or a program that tidies up, may have taken the folder away: who is started now has to find home. */
+static void renew(struct server *v)
+{
+    struct stat st;
+    for (size_t i = 0; i < v->listener_count; i++) {
+        struct listener *l = &v->listeners[i];
+        if (l->kind != KIND_UNIX || lstat(l->path, &st) == 0 || errno != ENOENT || !may_have_again(l->path))
+            continue;
+        int fd = bind_at(l->path);
+        if (fd < 0 || lstat(l->path, &st)) {
+            if (fd >= 0)
+                close(fd);
+            continue;
+        }
+        close(l->fd);
+        l->fd = fd;
+        l->device = st.st_dev;
+        l->inode = st.st_ino;
+    }
+}
+
 static void on_frame(void *arg, const struct mux_frame *f)
 {
     struct server *v = arg;
+    if (f->type == MUX_CONTROL)
+        renew(v);
     if (f->type == MUX_LISTEN)
         on_listen(v, f);
     else if (f->type == MUX_UNLISTEN)

@@ -9,6 +9,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+
+static const char home[] = "home";
+
+bool link__is_target(const char *target)
+{
+    return strcmp(target, home) == 0 || (dial_is_target(target) && strlen(target) < LINK_TARGET_SIZE);
+}
+
+int link__dial(struct host_link *l, const struct forward *f, bool *pending)
+{
+    int fds[2];
+    if (strcmp(f->target, home) != 0)
+        return dial_target(f->target, pending);
+    *pending = false;
+    if (!l->o.cb.connection || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds))
+        return -1;
+    l->o.cb.connection(l->o.cb.arg, fds[1]);
+    return fds[0];
+}
 
 static void on_connections(void *arg, unsigned n)
 {
@@ -19,7 +39,7 @@ static void on_connections(void *arg, unsigned n)
 static struct forward *forward_new(
     struct host_link *l, enum forward_kind kind, const char *target, struct clw_error *err)
 {
-    if (!dial_is_target(target)) {
+    if (!link__is_target(target)) {
         clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port", "'%.100s' is no place for a tunnel to end",
             target);
         return NULL;

@@ -3,6 +3,7 @@
 #include "store/store_internal.h"
 
 #include "base/mem.h"
+#include "base/owner.h"
 #include "base/paths.h"
 
 #include <stdlib.h>
@@ -129,7 +130,7 @@ enum clw_err store_open(const char *path, struct store **out, struct clw_error *
     struct store *s = mem_zalloc(sizeof *s);
     if (path)
         s->path = mem_strdup(path);
-    else
+    else if (!(code = owner_check_here(err)))
         code = paths_data("clowder.db", &s->path, err);
     if (!code && !*s->path)
         code = clw_fail(err, CLW_USAGE, NULL, "the path of the database is empty");

@@ -1,15 +1,10 @@
-/* Detached jobs: their rows, and who still writes one. */
+/* Detached jobs: their rows. */
 #include "store/kept.h"
 
-#include "base/procfile.h"
 #include "store/store_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 void store_kept_fini(struct store_kept *k)
 {
@@ -31,43 +26,6 @@ enum clw_err store_kept_add(struct store *s, struct store_job *job, const struct
         code = store__exec(s, "INSERT INTO job_func(job, func) VALUES(?1, ?2)",
             ARGS(INT(job->id), BLOB_OR_NULL(func, func_len)), NULL, err);
     return store__end(s, code, err);
-}
-
-/* ---- who writes it ---- */
-
-/* "BOOT:PID:START": the number of a process is used again, its start within one boot is not. */
-static bool owner_text(pid_t pid, char text[STORE_OWNER_SIZE])
-{
-    char path[64], boot[48], stat[1024], *at;
-    unsigned long long start = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    if (!procfile_read(AT_FDCWD, path, stat, sizeof stat) || !(at = strrchr(stat, ')')))
-        return false;
-    for (int field = 2; field < 22 && at; field++)
-        at = strchr(at + 1, ' ');
-    if (at)
-        start = strtoull(at, NULL, 10);
-    procfile_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot, sizeof boot);
-    snprintf(text, STORE_OWNER_SIZE, "%.*s:%d:%llu", (int)strcspn(boot, "\n"), boot, (int)pid, start);
-    return true;
-}
-
-void store_owner_self(char text[STORE_OWNER_SIZE])
-{
-    if (!owner_text(getpid(), text))
-        snprintf(text, STORE_OWNER_SIZE, ":%d:", (int)getpid());
-}
-
-bool store_owner_is_alive(const char *text)
-{
-    char now[STORE_OWNER_SIZE];
-    const char *colon = strchr(text, ':');
-    pid_t pid = colon ? (pid_t)strtol(colon + 1, NULL, 10) : 0;
-    if (pid <= 0)
-        return false;
-    if (!owner_text(pid, now)) /* no /proc: as good as we can */
-        return kill(pid, 0) == 0 || errno == EPERM;
-    return strcmp(text, now) == 0 || text[0] == ':';
 }
 
 /* ---- looking ---- */

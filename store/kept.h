@@ -11,6 +11,7 @@
 #define STORE_KEPT_H
 
 #include "base/mem.h"
+#include "base/process.h"
 #include "store/job.h"
 
 #include <stdint.h>
@@ -18,16 +19,15 @@
 #define STORE_CHUNK_TASKS 1024
 #define STORE_INDEX_MAX (UINT64_C(1) << 53) /* of a task; no job comes near it */
 #define STORE_CHUNK_BYTES 65536             /* a chunk is closed at this size; one input may be larger */
-#define STORE_OWNER_SIZE 96
 #define STORE_COLLECTED_KEPT 1000
 #define STORE_REASON_MAX 800 /* bytes */
 
 /* What a detached job is besides its row in the ledger. up is owned: store_kept_fini(). */
 struct store_kept {
     int64_t job;
-    char owner[STORE_OWNER_SIZE]; /* the process that still adds inputs; "": all are in */
-    char *up;                     /* a request for daemons of its own, as JSON; "": it has none */
-    bool stop;                    /* the first failure ends it */
+    char owner[PROCESS_NAME_SIZE]; /* the process that still adds inputs; "": all are in */
+    char *up;                      /* a request for daemons of its own, as JSON; "": it has none */
+    bool stop;                     /* the first failure ends it */
     uint32_t round;
     uint64_t collected_us;         /* 0: not yet */
     char reason[STORE_REASON_MAX]; /* why it waits, or ended as it did; "" */
@@ -55,10 +55,6 @@ enum clw_err store_inputs_write(struct store *s, int64_t job, struct store_input
 void store_inputs_fini(struct store_inputs *in);
 /* All inputs are in: when this is back, they are on the disk, not only in its cache. CLW_CANCELLED. */
 enum clw_err store_kept_seal(struct store *s, int64_t job, struct clw_error *err);
-
-/* This process, for owner; and whether the one of that text still lives. */
-void store_owner_self(char text[STORE_OWNER_SIZE]);
-bool store_owner_is_alive(const char *text);
 
 /* ---- looking ---- */
 

@@ -143,7 +143,7 @@ enum clw_err store_kept_remove(struct store *s, int64_t job, struct clw_error *e
 enum clw_err store_kept_sweep(struct store *s, int64_t *after, bool *more, struct clw_error *err)
 {
     sqlite3_stmt *stmt;
-    char owner[STORE_OWNER_SIZE] = "";
+    char owner[PROCESS_NAME_SIZE] = "";
     int64_t job = 0;
     enum clw_err code = CLW_OK;
     if (*after == 0)
@@ -166,7 +166,8 @@ enum clw_err store_kept_sweep(struct store *s, int64_t *after, bool *more, struc
     if (!job)
         return give_back(s, more, err);
     *more = true;
-    bool stays = store_owner_is_alive(owner), rows = false;
+    enum process_life life = process_look(owner);
+    bool stays = life == PROCESS_LIVES || life == PROCESS_ELSEWHERE_HERE, rows = false;
     if (!stays)
         code = mark_removed(s, job, err);
     if (!stays && !code)

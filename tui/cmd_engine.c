@@ -6,6 +6,7 @@
 #include "base/paths.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "store/profile.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,14 +32,33 @@ static int engine_status(bool json)
         puts(line);
         free(line);
     } else {
-        printf("engine %s runs, pid %lld, up %s, %s\n", json_string_value(json_object_get(engine, "version")),
+        printf("engine %s runs, pid %lld, up %s, %s, sockets in %s\n",
+            json_string_value(json_object_get(engine, "version")),
             (long long)json_integer_value(json_object_get(engine, "pid")),
             text_span(up, sizeof up, (uint64_t)json_integer_value(json_object_get(engine, "uptime_s")) * 1000),
-            text_bytes(rss, sizeof rss, (uint64_t)json_integer_value(json_object_get(engine, "rss_bytes"))));
+            text_bytes(rss, sizeof rss, (uint64_t)json_integer_value(json_object_get(engine, "rss_bytes"))),
+            json_string_value(json_object_get(engine, "sockets")));
     }
     json_decref(doc);
     free(text);
     return 0;
+}
+
+/* The user's word, when the engine had to be killed before it could write it down: the next one starts without them. */
+static void want_nothing(void)
+{
+    struct store *s;
+    struct store_profile_list list;
+    struct clw_error err;
+    if (store_open(NULL, &s, &err))
+        return;
+    if (!store_profile_list(s, &list, &err)) {
+        for (size_t i = 0; i < list.count; i++)
+            if (list.items[i].wanted)
+                store_profile_want(s, list.items[i].name, list.items[i].local_daemons, false, &err);
+        store_profile_list_fini(&list);
+    }
+    store_close(s);
 }
 
 static int engine_stop(bool now)
@@ -47,7 +67,11 @@ static int engine_stop(bool now)
     struct clowder *c = open_client(true);
     int status = clowder_engine_stop(c, now, &err);
     clowder_close(c);
-    return status ? say_error(&err) : 0;
+    if (status)
+        return say_error(&err);
+    if (now)
+        want_nothing();
+    return 0;
 }
 
 int cmd_engine(const struct opts *o, bool json)

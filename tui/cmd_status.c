@@ -2,9 +2,12 @@
 #include "tui/command.h"
 
 #include "tui/host_row.h"
+#include "tui/inventory.h"
 #include "tui/request.h"
 
+#include "base/owner.h"
 #include "base/text.h"
+#include "store/kept.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -213,6 +216,81 @@ static bool show(void *arg, const char *update)
     return fflush(stdout) == 0;
 }
 
+/* ---- without an engine: what the store knows; nobody is started to be looked at ---- */
+
+static bool nobody_runs(void)
+{
+    struct clw_error err;
+    struct owner o;
+    return !owner_look(&o, &err) && o.state == OWNER_NOBODY;
+}
+
+static json_t *stored_profile(const struct store_profile *p)
+{
+    json_int_t wanted = p->local_daemons;
+    for (size_t i = 0; i < p->host_count; i++)
+        wanted += p->hosts[i].daemons;
+    return json_pack("{s:s, s:s, s:s, s:s, s:{s:I, s:i}, s:[], s:[]}", "name", p->name, "state", "stopped", "reason",
+        "no engine runs; it comes up again with the next one", "runtime", store_runtime_text(p->runtime), "daemons",
+        "wanted", wanted, "connected", 0, "hosts", "daemon_list");
+}
+
+/* As the engine's document, with null for the engine. */
+static int stored(const char *profile, json_t **doc)
+{
+    struct store *s;
+    struct store_profile_list list;
+    struct clw_error err;
+    int64_t *jobs = NULL;
+    size_t count = 0;
+    bool is_known = !profile || strcmp(profile, "default") == 0;
+    *doc = json_pack("{s:n, s:[], s:[]}", "engine", "profiles", "waiting");
+    int status = inventory_open(&s);
+    if (status)
+        return status;
+    if (store_kept_open(s, &jobs, &count, &err) || store_profile_list(s, &list, &err)) {
+        status = say_failure(&err);
+    } else {
+        for (size_t i = 0; i < list.count; i++) {
+            bool is_asked = !profile || strcmp(list.items[i].name, profile) == 0;
+            is_known |= is_asked;
+            if (is_asked && list.items[i].wanted)
+                json_array_append_new(json_object_get(*doc, "profiles"), stored_profile(&list.items[i]));
+        }
+        store_profile_list_fini(&list);
+    }
+    for (size_t i = 0; i < count && !profile; i++)
+        json_array_append_new(json_object_get(*doc, "waiting"),
+            json_pack("{s:I, s:s}", "job", (json_int_t)jobs[i], "reason", "no engine runs it"));
+    free(jobs);
+    if (!status && !is_known) {
+        struct store_profile none;
+        status = inventory_profile(s, profile, &none);
+    }
+    store_close(s);
+    return status;
+}
+
+static int show_stored(const struct watching *w)
+{
+    json_t *doc, *p;
+    size_t i;
+    int status = stored(w->profile, &doc);
+    if (status == 0 && w->json) {
+        char *line = json_dumps(doc, JSON_COMPACT);
+        puts(line);
+        free(line);
+    } else if (status == 0) {
+        puts("no engine runs; it starts with the first command that needs it: clowder up -n 2");
+        print_waiting(json_object_get(doc, "waiting"));
+        json_array_foreach (json_object_get(doc, "profiles"), i, p)
+            printf("%-14s %-9s 0 of %lld daemons; it comes up again with the engine\n", json_text(p, "name"),
+                json_text(p, "state"), (long long)json_number(json_object_get(p, "daemons"), "wanted"));
+    }
+    json_decref(doc);
+    return status ? status : fflush(stdout) == 0 ? 0 : 1;
+}
+
 int cmd_status(const struct opts *o, bool json)
 {
     struct clowder_error err;
@@ -221,7 +299,9 @@ int cmd_status(const struct opts *o, bool json)
     int status = one_word(o, &w.profile);
     if (status)
         return status;
-    struct clowder *c = open_client(false);
+    if (!opts_has(o, "watch") && nobody_runs())
+        return show_stored(&w);
+    struct clowder *c = open_client(true);
     status = clowder_status(c, w.profile, &document, &err);
     if (status == 0 && opts_has(o, "watch")) {
         free(document);

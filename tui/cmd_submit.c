@@ -149,7 +149,7 @@ static enum clw_err add_rows(struct submit *u, unsigned own_daemons, struct clw_
     }
     store_job_describe(&job, u->m.f.name, u->m.f.argv);
     snprintf(job.profile, sizeof job.profile, "%s", u->m.f.profile);
-    store_owner_self(kept.owner);
+    process_name_self(kept.owner);
     enum clw_err code = CLW_OK;
     if (client_function_bytes(&u->m.f, &func, &why))
         code = clw_fail(err,

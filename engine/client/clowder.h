@@ -80,7 +80,8 @@ struct clowder_options {
 CLOWDER_API int clowder_open(struct clowder **c, const struct clowder_options *options, struct clowder_error *err);
 /* Closes jobs and futures that are still open (their tasks are cancelled) and frees the handle. NULL is fine. */
 CLOWDER_API void clowder_close(struct clowder *c);
-/* Stops the engine and waits until it is gone: after the jobs that run, or now. OK when none runs. */
+/* Stops the engine and waits until it is gone: after the jobs that run, or now (then it is killed when it does not end
+ * by itself in ten seconds). OK when none runs. */
 CLOWDER_API int clowder_engine_stop(struct clowder *c, bool now, struct clowder_error *err);
 /* The library's version, as "0.1.0". */
 CLOWDER_API const char *clowder_version(void);

@@ -4,16 +4,19 @@
 #include "engine/client/kept.h"
 #include "engine/client/sp_dial.h"
 
+#include "base/mono.h"
+#include "base/owner.h"
 #include "engine/engine.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <unistd.h>
 
-enum { MESSAGE_MAX = 64 << 20 };
+enum { MESSAGE_MAX = 64 << 20, STOP_MS = 10000 };
 
 static const uint8_t trace[SP_WORD] = {0x80, 0, 0, 1}; /* one request a connection: any number will do */
 
@@ -354,55 +357,79 @@ int clowder_request(struct clowder *c, const char *text, int64_t timeout_ms, cha
     return code ? client_fail(out, &err) : CLOWDER_OK;
 }
 
-/* Waits until the process has ended; after its link closed that is a matter of milliseconds. */
-static enum clw_err await_end(int process, pid_t pid, struct clw_error *err)
+/* True when the process has ended in that time; -1: however long it takes. */
+static bool has_ended(int process, int ms)
 {
     struct pollfd fd = {process, POLLIN, 0};
-    if (process < 0)
-        return CLW_OK; /* it was gone before we could look */
-    int ready = poll(&fd, 1, CLIENT_CONTROL_MS);
-    close(process);
-    return ready == 1 ? CLW_OK
-                      : clw_fail(err, CLW_TIMED_OUT, "see 'clowder log'",
-                            "the engine closed its links, but process %d does not end", (int)pid);
+    return poll(&fd, 1, ms) == 1;
 }
 
-/* The link closes once the daemons are gone; the process ends right after it. */
+static enum clw_err ask_to_stop(struct clowder *c, bool now, struct clw_error *err)
+{
+    json_t *request = json_object(), *reply = NULL;
+    set_text(request, "op", "stop");
+    json_object_set_new(request, "now", json_boolean(now));
+    enum clw_err code = control_request(c, request, now ? STOP_MS : CLIENT_CONTROL_MS, &reply, err);
+    json_decref(request);
+    json_decref(reply);
+    return code;
+}
+
+/* It is asked; and when it must be at once and it does not answer or does not end, it is killed: its daemons notice
+ * that, wherever they are. */
+static enum clw_err stop(struct clowder *c, pid_t pid, int process, bool now, struct clw_error *err)
+{
+    enum clw_err code = ask_to_stop(c, now, err);
+    if (has_ended(process, now && code == CLW_TIMED_OUT ? 0
+                           : now || code                ? STOP_MS
+                                                        : -1)) /* it may have been ending when it was asked */
+        return CLW_OK;
+    if (!now)
+        return code == CLW_TIMED_OUT
+                   ? clw_fail(err, code, "end it: clowder engine stop --now", "the engine does not answer")
+                   : code;
+    if (c->notice)
+        c->notice(c->notice_arg, "the engine does not end when asked to; it is killed");
+    if (pidfd_send_signal(process, SIGKILL, NULL, 0) && errno != ESRCH)
+        return clw_fail(err, CLW_FAILED, NULL, "cannot kill the engine, process %d: %s", (int)pid, strerror(errno));
+    return has_ended(process, STOP_MS) ? CLW_OK
+                                       : clw_fail(err, CLW_TIMED_OUT, "see 'clowder log'",
+                                             "the engine, process %d, is killed, but does not end", (int)pid);
+}
+
+/* The engine that runs here; pid 0: none. One that takes its time to say who it is is waited for. */
+static enum clw_err find_engine(pid_t *pid, struct clw_error *err)
+{
+    struct owner o;
+    uint64_t deadline_ms = mono_ms() + STOP_MS;
+    enum clw_err code;
+    *pid = 0;
+    while (!(code = owner_look(&o, err)) && o.state == OWNER_HERE && !o.pid && mono_ms() < deadline_ms)
+        usleep(10000);
+    if (!code && o.state == OWNER_ELSEWHERE)
+        code = owner_check_here(err);
+    if (!code && o.state == OWNER_HERE && !o.pid)
+        code =
+            clw_fail(err, CLW_TIMED_OUT, "see 'clowder log'", "an engine runs, but does not say which process it is");
+    *pid = o.pid;
+    return code;
+}
+
 int clowder_engine_stop(struct clowder *c, bool now, struct clowder_error *out)
 {
     struct clw_error err = {0};
-    json_t *request, *reply = NULL;
     bool no_start = c->no_start;
-    int process = -1;
-    pid_t pid = 0;
+    pid_t pid;
+    enum clw_err code = find_engine(&pid, &err);
+    int process = !code && pid ? pidfd_open(pid, 0) : -1;
+    if (!code && pid && process < 0 && errno != ESRCH)
+        code = clw_fail(&err, CLW_FAILED, NULL, "cannot watch process %d: %s", (int)pid, strerror(errno));
     c->no_start = true;
-    enum clw_err code = client_connect(c, &err);
-    if (code == CLW_UNREACHABLE) {
-        c->no_start = no_start;
-        return CLOWDER_OK;
-    }
-    request = json_object();
-    set_text(request, "op", "stop");
-    json_object_set_new(request, "now", json_boolean(now));
-    if (!code)
-        code = control_request(c, request, CLIENT_CONTROL_MS, &reply, &err);
-    json_decref(request);
-    if (code == CLW_UNREACHABLE) {
-        pthread_mutex_lock(&c->lock);
-        code = client_is_lost(c) ? CLW_OK : code; /* it was gone before its answer came through */
-        pthread_mutex_unlock(&c->lock);
-    }
-    if (!code) {
-        pid = (pid_t)json_integer_value(json_object_get(reply, "pid"));
-        process = pid > 0 ? pidfd_open(pid, 0) : -1;
-        json_decref(reply);
-        pthread_mutex_lock(&c->lock);
-        while (!c->lost)
-            pthread_cond_wait(&c->changed, &c->lock);
-        pthread_mutex_unlock(&c->lock);
-        code = await_end(process, pid, &err);
-    }
+    if (!code && process >= 0)
+        code = stop(c, pid, process, now, &err);
     c->no_start = no_start;
+    if (process >= 0)
+        close(process);
     return code ? client_fail(out, &err) : CLOWDER_OK;
 }
 
@@ -430,7 +457,7 @@ int clowder_watch(struct clowder *c, clowder_status_cb cb, void *arg, struct clo
     struct clw_error err = {0};
     int fd;
     char *json;
-    int status = clowder_status(c, NULL, &json, out); /* starts the engine, and is the first update */
+    int status = clowder_status(c, NULL, &json, out); /* the first update */
     if (status)
         return status;
     bool more = cb(arg, json);

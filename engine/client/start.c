@@ -1,7 +1,9 @@
 /* Reaching the user's engine: when nobody answers, the clowder program starts it, and says when it does. */
 #include "engine/client/internal.h"
 
+#include "base/owner.h"
 #include "base/paths.h"
+#include "base/peer.h"
 #include "engine/engine.h"
 
 #include <errno.h>
@@ -14,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DIAL_TRIES = 200, DIAL_PAUSE_MS = 10, START_TRIES = 20 };
+enum { DIAL_TRIES = 500, DIAL_PAUSE_MS = 10, START_TRIES = 20 };
 
 static int spawn_start(const char *program, int err_fd, pid_t *pid)
 {
@@ -37,12 +39,39 @@ static int spawn_start(const char *program, int err_fd, pid_t *pid)
     return rv;
 }
 
+/* As the program's exit status says it. */
+static enum clw_err why_not(int status)
+{
+    switch (WIFEXITED(status) ? WEXITSTATUS(status) : -1) {
+    case 2: return CLW_USAGE;
+    case 5: return CLW_REFUSED;
+    default: return CLW_UNREACHABLE;
+    }
+}
+
+/* A task that starts one would leave it behind on a machine where nobody looks for it. */
+static enum clw_err check_may_start(struct clw_error *err)
+{
+    const char *daemon = getenv("CLOWDER_DAEMON"), *host = getenv("CLOWDER_HOST");
+    if (!daemon || !*daemon)
+        return CLW_OK;
+    return clw_fail(err, CLW_REFUSED,
+        "submit from where the engine is; or unset CLOWDER_DAEMON to start an engine of this "
+        "machine's own",
+        "this is a task of %.60s on %.60s, where no engine of its store runs, and tasks start none", daemon,
+        host ? host : "?");
+}
+
 static enum clw_err start_engine(struct clowder *c, struct clw_error *err)
 {
-    char *program = c->program ? mem_strdup(c->program) : paths_program("clowder"), text[300];
+    char *program = c->program ? mem_strdup(c->program) : paths_program("clowder"), text[900];
     int fds[2], status = 0;
     pid_t pid;
-    enum clw_err code = CLW_OK;
+    enum clw_err code = check_may_start(err);
+    if (code) {
+        free(program);
+        return code;
+    }
     if (!program)
         return clw_fail(err, CLW_UNREACHABLE, "install it, or put it on PATH", "the clowder program is not found");
     if (pipe2(fds, O_CLOEXEC)) {
@@ -62,47 +91,57 @@ static enum clw_err start_engine(struct clowder *c, struct clw_error *err)
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
             ;
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-            code = clw_fail(err, CLW_UNREACHABLE, "try 'clowder engine start' and 'clowder log'", "%s",
+            code = clw_fail(err, why_not(status), NULL, "%s",
                 strncmp(text, "clowder: ", 9) == 0 ? text + 9
                 : text[0]                          ? text
-                                                   : "the engine did not start");
+                                                   : "the engine did not start; see 'clowder log'");
     }
     close(fds[0]);
     free(program);
     return code;
 }
 
-static bool is_nobody(int rv)
+/* 0; an errno: ENOENT, nobody is there and somebody may be started; EAGAIN, later perhaps. code: no hope. */
+static int dial_owner(const char *socket_name, client_dialer dial, uint64_t deadline_ms, int *fd, enum clw_err *code,
+    struct clw_error *err)
 {
-    return rv == ENOENT || rv == ECONNREFUSED;
+    struct owner o;
+    *code = owner_look(&o, err);
+    if (!*code && o.state == OWNER_ELSEWHERE)
+        *code = owner_check_here(err);
+    if (*code || o.state == OWNER_NOBODY)
+        return ENOENT;
+    if (!*o.folder)
+        return EAGAIN; /* it starts, or ends */
+    char *path = mem_printf("%s/%s", o.folder, socket_name);
+    int rv = dial(path, deadline_ms, fd);
+    free(path);
+    if (rv == 0 && !peer_is_ours(peer_uid_unix(*fd))) {
+        close(*fd);
+        *code = clw_fail(err, CLW_REFUSED, NULL, "what listens in %s is another user's", o.folder);
+    }
+    return rv == ENOENT || rv == ECONNREFUSED ? EAGAIN : rv; /* it makes its sockets again, or ends */
 }
 
 enum clw_err client_dial(struct clowder *c, const char *socket_name, client_dialer dial, uint64_t deadline_ms, int *fd,
     struct clw_error *err)
 {
-    char *path;
-    enum clw_err code = paths_runtime(socket_name, &path, err);
-    if (code)
-        return code;
-    int rv = dial(path, deadline_ms, fd);
-    if (is_nobody(rv) && c->no_start)
+    enum clw_err code;
+    int rv = dial_owner(socket_name, dial, deadline_ms, fd, &code, err);
+    if (!code && rv == ENOENT && c->no_start)
         code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
-    for (int i = 0; !code && (is_nobody(rv) || rv == EAGAIN) && i < DIAL_TRIES; i++) {
-        if (is_nobody(rv) && !c->no_start && i % START_TRIES == 0) /* again: one that is dying may hold the lock */
+    for (int i = 0; !code && (rv == ENOENT || rv == EAGAIN) && i < DIAL_TRIES; i++) {
+        if (rv == ENOENT && !c->no_start && i % START_TRIES == 0) /* again: one that is dying may hold the lock */
             code = start_engine(c, err);
         if (code)
             break;
-        rv = dial(path, deadline_ms, fd);
+        rv = dial_owner(socket_name, dial, deadline_ms, fd, &code, err);
         if (rv)
             nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000L}, NULL);
     }
-    if (!code && rv == ENAMETOOLONG)
-        code = clw_fail(
-            err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "the path of a socket is too long: %s", path);
-    else if (!code && rv == ETIMEDOUT)
+    if (!code && rv == ETIMEDOUT)
         code = clw_fail(err, CLW_TIMED_OUT, "see 'clowder log'", "the engine did not answer in time");
     else if (!code && rv)
         code = clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine does not answer: %s", strerror(rv));
-    free(path);
     return code;
 }

@@ -57,11 +57,11 @@ clowder engine stop
 ln -s /tmp elsewhere
 mkdir -m 700 runtime
 ln -s "$work/elsewhere" runtime/clowder
-XDG_RUNTIME_DIR=$work/runtime expect 5 clowder status
+XDG_RUNTIME_DIR=$work/runtime expect 5 clowder up
 says 'is not a folder that belongs to you'
 long=$work/$(head -c 120 /dev/zero | tr '\0' l)
 mkdir -m 700 "$long"
-XDG_RUNTIME_DIR=$long expect 2 clowder status
+XDG_RUNTIME_DIR=$long expect 2 clowder up
 says 'too long'
 
 # Strangers on the sockets: dropped with one line each, and a map that runs meanwhile does not notice.

@@ -361,18 +361,6 @@ PYTHON
   same ordinary <(echo ordinary)
   expect 0 clowder job collect "$(cat id)"
   prints detached
-
-  # Two engines with one store: what the other has numbered is not numbered again.
-  mkdir -m 700 other
-  elsewhere() { XDG_RUNTIME_DIR=$PWD/other "$@"; }
-  elsewhere clowder up -n 1 >/dev/null
-  job=$(clowder submit -- echo ::: 1)
-  expect 0 clowder job wait "$job"
-  expect 1 elsewhere clowder map -- sh -c 'exit 3' ::: 1 2
-  elsewhere clowder engine stop
-  expect 0 clowder job show "$job" --json
-  jq -e '.state == "done" and .failures == []' out >/dev/null || fail "mixed up: $(cat out)"
-  [ "$(clowder job list --json -n 1000 | jq '.jobs | max_by(.id) | .failed')" = 2 ] || fail "the other engine's job: $(clowder job list)"
 }
 
 case_locked() {
@@ -522,20 +510,6 @@ case_killed() {
   clowder up -n 2 >/dev/null
   expect 0 clowder job collect "$job"
   same out <(seq 200)
-
-  # A store is for one engine: another one with the same store leaves the jobs alone, until the first is gone.
-  job=$(clowder submit -- sh -c 'touch began; until test -e end; do sleep 0.02; done; echo {}' ::: 1 2 3)
-  wait_until test -e began
-  mkdir -m 700 other
-  mkdir other-state
-  XDG_RUNTIME_DIR=$work/other XDG_STATE_HOME=$work/other-state clowder up second -n 1 >/dev/null
-  is_told() { grep -q 'another engine runs the jobs' "$work/other-state/clowder/engine.log"; }
-  wait_until is_told
-  [ "$(XDG_RUNTIME_DIR=$work/other clowder status --json | jq '.waiting | length')" = 0 ] || fail "both engines have the job"
-  touch end
-  expect 0 clowder job collect "$job"
-  same out <(seq 3)
-  XDG_RUNTIME_DIR=$work/other XDG_STATE_HOME=$work/other-state timeout 20 clowder engine stop --now >/dev/null
 }
 
 case_many() {

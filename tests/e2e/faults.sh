@@ -237,7 +237,13 @@ wait_until eval '[ "$(folders)" = 0 ]'
 
 # An engine that has just died may hold its lock for a moment: who finds nobody starts one as soon as that is gone.
 clowder engine stop --now >/dev/null
-flock "$XDG_RUNTIME_DIR/clowder/engine.lock" sh -c 'touch held; exec sleep 0.7' &
+python3 - "$XDG_DATA_HOME/clowder/engine.lock" <<'EOF' &
+import fcntl, sys, time
+with open(sys.argv[1], "r+") as f:
+    fcntl.lockf(f, fcntl.LOCK_EX)
+    open("held", "w").close()
+    time.sleep(0.7)
+EOF
 holder=$!
 wait_until test -e held
 expect 0 clowder up -n 1

@@ -224,6 +224,22 @@ case_secrets() {
 }
 
 # A host that reboots comes back with its daemons; one that cannot start them is refused, with the reason.
+# A logout on the host, or who tidies /tmp there, takes the way home away: daemons that are started after that find it.
+case_logout() {
+  ready 1
+  expect 0 cl up -p default --on h1:1
+  local way
+  way=$(sed -n 's,.*step=tunnel url=ipc://\([^ ]*\).*,\1,p' "$engine_log" | tail -1)
+  [ -S "$way" ] || fail "no socket at '$way'"
+  rm -rf "$(dirname "$way")"
+  expect 0 cl up -p default --on h1:2
+  kill -9 "$(status_of default '.daemon_list[0].pid')"
+  wait_until connected default 2
+  expect 0 cl map -- echo ::: a b c
+  [ "$(stat -c %a "$(dirname "$way")")" = 700 ] || fail "the folder is open: $(ls -ld "$(dirname "$way")")"
+  expect 0 cl down
+}
+
 case_reboot() {
   ready 2
   expect 0 cl up --on h1:2 --on h2:1

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # Ten commands at once start one engine.
-for i in 1 2 3 4 5 6 7 8 9 10; do clowder status >/dev/null 2>"start.$i" & done
+for i in 1 2 3 4 5 6 7 8 9 10; do clowder map -n 1 -- true ::: a >/dev/null 2>"start.$i" & done
 for job in $(jobs -p); do wait "$job" || fail "concurrent first use: $(cat start.*)"; done
 wait_until grep -q 'engine started' "$engine_log"
 [ "$(grep -c 'engine started' "$engine_log")" -eq 1 ] || fail "more than one engine started"
@@ -89,6 +89,16 @@ expect 3 clowder map -p small -- true ::: a
 
 # What was up comes back when the engine died; what was taken down, or stopped by the user, does not.
 kill -9 "$(engine_pid)"
+expect 0 clowder status # it starts none, and says what would come
+says_out() { grep -qE "$1" out || fail "no such line: $1 in: $(cat out)"; }
+says_out '^no engine runs'
+says_out '^default +stopped +0 of 3 daemons'
+expect 0 clowder status --json
+[ "$(jq -c '[.engine, (.profiles[] | select(.name == "default") | .state, .daemons.wanted)]' out)" = '[null,"stopped",3]' ] ||
+  fail "without an engine: $(cat out)"
+expect 4 clowder status nobody
+expect 3 clowder status --watch
+expect 0 clowder engine start
 three_up() { [ "$(status_of default .daemons.connected)" = 3 ]; }
 wait_until three_up
 expect 0 clowder map -p stated -- sh -c 'echo $A' ::: x

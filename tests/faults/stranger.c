@@ -310,9 +310,12 @@ static bool engine_lives(const char *path)
     if (fd < 0)
         return false;
     add_hello(&s, WIRE_ROLE_CLIENT, 0, "", "");
+    say(fd, &s);
+    script_fini(&s);
+    bool good = await(fd, WIRE_WELCOME);
     add(&s, (struct frame){.type = WIRE_PING}, NULL, 0);
     say(fd, &s);
-    bool good = await(fd, WIRE_WELCOME) && await(fd, WIRE_PONG);
+    good = good && await(fd, WIRE_PONG);
     script_fini(&s);
     close(fd);
     return good;

@@ -46,7 +46,7 @@ static int64_t add_job(struct store *s, const char *owner)
     if (owner)
         snprintf(kept.owner, sizeof kept.owner, "%s", owner);
     else
-        store_owner_self(kept.owner);
+        process_name_self(kept.owner);
     ok(store_kept_add(s, &job, &kept, "func\0tion", 9, &error));
     return job.id;
 }
@@ -357,20 +357,20 @@ static void test_sweep(void **state)
 {
     (void)state;
     struct store *s = open_store();
-    char owner[STORE_OWNER_SIZE];
+    char owner[PROCESS_NAME_SIZE];
     int pipes[2];
     assert_int_equal(pipe(pipes), 0);
     pid_t pid = fork();
     if (pid == 0) {
-        store_owner_self(owner);
+        process_name_self(owner);
         _exit(write(pipes[1], owner, sizeof owner) != sizeof owner);
     }
     assert_int_equal(read(pipes[0], owner, sizeof owner), sizeof owner);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     close(pipes[0]);
     close(pipes[1]);
-    assert_false(store_owner_is_alive(owner));
-    assert_false(store_owner_is_alive("removed"));
+    assert_int_equal(process_look(owner), PROCESS_GONE);
+    assert_int_equal(process_look("removed"), PROCESS_GONE);
     int64_t dead = add_job(s, owner), mine = add_job(s, NULL), half = add_inputs(s, 3);
     ok(store__exec(s, "UPDATE job_kept SET owner = 'removed' WHERE job = ?1", ARGS(INT(half)), NULL, &error));
     sweep(s);
@@ -378,7 +378,7 @@ static void test_sweep(void **state)
     fails(CLW_NOT_FOUND, store_kept_get(s, dead, &kept, &error));
     fails(CLW_NOT_FOUND, store_kept_get(s, half, &kept, &error));
     ok(store_kept_get(s, mine, &kept, &error));
-    assert_true(store_owner_is_alive(kept.owner));
+    assert_int_equal(process_look(kept.owner), PROCESS_LIVES);
     store_kept_fini(&kept);
     assert_int_equal(count(s, "SELECT count(*) FROM job"), 1);
     /* of those that were collected the newest stay */
