@@ -6,9 +6,9 @@
 #include "base/text.h"
 #include "tui/inventory.h"
 #include "tui/map.h"
+#include "tui/out_file.h"
 #include "tui/request.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -373,29 +373,32 @@ bool job_tell_missing(const struct store_job *job, uint64_t kept)
     return true;
 }
 
-static int save_all(struct store *s, const struct store_job *job, FILE *out, bool inputs)
+static int save_all(struct store *s, const struct store_job *job, FILE *out, bool inputs, uint64_t *count)
 {
     struct store_failure_list list;
     struct clw_error err;
-    uint64_t from = 0, count = 0;
+    uint64_t from = 0;
     int status = 0;
+    *count = 0;
     do {
         if (store_job_failures(s, job->id, from, JOB_PAGE, &list, &err))
             return say_failure(&err);
         for (size_t i = 0; i < list.count && status == 0; i++)
             status = save_one(&list.items[i], out, inputs);
-        count += list.count;
+        *count += list.count;
         from = list.count ? list.items[list.count - 1].task + 1 : 0;
         store_failure_list_fini(&list);
     } while (from && status == 0);
-    return status == 0 && job_tell_missing(job, count) ? 1 : status;
+    return status;
 }
 
 int cmd_job_save(const struct opts *o, bool json)
 {
     struct store *s;
     struct store_job job;
+    struct out_file out;
     int64_t id;
+    uint64_t count;
     (void)json;
     int status = job_id(o, 2, &id);
     if (status == 0)
@@ -404,12 +407,12 @@ int cmd_job_save(const struct opts *o, bool json)
         return status;
     status = job_find(s, id, &job);
     if (status == 0) {
-        bool standard = strcmp(o->words[1], "-") == 0;
-        FILE *out = standard ? stdout : fopen(o->words[1], "we");
-        status = out ? save_all(s, &job, out, opts_has(o, "inputs"))
-                     : say(1, "job save: cannot write %s: %s", o->words[1], strerror(errno));
-        if (out && !standard && (fclose(out) != 0) && status == 0)
-            status = say(1, "job save: cannot write %s: %s", o->words[1], strerror(errno));
+        status = out_open(&out, o->command, o->words[1], opts_has(o, "force"));
+        if (status == 0) {
+            status = out_close(&out, save_all(s, &job, out.f, opts_has(o, "inputs"), &count));
+            if (status == 0 && job_tell_missing(&job, count))
+                status = 1;
+        }
         store_job_fini(&job);
     }
     store_close(s);

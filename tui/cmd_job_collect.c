@@ -203,7 +203,9 @@ static int read_options(const struct opts *o, struct collect *x)
         status = opts_duration(o, "timeout", &timeout_ms);
     x->until_ms = opts_has(o, "no-wait") ? 0 : timeout_ms == UINT64_MAX ? UINT64_MAX : mono_ms() + timeout_ms;
     x->m.tag = opts_has(o, "tag");
-    x->m.stdout_is_terminal = isatty(STDOUT_FILENO);
+    if (status == 0)
+        status = map_output_options(o, &x->m);
+    x->m.stdout_is_terminal = !x->m.out_path && isatty(STDOUT_FILENO);
     return status;
 }
 
@@ -220,6 +222,8 @@ int cmd_job_collect(const struct opts *o, bool json)
         status = load_function(&x);
     if (status == 0 && joblog)
         status = map_load_joblog(&x.m, joblog, JOBLOG_NEW);
+    if (status == 0)
+        status = map_begin_output(&x.m);
     if (status == 0) {
         status = show_all(&x);
         if (status == 0)

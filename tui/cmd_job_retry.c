@@ -118,7 +118,9 @@ static int run(struct retry *r, const struct opts *o, bool json)
     uint64_t count;
     clowder_function_init(&m.f);
     m.f.profile = opts_text(o, "profile", r->job.profile);
-    int status = read_function(r, &m);
+    int status = map_output_options(o, &m);
+    if (status == 0)
+        status = read_function(r, &m);
     if (status == 0)
         status = check_inputs(r, &m, &count);
     if (status == 0 && count == 0)
@@ -136,10 +138,13 @@ static int run(struct retry *r, const struct opts *o, bool json)
 }
 
 /* A detached one goes on by itself. */
-static int queue_again(struct store *s, int64_t id)
+static int queue_again(struct store *s, int64_t id, const struct opts *o)
 {
     struct clw_error err;
     uint64_t count;
+    if (opts_has(o, "output"))
+        return say(
+            2, "job %lld is detached: its results stay with it; 'job collect' writes them to a file", (long long)id);
     if (store_kept_retry(s, id, &count, &err))
         return say_failure(&err);
     if (!count) {
@@ -168,7 +173,7 @@ int cmd_job_retry(const struct opts *o, bool json)
     if (status == 0 && !job_is_finished(&r.job))
         status = refuse(&r, "it is not finished");
     if (status == 0)
-        status = not_kept ? run(&r, o, json) : queue_again(r.s, id);
+        status = not_kept ? run(&r, o, json) : queue_again(r.s, id, o);
     store_kept_fini(&kept);
     store_job_fini(&r.job);
     store_close(r.s);

@@ -1,5 +1,6 @@
 /* map, run, everywhere: options into a function. */
 #include "tui/map.h"
+#include "tui/out_file.h"
 
 #include "base/text.h"
 
@@ -116,11 +117,22 @@ static int open_joblog(const struct opts *o, struct map *m)
                  : JOBLOG_NEW);
 }
 
+int map_output_options(const struct opts *o, struct map *m)
+{
+    m->out_path = opts_text(o, "output", NULL);
+    m->out_force = opts_has(o, "force");
+    if (m->out_force && !m->out_path)
+        return say(2, "%s: --force is about the file of -o FILE", o->command);
+    return m->out_path && !m->out_append ? out_check(o->command, m->out_path, m->out_force) : 0;
+}
+
 int cmd_map(const struct opts *o, bool json)
 {
-    struct map m = {.json = json};
+    struct map m = {.json = json, .out_append = opts_has(o, "resume") || opts_has(o, "resume-failed")};
     int64_t n = 0;
     int status = map_options(o, &m, &n);
+    if (status == 0 && !m.dry_run)
+        status = map_output_options(o, &m);
     if (status == 0)
         status = open_joblog(o, &m);
     if (status == 0) {

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "store/transfer.h"
 #include "tui/command.h"
+#include "tui/out_file.h"
 #include "tui/request.h"
 
 #include <errno.h>
@@ -16,26 +17,11 @@ static bool is_standard(const char *path)
     return !path || strcmp(path, "-") == 0;
 }
 
-/* A new file takes the place of an old one only when it is whole. */
-static int write_file(const char *path, const char *data, size_t len)
-{
-    char *part = mem_printf("%s.part", path);
-    FILE *f = fopen(part, "we");
-    int status = 0;
-    bool written = f && fwrite(data, 1, len, f) == len;
-    if ((f && fclose(f) != 0) || !written || rename(part, path) != 0) {
-        status = say(1, "export: cannot write %s: %s", path, strerror(errno));
-        if (f)
-            remove(part);
-    }
-    free(part);
-    return status;
-}
-
 int cmd_export(const struct opts *o, bool json)
 {
     struct store *s;
     struct clw_error err;
+    struct out_file out;
     char *text;
     size_t len;
     (void)json;
@@ -45,12 +31,12 @@ int cmd_export(const struct opts *o, bool json)
     int status = inventory_open(&s);
     if (status)
         return status;
-    if (store_export(s, &text, &len, &err))
+    if (store_export(s, &text, &len, &err)) {
         status = say_failure(&err);
-    else if (is_standard(path))
-        fwrite(text, 1, len, stdout);
-    else
-        status = write_file(path, text, len);
+    } else if ((status = out_open(&out, o->command, path, opts_has(o, "force"))) == 0) {
+        fwrite(text, 1, len, out.f);
+        status = out_close(&out, 0);
+    }
     free(text);
     store_close(s);
     return status;

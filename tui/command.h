@@ -43,6 +43,8 @@ int say_error(const struct clowder_error *err);
 int say(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* True when all that was printed is out; else that has been told, once. */
 bool stdout_is_good(void);
+/* How to call it in messages from now on: it is a file. Borrowed. */
+void stdout_is(const char *name);
 /* A handle with our way to tell notices; NULL after a line on stderr. */
 struct clowder *open_client(bool no_start);
 bool stderr_is_terminal(void);

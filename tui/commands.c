@@ -109,6 +109,8 @@ static const struct opt status_options[] = {
 
 static const struct opt map_options[] = {
     INPUT_OPTIONS,
+    {"output", 'o', "FILE", "write results to FILE, made when the job is accepted; with --resume they are added to it"},
+    {"force", 0, NULL, "replace the FILE of -o when it is there"},
     {"unordered", 'u', NULL, "results as they come, not in the order of the inputs"},
     {"tag", 0, NULL, "begin each line of output with its input and a tab"},
     {"joblog", 0, "FILE", "write a line for each task, in GNU parallel's format"},
@@ -189,6 +191,11 @@ static const struct opt import_options[] = {
     END_OPTION,
 };
 
+static const struct opt export_options[] = {
+    {"force", 0, NULL, "replace FILE when it is there"},
+    END_OPTION,
+};
+
 static const struct opt json_options[] = {JSON_OPTION, END_OPTION};
 static const struct opt no_options[] = {END_OPTION};
 
@@ -240,8 +247,8 @@ const struct command commands[] = {
     {"doctor", "[HOST]",
         "walk the steps to a host, or look at this machine, and say of each what is seen and what to do",
         "clowder doctor\nclowder doctor gpu1\nclowder doctor gpu1 --json", doctor_options, false, cmd_doctor},
-    {"export", "[FILE]", "write hosts, profiles and settings as JSON", "clowder export > inventory.json", no_options,
-        false, cmd_export},
+    {"export", "[FILE]", "write hosts, profiles and settings as JSON",
+        "clowder export inventory.json\nclowder export | ssh desk clowder import -", export_options, false, cmd_export},
     {"import", "FILE", "add the hosts, profiles and settings of an export (-: from stdin)",
         "clowder import inventory.json\nssh desk clowder export | clowder import --replace -", import_options, false,
         cmd_import},

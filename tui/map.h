@@ -37,7 +37,11 @@ struct map {
     struct clowder_error input_error;
 
     /* results */
+    const char *out_path; /* of -o, or NULL: stdout */
+    bool out_force, out_append;
     FILE *joblog;
+    const char *joblog_path;
+    long joblog_at;     /* where its new lines go; below 0: it is no file that has a place */
     bool joblog_failed; /* told; it is not written any more */
     uint64_t ended_us;  /* of the result that is written; 0: just now */
     uint64_t done, failed;
@@ -49,9 +53,13 @@ struct map {
 void map_read_inputs(struct map *m); /* the reader's whole life */
 /* For feed: puts the task of that index, which is higher than the one before. False when no more are taken. */
 bool map_put_at(struct map *m, uint64_t index, const char *input, size_t len);
-/* What the job log is opened for. */
+/* What the job log is opened for. Whatever it is, nothing is changed in it before map_begin_output(). */
 enum map_joblog { JOBLOG_NEW, JOBLOG_RESUME, JOBLOG_RESUME_FAILED };
 int map_load_joblog(struct map *m, const char *path, enum map_joblog how);
+
+/* The file of -o and the job log, from here on: to be called once the job is accepted, for a refused one leaves both as
+ * they were. 0, or told. */
+int map_begin_output(struct map *m);
 
 /* map_output.c */
 /* False when stdout takes no more, which has been told: what comes now would be lost. */
@@ -64,6 +72,8 @@ void map_write_dry(const struct map *m, const char *input, size_t len, uint64_t 
 /* The function, its inputs and the daemons of its own (*n, 0: none) from the options of map, as far as submit has them
  * too. 0, or told. */
 int map_options(const struct opts *o, struct map *m, int64_t *n);
+/* -o FILE and --force, of commands that print results. A file that is there is refused without --force. 0, or told. */
+int map_output_options(const struct opts *o, struct map *m);
 void map_fini(struct map *m);
 
 /* map_run.c */

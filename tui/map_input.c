@@ -1,11 +1,13 @@
 /* Inputs: words after :::, lines of stdin or a file, or NUL-terminated pieces. Each goes to the job as soon as it is
  * read. */
 #include "tui/map.h"
+#include "tui/out_file.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { READ_SIZE = 256 << 10, INPUT_MAX = 128 << 20, AT_ONCE = 256, STOP_MS = 500 };
@@ -177,8 +179,9 @@ static void mark(struct map *m, const char *line, bool skip)
 
 static const char joblog_header[] = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
-/* Only whole lines count; one that a crash cut is written over. Where they end; -1: it is another kind of file. */
-static long read_joblog(struct map *m, FILE *f, bool failed)
+/* Only whole lines count; one that a crash cut is written over. Where they end (0 for a new log); -1: it is another
+ * kind of file. */
+static long read_joblog(struct map *m, FILE *f, enum map_joblog how)
 {
     char *line = NULL;
     size_t cap = 0;
@@ -190,30 +193,46 @@ static long read_joblog(struct map *m, FILE *f, bool failed)
             whole = -1;
             break;
         }
-        if (line[n - 1] != '\n')
+        if (line[n - 1] != '\n' || how == JOBLOG_NEW)
             break;
-        mark(m, line, !failed || went_well(line));
+        mark(m, line, how == JOBLOG_RESUME || went_well(line));
         whole += (long)n;
     }
     free(line);
     return whole;
 }
 
+static int tell_joblog_failed(struct map *m)
+{
+    m->joblog_failed = true;
+    return say(1, "cannot write the job log %s: %s", m->joblog_path, strerror(errno));
+}
+
 int map_load_joblog(struct map *m, const char *path, enum map_joblog how)
 {
-    long whole = 0;
-    m->joblog = how != JOBLOG_NEW ? fopen(path, "r+e") : NULL;
-    if (m->joblog)
-        whole = read_joblog(m, m->joblog, how == JOBLOG_RESUME_FAILED);
-    else if (how == JOBLOG_NEW || errno == ENOENT)
+    struct stat st;
+    bool is_other = how == JOBLOG_NEW && stat(path, &st) == 0 && !S_ISREG(st.st_mode); /* a device: nothing to read */
+    m->joblog_path = path;
+    m->joblog_at = is_other ? -1 : 0;
+    m->joblog = is_other ? fopen(path, "we") : fopen(path, "r+e");
+    if (!m->joblog && errno == ENOENT)
         m->joblog = fopen(path, "we");
-    if (m->joblog && whole < 0)
+    else if (m->joblog && !is_other && (m->joblog_at = read_joblog(m, m->joblog, how)) < 0)
         return say(2, "%s is no job log: its first line is another one; it was left as it is", path);
+    return m->joblog ? 0 : tell_joblog_failed(m);
+}
+
+static int begin_joblog(struct map *m)
+{
     bool failed =
-        m->joblog && how != JOBLOG_NEW && (fseek(m->joblog, whole, SEEK_SET) || ftruncate(fileno(m->joblog), whole));
-    if (!m->joblog || failed || (whole == 0 && (fputs(joblog_header, m->joblog) == EOF || fflush(m->joblog)))) {
-        m->joblog_failed = true;
-        return say(1, "cannot write the job log %s: %s", path, strerror(errno));
-    }
-    return 0;
+        m->joblog_at >= 0 && (fseek(m->joblog, m->joblog_at, SEEK_SET) || ftruncate(fileno(m->joblog), m->joblog_at));
+    if (!failed && m->joblog_at <= 0)
+        failed = fputs(joblog_header, m->joblog) == EOF || fflush(m->joblog);
+    return failed ? tell_joblog_failed(m) : 0;
+}
+
+int map_begin_output(struct map *m)
+{
+    int status = m->out_path ? out_stdout("map", m->out_path, m->out_force, m->out_append) : 0;
+    return status == 0 && m->joblog ? begin_joblog(m) : status;
 }

@@ -134,6 +134,9 @@ static int with_job(struct map *m)
     int status = clowder_job_open(m->c, &m->f, &m->job, &err);
     if (status)
         return say_error(&err);
+    status = map_begin_output(m);
+    if (status)
+        return status;
     if (!m->f.everywhere && pthread_create(&m->reader, NULL, reader_thread, m))
         return say(1, "map: cannot start a thread");
     status = take_results(m);
@@ -178,7 +181,7 @@ static int dry_run(struct map *m)
 int map_run(struct map *m, unsigned own_daemons)
 {
     int status;
-    m->stdout_is_terminal = isatty(STDOUT_FILENO);
+    m->stdout_is_terminal = !m->out_path && isatty(STDOUT_FILENO);
     start_signals(m);
     if (m->dry_run)
         return dry_run(m);

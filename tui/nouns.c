@@ -164,8 +164,13 @@ static const struct opt job_show_options[] = {
     END_OPTION,
 };
 
+#define RESULTS_OPTIONS                                                                                                \
+    OPTION("output", 'o', "FILE", "write the results to FILE instead of stdout"),                                      \
+        OPTION("force", 0, NULL, "replace the FILE of -o when it is there")
+
 static const struct opt job_retry_options[] = {
     OPTION("profile", 'p', "PROFILE", "the profile to use (default: the one it had)"),
+    RESULTS_OPTIONS,
     OPTION("tag", 0, NULL, "begin each line of output with its input and a tab"),
     OPTION("no-progress", 0, NULL, "show no progress"),
     JSON_OPTION,
@@ -174,6 +179,7 @@ static const struct opt job_retry_options[] = {
 
 static const struct opt job_save_options[] = {
     OPTION("inputs", 0, NULL, "only their inputs, one a line, as 'map --arg-file' reads them"),
+    OPTION("force", 0, NULL, "replace FILE when it is there"),
     END_OPTION,
 };
 
@@ -185,6 +191,7 @@ static const struct opt job_wait_options[] = {
 static const struct opt job_collect_options[] = {
     OPTION("no-wait", 0, NULL, "only the results that are there, up to the first that is missing"),
     OPTION("timeout", 0, "D", "how long to wait for those that are missing"),
+    RESULTS_OPTIONS,
     OPTION("tag", 0, NULL, "begin each line of output with its input and a tab"),
     OPTION("joblog", 0, "FILE", "write a line for each task, in GNU parallel's format"),
     OPTION("remove", 0, NULL, "remove the job when all of it is printed"),
@@ -207,7 +214,7 @@ static const struct command job_verbs[] = {
     {"job wait", "ID...", "wait until jobs are finished; the exit status is that of a map",
         "clowder job wait 41 42\nclowder job wait 41 --timeout 1h", job_wait_options, false, cmd_job_wait},
     {"job collect", "ID", "print the results of a detached job as map would, waiting for those that are missing",
-        "clowder job collect 41 > results\nclowder job collect 41 --no-wait --json\nclowder job collect 41 --remove",
+        "clowder job collect 41 -o results\nclowder job collect 41 --no-wait --json\nclowder job collect 41 --remove",
         job_collect_options, false, cmd_job_collect},
     {"job retry", "ID", "run the failed tasks of a job again: of a detached one by itself, of others here and now",
         "clowder job retry 41", job_retry_options, false, cmd_job_retry},

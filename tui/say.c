@@ -17,6 +17,13 @@ static void print_clean(const char *text)
     fputs(clean, stderr);
 }
 
+static const char *stdout_name = "stdout";
+
+void stdout_is(const char *name)
+{
+    stdout_name = name;
+}
+
 bool stdout_is_good(void)
 {
     static bool told;
@@ -24,7 +31,7 @@ bool stdout_is_good(void)
     if (fflush(stdout) == 0 && !ferror(stdout))
         return true;
     if (!told)
-        say(1, "cannot write to stdout%s%s", errno ? ": " : "", errno ? strerror(errno) : "");
+        say(1, "cannot write to %s%s%s", stdout_name, errno ? ": " : "", errno ? strerror(errno) : "");
     told = true;
     return false;
 }
