@@ -49,6 +49,67 @@ see 'Overview'
 by_suspend
 see 'ready>'
 
+# A shell on a host: ^C and ^Z are for it. ^Z stops both, as one job, and fg continues both.
+expect 0 clowder host add alder
+mkdir bin
+printf '#!/bin/sh\necho a shell on "$2"\nexec sleep 300\n' >bin/ssh
+chmod +x bin/ssh
+tui 80 24 "PATH=$work/bin:$PATH clowder --screen hosts"
+see 'alder'
+keys g
+see '> .*alder'
+keys s
+see 'a shell on alder'
+keys C-c
+see 'shell on alder: ended with status 130'
+keys s
+see 'a shell on alder'
+keys C-z
+see 'Stopped'
+pid=$(shell_child)
+goes_on() { ps -o stat= -p "$pid" | grep -q '^S.*+'; } # in the foreground
+type_line 'clear; fg'
+wait_until goes_on
+keys C-c
+see 'shell on alder: ended with status 130'
+keys q
+see 'ready>'
+
+# ^Z in the moment in which a command is started: between its birth and its exec, which takes a while here. It stops neither
+# the command nor, for ever, us.
+tui 80 24 "ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 clowder" # leaks are not looked for under strace
+see 'Overview'
+pid=$(shell_child)
+strace -f -p "$pid" -o trace -e trace=setsid,setpgid -e inject=setsid,setpgid:delay_enter=1500000 2>strace.err &
+strace=$!
+end_traced() { # also when it failed: then both wait for what does not come
+  local status=$?
+  set +e
+  kill -9 "$strace" "$pid" 2>/dev/null
+  (exit "$status")
+  tui_end
+}
+trap end_traced EXIT
+is_traced() { ! kill -0 "$strace" || grep -q '^TracerPid:.*[1-9]' "/proc/$pid/status"; }
+wait_until is_traced
+if kill -0 "$strace" 2>/dev/null; then
+  type_text ':version'
+  keys Enter
+  wait_until pgrep -P "$pid"
+  keys C-z
+  see 'clowder 0\.|Stopped'
+  if shows 'Stopped'; then type_line 'clear; fg'; fi
+  see 'clowder 0\.'
+  keys Escape
+  kill "$strace"
+  wait "$strace" || true
+else
+  echo "left out: ^Z in the moment of a start ($(cat strace.err))"
+fi
+keys q
+see 'ready>'
+trap tui_end EXIT
+
 # The engine goes away: the screen says so, keeps what it knew, and comes back with the next engine.
 tui 80 24 clowder --screen profiles
 see 'default'

@@ -100,6 +100,19 @@ see 'Add host'
 keys Escape
 gone 'Add host'
 
+# ^S is a key here: it saves a form, and never stops the terminal.
+keys a
+see 'Add host'
+keys C-s
+see 'Name .*is not a name'
+keys Escape
+gone 'Add host'
+keys C-s
+keys 1
+see 'throughput of all'
+keys 2
+gone 'throughput of all'
+
 # Search, filter, marks.
 keys '\'
 type_line 'tag:rack2'

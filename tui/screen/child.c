@@ -22,8 +22,10 @@ static struct {
     char label[200], good[400], errors[400]; /* errors: the file of its stderr, or "" */
 } detached[DETACHED_MAX];
 
-/* Starts argv with the given descriptors (-1: /dev/null) in a group or session of its own. 0 or an errno. */
-static int spawn(const char *const *argv, int out, int err, bool session, pid_t *pid)
+/* Starts argv with the given descriptors (-1: /dev/null) in a session of its own, which no key of this terminal ends or
+ * stops. Also not a ^Z in the very moment: in a mere group of its own the child would take it before its exec, for
+ * which posix_spawn waits. 0 or an errno. */
+static int spawn(const char *const *argv, int out, int err, pid_t *pid)
 {
     char *own = strcmp(argv[0], "clowder") == 0 ? paths_program("clowder") : NULL;
     posix_spawn_file_actions_t actions;
@@ -40,11 +42,9 @@ static int spawn(const char *const *argv, int out, int err, bool session, pid_t 
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, err >= 0 ? err : 1, 2);
     posix_spawnattr_init(&attr);
-    posix_spawnattr_setflags(&attr, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-                                            (session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP)));
+    posix_spawnattr_setflags(&attr, (short)(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID));
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &defaults);
-    posix_spawnattr_setpgroup(&attr, 0);
     /* posix_spawn does not write to argv */
     int rv = posix_spawnp(pid, own ? own : argv[0], &actions, &attr, (char *const *)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
@@ -59,7 +59,7 @@ struct child *child_start(const char *const *argv)
     pid_t pid;
     if (pipe2(fds, O_CLOEXEC))
         return NULL;
-    int rv = spawn(argv, fds[1], -1, false, &pid);
+    int rv = spawn(argv, fds[1], -1, &pid);
     close(fds[1]);
     if (rv) {
         close(fds[0]);
@@ -112,7 +112,7 @@ bool child_detach(const char *const *argv, const char *out_path, const char *lab
         place++;
     if (paths_state("screen-XXXXXX", &errors, NULL) == CLW_OK)
         err = mkostemp(errors, O_CLOEXEC);
-    rv = spawn(argv, out, err, true, &pid);
+    rv = spawn(argv, out, err, &pid);
     if (out >= 0)
         close(out);
     if (err >= 0)
@@ -162,6 +162,19 @@ void child_reap(struct ui *ui)
     }
 }
 
+/* ^Z stops us with it: to the shell both are one job, which it continues as one. */
+static int wait_ended(pid_t pid)
+{
+    int status = 0;
+    pid_t got;
+    do {
+        got = waitpid(pid, &status, WUNTRACED);
+        if (got == pid && WIFSTOPPED(status))
+            raise(SIGSTOP);
+    } while (got == pid ? WIFSTOPPED(status) : errno == EINTR);
+    return status;
+}
+
 int child_foreground(const char *const *argv)
 {
     int status = 0;
@@ -175,8 +188,8 @@ int child_foreground(const char *const *argv)
         dprintf(2, "clowder: cannot run %s: %s\n", argv[0], strerror(errno));
         _exit(127);
     }
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
+    if (pid > 0)
+        status = wait_ended(pid);
     term_reclaim();
     return pid > 0 ? exit_of(status) : 127;
 }

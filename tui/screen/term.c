@@ -14,6 +14,7 @@
 #include <sys/signalfd.h>
 #include <term.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ESCAPE_WAIT_MS = 25 };
@@ -106,6 +107,17 @@ static void catch_crashes(void)
         sigaction(crash_signals[i], &action, NULL);
 }
 
+/* ^S is a key like others here; the terminal would stop until ^Q, and this program with it at its next write. */
+static void let_ctrl_s_through(void)
+{
+    struct termios now;
+    if (tcgetattr(STDIN_FILENO, &now))
+        return;
+    now.c_iflag &= ~(tcflag_t)IXON;
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &now);
+    def_prog_mode(); /* curses sets them again after a shell or ^Z */
+}
+
 static void set_modes(void)
 {
     cbreak();
@@ -118,6 +130,7 @@ static void set_modes(void)
     curs_set(0);
     mouseinterval(0);
     term_mouse_set(term.caps.mouse);
+    let_ctrl_s_through();
 }
 
 enum clw_err term_open(struct clw_error *err)
@@ -200,8 +213,21 @@ void term_lend(void)
     term.taken = 0;
 }
 
+/* ^C and ^Z were the other's. */
+static void drop_keyboard_signals(void)
+{
+    static const struct timespec none;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTSTP);
+    while (sigtimedwait(&set, NULL, &none) > 0)
+        ;
+}
+
 void term_reclaim(void)
 {
+    drop_keyboard_signals();
     term.taken = 1;
     tcgetattr(STDIN_FILENO, &term.before);
     refresh(); /* brings curses' own modes back */

@@ -36,7 +36,7 @@ int term_signal(void);
 void term_resize(void);
 /* Stops the process as ^Z does, with the terminal given back; returns when it goes on. */
 void term_suspend(void);
-/* Gives the terminal to a child for a while, and takes it back. */
+/* Gives the terminal to a child for a while, and takes it back: ^C and ^Z in between were not for us. */
 void term_lend(void);
 void term_reclaim(void);
 /* The next key (a character, or TERM_KEY(KEY_...)), or -1 when there is none yet. Never waits, but for the rest of an
