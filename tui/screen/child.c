@@ -100,27 +100,22 @@ void child_end(struct child *c)
     child_wait(c);
 }
 
-bool child_detach(const char *const *argv, const char *out_path, const char *label, const char *good)
+bool child_detach(const char *const *argv, const char *label, const char *good)
 {
     char *errors = NULL;
     int place = 0, rv = 0, err = -1;
     pid_t pid;
-    int out = out_path ? open(out_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
-    if (out_path && out < 0)
-        return false;
     while (place < DETACHED_MAX && detached[place].pid)
         place++;
     if (paths_state("screen-XXXXXX", &errors, NULL) == CLW_OK)
         err = mkostemp(errors, O_CLOEXEC);
-    rv = spawn(argv, out, err, &pid);
-    if (out >= 0)
-        close(out);
+    rv = spawn(argv, -1, err, &pid);
     if (err >= 0)
         close(err);
     if (rv == 0 && place < DETACHED_MAX) {
         detached[place].pid = pid;
         snprintf(detached[place].label, sizeof detached[place].label, "%s", label);
-        snprintf(detached[place].good, sizeof detached[place].good, "%s", good ? good : "finished, all tasks done");
+        snprintf(detached[place].good, sizeof detached[place].good, "%s", good);
         snprintf(detached[place].errors, sizeof detached[place].errors, "%s", err >= 0 ? errors : "");
     }
     free(errors);

@@ -23,9 +23,9 @@ int child_wait(struct child *c);
 /* Ends it (SIGTERM to its group) and frees it. NULL is fine. */
 void child_end(struct child *c);
 
-/* Starts it as a session of its own that outlives the screens, stdout into the file out_path (created or emptied; NULL:
- * nowhere). "label: good" is said when it has ended well; good NULL: all its tasks are done. False with errno set. */
-bool child_detach(const char *const *argv, const char *out_path, const char *label, const char *good);
+/* Starts it as a session of its own that outlives the screens; what it prints to stdout is lost. "label: good" is said
+ * when it has ended well, else the last line of its stderr. False with errno set. */
+bool child_detach(const char *const *argv, const char *label, const char *good);
 /* Looks for detached ones that have ended and says so. */
 void child_reap(struct ui *ui);
 

@@ -24,12 +24,12 @@ void cmdline_run(struct ui *ui, const char *const *argv)
         ui_say(ui, ROLE_BAD, "cannot run clowder: %s", strerror(errno));
 }
 
-static bool run(struct ui *ui, const char *text, char *why, size_t size)
+static bool run(struct ui *ui, const struct prompt_line *line)
 {
     size_t count;
-    char **words = child_split(text, &count);
+    char **words = child_split(line->text, &count);
     if (!words) {
-        snprintf(why, size, "a quote is open");
+        snprintf(line->why, line->why_size, "a quote is open");
         return false;
     }
     size_t skip = count && strcmp(words[0], "clowder") == 0;
@@ -113,5 +113,5 @@ static void complete(struct ui *ui, char *text, size_t size, char *shown, size_t
 
 void cmdline_open(struct ui *ui)
 {
-    prompt_open(ui, ":", "", run, complete);
+    prompt_open(ui, ":", "", NULL, run, complete);
 }

@@ -11,20 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool searched(struct ui *ui, const char *text, char *why, size_t size)
+static bool searched(struct ui *ui, const struct prompt_line *line)
 {
     struct table *t = ui_table(ui);
-    (void)why;
-    (void)size;
-    snprintf(t->search, sizeof t->search, "%s", text);
-    if (*text && !table_search(t, false, true))
-        ui_say(ui, ROLE_WARN, "search: nothing has '%s' in it", text);
+    snprintf(t->search, sizeof t->search, "%s", line->text);
+    if (*line->text && !table_search(t, false, true))
+        ui_say(ui, ROLE_WARN, "search: nothing has '%s' in it", line->text);
     return true;
 }
 
 void general_search(struct ui *ui)
 {
-    prompt_open(ui, "/", "", searched, NULL);
+    prompt_open(ui, "/", "", NULL, searched, NULL);
 }
 
 static void search_on(struct ui *ui, bool backward)
@@ -46,22 +44,22 @@ void general_previous(struct ui *ui)
     search_on(ui, true);
 }
 
-static bool filtered(struct ui *ui, const char *text, char *why, size_t size)
+static bool filtered(struct ui *ui, const struct prompt_line *line)
 {
     struct clw_error err;
     struct table *t = ui_table(ui);
-    if (table_filter(t, text, &err)) {
-        snprintf(why, size, "%s%s%s", err.message, *err.hint ? "; " : "", err.hint);
+    if (table_filter(t, line->text, &err)) {
+        snprintf(line->why, line->why_size, "%s%s%s", err.message, *err.hint ? "; " : "", err.hint);
         return false;
     }
     if (t->filter.count && !t->shown)
-        ui_say(ui, ROLE_WARN, "filter: no row passes '%s'", text);
+        ui_say(ui, ROLE_WARN, "filter: no row passes '%s'", line->text);
     return true;
 }
 
 void general_filter(struct ui *ui)
 {
-    prompt_open(ui, "\\", ui_table(ui)->filter_text, filtered, NULL);
+    prompt_open(ui, "\\", ui_table(ui)->filter_text, NULL, filtered, NULL);
 }
 
 static void say_sort(struct ui *ui)

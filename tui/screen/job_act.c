@@ -6,12 +6,13 @@
 #include "tui/screen/dialog.h"
 #include "tui/screen/prompt.h"
 #include "tui/screen/request.h"
+#include "tui/screen/write_file.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE = 2000, CANCEL_MS = 30000 };
+enum { CANCEL_MS = 30000 };
 
 const char *jobs_none(struct ui *ui)
 {
@@ -62,7 +63,7 @@ void jobs_show_failure(struct ui *ui, int64_t job, uint64_t task)
     feed_look(ui->feed, look, looked, l);
 }
 
-/* ---- cancel, retry, save ---- */
+/* ---- cancel ---- */
 
 static void cancel_yes(struct ui *ui, void *arg)
 {
@@ -95,6 +96,69 @@ void jobs_cancel(struct ui *ui)
     dialog_confirm(ui, "Cancel", lines, NULL, cancel_yes, ids, free);
 }
 
+/* ---- what goes into a file: results, failed tasks ---- */
+
+/* clowder job VERB ID [OPTION] FILE */
+static bool write_job(struct ui *ui, const struct prompt_line *line, const char *verb, const char *option,
+    const char *what, const char *good)
+{
+    const char *head[] = {"clowder", "job", verb, line->about, option, NULL};
+    char label[80], said[400];
+    if (!*line->text) {
+        snprintf(line->why, line->why_size, "name a file");
+        return false;
+    }
+    snprintf(label, sizeof label, "%s of job %s", what, line->about);
+    snprintf(said, sizeof said, "%s %.300s", good, line->text);
+    return write_file_start(ui, line->overlay,
+        &(struct write_file){.head = head, .path = line->text, .label = label, .good = said}, line->why,
+        line->why_size);
+}
+
+/* Proposes job-ID and then that end of a name. */
+static void ask_file(struct ui *ui, const struct job_row *j, const char *sign, const char *end, prompt_cb done)
+{
+    char id[24], path[60];
+    snprintf(id, sizeof id, "%lld", (long long)j->id);
+    snprintf(path, sizeof path, "job-%s%s", id, end);
+    prompt_open(ui, sign, path, id, done, NULL);
+}
+
+static bool save_to(struct ui *ui, const struct prompt_line *line)
+{
+    return write_job(ui, line, "save", NULL, "failed tasks", "all are in");
+}
+
+void jobs_save(struct ui *ui)
+{
+    const struct job_row *j = jobs_here(ui);
+    if (j->failed)
+        ask_file(ui, j, "save failed tasks to: ", "-failed.jsonl", save_to);
+    else
+        ui_say(ui, ROLE_WARN, "save: job %lld has no failed tasks", (long long)j->id);
+}
+
+static bool collect_to(struct ui *ui, const struct prompt_line *line)
+{
+    return write_job(ui, line, "collect", "-o", "results", "all are in");
+}
+
+void jobs_collect(struct ui *ui)
+{
+    const struct job_row *j = jobs_here(ui);
+    if (j->detached)
+        ask_file(ui, j, "save results to: ", ".txt", collect_to);
+    else
+        ui_say(ui, ROLE_WARN, "collect: job %lld was not detached: its results went to where it was started",
+            (long long)j->id);
+}
+
+static bool retry_to(struct ui *ui, const struct prompt_line *line)
+{
+    return write_job(ui, line, "retry", "-o", "retry", "finished, all tasks done; their results are in");
+}
+
+/* A detached job keeps its results; those of others need a file. */
 void jobs_retry(struct ui *ui)
 {
     const struct job_row *j = jobs_here(ui);
@@ -104,123 +168,14 @@ void jobs_retry(struct ui *ui)
         ui_say(ui, ROLE_WARN, "retry: job %lld has no failed tasks", (long long)j->id);
         return;
     }
+    if (!j->detached) {
+        ask_file(ui, j, "save results to: ", "-retry.txt", retry_to);
+        return;
+    }
     snprintf(id, sizeof id, "%lld", (long long)j->id);
     snprintf(label, sizeof label, "retry of job %s", id);
-    if (child_detach(argv, NULL, label, j->detached ? "its failed tasks run again" : NULL))
-        ui_say(ui, ROLE_NORMAL, "%s: started%s", label, j->detached ? "" : ", a job of its own");
+    if (child_detach(argv, label, "its failed tasks run again"))
+        ui_say(ui, ROLE_NORMAL, "%s: started", label);
     else
         ui_say(ui, ROLE_BAD, "%s: cannot start: %s", label, strerror(errno));
-}
-
-struct saved_file {
-    int64_t job;
-    size_t count;
-    char path[1024];
-};
-
-static void save_run(struct feed_work *w)
-{
-    struct saved_file *s = w->arg;
-    struct store_failure_list list;
-    struct clw_error err;
-    FILE *f = fopen(s->path, "wxe");
-    if (!f) {
-        clw_fail(&err, CLW_IO, NULL, "%s: %s", s->path, strerror(errno));
-        feed_fail(w, &err);
-        return;
-    }
-    for (uint64_t from = 0;; from = list.items[list.count - 1].task + 1, store_failure_list_fini(&list)) {
-        if (store_job_failures(w->store, s->job, from, PAGE, &list, &err)) {
-            feed_fail(w, &err);
-            break;
-        }
-        for (size_t i = 0; i < list.count; i++) {
-            const struct store_failure *t = &list.items[i];
-            json_t *o = json_pack("{s:I,s:s,s:i,s:s,s:s}", "task", (json_int_t)t->task + 1, "host", t->host, "attempts",
-                (int)t->attempts, "status", t->status, "stderr", t->stderr_tail);
-            json_dumpf(o, f, JSON_COMPACT);
-            fputc('\n', f);
-            json_decref(o);
-        }
-        s->count += list.count;
-        if (list.count < PAGE) {
-            store_failure_list_fini(&list);
-            break;
-        }
-    }
-    if (fclose(f) && !w->err.status) {
-        clw_fail(&err, CLW_IO, NULL, "%s: %s", s->path, strerror(errno));
-        feed_fail(w, &err);
-    }
-}
-
-static void save_done(struct feed_work *w, void *ui)
-{
-    struct saved_file *s = w->arg;
-    if (w->err.status)
-        ui_say_error(ui, "save", &w->err);
-    else
-        ui_say(ui, ROLE_GOOD, "%zu failed tasks are in %s", s->count, s->path);
-    free(s);
-}
-
-static bool save_to(struct ui *ui, const char *text, char *why, size_t size)
-{
-    const struct job_row *j = jobs_here(ui);
-    if (!*text || !j) {
-        snprintf(why, size, "name a file");
-        return false;
-    }
-    struct saved_file *s = mem_zalloc(sizeof *s);
-    s->job = j->id;
-    snprintf(s->path, sizeof s->path, "%s", text);
-    feed_store(ui->feed, save_run, save_done, s);
-    return true;
-}
-
-void jobs_save(struct ui *ui)
-{
-    const struct job_row *j = jobs_here(ui);
-    char path[60];
-    if (!j->failed) {
-        ui_say(ui, ROLE_WARN, "save: job %lld has no failed tasks", (long long)j->id);
-        return;
-    }
-    snprintf(path, sizeof path, "job-%lld-failed.jsonl", (long long)j->id);
-    prompt_open(ui, "save failed tasks to: ", path, save_to, NULL);
-}
-
-/* ---- results of a detached job ---- */
-
-static bool collect_to(struct ui *ui, const char *path, char *why, size_t size)
-{
-    const struct job_row *j = jobs_here(ui);
-    char id[24], label[60], good[300];
-    const char *argv[] = {"clowder", "job", "collect", id, NULL};
-    if (!*path || !j) {
-        snprintf(why, size, "name a file");
-        return false;
-    }
-    snprintf(id, sizeof id, "%lld", (long long)j->id);
-    snprintf(label, sizeof label, "results of job %s", id);
-    snprintf(good, sizeof good, "all are in %.250s", path);
-    bool ok = child_detach(argv, path, label, good);
-    if (ok)
-        ui_say(ui, ROLE_NORMAL, "%s: on their way to %s", label, path);
-    else
-        snprintf(why, size, "%s: %s", path, strerror(errno));
-    return ok;
-}
-
-void jobs_collect(struct ui *ui)
-{
-    const struct job_row *j = jobs_here(ui);
-    char path[60];
-    if (!j->detached) {
-        ui_say(ui, ROLE_WARN, "collect: job %lld was not detached: its results went to where it was started",
-            (long long)j->id);
-        return;
-    }
-    snprintf(path, sizeof path, "job-%lld.txt", (long long)j->id);
-    prompt_open(ui, "save results to: ", path, collect_to, NULL);
 }

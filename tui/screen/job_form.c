@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "tui/screen/child.h"
 #include "tui/screen/form.h"
+#include "tui/screen/write_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -145,11 +146,22 @@ static char *list_file(const char *pattern)
     return path;
 }
 
+static bool detach(struct ui *ui, const char *const *argv, const char *label, char *why, size_t size)
+{
+    bool ok = child_detach(argv, label, "in the store; it needs nobody, and o collects its results");
+    if (ok)
+        ui_say(ui, ROLE_GOOD, "%s: its inputs go into the store", label);
+    else
+        snprintf(why, size, "cannot start: %s", strerror(errno));
+    return ok;
+}
+
+/* clowder map -p PROFILE ... -o FILE -- COMMAND, or, without a file, clowder submit. */
 static bool save(struct ui *ui, struct form *f, char *why, size_t size)
 {
     struct submit *s = f->arg;
     size_t n, w = 0;
-    char **words = child_split(form_text(f, F_COMMAND), &n), label[160];
+    char **words = child_split(form_text(f, F_COMMAND), &n), label[160], good[300];
     const char *name = form_text(f, F_NAME), *out = form_text(f, F_OUTPUT),
                **argv = mem_zalloc((n + 16) * sizeof *argv);
     char *list = s->is_glob ? list_file(form_text(f, F_INPUTS)) : NULL;
@@ -165,18 +177,18 @@ static bool save(struct ui *ui, struct form *f, char *why, size_t size)
         argv[w++] = "-0";
     argv[w++] = "-a";
     argv[w++] = list ? list : form_text(f, F_INPUTS);
+    if (*out) {
+        argv[w++] = "-o";
+        w++; /* the head ends in a NULL: the file's name comes in between */
+    }
+    const char **tail = argv + w;
     argv[w++] = "--";
     for (size_t i = 0; i < n; i++)
         argv[w++] = words[i];
     snprintf(label, sizeof label, "%s %s", *out ? "map" : "job", *name ? name : words[0]);
-    bool ok = child_detach(
-        argv, *out ? out : NULL, label, *out ? NULL : "in the store; it needs nobody, and o collects its results");
-    if (ok && *out)
-        ui_say(ui, ROLE_GOOD, "%s: submitted; results go to %s", label, out);
-    else if (ok)
-        ui_say(ui, ROLE_GOOD, "%s: its inputs go into the store", label);
-    else
-        snprintf(why, size, "%s: %s", *out ? out : "cannot start", strerror(errno));
+    snprintf(good, sizeof good, "finished, all tasks done; results are in %.200s", out);
+    bool ok = *out ? write_file_start(ui, f, &(struct write_file){argv, tail, out, label, good}, why, size)
+                   : detach(ui, argv, label, why, size);
     free(list);
     free(argv);
     free(words);

@@ -14,6 +14,7 @@ enum { HISTORY = 50 };
 
 struct prompt {
     const char *sign;
+    char about[STORE_NAME_SIZE];
     struct edit edit;
     prompt_cb done;
     prompt_complete_cb complete;
@@ -85,7 +86,7 @@ static void key(struct ui *ui, void *state, int key)
     case '\n':
     case TERM_KEY(KEY_ENTER):
         snprintf(text, sizeof text, "%s", p->edit.text);
-        if (!p->done(ui, text, p->why, sizeof p->why))
+        if (!p->done(ui, &(struct prompt_line){text, p->about, p, p->why, sizeof p->why}))
             return;
         remember(p->sign, text);
         ui_close(ui, p); /* not always the topmost: done may have opened something */
@@ -104,7 +105,8 @@ static void draw(struct ui *ui, void *state)
     edit_draw(&p->edit, y, sign, COLS - sign, true, false);
 }
 
-void prompt_open(struct ui *ui, const char *sign, const char *text, prompt_cb done, prompt_complete_cb complete)
+void prompt_open(
+    struct ui *ui, const char *sign, const char *text, const char *about, prompt_cb done, prompt_complete_cb complete)
 {
     static const struct overlay_type type = {
         .draw = draw, .key = key, .free = free, .footer = "Enter do it  Esc leave it  Up Down lines before"};
@@ -114,6 +116,7 @@ void prompt_open(struct ui *ui, const char *sign, const char *text, prompt_cb do
         .footer = "Enter run  Tab complete  Esc leave it  Up Down lines before"};
     struct prompt *p = mem_zalloc(sizeof *p);
     p->sign = sign;
+    snprintf(p->about, sizeof p->about, "%s", about ? about : "");
     p->done = done;
     p->complete = complete;
     edit_set(&p->edit, text);
