@@ -195,6 +195,12 @@ static void list_keeps_its_row(void **state)
     struct clw_error err;
     assert_int_equal(table_filter(&t, "nothing:1", &err), CLW_USAGE);
     assert_string_equal(t.filter_text, "name:9990"); /* a bad one leaves the last */
+    assert_false(table_show(&t, 5));                 /* no row: the filter stays */
+    assert_true(table_show(&t, many_id(NULL, 9990)));
+    assert_int_equal(t.shown, 1);
+    assert_true(table_show(&t, many_id(NULL, 17))); /* hidden by it: it goes */
+    assert_int_equal(table_row(&t), 17);
+    assert_int_equal(t.shown, 10000);
     count = 0;
     table_update(&t);
     assert_true(table_row(&t) == SIZE_MAX);
@@ -233,12 +239,76 @@ static void views_take_anything(void **state)
     assert_non_null(v);
     assert_int_equal(v->profile_count, 3);
     assert_int_equal(v->profiles[1].daemon_count, 2);
-    view_engine_free(v);
+    view_engine_rele(v);
     struct view_links *l = view_links_read("{\"hosts\":[{\"host\":\"a\",\"steps_ms\":{\"auth\":3}}]}", "nonsense");
     assert_int_equal(l->link_count, 1);
     assert_int_equal(l->links[0].steps_ms[3], 3);
     assert_true(l->links[0].steps_ms[0] < 0);
-    view_links_free(l);
+    view_links_rele(l);
+}
+
+static struct view_engine *engine_with(const char *profile)
+{
+    char json[200];
+    snprintf(json, sizeof json, "{\"engine\":{},\"profiles\":[{\"name\":\"%s\"}]}", profile);
+    return view_engine_read(json);
+}
+
+/* What a screen that is not shown has made its rows of stays, and goes when it makes new ones. */
+static void rows_outlive_new_views(void **state)
+{
+    (void)state;
+    static struct ui ui;
+    const struct screen *s = screens[SCREEN_PROFILES];
+    ui.engine = engine_with("alpha");
+    for (int i = 0; i < SCREEN_COUNT; i++)
+        ui.state[i] = screens[i]->open(&ui);
+    ui_go(&ui, SCREEN_PROFILES);
+    ui_settle(&ui);
+    ui_go(&ui, SCREEN_OVERVIEW);
+    ui_settle(&ui);
+    view_engine_rele(ui.engine);
+    ui.engine = engine_with("beta");
+    ui.data_changed = true;
+    ui_settle(&ui);
+    char *hidden = s->json(ui.state[SCREEN_PROFILES], &ui);
+    ui_go(&ui, SCREEN_PROFILES);
+    ui_settle(&ui);
+    char *shown = s->json(ui.state[SCREEN_PROFILES], &ui);
+    assert_non_null(strstr(hidden, "\"alpha\""));
+    assert_non_null(strstr(shown, "\"beta\""));
+    free(hidden);
+    free(shown);
+    for (int i = 0; i < SCREEN_COUNT; i++)
+        screens[i]->close(ui.state[i]);
+    ui_views_fini(&ui);
+}
+
+/* Enter goes to the alert under the cursor, also when others have come before it and its numbers have changed. */
+static void alerts_keep_their_row(void **state)
+{
+    (void)state;
+    static struct ui ui;
+    static const char before[] = "{\"hosts\":[{\"host\":\"a\",\"state\":\"backoff\",\"retry_in_s\":9},"
+                                 "{\"host\":\"b\",\"state\":\"backoff\",\"retry_in_s\":9}]}";
+    static const char after[] = "{\"hosts\":[{\"host\":\"c\",\"state\":\"refused\"},"
+                                "{\"host\":\"a\",\"state\":\"backoff\",\"retry_in_s\":8},"
+                                "{\"host\":\"b\",\"state\":\"backoff\",\"retry_in_s\":8}]}";
+    ui.engine_alive = true;
+    ui.links = view_links_read(before, NULL);
+    alerts_update(&ui);
+    alerts_open(&ui);
+    struct table *t = ui.overlay->state;
+    table_update(t);
+    ui.overlay->type->key(&ui, t, 'j');
+    view_links_rele(ui.links);
+    ui.links = view_links_read(after, NULL);
+    alerts_update(&ui);
+    ui.overlay->type->key(&ui, t, '\r');
+    assert_null(ui.overlay);
+    assert_int_equal(ui.screen, SCREEN_HOSTS);
+    assert_string_equal(ui.cursor_on[SCREEN_HOSTS], "b");
+    view_links_rele(ui.links);
 }
 
 int main(void)
@@ -252,6 +322,8 @@ int main(void)
         cmocka_unit_test(list_keeps_its_row),
         cmocka_unit_test(actions_are_whole),
         cmocka_unit_test(views_take_anything),
+        cmocka_unit_test(rows_outlive_new_views),
+        cmocka_unit_test(alerts_keep_their_row),
     };
     if (!setlocale(LC_CTYPE, "C.UTF-8"))
         return 1;

@@ -140,9 +140,17 @@ const struct action *action_find(enum screen_id screen, int key)
     return NULL;
 }
 
+/* The row under the cursor: is it the one that is meant? */
+static bool is_early(const struct ui *ui, const struct action *a)
+{
+    return ui->saving[ui->screen] && (a->why_not || a->group == GROUP_SELECT);
+}
+
 void action_run(struct ui *ui, const struct action *a)
 {
-    const char *why = a->why_not ? a->why_not(ui) : NULL;
+    const char *why = is_early(ui, a) ? "what you added is still being saved; once more in a moment"
+                      : a->why_not    ? a->why_not(ui)
+                                      : NULL;
     if (why)
         ui_say(ui, ROLE_WARN, "%s: %s", a->label, why);
     else if (a->run)

@@ -15,6 +15,7 @@ __attribute__((format(printf, 5, 6))) static void add(
         return;
     struct alert *a = &ui->alerts[ui->alert_count++];
     a->role = role;
+    a->id = table_hash(format) ^ (table_hash(name) << 3 | screen);
     a->screen = screen;
     snprintf(a->name, sizeof a->name, "%s", name);
     va_start(ap, format);
@@ -83,7 +84,7 @@ static size_t count(void *arg)
 
 static uint64_t id(void *arg, size_t row)
 {
-    return table_hash(((struct ui *)arg)->alerts[row].text);
+    return ((struct ui *)arg)->alerts[row].id;
 }
 
 static void cell(void *arg, size_t row, int column, struct table_cell *c)
@@ -107,6 +108,7 @@ static void draw(struct ui *ui, void *state)
 static void key(struct ui *ui, void *state, int key)
 {
     struct table *t = state;
+    table_update(t); /* the alerts may be others than those that were drawn; the cursor stays with its own */
     if (key == TERM_ESC || key == 'q' || key == '!') {
         ui_close(ui, t);
     } else if (key == '\r' || key == '\n' || key == TERM_KEY(KEY_ENTER)) {

@@ -16,6 +16,7 @@ struct confirm {
     void (*yes)(struct ui *ui, void *arg);
     void *arg;
     void (*release)(void *arg);
+    bool seen;
 };
 
 static void confirm_free(void *state)
@@ -26,10 +27,13 @@ static void confirm_free(void *state)
     free(c);
 }
 
+/* Keys that were typed before the question could be read are no answer to it; Esc always is. */
 static void confirm_key(struct ui *ui, void *state, int key)
 {
     struct confirm *c = state;
     bool enter = key == '\r' || key == '\n' || key == TERM_KEY(KEY_ENTER);
+    if (!c->seen && key != TERM_ESC)
+        return;
     if (*c->word ? enter && strcmp(c->edit.text, c->word) == 0 : key == 'y' || key == 'Y') {
         c->yes(ui, c->arg);
         ui_close(ui, c);
@@ -43,9 +47,10 @@ static void confirm_key(struct ui *ui, void *state, int key)
 
 static void confirm_draw(struct ui *ui, void *state)
 {
-    const struct confirm *c = state;
+    struct confirm *c = state;
     int count = 1, y;
     (void)ui;
+    c->seen = true;
     for (const char *at = c->lines; *at; at++)
         count += *at == '\n';
     struct rect r = layout_center(COLS, LINES, COLS < 76 ? COLS - 4 : 72, count + 5);

@@ -68,7 +68,7 @@ static void give_engine(struct feed *f, struct view_engine *v)
         pthread_cond_signal(&f->ask_now);
     f->alive = v->alive;
     pthread_mutex_unlock(&f->lock);
-    view_engine_free(old);
+    view_engine_rele(old);
     wake(f);
 }
 
@@ -122,7 +122,7 @@ static void *ask(void *arg)
         old = f->links;
         f->links = v;
         pthread_mutex_unlock(&f->lock);
-        view_links_free(old);
+        view_links_rele(old);
         free(hosts);
         free(jobs);
         wake(f);
@@ -147,7 +147,7 @@ static void give_store(struct feed *f, struct view_store *v)
     struct view_store *old = f->store;
     f->store = v;
     pthread_mutex_unlock(&f->lock);
-    view_store_free(old);
+    view_store_rele(old);
     wake(f);
 }
 
@@ -217,21 +217,20 @@ static void *keep_store(void *arg)
     struct feed *f = arg;
     struct store *s = open_store(f);
     int64_t seen = -1, version = 0;
-    bool changed = true;
     for (;;) {
-        if (changed || (store_data_version(s, &version, NULL) == CLW_OK && version != seen)) {
+        if (seen < 0 || (store_data_version(s, &version, NULL) == CLW_OK && version != seen)) {
             store_data_version(s, &seen, NULL);
             load(f, s);
         }
-        changed = false;
         struct feed_work *w = next_work(f);
-        if (w) {
-            w->store = s;
-            w->run(w);
-            w->store = NULL;
-            changed = w->changes;
-            finish(f, w);
-        }
+        if (!w)
+            continue;
+        w->store = s;
+        w->run(w);
+        w->store = NULL;
+        if (w->changes)
+            load(f, s); /* first: who hears of its end finds what it changed */
+        finish(f, w);
     }
     return NULL;
 }

@@ -36,7 +36,8 @@ struct feed_work {
  * start is set. Each has a thread of its own, so that a slow one holds up nobody. */
 void feed_request(
     struct feed *f, char *json, bool start, int64_t timeout_ms, void (*done)(struct feed_work *w, void *ui), void *arg);
-/* Work on the store, one after the other; what it changed is in the next view. */
+/* Work on the store, one after the other. When done is called, the view with what it changed has been taken or waits to
+ * be taken. */
 void feed_store(
     struct feed *f, void (*run)(struct feed_work *w), void (*done)(struct feed_work *w, void *ui), void *arg);
 /* The same for work that only reads. */

@@ -106,7 +106,7 @@ static void key_came(struct feed_work *w, void *ui)
             trust_ask(ui, host, &v->links[0]);
         else
             ui_say(ui, ROLE_WARN, "%s: no key waits for a yes", host);
-        view_links_free(v);
+        view_links_rele(v);
         free(wrapped);
         json_decref(list);
     }

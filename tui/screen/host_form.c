@@ -133,13 +133,17 @@ static void save_run(struct feed_work *w)
         feed_fail(w, &err);
 }
 
+/* "p probes it": so the cursor goes there. */
 static void saved(struct feed_work *w, void *ui)
 {
     struct saving *s = w->arg;
-    if (w->err.status)
+    ui_saved(ui, SCREEN_HOSTS);
+    if (w->err.status) {
         ui_say_error(ui, "host", &w->err);
-    else
+    } else {
+        ui_cursor_on(ui, SCREEN_HOSTS, s->host.name);
         ui_say(ui, ROLE_GOOD, "%s is %s; p probes it", s->host.name, *s->name ? "saved" : "in the inventory");
+    }
     store_host_fini(&s->host);
     free(s);
 }
@@ -157,6 +161,7 @@ static bool save(struct ui *ui, struct form *f, char *why, size_t size)
         free(s);
         return false;
     }
+    ui_saving(ui, SCREEN_HOSTS);
     feed_store(ui->feed, save_run, saved, s);
     return true;
 }
@@ -264,7 +269,7 @@ void hosts_launch(struct ui *ui)
         struct form_field *field = form_add(f, FORM_TEXT, names[i], "");
         field->cols = 6;
         for (size_t k = 0; k < rows; k++)
-            if (strcmp(all[k].name, names[i]) == 0) {
+            if (all[k].host && strcmp(all[k].name, names[i]) == 0) {
                 hosts_gpu_text(all[k].host, gpus, sizeof gpus);
                 snprintf(field->hint, sizeof field->hint, "daemons; it has %u cores, GPU %.30s, runs %u",
                     all[k].facts->cores, gpus, all[k].daemons);
@@ -345,11 +350,15 @@ static void import_run(struct feed_work *w)
 
 static void imported(struct feed_work *w, void *ui)
 {
-    if (w->err.status)
+    char **names = w->arg;
+    ui_saved(ui, SCREEN_HOSTS);
+    if (w->err.status) {
         ui_say_error(ui, "import", &w->err);
-    else
+    } else if (names[0]) {
+        ui_cursor_on(ui, SCREEN_HOSTS, names[0]);
         ui_say(ui, ROLE_GOOD, "the hosts are in the inventory; * and p probe them all");
-    free(w->arg);
+    }
+    free(names);
 }
 
 static void import_key(struct ui *ui, void *state, int key)
@@ -373,6 +382,7 @@ static void import_key(struct ui *ui, void *state, int key)
         snprintf(names[i], STORE_NAME_SIZE, "%s", word(json_array_get(m->list, rows[i]), "name"));
     }
     free(rows);
+    ui_saving(ui, SCREEN_HOSTS);
     feed_store(ui->feed, import_run, imported, names);
     ui_close(ui, m);
 }

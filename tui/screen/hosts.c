@@ -339,6 +339,7 @@ const struct screen screen_hosts = {.name = "hosts",
     .update = update,
     .draw = draw,
     .table = table,
+    .list = table,
     .enter = enter,
     .json = json};
 

@@ -76,14 +76,20 @@ static void cancel_yes(struct ui *ui, void *arg)
     }
 }
 
+/* The store knows of a new job up to a second before the engine is asked for what it runs. */
+static bool is_over(const struct job_row *j)
+{
+    return !j->live && strcmp(j->state, "running") != 0 && strcmp(j->state, "queued") != 0;
+}
+
 void jobs_cancel(struct ui *ui)
 {
     size_t n;
     int64_t *ids = jobs_chosen(ui, &n);
-    const struct job_row *j = jobs_here(ui);
     char lines[300];
     ids[n] = 0;
-    if (n == 1 && !j->live) {
+    const struct job_row *j = jobs_find(ui, ids[0]); /* the marked one, not always that under the cursor */
+    if (n == 1 && is_over(j)) {
         ui_say(ui, ROLE_WARN, "cancel: job %lld is over", (long long)j->id);
         free(ids);
         return;

@@ -320,9 +320,16 @@ static void draw(void *state, struct ui *ui)
     table_draw(&s->failures, &failures, s->in_failures);
 }
 
+static struct table *list(void *state)
+{
+    return &((struct jobs *)state)->table;
+}
+
+/* The failed tasks below are those of the job under the cursor, also when it has moved and nothing was drawn since. */
 static struct table *table(void *state)
 {
     struct jobs *s = state;
+    follow_cursor(s);
     return s->in_failures ? &s->failures : &s->table;
 }
 
@@ -360,6 +367,7 @@ static bool click(void *state, struct ui *ui, int y, int x)
 {
     struct jobs *s = state;
     (void)ui;
+    follow_cursor(s);
     if (table_click(s->in_failures ? &s->table : &s->failures, y, x) != 1)
         return false;
     s->in_failures = !s->in_failures;
@@ -373,6 +381,7 @@ const struct screen screen_jobs = {.name = "jobs",
     .update = update,
     .draw = draw,
     .table = table,
+    .list = list,
     .pane = pane,
     .enter = enter,
     .json = json,
@@ -381,6 +390,15 @@ const struct screen screen_jobs = {.name = "jobs",
 const struct job_row *jobs_here(struct ui *ui)
 {
     return here(ui->state[SCREEN_JOBS]);
+}
+
+const struct job_row *jobs_find(struct ui *ui, int64_t number)
+{
+    const struct jobs *s = ui->state[SCREEN_JOBS];
+    for (size_t i = 0; i < s->count; i++)
+        if (s->rows[i].id == number)
+            return &s->rows[i];
+    return NULL;
 }
 
 int64_t *jobs_chosen(struct ui *ui, size_t *n)

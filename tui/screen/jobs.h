@@ -15,6 +15,8 @@ struct job_row {
 };
 
 const struct job_row *jobs_here(struct ui *ui);
+/* NULL: there is none. */
+const struct job_row *jobs_find(struct ui *ui, int64_t id);
 /* The ids of the jobs that an action is for. Owned. */
 int64_t *jobs_chosen(struct ui *ui, size_t *count);
 /* Shows a failed task with its stderr. */

@@ -177,6 +177,7 @@ const struct screen screen_log = {.name = "log",
     .update = update,
     .draw = draw,
     .table = table,
+    .list = table,
     .enter = enter,
     .json = json};
 
@@ -192,7 +193,7 @@ void log_level(struct ui *ui)
 {
     struct log *s = ui->state[SCREEN_LOG];
     s->level = s->level == LOG_ERROR ? LOG_DEBUG : s->level + 1;
-    update(s, ui);
+    ui->data_changed = true;
 }
 
 void log_host(struct ui *ui)
@@ -205,5 +206,5 @@ void log_host(struct ui *ui)
         snprintf(s->host, sizeof s->host, "%s", s->rows[row]->host);
     else
         ui_say(ui, ROLE_WARN, "host: this event is about no host");
-    update(s, ui);
+    ui->data_changed = true;
 }

@@ -182,6 +182,7 @@ const struct screen screen_overview = {.name = "overview",
     .update = update,
     .draw = draw,
     .table = table,
+    .list = table,
     .enter = enter,
     .json = json};
 

@@ -214,11 +214,16 @@ static void saved(struct feed_work *w, void *arg)
     struct saving *s = w->arg;
     struct ui *ui = arg;
     const struct view_profile *live = view_profile_find(ui->engine, s->profile.name);
-    if (w->err.status)
+    ui_saved(ui, SCREEN_OVERVIEW);
+    ui_saved(ui, SCREEN_PROFILES);
+    if (w->err.status) {
         ui_say_error(ui, "profile", &w->err);
-    else
+    } else {
+        ui_cursor_on(ui, SCREEN_OVERVIEW, s->profile.name);
+        ui_cursor_on(ui, SCREEN_PROFILES, s->profile.name);
         ui_say(ui, ROLE_GOOD, "%s is saved; u %s", s->profile.name,
             live && live->wanted ? "makes the running daemons follow" : "brings its daemons up");
+    }
     store_profile_fini(&s->profile);
     free(s);
 }
@@ -234,6 +239,8 @@ static bool save(struct ui *ui, struct form *f, char *why, size_t size)
         free(s);
         return false;
     }
+    ui_saving(ui, SCREEN_OVERVIEW);
+    ui_saving(ui, SCREEN_PROFILES);
     feed_store(ui->feed, save_run, saved, s);
     return true;
 }

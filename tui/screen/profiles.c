@@ -209,6 +209,15 @@ static void follow_cursor(struct profiles *s)
     history_update(&s->history, s->ui, row ? row->name : "", s->ui->span);
 }
 
+/* The lists below are those of the profile under the cursor, also when it has moved and nothing was drawn since:
+ * whoever wants one of them settles this first. */
+static void settle(struct profiles *s)
+{
+    const struct profile_row *row = here(s);
+    if (!row || row->live != s->shown || strcmp(s->history.profile, row->name) != 0)
+        follow_cursor(s);
+}
+
 static void update(void *state, struct ui *ui)
 {
     struct profiles *s = state;
@@ -256,17 +265,22 @@ static void draw(void *state, struct ui *ui)
     struct profiles *s = state;
     const struct profile_row *row = here(s);
     int body = ui->layout.rows - 4, want = body - 2 - (int)(s->list.count > 5 ? 5 : s->list.count);
-    if (!row || row->live != s->shown || strcmp(s->history.profile, row->name) != 0)
-        follow_cursor(s);
+    settle(s);
     ui->layout = layout_make(ui->layout.cols, ui->layout.rows, row ? want : 0, false);
     table_draw(&s->profiles, &ui->layout.table, s->pane == PANE_PROFILES);
     if (row && ui->layout.rule >= 0)
         draw_below(s, ui, row);
 }
 
+static struct table *list(void *state)
+{
+    return &((struct profiles *)state)->profiles;
+}
+
 static struct table *table(void *state)
 {
     struct profiles *s = state;
+    settle(s);
     return s->pane == PANE_DAEMONS ? &s->daemons : s->pane == PANE_LAUNCHES ? &s->launches : &s->profiles;
 }
 
@@ -312,6 +326,7 @@ static bool click(void *state, struct ui *ui, int y, int x)
 {
     struct profiles *s = state;
     (void)ui;
+    settle(s);
     struct table *below = s->pane == PANE_LAUNCHES ? &s->launches : &s->daemons;
     if (s->pane == PANE_PROFILES && table_click(below, y, x) == 1)
         s->pane = PANE_DAEMONS;
@@ -329,6 +344,7 @@ const struct screen screen_profiles = {.name = "profiles",
     .update = update,
     .draw = draw,
     .table = table,
+    .list = list,
     .pane = pane,
     .enter = enter,
     .json = json,

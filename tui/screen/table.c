@@ -142,6 +142,21 @@ bool table_goto(struct table *t, uint64_t id)
     return false;
 }
 
+bool table_show(struct table *t, uint64_t id)
+{
+    for (size_t row = 0; row < t->total; row++) {
+        if (t->source->id(t->arg, row) != id)
+            continue;
+        if (!table_goto(t, id)) {
+            table_filter(t, "", NULL);
+            t->filter_text[0] = '\0';
+            table_goto(t, id);
+        }
+        return true;
+    }
+    return false;
+}
+
 static void move_to(struct table *t, int64_t at)
 {
     int64_t last = (int64_t)t->shown - 1;

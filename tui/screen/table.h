@@ -68,6 +68,8 @@ bool table_key(struct table *t, int key);
 size_t table_row(const struct table *t);
 /* Puts the cursor on the row with that id; false when it is not shown. */
 bool table_goto(struct table *t, uint64_t id);
+/* The same; a filter that hides the row is taken away. False when there is no such row. */
+bool table_show(struct table *t, uint64_t id);
 /* CLW_USAGE keeps the last filter. */
 enum clw_err table_filter(struct table *t, const char *text, struct clw_error *err);
 /* The next row (or the one before) that has the text of search; false when there is none. */

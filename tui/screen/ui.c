@@ -46,13 +46,23 @@ void ui_go_to(struct ui *ui, enum screen_id screen, const char *name)
     ui_go(ui, screen);
     if (screens[screen]->pane)
         screens[screen]->pane(ui->state[screen], 0);
-    screens[screen]->update(ui->state[screen], ui);
-    struct table *t = ui_table(ui);
-    if (*name && !table_goto(t, table_hash(name)) && t->filter.count) {
-        table_filter(t, "", NULL);
-        t->filter_text[0] = '\0';
-        table_goto(t, table_hash(name));
-    }
+    ui_cursor_on(ui, screen, name);
+}
+
+void ui_cursor_on(struct ui *ui, enum screen_id screen, const char *name)
+{
+    snprintf(ui->cursor_on[screen], sizeof ui->cursor_on[screen], "%s", name);
+    ui->data_changed = true;
+}
+
+void ui_saving(struct ui *ui, enum screen_id screen)
+{
+    ui->saving[screen]++;
+}
+
+void ui_saved(struct ui *ui, enum screen_id screen)
+{
+    ui->saving[screen]--;
 }
 
 void ui_push(struct ui *ui, const struct overlay_type *type, void *state)
@@ -182,6 +192,7 @@ static void mouse(struct ui *ui)
 static void read_keys(struct ui *ui)
 {
     for (int key; !ui->quit && (key = term_key()) >= 0;) {
+        ui_settle(ui);
         if (key == TERM_KEY(KEY_MOUSE))
             mouse(ui);
         else if (key == TERM_KEY(KEY_RESIZE))
@@ -205,60 +216,6 @@ static void read_signals(struct ui *ui)
     }
 }
 
-/* ---- feeds ---- */
-
-static void take_store(struct ui *ui, struct view_store *v)
-{
-    bool first = !ui->store;
-    if (*v->error && ui->store) { /* keep what is known */
-        snprintf(ui->store->error, sizeof ui->store->error, "%s", v->error);
-        view_store_free(v);
-        return;
-    }
-    view_store_free(ui->store);
-    ui->store = v;
-    if (first && theme_find(v->theme) != theme_current())
-        theme_use(theme_find(v->theme));
-}
-
-/* Rows point into views: whoever takes new ones updates at once. */
-static void take_views(struct ui *ui)
-{
-    ui->views_wait = false;
-    struct view_store *store = feed_take_store(ui->feed);
-    if (store) {
-        take_store(ui, store);
-        ui->data_changed = true;
-    }
-    if (ui->paused)
-        return;
-    struct view_engine *engine = feed_take_engine(ui->feed);
-    struct view_links *links = feed_take_links(ui->feed);
-    if (engine) {
-        ui->engine_alive = engine->alive;
-        if (engine->alive) {
-            view_engine_free(ui->engine);
-            ui->engine = engine;
-        } else {
-            view_engine_free(engine);
-        }
-    }
-    if (links) {
-        view_links_free(ui->links);
-        ui->links = links;
-    }
-    if (engine || links)
-        ui->data_changed = true;
-}
-
-static void update(struct ui *ui)
-{
-    alerts_update(ui);
-    screens[ui->screen]->update(ui->state[ui->screen], ui);
-    ui->data_changed = false;
-    ui->dirty = true;
-}
-
 /* ---- the loop ---- */
 
 static void paint(struct ui *ui)
@@ -278,11 +235,14 @@ static int patience(const struct ui *ui, uint64_t frame_ms, uint64_t tick_ms)
     return at > now ? (int)(at - now) : 0;
 }
 
-/* Finished work at once; new views with the next frame. */
+/* Finished work at once, with what it has changed; other views with the next frame. */
 static void take_news(struct ui *ui)
 {
-    ui->dirty |= feed_finish(ui->feed, ui) > 0;
     ui->views_wait = true;
+    if (feed_finish(ui->feed, ui) > 0) {
+        ui->dirty = true;
+        ui_renew(ui);
+    }
 }
 
 static void wait_first(struct ui *ui)
@@ -292,7 +252,7 @@ static void wait_first(struct ui *ui)
     for (uint64_t now; !ui->store && (now = mono_ms()) < end;)
         if (poll(&fd, 1, (int)(end - now)) > 0) {
             take_news(ui);
-            take_views(ui);
+            ui_renew(ui);
         }
 }
 
@@ -300,7 +260,8 @@ static void loop(struct ui *ui)
 {
     uint64_t frame_ms = mono_ms(), tick_ms = frame_ms + TICK_MS;
     wait_first(ui);
-    update(ui);
+    ui->data_changed = true;
+    ui_settle(ui);
     paint(ui);
     while (!ui->quit) {
         struct pollfd fds[] = {{STDIN_FILENO, POLLIN, 0}, {term_signal_fd(), POLLIN, 0}, {feed_fd(ui->feed), POLLIN, 0},
@@ -328,9 +289,7 @@ static void loop(struct ui *ui)
         }
         if (!key && now - frame_ms < FRAME_MS)
             continue;
-        take_views(ui);
-        if (ui->data_changed)
-            update(ui);
+        ui_renew(ui);
         if (ui->dirty || ui->frames_left > 0) {
             frame_ms = now;
             paint(ui);
@@ -380,9 +339,7 @@ int screen_main(const char *screen, long frames)
     for (int i = 0; i < SCREEN_COUNT; i++)
         screens[i]->close(ui->state[i]);
     int status = ui->status;
-    view_engine_free(ui->engine);
-    view_links_free(ui->links);
-    view_store_free(ui->store);
+    ui_views_fini(ui);
     free(ui);
     exit(status); /* the feeds' threads end with the process */
 }

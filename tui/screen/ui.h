@@ -1,4 +1,13 @@
-/* The front end's own state, and what screens and dialogs ask of it. One thread owns all of it. */
+/* The front end's own state, and what screens and dialogs ask of it. One thread owns all of it.
+ *
+ * THE RULE OF ROWS. Rows point into views, so that lists of thousands need no copies. That is safe because:
+ *  1. A screen keeps pointers into views only in what its update() makes. The loop calls update(), nobody else does.
+ *  2. The views that a screen's rows were made of are held for it (made_of) until update() has made its rows anew.
+ *  3. update() never runs while a key, a click or finished work is acted on, but always before the next key or click: a
+ *     screen that was just shown is up to date when it gets a key, also when both keys came in one read.
+ * So an action may use the row that it is called for, to its end. Whatever lives longer (a request, a dialog, a form, a
+ * prompt, work of the feed) keeps a copy of the name or number: it acts on what was shown, not on what is under the
+ * cursor later. */
 #ifndef SCREEN_UI_H
 #define SCREEN_UI_H
 
@@ -14,7 +23,8 @@ enum screen_id { SCREEN_OVERVIEW, SCREEN_HOSTS, SCREEN_PROFILES, SCREEN_JOBS, SC
 
 struct ui;
 
-/* A screen. state is its own; update is called when views have changed, before anything else looks at them. */
+/* A screen. state is its own; update is called when views have changed, before anything else looks at them: it makes
+ * all rows anew. */
 struct screen {
     const char *name, *title;
     void *(*open)(struct ui *ui);
@@ -22,6 +32,7 @@ struct screen {
     void (*update)(void *state, struct ui *ui);
     void (*draw)(void *state, struct ui *ui);
     struct table *(*table)(void *state); /* the list that has the keyboard */
+    struct table *(*list)(void *state);  /* the list that ui_go_to() and ui_cursor_on() are about */
     void (*pane)(void *state, int step); /* Tab; may be NULL */
     void (*enter)(void *state, struct ui *ui);
     char *(*json)(void *state, struct ui *ui);               /* the row as JSON, owned; may be NULL */
@@ -54,11 +65,18 @@ struct hit {
 
 struct alert {
     enum role role;
+    uint64_t id; /* of this kind for this name, whatever numbers the text has */
     char text[400];
     enum screen_id screen;
     char name[STORE_NAME_SIZE]; /* of the host, profile or job to go to */
 };
 enum { ALERTS_MAX = 64, HITS_MAX = 64 };
+
+struct views {
+    struct view_engine *engine;
+    struct view_links *links;
+    struct view_store *store;
+};
 
 struct ui {
     struct feed *feed;
@@ -68,6 +86,9 @@ struct ui {
     struct view_store *store;
     enum screen_id screen;
     void *state[SCREEN_COUNT];
+    struct views made_of[SCREEN_COUNT];            /* what the rows of each screen point into */
+    char cursor_on[SCREEN_COUNT][STORE_NAME_SIZE]; /* the row to go to with the next update; "": none */
+    unsigned saving[SCREEN_COUNT];                 /* rows that are on their way into the store */
     struct layout layout;
     struct overlay *overlay;
     struct hit hits[HITS_MAX];
@@ -93,8 +114,14 @@ struct ui {
 /* ---- ui.c ---- */
 void ui_dirty(struct ui *ui);
 void ui_go(struct ui *ui, enum screen_id screen);
-/* Shows the screen with its cursor on that host, profile or job. */
+/* Shows the screen with its cursor on that host, profile or job: with the next update, as all rows. */
 void ui_go_to(struct ui *ui, enum screen_id screen, const char *name);
+/* The same for the cursor alone, whichever screen is shown. */
+void ui_cursor_on(struct ui *ui, enum screen_id screen, const char *name);
+/* Something is being saved that the cursor will be on; until ui_saved() the row that it is on is not the one that is
+ * meant, and actions for a row say so. */
+void ui_saving(struct ui *ui, enum screen_id screen);
+void ui_saved(struct ui *ui, enum screen_id screen);
 struct table *ui_table(struct ui *ui);
 void ui_push(struct ui *ui, const struct overlay_type *type, void *state); /* takes state */
 void ui_pop(struct ui *ui);
@@ -105,6 +132,13 @@ void ui_say(struct ui *ui, enum role role, const char *format, ...) __attribute_
 void ui_say_error(struct ui *ui, const char *what, const struct clowder_error *err);
 /* The age of the engine's data in seconds, when it is gone; else 0. */
 unsigned ui_engine_age_s(const struct ui *ui);
+
+/* ---- renew.c ---- */
+/* Takes the views that have come, and makes the rows of the screen that is shown. */
+void ui_renew(struct ui *ui);
+/* Makes the rows, when something has changed: before a key or a click is acted on. */
+void ui_settle(struct ui *ui);
+void ui_views_fini(struct ui *ui);
 
 /* ---- frame.c ---- */
 void frame_draw(struct ui *ui);

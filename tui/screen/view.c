@@ -138,14 +138,22 @@ struct view_engine *view_engine_read(const char *json)
     return v;
 }
 
-void view_engine_free(struct view_engine *v)
+struct view_engine *view_engine_hold(struct view_engine *v)
 {
-    for (size_t i = 0; v && i < v->profile_count; i++) {
+    if (v)
+        v->holds++;
+    return v;
+}
+
+void view_engine_rele(struct view_engine *v)
+{
+    if (!v || v->holds-- > 0)
+        return;
+    for (size_t i = 0; i < v->profile_count; i++) {
         free(v->profiles[i].daemons);
         free(v->profiles[i].hosts);
     }
-    if (v)
-        free(v->profiles);
+    free(v->profiles);
     free(v);
 }
 
@@ -229,9 +237,16 @@ struct view_links *view_links_read(const char *hosts_json, const char *jobs_json
     return v;
 }
 
-void view_links_free(struct view_links *v)
+struct view_links *view_links_hold(struct view_links *v)
 {
-    if (!v)
+    if (v)
+        v->holds++;
+    return v;
+}
+
+void view_links_rele(struct view_links *v)
+{
+    if (!v || v->holds-- > 0)
         return;
     for (size_t i = 0; i < v->job_count; i++)
         free(v->jobs[i].hosts);
@@ -270,9 +285,16 @@ void view_facts_read(const char *facts, struct view_facts *out)
     json_decref(o);
 }
 
-void view_store_free(struct view_store *v)
+struct view_store *view_store_hold(struct view_store *v)
 {
-    if (!v)
+    if (v)
+        v->holds++;
+    return v;
+}
+
+void view_store_rele(struct view_store *v)
+{
+    if (!v || v->holds-- > 0)
         return;
     store_host_list_fini(&v->hosts);
     free(v->facts);

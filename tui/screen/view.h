@@ -1,5 +1,6 @@
-/* What the screens know: values copied out of the engine's answers and the store. A view is made by a feed's thread,
- * handed over whole to the thread of the screens, and never shared. */
+/* What the screens know: values copied out of the engine's answers and the store. A view is made by a feed's thread and
+ * handed over whole to the thread of the screens. There it is held by all whose rows point into it (see ui.h): hold and
+ * rele are for that thread alone. */
 #ifndef SCREEN_VIEW_H
 #define SCREEN_VIEW_H
 
@@ -63,6 +64,7 @@ struct view_profile {
 };
 
 struct view_engine {
+    unsigned holds; /* beside the first */
     uint64_t at_ms; /* mono_ms() of the answer */
     bool alive;
     int64_t pid;
@@ -101,6 +103,7 @@ struct view_job {
 
 /* The engine's links and jobs, as its requests hosts and jobs tell them. */
 struct view_links {
+    unsigned holds;
     struct view_link *links;
     size_t link_count;
     struct view_job *jobs;
@@ -108,6 +111,7 @@ struct view_links {
 };
 
 struct view_store {
+    unsigned holds;
     struct store_host_list hosts;
     struct view_facts *facts; /* of each host */
     struct store_profile_list profiles;
@@ -123,13 +127,18 @@ extern const char *const view_steps[VIEW_STEPS];
 
 /* NULL when text is no such document. Owned. */
 struct view_engine *view_engine_read(const char *json);
-void view_engine_free(struct view_engine *v);
 /* Either text may be NULL. Owned. */
 struct view_links *view_links_read(const char *hosts_json, const char *jobs_json);
-void view_links_free(struct view_links *v);
 /* facts: a JSON object or NULL. */
 void view_facts_read(const char *facts, struct view_facts *out);
-void view_store_free(struct view_store *v);
+/* One more that holds it; returns v. NULL is fine, also below. */
+struct view_engine *view_engine_hold(struct view_engine *v);
+struct view_links *view_links_hold(struct view_links *v);
+struct view_store *view_store_hold(struct view_store *v);
+/* One less; the last one frees it. */
+void view_engine_rele(struct view_engine *v);
+void view_links_rele(struct view_links *v);
+void view_store_rele(struct view_store *v);
 
 /* Found by name, or NULL. v may be NULL. Borrowed. */
 const struct view_profile *view_profile_find(const struct view_engine *v, const char *name);
