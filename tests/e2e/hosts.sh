@@ -223,7 +223,6 @@ case_secrets() {
   connected default 1 || fail "a stranger disturbed the daemons"
 }
 
-# A host that reboots comes back with its daemons; one that cannot start them is refused, with the reason.
 # A logout on the host, or who tidies /tmp there, takes the way home away: daemons that are started after that find it.
 case_logout() {
   ready 1
@@ -240,6 +239,7 @@ case_logout() {
   expect 0 cl down
 }
 
+# A host that reboots comes back with its daemons; one that cannot start them is refused, with the reason.
 case_reboot() {
   ready 2
   expect 0 cl up --on h1:2 --on h2:1

@@ -135,5 +135,24 @@ keys x
 see 'Stop the 6 daemons'
 keys y
 wait_until up 0
+
+# A key with a passphrase: u shows what is asked, before anything is typed, and a refused answer asks again.
+ssh-keygen -q -t ed25519 -N 'open sesame' -f "$LAB/locked"
+cat "$LAB/locked.pub" >>"$LAB/authorized_keys"
+sed -i "s,IdentityFile .*,IdentityFile $LAB/locked," "$LAB/config"
+expect 0 clowder host add vault h1
+keys 2
+see 'vault'
+keys End
+see '> .*vault'
+keys u
+see 'Unlock vault'
+see 'passphrase of .*/locked'
+type_text 'wrong'
+keys F10
+see 'The last one was refused'
+type_text 'open sesame'
+keys F10
+see 'vault: logged in; the engine holds the secret'
 keys q
 see 'ready>'

@@ -127,51 +127,107 @@ void hosts_trust(struct ui *ui)
     request_ask(ui, request_host("key", row->name), true, LOGIN_MS, key_came, mem_strdup(row->name));
 }
 
-/* ---- unlock ---- */
+/* ---- unlock: what is asked is shown first, and the answer is for that question alone ---- */
 
-static void unlocked(struct feed_work *w, void *ui)
-{
-    char *host = w->arg;
-    if (w->err.status)
-        ui_say_error(ui, "unlock", &w->err);
-    else
-        ui_say(ui, ROLE_GOOD, "%s: logged in; the engine holds the secret until X, or until it ends", host);
-    free(host);
-}
+struct question {
+    char host[STORE_NAME_SIZE];
+    char kind[16], text[VIEW_PROMPT_SIZE];
+    bool echo, again;
+};
+
+static void take_answer(struct feed_work *w, void *ui);
 
 static bool unlock_save(struct ui *ui, struct form *f, char *why, size_t size)
 {
-    char *secret, *json;
+    const struct question *q = f->arg;
     if (!f->fields[0].edit.len) {
         snprintf(why, size, "type it first; Esc leaves");
         return false;
     }
-    secret = request_quote(f->fields[0].edit.text);
-    json = mem_printf("{\"op\":\"unlock\",\"host\":\"%s\",\"timeout_ms\":%d,\"secret\":%s}", (char *)f->arg, LOGIN_MS,
-        secret); // TODO prompt
+    char *secret = request_quote(f->fields[0].edit.text), *text = request_quote(q->text);
+    char *json = mem_printf("{\"op\":\"unlock\",\"host\":\"%s\",\"timeout_ms\":%d,\"prompt\":%s,\"secret\":%s}",
+        q->host, LOGIN_MS, text, secret);
     mem_wipe(secret, strlen(secret));
     free(secret);
-    ui_say(ui, ROLE_NORMAL, "%s: logging in ...", (char *)f->arg);
-    feed_request(ui->feed, json, true, LOGIN_MS + 5000, unlocked, mem_strdup(f->arg)); /* wipes json */
+    free(text);
+    ui_say(ui, ROLE_NORMAL, "%s: logging in ...", q->host);
+    feed_request(ui->feed, json, true, LOGIN_MS + 5000, take_answer, mem_strdup(q->host)); /* wipes json */
     return true;
+}
+
+static void ask_secret(struct ui *ui, const struct question *asked)
+{
+    static const struct form_type type = {
+        .title = "Unlock", .save = unlock_save, .release = free, .save_label = "Unlock"};
+    struct question *q = mem_alloc(sizeof *q);
+    *q = *asked;
+    struct form *f = form_new(&type, 1, q);
+    struct form_field *field = form_add(f, q->echo ? FORM_TEXT : FORM_SECRET, q->kind, "");
+    snprintf(f->title, sizeof f->title, "Unlock %s", q->host);
+    snprintf(field->hint, sizeof field->hint, "never stored, never logged");
+    snprintf(f->why, sizeof f->why, "%s%s", q->again ? "The last one was refused. " : "", q->text);
+    form_open(ui, f);
+}
+
+static bool read_question(const char *reply, const char *host, struct question *q)
+{
+    json_t *o = json_loads(reply, 0, NULL);
+    const json_t *prompt = json_object_get(o, "prompt");
+    *q = (struct question){
+        .echo = json_is_true(json_object_get(prompt, "echo")), .again = json_is_true(json_object_get(prompt, "again"))};
+    const char *kind = json_string_value(json_object_get(prompt, "kind"));
+    const char *text = json_string_value(json_object_get(prompt, "text"));
+    bool asks = kind && text && strlen(text) < sizeof q->text;
+    snprintf(q->host, sizeof q->host, "%s", host);
+    if (asks) {
+        snprintf(q->kind, sizeof q->kind, "%s", kind);
+        snprintf(q->text, sizeof q->text, "%s", text);
+    }
+    json_decref(o);
+    return asks;
+}
+
+static void take_reply(struct feed_work *w, struct ui *ui, const char *done)
+{
+    char *host = w->arg;
+    struct question q;
+    if (w->err.status)
+        ui_say_error(ui, "unlock", &w->err);
+    else if (read_question(w->reply, host, &q))
+        ask_secret(ui, &q);
+    else
+        ui_say(ui, ROLE_GOOD, "%s: %s", host, done);
+    free(host);
+}
+
+static void take_question(struct feed_work *w, void *ui)
+{
+    take_reply(w, ui, "it asks nothing: it lets us in as it is");
+}
+
+static void take_answer(struct feed_work *w, void *ui)
+{
+    take_reply(w, ui, "logged in; the engine holds the secret until X, or until it ends");
 }
 
 void hosts_unlock(struct ui *ui)
 {
-    static const struct form_type type = {
-        .title = "Unlock", .save = unlock_save, .release = free, .save_label = "Unlock"};
     const struct host_line *row = hosts_here(ui);
     if (!row)
         return;
-    const struct view_link *l = row->link && row->link->has_prompt ? row->link : NULL;
-    struct form *f = form_new(&type, 1, mem_strdup(row->name));
-    struct form_field *field =
-        form_add(f, l && l->prompt_echo ? FORM_TEXT : FORM_SECRET, l ? l->prompt_kind : "Password", "");
-    snprintf(f->title, sizeof f->title, "Unlock %s", row->name);
-    snprintf(field->hint, sizeof field->hint, "never stored, never logged");
-    if (l)
-        snprintf(f->why, sizeof f->why, "%s%s", l->prompt_again ? "The last one was refused. " : "", l->prompt);
-    form_open(ui, f);
+    const struct view_link *l = row->link;
+    if (l && l->has_prompt) {
+        struct question q = {.echo = l->prompt_echo, .again = l->prompt_again};
+        snprintf(q.host, sizeof q.host, "%s", row->name);
+        snprintf(q.kind, sizeof q.kind, "%s", l->prompt_kind);
+        snprintf(q.text, sizeof q.text, "%s", l->prompt);
+        ask_secret(ui, &q);
+        return;
+    }
+    json_t *o = request_host("prompt", row->name);
+    json_object_set_new(o, "timeout_ms", json_integer(LOGIN_MS));
+    ui_say(ui, ROLE_NORMAL, "%s: asking what it needs ...", row->name);
+    request_ask(ui, o, true, LOGIN_MS + 5000, take_question, mem_strdup(row->name));
 }
 
 /* ---- shell, doctor, remove ---- */

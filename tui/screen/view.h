@@ -74,6 +74,8 @@ struct view_engine {
     size_t profile_count;
 };
 
+enum { VIEW_PROMPT_SIZE = 300 };
+
 struct view_link {
     char host[STORE_NAME_SIZE], state[24], step[24], reason[400], hint[300];
     uint64_t since_s, retry_in_s, attempts, failures, rtt_us, bytes_up, bytes_down, daemons;
@@ -82,7 +84,7 @@ struct view_link {
     char key_host[256], key_type[32], fingerprint[64], key_file[300];
     uint64_t key_line;
     bool has_prompt, prompt_echo, prompt_again;
-    char prompt_kind[16], prompt[300];
+    char prompt_kind[16], prompt[VIEW_PROMPT_SIZE];
 };
 
 struct view_job_host {
