@@ -10,9 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OWNER_FILE "engine.lock"
+
+enum { FILE_MAX = 1024 };
 
 static const char use_it_there[] =
     "use it there, or stop it there (clowder engine stop), or set XDG_DATA_HOME to a folder "
@@ -20,13 +23,18 @@ static const char use_it_there[] =
 
 /* ---- what the file says: the number alone, for people, and then a word and a value a line ---- */
 
-static void say(char *out, size_t size, const char *folder)
+static void say(struct buf *b, const struct owner_lock *lock, const char *folder)
 {
     char name[PROCESS_NAME_SIZE], host[64] = "";
     process_name_self(name);
     gethostname(host, sizeof host - 1);
-    snprintf(out, size, "%d\nprocess %s\nhost %s\nversion %s\n%s%s%s", (int)getpid(), name, host, CLW_VERSION,
-        folder ? "sockets " : "", folder ? folder : "", folder ? "\n" : "");
+    buf_printf(b, "%d\nprocess %s\nhost %s\nversion %s\n", (int)getpid(), name, host, CLW_VERSION);
+    if (folder)
+        buf_printf(b, "sockets %s\n", folder);
+    for (unsigned i = 0; i < lock->deaths; i++)
+        buf_printf(b, "died %lld\n", (long long)lock->died[i]);
+    if (lock->worked)
+        buf_add_text(b, "worked\n");
 }
 
 static void take_line(const char *text, const char *word, char *out, size_t size)
@@ -38,6 +46,12 @@ static void take_line(const char *text, const char *word, char *out, size_t size
         if (strncmp(line, word, len) == 0 && line[len] == ' ')
             snprintf(out, size, "%.*s", (int)strcspn(line + len + 1, "\n"), line + len + 1);
     }
+}
+
+static void read_file(int fd, char text[FILE_MAX])
+{
+    ssize_t n = pread(fd, text, FILE_MAX - 1, 0);
+    text[n > 0 ? n : 0] = '\0';
 }
 
 static void printable(char *text)
@@ -73,7 +87,7 @@ static void read_text(const char *text, struct owner *out)
 /* ---- the lock ---- */
 
 /* 0, or an errno. */
-static int lock(int fd)
+static int set_lock(int fd)
 {
     struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     return fcntl(fd, F_OFD_SETLK, &l) ? errno : 0;
@@ -96,12 +110,11 @@ static enum clw_err check_file(int fd, const char *path, struct clw_error *err)
 
 static void look_at(int fd, struct owner *out)
 {
-    char text[1024];
+    char text[FILE_MAX];
     *out = (struct owner){.state = OWNER_NOBODY};
     if (!is_held(fd))
         return;
-    ssize_t n = pread(fd, text, sizeof text - 1, 0);
-    text[n > 0 ? n : 0] = '\0';
+    read_file(fd, text);
     read_text(text, out);
 }
 
@@ -110,62 +123,101 @@ static enum clw_err refuse(const struct owner *o, struct clw_error *err)
     return clw_fail(err, CLW_REFUSED, use_it_there, "this store has its engine elsewhere: %s", o->where);
 }
 
-enum clw_err owner_take(int *fd, struct clw_error *err)
+/* What the one before left behind: nothing, when it ended as it should. */
+static void count_deaths(struct owner_lock *lock, const char *before)
+{
+    int64_t now_s = (int64_t)time(NULL), died_s;
+    if (!*before || strstr(before, "\nworked\n"))
+        return;
+    for (const char *line = before; (line = strstr(line, "\ndied ")) && lock->deaths < OWNER_DEATHS - 1; line++) {
+        died_s = strtoll(line + strlen("\ndied "), NULL, 10);
+        if (died_s <= now_s && now_s - died_s < OWNER_DEATHS_S)
+            lock->died[lock->deaths++] = died_s;
+    }
+    lock->died[lock->deaths++] = now_s;
+}
+
+/* Opened, looked at and locked. */
+static enum clw_err take(struct owner_lock *lock, const char *path, struct clw_error *err)
+{
+    struct owner other;
+    char before[FILE_MAX];
+    lock->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (lock->fd < 0)
+        return clw_fail(err, CLW_IO, "make it writable, or set XDG_DATA_HOME to another folder", "cannot open %s: %s",
+            path, strerror(errno));
+    if (check_file(lock->fd, path, err))
+        return err->code;
+    paths_close_to_others(lock->fd);
+    int rv = set_lock(lock->fd);
+    if (rv == EAGAIN || rv == EACCES) {
+        look_at(lock->fd, &other);
+        return other.state == OWNER_ELSEWHERE ? refuse(&other, err)
+                                              : clw_fail(err, CLW_BUSY, NULL, "an engine runs already");
+    }
+    if (rv)
+        return clw_fail(err, CLW_IO, "set XDG_DATA_HOME to a folder on a file system with locks", "cannot lock %s: %s",
+            path, strerror(rv));
+    if (!owner_is_found(lock))
+        return clw_fail(err, CLW_AGAIN, "try again", "%s was removed", path);
+    read_file(lock->fd, before);
+    count_deaths(lock, before);
+    return owner_tell(lock, NULL, err);
+}
+
+enum clw_err owner_take(struct owner_lock *lock, struct clw_error *err)
 {
     char *path;
-    struct owner other;
+    *lock = (struct owner_lock){.fd = -1};
     enum clw_err code = paths_data(OWNER_FILE, &path, err);
-    *fd = -1;
     if (code)
         return code;
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-    if (*fd < 0)
-        code = clw_fail(err, CLW_IO, "make it writable, or set XDG_DATA_HOME to another folder", "cannot open %s: %s",
-            path, strerror(errno));
-    else
-        code = check_file(*fd, path, err);
-    paths_close_to_others(*fd);
-    int rv = code ? 0 : lock(*fd);
-    if (rv == EAGAIN || rv == EACCES) {
-        look_at(*fd, &other);
-        code = other.state == OWNER_ELSEWHERE ? refuse(&other, err)
-                                              : clw_fail(err, CLW_BUSY, NULL, "an engine runs already");
-    } else if (rv) {
-        code = clw_fail(err, CLW_IO, "set XDG_DATA_HOME to a folder on a file system with locks", "cannot lock %s: %s",
-            path, strerror(rv));
-    }
-    if (!code && !owner_is_found(*fd)) /* somebody removed it meanwhile */
-        code = clw_fail(err, CLW_AGAIN, "try again", "%s was removed", path);
-    if (!code)
-        code = owner_tell(*fd, NULL, err);
-    if (code && *fd >= 0) {
-        close(*fd);
-        *fd = -1;
-    }
+    code = take(lock, path, err);
+    if (code && lock->fd >= 0)
+        close(lock->fd);
+    if (code)
+        lock->fd = -1;
     free(path);
     return code;
 }
 
-enum clw_err owner_tell(int fd, const char *folder, struct clw_error *err)
+enum clw_err owner_tell(struct owner_lock *lock, const char *folder, struct clw_error *err)
 {
-    char text[512];
-    say(text, sizeof text, folder);
-    ssize_t len = (ssize_t)strlen(text);
-    if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)len, 0) != len)
-        return clw_fail(err, CLW_IO, "make room", "cannot write %s beside the store: %s", OWNER_FILE, strerror(errno));
-    return CLW_OK;
+    struct buf b = {0};
+    say(&b, lock, folder);
+    bool written = ftruncate(lock->fd, 0) == 0 && pwrite(lock->fd, b.data, b.len, 0) == (ssize_t)b.len;
+    buf_fini(&b);
+    return written ? CLW_OK
+                   : clw_fail(
+                         err, CLW_IO, "make room", "cannot write %s beside the store: %s", OWNER_FILE, strerror(errno));
 }
 
-bool owner_is_found(int fd)
+void owner_worked(struct owner_lock *lock, const char *folder)
+{
+    lock->worked = true;
+    lock->deaths = 0;
+    owner_tell(lock, folder, NULL);
+}
+
+bool owner_is_found(const struct owner_lock *lock)
 {
     char *path;
     struct stat ours, found;
     if (paths_data(OWNER_FILE, &path, NULL))
         return false;
-    bool is =
-        fstat(fd, &ours) == 0 && lstat(path, &found) == 0 && ours.st_dev == found.st_dev && ours.st_ino == found.st_ino;
+    bool is = fstat(lock->fd, &ours) == 0 && lstat(path, &found) == 0 && ours.st_dev == found.st_dev &&
+              ours.st_ino == found.st_ino;
     free(path);
     return is;
+}
+
+void owner_leave(struct owner_lock *lock)
+{
+    if (lock->fd < 0)
+        return;
+    (void)!ftruncate(lock->fd, 0); /* else the next one takes us for dead, which does no harm once */
+    close(lock->fd);
+    lock->fd = -1;
 }
 
 enum clw_err owner_look(struct owner *out, struct clw_error *err)

@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -24,14 +25,28 @@ struct owner {
     char folder[sizeof((struct sockaddr_un *)0)->sun_path]; /* of its sockets; "": it does not listen yet */
 };
 
-/* Makes the calling process the engine of the store. *fd is to be kept open until the sockets are gone, and by nobody
- * else. BUSY: there is one on this machine; REFUSED: there is one elsewhere, which err names, or the folder of the
- * store is another user's; IO: there can be no lock. */
-enum clw_err owner_take(int *fd, struct clw_error *err);
-/* Says where the sockets are; NULL: nowhere any more. */
-enum clw_err owner_tell(int fd, const char *folder, struct clw_error *err);
+enum { OWNER_DEATHS = 3, OWNER_DEATHS_S = 60 };
+
+/* Of the engine itself. */
+struct owner_lock {
+    int fd;
+    unsigned deaths; /* engines before this one that died in the last OWNER_DEATHS_S seconds, in a row, and had done
+                        nothing */
+    int64_t died[OWNER_DEATHS]; /* when, in seconds of the wall clock */
+    bool worked;
+};
+
+/* Makes the calling process the engine of the store, until owner_leave(). BUSY: there is one on this machine; REFUSED:
+ * there is one elsewhere, which err names, or the folder of the store is another user's; IO: there can be no lock. */
+enum clw_err owner_take(struct owner_lock *lock, struct clw_error *err);
+/* Says where the sockets are; NULL: nowhere yet. */
+enum clw_err owner_tell(struct owner_lock *lock, const char *folder, struct clw_error *err);
+/* It has done something: when it dies now, it is not for something that it was given. */
+void owner_worked(struct owner_lock *lock, const char *folder);
 /* Is the file that is locked still the one that others find? */
-bool owner_is_found(int fd);
+bool owner_is_found(const struct owner_lock *lock);
+/* The sockets are gone, and another may be the engine. */
+void owner_leave(struct owner_lock *lock);
 
 /* REFUSED: the file is another user's, or no file. */
 enum clw_err owner_look(struct owner *out, struct clw_error *err);

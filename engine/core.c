@@ -47,6 +47,14 @@ void core_changed(struct engine *e)
     e->changed = true;
 }
 
+void core_worked(struct engine *e, struct member *m)
+{
+    m->worked = true;
+    if (!e->worked)
+        core_wake(e);
+    e->worked = true;
+}
+
 /* Those of the keeper go on with another engine. */
 static bool has_client_jobs(const struct engine *e)
 {
@@ -255,6 +263,8 @@ static bool round_of_work(struct engine *e, uint64_t *publish_ms, int *timeout_m
     accept_tick(e, now_ms);
     listen_tick(e, now_ms);
     sockets_tick(e, now_ms);
+    if (e->worked && !e->owner.worked)
+        owner_worked(&e->owner, sockets_folder(e));
     control_tick(e, now_ms);
     drop_finished_pools(e);
     stop_when_idle(e, now_ms);
@@ -332,6 +342,17 @@ static enum clw_err open_logs(struct engine *e, bool foreground, struct clw_erro
     return code ? code : output_open(e, err);
 }
 
+/* Whatever it is that ends engines, it is not begun again at once. */
+static void note_deaths(struct engine *e)
+{
+    if (e->owner.deaths < OWNER_DEATHS)
+        return;
+    snprintf(e->hurt, sizeof e->hurt, "the engine died %u times within %d s; see 'clowder log'", e->owner.deaths,
+        OWNER_DEATHS_S);
+    log_error("engine", "profiles rest and detached jobs wait why=\"%s\"", e->hurt);
+    e->keeper_again_ms = mono_ms() + OWNER_DEATHS_S * 1000;
+}
+
 static enum clw_err start(struct engine *e, struct clw_error *err)
 {
     enum clw_err code = CLW_OK;
@@ -348,6 +369,7 @@ static enum clw_err start(struct engine *e, struct clw_error *err)
     }
     if (!code) {
         e->recorder = recorder_start();
+        note_deaths(e);
         restore_load(e);
         start_keeper(e, mono_ms());
     }
@@ -405,7 +427,7 @@ static void finish(struct engine *e)
     control_stop(e);
     recorder_flush(e->recorder); /* the next engine numbers its jobs after ours */
     sockets_free(e);
-    close(e->owner_fd);         /* the sockets are gone: from here on another engine may start … */
+    owner_leave(&e->owner);     /* the sockets are gone: from here on another engine may start … */
     close_peers(e);             /* … and those who wait for our end see it */
     recorder_stop(e->recorder); /* their jobs ended with them */
     store_close(e->store);
@@ -444,7 +466,7 @@ static int run(const struct engine_options *o, int ready_fd)
     e->instance &= INT64_MAX >> 10; /* exact in every reader of JSON */
     raise_descriptor_limit();
     prctl(PR_SET_DUMPABLE, 0); /* tokens stay out of core files and debuggers */
-    enum clw_err code = owner_take(&e->owner_fd, &err);
+    enum clw_err code = owner_take(&e->owner, &err);
     if (!code)
         code = open_logs(e, o->foreground, &err);
     if (!code)
@@ -462,6 +484,7 @@ static int run(const struct engine_options *o, int ready_fd)
         fprintf(stderr, "clowder: %s%s%s\n", err.message, err.hint[0] ? "; " : "", err.hint);
     }
     if (code) {
+        owner_leave(&e->owner);
         log_error("engine", "start failed why=\"%s\"", err.message);
         _exit(clw_err_exit_status(code));
     }

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/owner.h"
 #include "base/quota.h"
 #include "engine/disp.h"
 #include "engine/func.h"
@@ -38,8 +39,8 @@ enum {
     CORE_BACKOFF_MAX_MS = 30000,
     CORE_SHORT_MS = 20000,        /* a shortage on this machine may last so long before it counts as a failure, … */
     CORE_SHORT_PAUSE_MS = 300,    /* … and it is tried again so often */
-    CORE_STABLE_MS = 10000,       /* a daemon that lived this long ends the doubling */
-    CORE_GIVE_UP = 5,             /* launches in a row that never connected: the place is quarantined … */
+    CORE_STABLE_MS = 10000,       /* a daemon that lived this long, or worked, ends the doubling */
+    CORE_GIVE_UP = 5,             /* launches in a row without that: the place is quarantined … */
     CORE_QUARANTINE_MS = 300000,  /* … and tried again after so long, when it is on a host */
     CORE_GRACE_MS = 60000,        /* a daemon on a host whose link broke looks for home so long … */
     CORE_RETURN_MS = 5000,        /* … and comes home in this time once the host is reached again */
@@ -82,6 +83,8 @@ struct member {
     uint64_t asked_ms; /* of the oldest ping that it has not answered, or 0 */
     struct quota news; /* what it tells of its state */
     bool overdue;      /* it did not end a task in time: it is not let in again */
+    bool worked;       /* it has answered a task */
+    bool had_tasks;    /* when it went */
     struct pace pace;
     bool paused; /* as it says; why: */
     const char *pause, *limits;
@@ -131,7 +134,8 @@ struct place {
     unsigned want;                       /* how many; per_gpu and 0: one for each GPU */
     unsigned share;                      /* how many the profile has there by its settings: for orders */
     unsigned counts[MEMBER_STATE_COUNT]; /* its members by state */
-    unsigned fails;                      /* launches in a row that went wrong */
+    unsigned fails;                      /* launches in a row that went wrong, also after they connected … */
+    uint64_t failed_ms;                  /* … and when the last one did */
     bool broken;                         /* gave up: reason says why */
     enum clw_err code;
     char reason[500], hint[300];
@@ -185,7 +189,8 @@ struct pool {
     bool ephemeral;
     uint64_t owner; /* client that it lives for, when ephemeral */
     struct place *places;
-    bool going; /* being taken down; freed when the last member is gone, if ephemeral */
+    bool going;   /* being taken down; freed when the last member is gone, if ephemeral */
+    bool resting; /* wanted, but nothing is started until it is brought up by somebody; its places say why */
     struct member *members, *last_member;
     unsigned member_count, counter, place_count;
     uint64_t started_ms;
@@ -249,7 +254,8 @@ struct engine {
     pthread_mutex_t lock;
     int hold_fd; /* timer: what is held goes out */
     int wake_fd;
-    int owner_fd; /* the lock beside the store (base/owner.h) */
+    struct owner_lock owner; /* beside the store */
+    bool worked;             /* a task has been answered; said there by the main thread */
     struct output *output;
     int output_fd;       /* where daemons on this machine print */
     unsigned user_umask; /* of who started us: tasks on this machine have it */
@@ -283,6 +289,7 @@ struct engine {
     uint64_t awake_ms;        /* since when we run without a break: nobody is blamed for his silence before that */
     uint64_t publish_soon_ms; /* when something has changed, after the publication before */
     uint64_t measured_ms;     /* this machine, when it has daemons */
+    char hurt[160];           /* why profiles rest: engines before this one died; "" */
     bool stopping, stop_now, changed;
     struct link_owner link_owner;
 };
@@ -291,6 +298,7 @@ struct engine {
 void core_wake(struct engine *e);    /* the main thread has something to do */
 void core_changed(struct engine *e); /* something that status shows has changed */
 void core_stop(struct engine *e, bool now);
+void core_worked(struct engine *e, struct member *m); /* a daemon has answered a task */
 
 /* accept.c */
 enum clw_err accept_start(struct engine *e, struct clw_error *err); /* locked */
@@ -375,6 +383,8 @@ bool pool_is_wanted(const struct pool *p); /* some place is on */
 /* Begins, or begins again, to make what its places want true. */
 void pool_start(struct engine *e, struct pool *p);
 void pool_down(struct engine *e, struct pool *p, bool now);
+/* Until pool_start(). */
+void pool_rest(struct pool *p, enum clw_err code, const char *hint, const char *reason);
 /* Carries out what the dispatcher decided. */
 void pool_act(struct engine *e, struct pool *p);
 void pool_tick(struct engine *e, struct pool *p, uint64_t now_ms);
@@ -456,6 +466,8 @@ bool place_has_failed(const struct place *l);
 void place_explain(const struct place *l, struct clw_error *err);
 /* Forgets failures. */
 void place_reset(struct place *l);
+void place_connected(struct place *l);       /* a daemon has, which is no reason yet to forget failures */
+bool place_was_good(const struct member *m); /* it lived or worked: the next one begins without a pause */
 void place_break(struct place *l, enum clw_err code, const char *hint, const char *reason);
 void place_back_off(struct place *l, const struct member *m); /* m was lost, or never came */
 void place_lower(struct place *l);                            /* one daemon less */

@@ -60,10 +60,10 @@ static bool has_base(const struct pool *p)
     return p->settings.base_url && *p->settings.base_url;
 }
 
-enum clw_err foreign_check(const struct pool *p, struct clw_error *err)
+/* What a profile has to have, whoever says it: a request, or a store. */
+static enum clw_err check_settings(const struct pool *p, struct foreign_base *base, struct clw_error *err)
 {
     const struct pool_settings *s = &p->settings;
-    struct foreign_base base;
     char hint[300];
     if (s->runtime == STORE_RUNTIME_COMMAND && !(s->command && *s->command)) {
         snprintf(hint, sizeof hint, "say it: clowder profile set %s --runtime command -- PROGRAM {url}", p->name);
@@ -75,8 +75,15 @@ enum clw_err foreign_check(const struct pool *p, struct clw_error *err)
                    ? CLW_OK
                    : clw_fail(err, CLW_USAGE, hint, "profile '%s' has no base that its daemons could dial", p->name);
     }
-    enum clw_err code = foreign_base_parse(s->base_url, &base, err);
-    if (!code && !listens(base.target))
+    return foreign_base_parse(s->base_url, base, err);
+}
+
+enum clw_err foreign_check(const struct pool *p, struct clw_error *err)
+{
+    const struct pool_settings *s = &p->settings;
+    struct foreign_base base;
+    enum clw_err code = check_settings(p, &base, err);
+    if (!code && has_base(p) && !listens(base.target))
         code = clw_fail(err, CLW_UNREACHABLE,
             s->runtime == STORE_RUNTIME_MIRAI  ? "start it in R: mirai::daemons(url = mirai::local_url(tcp = TRUE))"
             : s->runtime == STORE_RUNTIME_DASK ? "start it: dask scheduler --host 127.0.0.1"
@@ -206,9 +213,9 @@ enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error
         m->foreign->order->member = m;
         m->foreign->is_metered = foreign_base_find(m->foreign->order->command, &base);
         runtime = order_runtime(p, m->foreign->order->command);
-    } else if (has_base(p)) {
-        code = foreign_base_parse(p->settings.base_url, &base, err);
-        m->foreign->is_metered = !code;
+    } else {
+        code = check_settings(p, &base, err);
+        m->foreign->is_metered = !code && has_base(p);
     }
     if (runtime == STORE_RUNTIME_DASK && !m->foreign->order)
         m->foreign->contact_port = free_port();
@@ -242,7 +249,7 @@ static void set_up(struct engine *e, struct member *m)
     lead(m, true); /* not before: where hosts are one machine, its port is its own first */
     member_say(&m->reason, NULL);
     member_set_state(m, MEMBER_UP);
-    place_reset(m->place);
+    place_connected(m->place);
     log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", was_away ? "resumed" : "connected", m->name,
         m->place->host, (int)m->worker_pid, (unsigned long long)(m->connected_ms - m->started_ms));
     core_changed(e);
@@ -290,10 +297,12 @@ void foreign_sample(struct member *m, uint64_t now_ms)
         rates_add(&m->place->rates, now_ms, n);
         pace_add(&m->pace, now_ms, n);
         m->place->done += n;
+        core_worked(p->engine, m);
         pool_record(p, n);
     }
     if (bytes || now.busy != seen->busy)
         core_changed(p->engine);
+    m->had_tasks = now.busy > 0;
     seen->busy = now.busy;
     seen->connections = now.connections;
 }
@@ -340,7 +349,7 @@ static void on_end(struct engine *e, struct member *m, const struct host_daemon_
     } else if (idle) { /* it is not needed: not replaced */
         place_lower(m->place);
         restore_save(e, m->pool, pool_is_wanted(m->pool));
-    } else if (!by_itself) {
+    } else if (!by_itself || !place_was_good(m)) {
         place_back_off(m->place, m);
     } else if (!m->pool->settings.respawn) {
         place_lower(m->place);

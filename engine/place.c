@@ -101,9 +101,10 @@ unsigned place_paused(const struct place *l, const char **why)
     return n;
 }
 
+/* After a failure one at a time. */
 bool place_may_launch(const struct place *l)
 {
-    return place_active(l) < place_want(l) && l->counts[MEMBER_LAUNCHING] < CORE_LAUNCHING_MAX;
+    return place_active(l) < place_want(l) && l->counts[MEMBER_LAUNCHING] < (l->fails ? 1 : CORE_LAUNCHING_MAX);
 }
 
 bool place_is_stuck(const struct place *l)
@@ -143,7 +144,7 @@ void place_reset(struct place *l)
     l->fails = 0;
     l->reason[0] = l->hint[0] = '\0';
     l->code = CLW_OK;
-    l->next_launch_ms = l->short_ms = 0;
+    l->next_launch_ms = l->short_ms = l->failed_ms = 0;
 }
 
 void place_break(struct place *l, enum clw_err code, const char *hint, const char *reason)
@@ -155,20 +156,49 @@ void place_break(struct place *l, enum clw_err code, const char *hint, const cha
     snprintf(l->hint, sizeof l->hint, "%s", hint ? hint : "");
 }
 
-void place_back_off(struct place *l, const struct member *m)
+void place_connected(struct place *l)
+{
+    l->broken = false;
+    l->reason[0] = l->hint[0] = '\0';
+    l->code = CLW_OK;
+    l->short_ms = 0;
+}
+
+/* It has done something, or lived as long as daemons should, or as long as its profile lets it. To connect is not
+ * enough: what connects and dies at once would be started again and again. */
+bool place_was_good(const struct member *m)
 {
     uint64_t now_ms = mono_ms();
-    bool connected = m->connected_ms != 0;
-    if (connected && now_ms - m->connected_ms > CORE_STABLE_MS)
+    const struct pool_settings *s = &m->pool->settings;
+    uint64_t enough_ms = CORE_STABLE_MS;
+    if (s->walltime_ms && s->walltime_ms < enough_ms)
+        enough_ms = s->walltime_ms;
+    if (s->idletime_ms && s->idletime_ms < enough_ms)
+        enough_ms = s->idletime_ms;
+    return m->worked || (m->connected_ms && now_ms - m->connected_ms >= enough_ms);
+}
+
+/* Those that end together are one failure: only one that was started after the last one says something new. */
+static void count_failure(struct place *l, const struct member *m, uint64_t now_ms)
+{
+    if (place_was_good(m))
         l->fails = 0;
-    unsigned doublings = l->fails < 10 ? l->fails : 10;
-    uint64_t pause = (uint64_t)CORE_BACKOFF_MS << doublings;
+    else if (m->started_ms < l->failed_ms)
+        return;
+    uint64_t pause = (uint64_t)CORE_BACKOFF_MS << (l->fails < 10 ? l->fails : 10);
     l->next_launch_ms = now_ms + (pause < CORE_BACKOFF_MAX_MS ? pause : CORE_BACKOFF_MAX_MS);
-    l->fails++;
+    l->failed_ms = now_ms;
+    if (!m->had_tasks || l->fails < CORE_GIVE_UP - 1) /* its task may have ended it: that is no reason to give up */
+        l->fails++;
+}
+
+void place_back_off(struct place *l, const struct member *m)
+{
     char text[sizeof l->reason];
+    count_failure(l, m, mono_ms());
     snprintf(text, sizeof text, "%s %s", m->name, m->reason);
     snprintf(l->reason, sizeof l->reason, "%s", text);
-    if (!connected && l->fails >= CORE_GIVE_UP && !l->broken) {
+    if (l->fails >= CORE_GIVE_UP && !l->broken) {
         log_error("pool", "gave up profile=%s host=%s launches=%u last=\"%s\"", l->pool->name, l->host, l->fails, text);
         place_break(l, CLW_UNREACHABLE, "see 'clowder log'", text);
     }
@@ -291,7 +321,7 @@ void place_tick(struct engine *e, struct place *l, uint64_t now_ms)
     unsigned want = place_want(l);
     while (place_active(l) > want && (m = most_expendable(l)))
         member_quit(m, false, true);
-    if (l->pool->going || now_ms < l->next_launch_ms)
+    if (l->pool->going || l->pool->resting || now_ms < l->next_launch_ms)
         return;
     if (l->via && l->via->shot.state != HOST_UP)
         return;

@@ -211,9 +211,17 @@ void pool_down(struct engine *e, struct pool *p, bool now)
     core_wake(e);
 }
 
+void pool_rest(struct pool *p, enum clw_err code, const char *hint, const char *reason)
+{
+    p->resting = true;
+    for (struct place *l = p->places; l; l = l->next)
+        place_break(l, code, hint, reason);
+    log_warn("pool", "rests profile=%s why=\"%s\"", p->name, reason);
+}
+
 void pool_start(struct engine *e, struct pool *p)
 {
-    p->going = false;
+    p->going = p->resting = false;
     for (struct place *l = p->places; l; l = l->next) {
         place_reset(l);
         if (l->via)
@@ -272,7 +280,7 @@ uint64_t pool_next_ms(struct pool *p, uint64_t now_ms)
     uint64_t next = p->sample_n ? p->sample_due_ms : UINT64_MAX, disp_us = p->armed_us = disp_next_us(p->disp);
     if (disp_us != UINT64_MAX && disp_us / 1000 + 1 < next)
         next = disp_us / 1000 + 1;
-    for (const struct place *l = p->places; l && !p->going; l = l->next) {
+    for (const struct place *l = p->places; l && !p->going && !p->resting; l = l->next) {
         bool can = l->via ? l->via->shot.state == HOST_UP : !l->broken;
         if (can && place_may_launch(l) && l->next_launch_ms < next)
             next = l->next_launch_ms;

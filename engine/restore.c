@@ -133,6 +133,23 @@ static enum clw_err open_store(struct engine *e, struct clw_error *err)
     return code;
 }
 
+/* It may have been changed since it was brought up: what is restored passes the same checks as what is asked for. And
+ * when engines die as soon as they have started, it may be for something that a profile does to them. */
+static bool rests(const struct engine *e, struct pool *p)
+{
+    struct clw_error err;
+    char hint[100];
+    snprintf(hint, sizeof hint, "bring it up: clowder up %s", p->name);
+    if (*e->hurt)
+        pool_rest(p, CLW_UNREACHABLE, hint, e->hurt);
+    else if (pool_is_foreign(p) && foreign_check(p, &err) &&
+             err.code != CLW_UNREACHABLE) /* nobody listens yet: it waits */
+        pool_rest(p, err.code, err.hint, err.message);
+    else
+        return false;
+    return true;
+}
+
 void restore_load(struct engine *e)
 {
     struct clw_error err;
@@ -155,7 +172,8 @@ void restore_load(struct engine *e)
         struct pool *p = pool_new(e, from->name);
         apply(e, p, from, true);
         log_info("pool", "restored profile=%s daemons=%u", p->name, pool_want(p));
-        pool_start(e, p);
+        if (!rests(e, p))
+            pool_start(e, p);
     }
     store_profile_list_fini(&list);
 }

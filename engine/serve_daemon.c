@@ -123,7 +123,7 @@ void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
         m->quit_sent = true;
     } else {
         member_set_state(m, MEMBER_UP);
-        place_reset(m->place);
+        place_connected(m->place);
         start_setups(m);
     }
     pool_act(e, pool);
@@ -161,6 +161,7 @@ static void count(struct member *m, enum wire_outcome outcome, uint32_t n)
     rates_add(&m->place->rates, now_ms, n);
     pace_add(&m->pace, now_ms, n);
     m->place->done += n;
+    core_worked(m->pool->engine, m);
     if (outcome != WIRE_DONE)
         m->place->failed += n;
     health_note(m->place, n, outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT ? n : 0);
@@ -377,6 +378,7 @@ void daemon_gone(struct peer *p, const char *why)
     struct disp_daemon *daemon = m->daemon;
     uint32_t in_flight = disp_daemon_in_flight(daemon);
     bool is_local = member_is_local(m);
+    m->had_tasks = in_flight > 0;
     m->peer = NULL;
     m->daemon = NULL;
     m->setup_left = 0;

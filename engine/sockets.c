@@ -159,7 +159,7 @@ static enum clw_err open_all(struct engine *e, struct clw_error *err)
     if (!code)
         code = listen_open(e, s->folder, err);
     if (!code)
-        code = owner_tell(e->owner_fd, s->folder, err);
+        code = owner_tell(&e->owner, s->folder, err);
     if (code)
         return code;
     free(e->data_url);
@@ -179,14 +179,15 @@ enum clw_err sockets_open(struct engine *e, struct clw_error *err)
 static bool is_owner_still(struct engine *e)
 {
     struct clw_error err;
-    int fd;
-    if (owner_is_found(e->owner_fd))
+    struct owner_lock lock;
+    if (owner_is_found(&e->owner))
         return true;
     log_warn("engine", "the lock beside the store vanished");
-    if (owner_take(&fd, &err))
+    if (owner_take(&lock, &err))
         return false;
-    close(e->owner_fd);
-    e->owner_fd = fd;
+    close(e->owner.fd);
+    lock.worked = e->owner.worked;
+    e->owner = lock;
     return true;
 }
 
@@ -196,13 +197,13 @@ void sockets_tick(struct engine *e, uint64_t now_ms)
     struct clw_error err;
     if (e->stop_now || now_ms < s->look_ms)
         return;
-    int owner_fd = e->owner_fd;
+    int owner_fd = e->owner.fd;
     if (!is_owner_still(e)) {
         log_error("engine", "another engine has this store");
         core_stop(e, true);
         return;
     }
-    if (owner_fd == e->owner_fd && folder_is_found(s) && listen_is_found(e)) {
+    if (owner_fd == e->owner.fd && folder_is_found(s) && listen_is_found(e)) {
         watch(e);
         return;
     }

@@ -15,7 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { ANSWER_MS = 10000, START_TRIES = 100, START_PAUSE_MS = 20 };
 
 static int engine_status(bool json)
 {
@@ -42,6 +45,27 @@ static int engine_status(bool json)
     json_decref(doc);
     free(text);
     return 0;
+}
+
+static bool answers(void)
+{
+    struct clowder *c = open_client(true);
+    char *reply = NULL;
+    int status = c ? clowder_request(c, "{\"op\":\"ping\"}", ANSWER_MS, &reply, NULL) : 1;
+    free(reply);
+    clowder_close(c);
+    return status == 0;
+}
+
+/* One that runs already may be one that is just dying: then it is followed by another. */
+static int engine_start(const struct engine_options *options)
+{
+    int status = engine_main(options);
+    for (int i = 0; status == 0 && !answers() && i < START_TRIES; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = START_PAUSE_MS * 1000000L}, NULL);
+        status = engine_main(options);
+    }
+    return status;
 }
 
 /* The user's word, when the engine had to be killed before it could write it down: the next one starts without them. */
@@ -81,7 +105,7 @@ int cmd_engine(const struct opts *o, bool json)
     if (opts_duration(o, "idle", &options.idle_ms))
         return 2;
     if (o->word_count == 1 && strcmp(verb, "start") == 0)
-        return engine_main(&options);
+        return engine_start(&options);
     if (o->word_count == 1 && strcmp(verb, "run") == 0) {
         options.foreground = true;
         return engine_main(&options);

@@ -1,6 +1,7 @@
-/* map, run, everywhere: options into a function. */
+/* map, everywhere: options into a function. */
 #include "tui/map.h"
 #include "tui/out_file.h"
+#include "tui/parallel.h"
 
 #include "base/text.h"
 
@@ -10,8 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What all three share. */
-static int read_task_options(const struct opts *o, struct map *m, int64_t *n)
+int map_task_options(const struct opts *o, struct map *m, int64_t *n)
 {
     uint64_t max_output = CLOWDER_OUTPUT_DEFAULT;
     if (opts_int(o, "daemons", 1, 10000, n) || opts_duration(o, "timeout", &m->f.timeout_ms) ||
@@ -24,7 +24,7 @@ static int read_task_options(const struct opts *o, struct map *m, int64_t *n)
     return 0;
 }
 
-static int set_argv(const struct opts *o, struct map *m, size_t count)
+int map_set_argv(const struct opts *o, struct map *m, size_t count)
 {
     if (!count || !o->words[0][0])
         return say(2, "%s: name a command; see clowder %s --help", o->command, o->command);
@@ -96,11 +96,13 @@ int map_options(const struct opts *o, struct map *m, int64_t *n)
         m->words = o->words + count + 1;
         m->word_count = o->word_count - count - 1;
     }
-    int status = read_task_options(o, m, n);
+    int status = map_task_options(o, m, n);
     if (status == 0)
         status = read_map_options(o, m);
     if (status == 0)
-        status = set_argv(o, m, count);
+        status = map_set_argv(o, m, count);
+    if (status == 0)
+        status = parallel_check(o->command, o->words, count, m->words, m->word_count);
     return status ? status : open_inputs(o, m);
 }
 
@@ -146,24 +148,6 @@ int cmd_map(const struct opts *o, bool json)
 
 static char *no_words[1];
 
-int cmd_run(const struct opts *o, bool json)
-{
-    struct map m = {.json = json};
-    char nothing[] = "", *one[] = {nothing};
-    int64_t n = 0;
-    clowder_function_init(&m.f);
-    m.f.no_input = true;
-    m.words = one; /* one task, whose input nobody sees */
-    m.word_count = 1;
-    int status = read_task_options(o, &m, &n);
-    if (status == 0)
-        status = set_argv(o, &m, o->word_count);
-    if (status == 0)
-        status = map_run(&m, (unsigned)n);
-    map_fini(&m);
-    return status;
-}
-
 int cmd_everywhere(const struct opts *o, bool json)
 {
     struct map m = {.json = json, .tag_daemon = true, .words = no_words};
@@ -171,9 +155,9 @@ int cmd_everywhere(const struct opts *o, bool json)
     clowder_function_init(&m.f);
     m.f.everywhere = m.f.no_input = true;
     m.f.setup = opts_has(o, "setup");
-    int status = read_task_options(o, &m, &n);
+    int status = map_task_options(o, &m, &n);
     if (status == 0)
-        status = set_argv(o, &m, o->word_count);
+        status = map_set_argv(o, &m, o->word_count);
     if (status == 0)
         status = map_run(&m, 0);
     map_fini(&m);

@@ -13,9 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { SPARK = 16 };
+enum { SPARK = 16, DYING_TRIES = 50, DYING_PAUSE_MS = 20 };
 
 /* The last seconds as bars; '.' for none when the terminal has no UTF-8. */
 static void sparkline(const json_t *history, char *out, size_t size)
@@ -303,6 +304,15 @@ int cmd_status(const struct opts *o, bool json)
         return show_stored(&w);
     struct clowder *c = open_client(true);
     status = clowder_status(c, w.profile, &document, &err);
+    for (int i = 0; i < DYING_TRIES && status == CLOWDER_UNREACHABLE && !opts_has(o, "watch");
+         i++) { /* it was about to end */
+        if (nobody_runs()) {
+            clowder_close(c);
+            return show_stored(&w);
+        }
+        nanosleep(&(struct timespec){.tv_nsec = DYING_PAUSE_MS * 1000000L}, NULL);
+        status = clowder_status(c, w.profile, &document, &err);
+    }
     if (status == 0 && opts_has(o, "watch")) {
         free(document);
         status = clowder_watch(c, show, &w, &err);

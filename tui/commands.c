@@ -222,8 +222,8 @@ const struct command commands[] = {
         "ls *.wav | clowder submit -- flac {}\nclowder submit -w -a inputs.txt -- ./model\n"
         "clowder job wait 12 && clowder job collect 12",
         submit_options, true, cmd_submit},
-    {"run", "COMMAND [ARG]...", "run one task", "clowder run hostname\nclowder run -n 1 -- make test", run_options,
-        true, cmd_run},
+    {"run", "COMMAND [ARG]...", "run one task, with this stdin, and exit as it does",
+        "clowder run hostname\nclowder run -n 1 -- make test\nclowder run -- wc -l <file", run_options, true, cmd_run},
     {"everywhere", "COMMAND [ARG]...", "run a command once on every daemon",
         "clowder everywhere -- sh -c 'echo $CLOWDER_DAEMON; nproc'\nclowder everywhere --setup -- mkdir -p /tmp/work",
         everywhere_options, true, cmd_everywhere},

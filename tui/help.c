@@ -23,7 +23,7 @@ void help_all(void)
         putchar('\n');
     }
     puts("\nExit status: 0 done, 1 some task failed, 2 usage, 3 cannot reach, 4 no such thing, 5 refused,\n"
-         "6 timed out, 130 interrupted. More: clowder help COMMAND, man clowder.");
+         "6 timed out, 130 interrupted; of run, the task's own. More: clowder help COMMAND, man clowder.");
 }
 
 static void print_head(const char *name, const char *summary, const char *examples)

@@ -1,6 +1,7 @@
 /* clowder: the command line. Finds the command, parses its options, runs it; without a command it opens the screens. */
 #include "tui/command.h"
 #include "base/mem.h"
+#include "base/standard.h"
 #include "tui/screen/open.h"
 
 #include <locale.h>
@@ -61,6 +62,7 @@ int main(int argc, char **argv)
 {
     bool json = false;
     int i = 1;
+    standard_open();
     setlocale(LC_CTYPE, "");
     mem_keep_freed();
     for (; i < argc && argv[i][0] == '-'; i++) {

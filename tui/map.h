@@ -45,6 +45,7 @@ struct map {
     bool joblog_failed; /* told; it is not written any more */
     uint64_t ended_us;  /* of the result that is written; 0: just now */
     uint64_t done, failed;
+    int task_status;  /* of the last task that did not go well, as a shell would say it */
     uint64_t unsaved; /* fetched files */
     struct progress *progress;
 };
@@ -68,7 +69,14 @@ bool map_write_result(struct map *m, const struct clowder_result *r);
 bool map_close_joblog(struct map *m);
 void map_write_dry(const struct map *m, const char *input, size_t len, uint64_t index);
 
+/* A feed: all that stdin gives is the input of the one task; a terminal gives none. */
+void map_feed_stdin(struct map *m, void *arg);
+
 /* cmd_map.c */
+/* Of all that run tasks. 0, or told. */
+int map_task_options(const struct opts *o, struct map *m, int64_t *n);
+/* The first count words. */
+int map_set_argv(const struct opts *o, struct map *m, size_t count);
 /* The function, its inputs and the daemons of its own (*n, 0: none) from the options of map, as far as submit has them
  * too. 0, or told. */
 int map_options(const struct opts *o, struct map *m, int64_t *n);

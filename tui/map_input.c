@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 256 << 10, INPUT_MAX = 128 << 20, AT_ONCE = 256, STOP_MS = 500 };
+enum { READ_SIZE = 256 << 10, INPUT_MAX = 128 << 20, AT_ONCE = 256, STOP_MS = 500, STDIN_TOLD_MS = 2000 };
 
 /* To the job itself. It wakes now and then to see a ^C while the daemons are busy. */
 static bool put_to_job(struct map *m, const struct clowder_piece *inputs, size_t n)
@@ -131,6 +131,41 @@ static void put_stream(struct map *m)
         put(m, (const char *)b.data, b.len); /* the last one has no end */
     }
 out:
+    buf_fini(&b);
+}
+
+/* Says what it waits for, when that takes long: it may be that nobody is there to end it. */
+static bool wait_told(struct map *m, bool *told)
+{
+    struct pollfd fds[] = {{m->input_fd, POLLIN, 0}, {m->stop_fd, POLLIN, 0}};
+    if (!*told && poll(fds, 2, STDIN_TOLD_MS) == 0) {
+        say(0, "reading the command's stdin until its end; </dev/null gives it none");
+        *told = true;
+    }
+    return wait_readable(m);
+}
+
+void map_feed_stdin(struct map *m, void *arg)
+{
+    struct buf b = {0};
+    ssize_t n = 0;
+    bool told = false;
+    (void)arg;
+    while (m->f.use_stdin && b.len <= INPUT_MAX && wait_told(m, &told)) {
+        n = read(m->input_fd, buf_reserve(&b, READ_SIZE), READ_SIZE);
+        if (n <= 0)
+            break;
+        b.len += (size_t)n;
+    }
+    if (n < 0 && errno != EBADF) { /* EBADF: it was closed when we were started */
+        m->input_error = (struct clowder_error){.status = CLOWDER_FAILED};
+        snprintf(m->input_error.message, sizeof m->input_error.message, "cannot read stdin: %s", strerror(errno));
+    } else if (b.len > INPUT_MAX) {
+        m->input_error = (struct clowder_error){.status = CLOWDER_USAGE};
+        snprintf(m->input_error.message, sizeof m->input_error.message, "stdin is larger than %d MiB", INPUT_MAX >> 20);
+    } else if (!m->stopping) {
+        put(m, b.len ? (const char *)b.data : "", b.len);
+    }
     buf_fini(&b);
 }
 

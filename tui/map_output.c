@@ -126,11 +126,24 @@ static void describe(const struct clowder_result *r, char *out, size_t size)
         snprintf(out, size, "failed");
 }
 
+static int status_of(const struct clowder_result *r)
+{
+    switch (r->outcome) {
+    case CLOWDER_DONE: return 0;
+    case CLOWDER_TASK_TIMEOUT: return 124;
+    case CLOWDER_TASK_CANCELLED: return 130;
+    case CLOWDER_TASK_LOST: return 3;
+    default: return r->signal ? 128 + r->signal : r->exit_status > 0 ? r->exit_status : 1;
+    }
+}
+
 static void tell_failure(struct map *m, const struct clowder_result *r)
 {
     char how[100], input[SHOW_INPUT * 4 + 8], why[600];
     size_t shown = r->input_len < SHOW_INPUT ? r->input_len : SHOW_INPUT;
     if (m->json || m->failed > TELL_FAILURES)
+        return;
+    if (m->f.no_input && !m->tag_daemon && r->exit_status > 0 && !r->why[0]) /* run: its status is ours */
         return;
     progress_clear(m->progress);
     describe(r, how, sizeof how);
@@ -255,8 +268,10 @@ bool map_write_result(struct map *m, const struct clowder_result *r)
     m->done++;
     if (m->stdout_is_terminal)
         progress_clear(m->progress);
-    if (r->outcome != CLOWDER_DONE)
+    if (r->outcome != CLOWDER_DONE) {
         m->failed++;
+        m->task_status = status_of(r);
+    }
     if (m->json)
         write_json(r);
     else

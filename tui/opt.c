@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "store/manners.h"
 #include "tui/command.h"
+#include "tui/parallel.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,11 @@ static void give(struct opts *o, const struct opt *opt, const char *value)
     o->given[o->given_count++] = (struct opt_given){opt, value};
 }
 
+static bool runs_tasks(const char *command)
+{
+    return strcmp(command, "map") == 0 || strcmp(command, "submit") == 0 || strcmp(command, "run") == 0;
+}
+
 static int unknown(const struct opts *o, const char *arg, const struct opt *table)
 {
     const char *names[64], *near;
@@ -23,8 +29,11 @@ static int unknown(const struct opts *o, const char *arg, const struct opt *tabl
         names[n++] = table->name;
     names[n++] = "help";
     names[n] = NULL;
+    const char *instead = runs_tasks(o->command) ? parallel_option(arg) : NULL;
     near = strncmp(arg, "--", 2) == 0 ? text_nearest(arg + 2, names) : NULL;
-    if (near)
+    if (instead)
+        fprintf(stderr, "clowder %s: %s is GNU parallel's; here: %s\n", o->command, arg, instead);
+    else if (near)
         fprintf(stderr, "clowder %s: unknown option %s; did you mean --%s?\n", o->command, arg, near);
     else
         fprintf(stderr, "clowder %s: unknown option %s; see clowder %s --help\n", o->command, arg, o->command);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mono.h"
+#include "base/standard.h"
 #include "hosts/mux_serve.h"
 #include "hosts/session.h"
 
@@ -491,6 +492,7 @@ int main(int argc, char **argv)
 {
     struct daemon *d;
     pid_t starter = getppid();
+    standard_open();
     if (argc > 1)
         return other_role(argv[1]);
     close_range(3, UINT_MAX, 0); /* nothing but standard input and output was meant for us */

@@ -143,8 +143,7 @@ grep -q "^$work\$" out && fail "a shipped job ran in the caller's folder"
 # One task; its failure is 1.
 expect 0 clowder run -- sh -c 'echo hello; echo problem >&2'
 prints hello
-expect 1 clowder run -- sh -c 'exit 3'
-says 'exit 3'
+expect 3 clowder run -- sh -c 'exit 3' # more in run.sh
 
 # Running from within: CLOWDER_PROFILE by `with`.
 clowder up other -n 1 >/dev/null

@@ -13,6 +13,15 @@ engines() { grep -c 'engine started' "$engine_log"; }
 as_cron() { env -i HOME="$HOME" PATH="$PATH" LOGNAME=me XDG_DATA_HOME="$XDG_DATA_HOME" XDG_STATE_HOME="$XDG_STATE_HOME" "$@"; }
 one_engine() { [ "$(engines)" = 1 ] || fail "$(engines) engines were started"; }
 
+lives() { grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null; } # PID
+dead() { ! lives "$1"; }
+kill_engine() {
+  local pid
+  pid=$(owner)
+  kill -9 "$pid"
+  wait_until dead "$pid"
+}
+
 # cron, a unit, another login: no folder for sockets in the environment, or another one.
 case_cron() {
   clowder up -n 2 >/dev/null
@@ -148,7 +157,6 @@ case_stop() {
   daemons=$(clowder status --json | jq '.profiles[].daemon_list[].pid')
   kill -STOP "$pid"
   expect 0 timeout 60 clowder engine stop --now
-  lives() { grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null; }
   ! lives "$pid" || fail "the engine lives"
   gone() { local d; for d in $daemons; do ! lives "$d" || return 1; done; }
   wait_until gone
@@ -156,6 +164,31 @@ case_stop() {
   [ "$(jq -c '[.engine, .profiles]' out)" = '[null,[]]' ] || fail "something is wanted still: $(cat out)"
   expect 0 clowder engine start
   [ "$(clowder status --json | jq '.profiles | length')" = 0 ] || fail "profiles came back: $(clowder status)"
+}
+
+# An engine that dies again and again, before it has done anything, is not made to begin the same once more.
+case_deaths() {
+  clowder up -n 2 >/dev/null
+  for i in 1 2 3; do
+    kill_engine
+    expect 0 clowder engine start
+  done
+  rests() { [ "$(status_of default .state)" = failed ] && [ "$(status_of default .daemons.connected)" = 0 ]; }
+  wait_until rests
+  status_of default .reason | grep -q 'the engine died 3 times within 60 s' || fail "the reason: $(status_of default .reason)"
+  clowder status | grep -q 'the engine died 3 times' || fail "the table: $(clowder status)"
+  expect 0 clowder log
+  grep -q 'profiles rest and detached jobs wait' out || fail "the log: $(cat out)"
+  expect 3 clowder map -- echo ::: a
+  says 'the engine died 3 times'
+  expect 0 clowder up
+  prints 'default: 2 daemons up'
+  expect 0 clowder map -- echo ::: a # it works: deaths are forgotten
+  for i in 1 2 3 4; do
+    kill_engine
+    expect 0 clowder map -- echo ::: "$i"
+    prints "$i"
+  done
 }
 
 # Two stores of one user are two engines, which leave each other's sockets alone.

@@ -127,6 +127,84 @@ case_again() {
   kill "$base_pid"
 }
 
+# What starts, or connects, and ends at once: pauses that grow, and then quarantine with the reason, whatever the runtime is. The
+# same of our own daemons when nothing is given to them.
+case_flaps() {
+  launches() { grep -c "launched daemon=$1-" "$engine_log"; }
+  gave_up() { grep -q "gave up profile=$1 .*last=.*$2" "$engine_log"; }
+  expect 0 clowder profile set plain --runtime command -n 2 -- sh -c 'echo broken today >&2; exit 7'
+  clowder up plain --no-wait >/dev/null
+  wait_until gave_up plain 'ended with status 7'
+  # It connects to its base, says nothing, and ends well; or badly.
+  cat >bin_flap <<'SH'
+#!/bin/sh
+exec python3 -c '
+import socket, sys
+host, port = sys.argv[1].split("/")[2].split(":")
+socket.create_connection((host, int(port)))
+sys.exit(int(sys.argv[2]))' "$@"
+SH
+  chmod +x bin_flap
+  python3 - <<'PY' &
+import socket
+s = socket.socket()
+s.bind(("127.0.0.1", 0))
+s.listen(50)
+open("port", "w").write(str(s.getsockname()[1]))
+while True:
+    s.accept()
+PY
+  local listener=$! status
+  wait_until test -s port
+  for status in 0 3; do
+    expect 0 clowder profile set flap$status --runtime command --base "tcp://127.0.0.1:$(cat port)" -n 2 -- "$work/bin_flap" '{url}' $status
+    clowder up flap$status --no-wait >/dev/null
+    wait_until gave_up flap$status 'ended'
+    wait_until state_is flap$status failed
+    [ "$(launches flap$status)" -le 12 ] || fail "$(launches flap$status) launches of flap$status"
+  done
+  kill $listener
+  [ "$(launches plain)" -le 12 ] || fail "$(launches plain) launches"
+  # Somebody kills our own as soon as they are there.
+  expect 0 clowder up own -n 1
+  own() { pid=$(status_of own 'select(.daemons.connected > 0) | .daemon_list[0].pid') && [ -n "$pid" ] && [ "$pid" != "$old" ]; }
+  local old='' pid=''
+  while ! gave_up own own-; do
+    wait_until eval 'own || gave_up own own-'
+    [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null || true
+    old=$pid
+  done
+  [ "$(launches own)" -le 8 ] || fail "$(launches own) launches of our own"
+  # One that works is replaced at once, however often its tasks end it.
+  expect 0 clowder up good -n 1
+  seq 8 | clowder map -p good -- sh -c 'echo {} && [ $(({} % 2)) = 0 ] || kill -9 $PPID' >got 2>err || true
+  [ "$(tr '\n' ' ' <got)" = '2 4 6 8 ' ] || fail "tasks between others that end their daemon: $(cat got err)"
+  ! gave_up good . || fail "it gave up on daemons that work: $(grep 'gave up' "$engine_log")"
+  for name in plain flap0 flap3 own good; do expect 0 clowder down $name --now; done
+}
+
+# A profile that was changed while it was up comes back with what it has now: it rests with its reason, and nobody dies of it.
+case_restored() {
+  expect 0 clowder up p -n 1
+  expect 0 clowder profile set p --runtime mirai
+  kill -9 "$(engine_pid)"
+  expect 0 clowder engine start
+  rests() { [ "$(status_of "$1" .state)" = failed ] && status_of "$1" .reason | grep -q "$2"; }
+  wait_until rests p 'no base that its daemons could dial'
+  expect 0 clowder profile set p --runtime command
+  kill -9 "$(engine_pid)"
+  expect 0 clowder engine start
+  wait_until rests p 'no command for its daemons'
+  expect 2 clowder up p
+  says 'no command for its daemons'
+  expect 0 clowder profile set p --runtime clowder
+  expect 0 clowder down p
+  expect 0 clowder up p
+  expect 0 clowder map -p p -- echo ::: fine
+  prints fine
+  expect 0 clowder down p
+}
+
 case_mirai() {
   ready 2
   r_stand_in
