@@ -119,7 +119,7 @@ static json_t *serve(struct engine *e, struct sp_request *r, json_t *request)
                  : reply_refusal(CLW_USAGE,
                        "known: status up down launch remove stop ping jobs cancel wait reserve look hosts probe key "
                        "trust prompt unlock "
-                       "forget retry wake doctor ssh_config",
+                       "forget retry wake doctor leave ssh_config",
                        "the request has no known \"op\"");
 }
 

@@ -36,6 +36,9 @@ const char *request_text(const json_t *request, const char *key, const char *oth
 bool request_ms(const json_t *request, const char *key, uint64_t *value);
 bool request_bool(const json_t *request, const char *key, bool *value);
 
+/* control_profiles.c: one machine out of a profile; the others go on. False: it has none there. */
+bool control_down_on(struct engine *e, struct pool *p, const char *host, bool now);
+
 /* The requests: an answer, or NULL when it comes later. */
 json_t *control_profiles(struct engine *e, struct sp_request *r, const char *op, json_t *request, bool *known);
 json_t *control_hosts(struct engine *e, struct sp_request *r, const char *op, json_t *request, bool *known);

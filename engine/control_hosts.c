@@ -380,6 +380,44 @@ static json_t *doctor_here(struct engine *e)
     return o;
 }
 
+/* ---- taken out of the inventory ---- */
+
+static json_t *leave_answer(struct engine *e, struct waiter *w)
+{
+    struct place *l;
+    for (const struct pool *p = e->pools; p; p = p->next)
+        for (const struct member *m = p->members; m; m = m->after)
+            if (strcmp(m->place->host, w->name) == 0)
+                return NULL;
+    if (host_find(e, w->name))
+        return NULL;
+    for (struct pool *p = e->pools; p; p = p->next)
+        if ((l = place_find(p, w->name))) /* of a host that is this machine */
+            place_remove(l);
+    return reply_ok();
+}
+
+/* It leaves all profiles; its daemons end what they have, or now, and then its link ends. */
+static json_t *leave(struct engine *e, struct sp_request *r, const char *name, const json_t *request)
+{
+    bool now = false, wait = true;
+    struct host *h = host_find(e, name);
+    if (!request_bool(request, "now", &now) || !request_bool(request, "wait", &wait))
+        return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
+    for (struct pool *p = e->pools; p; p = p->next)
+        control_down_on(e, p, name, now);
+    if (h)
+        h->leaving = true;
+    core_changed(e);
+    core_wake(e);
+    if (!wait)
+        return reply_ok();
+    struct waiter w = {.check = leave_answer, .what = "has daemons still"};
+    snprintf(w.name, sizeof w.name, "%s", name);
+    control_wait(e, r, w, request);
+    return NULL;
+}
+
 /* ---- which is which ---- */
 
 static json_t *with_host(struct engine *e, struct sp_request *r, const char *op, const char *name, json_t *request)
@@ -390,6 +428,8 @@ static json_t *with_host(struct engine *e, struct sp_request *r, const char *op,
         return wake(e, name);
     if (strcmp(op, "doctor") == 0)
         return start_walk(e, r, name, request);
+    if (strcmp(op, "leave") == 0)
+        return leave(e, r, name, request);
     if (host_get(e, name, &h, &err))
         return reply_error(&err);
     if (strcmp(op, "probe") == 0)
@@ -412,7 +452,7 @@ static json_t *with_host(struct engine *e, struct sp_request *r, const char *op,
 json_t *control_hosts(struct engine *e, struct sp_request *r, const char *op, json_t *request, bool *known)
 {
     static const char *const named[] = {
-        "probe", "key", "trust", "prompt", "unlock", "forget", "retry", "wake", "doctor"};
+        "probe", "key", "trust", "prompt", "unlock", "forget", "retry", "wake", "doctor", "leave"};
     const char *name = request_text(request, "host", NULL);
     *known = true;
     if (strcmp(op, "hosts") == 0)

@@ -261,13 +261,13 @@ static json_t *down_answer(struct engine *e, struct waiter *w)
     return reply_ok();
 }
 
-/* One machine out of a profile; the others go on. False: it has none there. */
-static bool down_on(struct engine *e, struct pool *p, const char *host, bool now)
+bool control_down_on(struct engine *e, struct pool *p, const char *host, bool now)
 {
     struct place *l = place_find(p, host);
     if (!l || !(l->on || place_active(l)))
         return false;
     l->on = false;
+    foreign_drop_orders_on(l);
     log_info("pool", "down profile=%s host=%s now=%d", p->name, host, now);
     for (struct member *m = p->members; m; m = m->after)
         if (m->place == l)
@@ -300,7 +300,7 @@ static json_t *down(struct engine *e, struct sp_request *r, const json_t *reques
         if (!is_meant(p, name))
             continue;
         if (*host) {
-            any |= down_on(e, p, host, now);
+            any |= control_down_on(e, p, host, now);
         } else {
             pool_down(e, p, now);
             restore_save(e, p, false);

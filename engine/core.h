@@ -115,6 +115,7 @@ struct host {
     struct host_link *link;
     enum host_goal goal;
     bool retry;
+    bool leaving; /* taken out of the inventory: forgotten as soon as nothing of ours is there */
     struct host_snapshot shot;
     struct host_facts facts;
     bool has_facts;
@@ -426,6 +427,7 @@ struct order *foreign_order(struct engine *e, struct pool *p, const char *comman
 unsigned foreign_orders(const struct place *l);    /* on that place */
 struct order *foreign_next_order(struct place *l); /* that has no daemon, or NULL */
 void foreign_drop_orders(struct pool *p);
+void foreign_drop_orders_on(struct place *l);
 void foreign_forget_order(struct order *o);
 
 /* foreign_status.c */
@@ -452,6 +454,7 @@ struct place *place_find(struct pool *p, const char *host);
 enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struct place **out, struct clw_error *err);
 /* How many daemons it should have as of now. */
 unsigned place_want(const struct place *l);
+void place_remove(struct place *l); /* it has no members and no orders */
 unsigned place_count(const struct place *l, enum member_state state);
 unsigned place_active(const struct place *l);
 /* It lacks daemons, and more may be launched now or at its next_launch_ms. */

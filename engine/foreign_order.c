@@ -76,6 +76,15 @@ struct order *foreign_order(struct engine *e, struct pool *p, const char *comman
     return o;
 }
 
+void foreign_drop_orders_on(struct place *l)
+{
+    for (struct order *o = l->pool->orders, *next; o; o = next) {
+        next = o->next;
+        if (o->place == l)
+            foreign_forget_order(o);
+    }
+}
+
 void foreign_drop_orders(struct pool *p)
 {
     while (p->orders) {

@@ -267,6 +267,18 @@ static void retire(struct engine *e, struct host *h, struct host *now)
     core_wake(e);
 }
 
+/* With its link and its places. */
+static void dismiss(struct engine *e, struct host *h)
+{
+    for (struct pool *p = e->pools; p; p = p->next)
+        for (struct place *l = p->places, *next; l; l = next) {
+            next = l->next;
+            if (l->via == h)
+                place_remove(l);
+        }
+    retire(e, h, NULL);
+}
+
 static struct host *host_new(struct engine *e, const struct store_host *s, char *settings)
 {
     struct host *h = mem_zalloc(sizeof *h);
@@ -298,6 +310,8 @@ enum clw_err host_get(struct engine *e, const char *name, struct host **out, str
     if (s.launcher != STORE_LAUNCHER_SSH && !scheduler_of(s.launcher, &kind))
         code = clw_fail(err, CLW_USAGE, "change it: clowder host edit NAME --launcher ssh",
             "host '%s' is reached by %s, which this version cannot use", name, store_launcher_text(s.launcher));
+    if (h)
+        h->leaving = false; /* it is there again */
     if (!code) {
         char *settings = settings_text(&s);
         if (!h || (strcmp(h->settings, settings) != 0 && !is_in_use(e, h))) {
@@ -453,7 +467,13 @@ void host_tick(struct engine *e, uint64_t now_ms)
 {
     batch_tick(e, now_ms);
     measure_here(e, now_ms);
-    for (struct host *h = e->hosts; h; h = h->next) {
+    for (struct host *h = e->hosts, *next; h; h = next) {
+        next = h->next;
+        if (h->leaving && !is_in_use(e, h)) {
+            dismiss(e, h);
+            core_changed(e); /* somebody may wait for it */
+            continue;
+        }
         if (lacks_link(e, h) && now_ms >= h->again_ms)
             host_reach(h, HOST_GOAL_UP, false, NULL);
         if (!h->link)

@@ -71,6 +71,15 @@ enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struc
     return CLW_OK;
 }
 
+void place_remove(struct place *l)
+{
+    struct place **at = &l->pool->places;
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
+    free(l);
+}
+
 unsigned place_want(const struct place *l)
 {
     unsigned orders = foreign_orders(l);

@@ -4,7 +4,7 @@
 
 static enum clw_err exists(const char *kind, const char *name, struct clw_error *err)
 {
-    return clw_fail(err, CLW_EXISTS, "import with --merge to replace what has the same name; nothing was changed",
+    return clw_fail(err, CLW_EXISTS, "clowder import --replace replaces what has the same name; nothing was changed",
         "there is a %s named %s already", kind, name);
 }
 

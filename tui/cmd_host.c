@@ -4,11 +4,14 @@
 
 #include "base/mem.h"
 #include "tui/command.h"
+#include "tui/request.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { LEAVE_TOLD_MS = 2000 };
 
 /* "[user@]address[:port]" replaces all three. */
 static int set_target(struct store_host *h, const char *text)
@@ -278,11 +281,47 @@ static int ask_remove(const struct opts *o, struct store *s)
     return status;
 }
 
+/* Its daemons end what they have, or now, and then the engine knows it no more; without an engine there is nobody to
+ * tell. */
+static int leave(const char *name, bool now)
+{
+    struct clowder_error err;
+    json_t *reply = NULL;
+    struct clowder *c = open_client(true);
+    if (!c)
+        return 1;
+    int status = CLOWDER_TIMED_OUT;
+    for (int64_t patience_ms = LEAVE_TOLD_MS; status == CLOWDER_TIMED_OUT; patience_ms = 0) {
+        json_t *request = request_new("leave");
+        request_set_text(request, "host", name);
+        json_object_set_new(request, "now", json_boolean(now));
+        json_object_set_new(request, "timeout_ms", json_integer(patience_ms));
+        status = request_send(c, request, -1, &reply, &err);
+        json_decref(reply);
+        if (status == CLOWDER_TIMED_OUT && patience_ms)
+            say(0, "waiting until the tasks on '%s' have ended; 'clowder host remove --now' ends them", name);
+    }
+    clowder_close(c);
+    return status == 0 || (status == CLOWDER_UNREACHABLE && !inventory_engine_runs()) ? 0 : say_error(&err);
+}
+
+static int remove_all(const struct opts *o, struct store *s)
+{
+    struct clw_error err;
+    if (store_begin(s, &err))
+        return say_failure(&err);
+    for (size_t i = 0; i < o->word_count; i++)
+        if (store_host_remove(s, o->words[i], &err)) {
+            store_rollback(s);
+            return say_failure(&err);
+        }
+    return store_commit(s, &err) ? say_failure(&err) : 0;
+}
+
 int cmd_host_remove(const struct opts *o, bool json)
 {
     struct store *s;
     struct store_host h;
-    struct clw_error err;
     (void)json;
     if (!o->word_count)
         return say(2, "host remove: name a host; see clowder host remove --help");
@@ -296,17 +335,10 @@ int cmd_host_remove(const struct opts *o, bool json)
     }
     if (status == 0)
         status = ask_remove(o, s);
-    if (status == 0 && store_begin(s, &err))
-        status = say_failure(&err);
-    else if (status == 0) {
-        for (size_t i = 0; i < o->word_count && status == 0; i++)
-            if (store_host_remove(s, o->words[i], &err))
-                status = say_failure(&err);
-        if (status)
-            store_rollback(s);
-        else if (store_commit(s, &err))
-            status = say_failure(&err);
-    }
+    for (size_t i = 0; i < o->word_count && status == 0; i++)
+        status = leave(o->words[i], opts_has(o, "now"));
+    if (status == 0)
+        status = remove_all(o, s);
     store_close(s);
     return status;
 }

@@ -5,7 +5,6 @@
 #include "tui/inventory.h"
 #include "tui/request.h"
 
-#include "base/owner.h"
 #include "base/text.h"
 #include "store/kept.h"
 
@@ -219,13 +218,6 @@ static bool show(void *arg, const char *update)
 
 /* ---- without an engine: what the store knows; nobody is started to be looked at ---- */
 
-static bool nobody_runs(void)
-{
-    struct clw_error err;
-    struct owner o;
-    return !owner_look(&o, &err) && o.state == OWNER_NOBODY;
-}
-
 static json_t *stored_profile(const struct store_profile *p)
 {
     json_int_t wanted = p->local_daemons;
@@ -300,13 +292,13 @@ int cmd_status(const struct opts *o, bool json)
     int status = one_word(o, &w.profile);
     if (status)
         return status;
-    if (!opts_has(o, "watch") && nobody_runs())
+    if (!opts_has(o, "watch") && !inventory_engine_runs())
         return show_stored(&w);
     struct clowder *c = open_client(true);
     status = clowder_status(c, w.profile, &document, &err);
     for (int i = 0; i < DYING_TRIES && status == CLOWDER_UNREACHABLE && !opts_has(o, "watch");
          i++) { /* it was about to end */
-        if (nobody_runs()) {
+        if (!inventory_engine_runs()) {
             clowder_close(c);
             return show_stored(&w);
         }

@@ -71,8 +71,6 @@ int cmd_import(const struct opts *o, bool json)
     if (status == 0) {
         bool replace = opts_has(o, "replace");
         if (store_import(s, buf_text(&b), b.len, replace ? STORE_IMPORT_MERGE : STORE_IMPORT_NEW, &n, &err)) {
-            if (err.code == CLW_EXISTS && !err.hint[0])
-                snprintf(err.hint, sizeof err.hint, "--replace replaces what is there");
             status = say_failure(&err);
         } else if (json) {
             json_print(json_pack("{s:I, s:I, s:I, s:I}", "hosts", (json_int_t)n.hosts, "profiles",

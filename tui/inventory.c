@@ -2,6 +2,7 @@
 #include "tui/inventory.h"
 
 #include "base/mem.h"
+#include "base/owner.h"
 #include "base/text.h"
 #include "tui/command.h"
 #include "tui/request.h"
@@ -23,6 +24,13 @@ int inventory_open(struct store **s)
 {
     struct clw_error err;
     return store_open(NULL, s, &err) ? say_failure(&err) : 0;
+}
+
+bool inventory_engine_runs(void)
+{
+    struct clw_error err;
+    struct owner o;
+    return owner_look(&o, &err) || o.state != OWNER_NOBODY;
 }
 
 /* Takes names, whose texts are borrowed. */

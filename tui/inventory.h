@@ -24,6 +24,7 @@ int inventory_check_host(const char *name);
 /* The first word, when there is exactly one; what says what it is: "host". */
 int inventory_word(const struct opts *o, const char *what, const char **word);
 
+bool inventory_engine_runs(void);
 /* The links as the engine has them, without starting one: {"hosts": [...]}, owned; NULL when none runs. */
 json_t *inventory_links(const char *host);
 

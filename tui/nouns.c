@@ -26,6 +26,8 @@
 static const struct opt no_options[] = {END_OPTION};
 static const struct opt json_options[] = {JSON_OPTION, END_OPTION};
 static const struct opt yes_options[] = {YES_OPTION, END_OPTION};
+static const struct opt host_remove_options[] = {
+    {"now", 0, NULL, "end running tasks too, instead of waiting for them"}, YES_OPTION, END_OPTION};
 static const struct opt list_options[] = {NAMES_OPTION, JSON_OPTION, END_OPTION};
 static const struct opt add_options[] = {HOST_OPTIONS, JSON_OPTION, END_OPTION};
 
@@ -78,8 +80,9 @@ static const struct command host_verbs[] = {
     {"host edit", "NAME [[USER@]ADDRESS[:PORT]]", "change what is given, and nothing else",
         "clowder host edit spare1 --tag rack3 --no-tag rack2\nclowder host edit spare1 me@10.0.0.8", edit_options,
         false, cmd_host_edit},
-    {"host remove", "NAME...", "take hosts out of the inventory and out of all profiles", "clowder host remove spare1",
-        yes_options, false, cmd_host_remove},
+    {"host remove", "NAME...", "take hosts out of the inventory and out of all profiles, when their tasks have ended",
+        "clowder host remove spare1\nclowder host remove --now --yes spare1", host_remove_options, false,
+        cmd_host_remove},
     {"host import", "[FILE]", "add the hosts that ~/.ssh/config, or FILE, names",
         "clowder host import\nclowder host import --yes ./cluster.ssh_config", import_options, false, cmd_host_import},
     {"host probe", "NAME...", "log in and measure: cores, memory, load, GPUs, what is installed",

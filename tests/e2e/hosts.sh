@@ -289,6 +289,50 @@ SMI
 }
 
 # A machine on which tasks fail: it is said, and what failed there is done elsewhere when the job asks for that.
+# What is removed stops: after its tasks, or now; and then nothing of it is left, here or there.
+case_remove() {
+  ready 2
+  expect 0 cl up -p default --on h1:2 --on h2:1
+  cl map -- sh -c 'touch '"$work"'/began.$CLOWDER_HOST; until test -e '"$work"'/go; do sleep 0.05; done; echo {}' ::: 1 2 3 4 5 6 >got &
+  local map=$! remove
+  wait_until test -e began.h1
+  wait_until test -e began.h2
+  cl host remove h1 --yes 2>told &
+  remove=$!
+  wait_until grep -q "waiting until the tasks on 'h1' have ended" told
+  expect 0 cl host show h1 # it is there until then
+  touch go
+  wait $remove || fail "host remove: $(cat told)"
+  wait $map || fail "the map lost something: $(cat got)"
+  [ "$(sort -n got | tr -d '\n')" = 123456 ] || fail "results: $(cat got)"
+  expect 4 cl host show h1
+  [ "$(status_of default '[.hosts[].host] | join(" ")')" = h2 ] || fail "status: $(clowder status)"
+  expect 0 cl map -- sh -c 'echo $CLOWDER_HOST' ::: 1 2 3 4
+  [ "$(sort -u out)" = h2 ] || fail "it still works: $(cat out)"
+  clowder log -n 1000 >log
+  [ "$(ip netns pids "$PREFIX-h1" | xargs -r ps -o comm= -p | grep -c clowder)" = 0 ] || fail "left on h1: $(ip netns pids "$PREFIX-h1" | xargs -r ps -p)"
+  # At once, in the middle of a task, which is done elsewhere.
+  expect 0 cl host add h1
+  expect 0 cl up -p default --on h1:1
+  rm -f go began.*
+  cl map -- sh -c 'touch '"$work"'/began.$CLOWDER_HOST; until test -e '"$work"'/go; do sleep 0.05; done; echo {}' ::: 1 2 >got &
+  map=$!
+  wait_until test -e began.h1
+  wait_until test -e began.h2
+  expect 0 cl host remove h1 h2 --yes --now
+  expect 4 cl host show h2
+  [ "$(clowder status --json | jq '[.profiles[].daemons.connected] | add')" = 0 ] || fail "daemons are left: $(clowder status)"
+  ! wait $map || fail "a map without daemons is no success"
+  for i in 1 2; do
+    [ "$(ip netns pids "$PREFIX-h$i" | xargs -r ps -o comm= -p | grep -c clowder)" = 0 ] || fail "left on h$i"
+  done
+  # Without an engine there is nobody to tell.
+  expect 0 cl host add h1
+  expect 0 cl engine stop
+  expect 0 cl host remove h1 --yes
+  expect 3 cl engine status
+}
+
 case_suspect() {
   ready 2
   expect 0 cl up --on h1:1 --on h2:1

@@ -298,31 +298,44 @@ void hosts_doctor(struct ui *ui)
 static void remove_run(struct feed_work *w)
 {
     struct clw_error err;
-    for (char **name = w->arg; *name; name++)
-        if (store_host_remove(w->store, *name, &err)) {
-            feed_fail(w, &err);
-            return;
-        }
+    if (store_host_remove(w->store, w->arg, &err))
+        feed_fail(w, &err);
 }
 
 static void removed(struct feed_work *w, void *ui)
 {
-    char **names = w->arg;
     if (w->err.status)
         ui_say_error(ui, "remove", &w->err);
-    else if (names[1])
-        ui_say(ui, ROLE_NORMAL, "the hosts are removed");
     else
-        ui_say(ui, ROLE_NORMAL, "%s is removed; what is known of its past stays in the log", names[0]);
-    free(names);
+        ui_say(ui, ROLE_NORMAL, "%s is removed; what is known of its past stays in the log", (char *)w->arg);
+    free(w->arg);
+}
+
+/* Its daemons end what they have; the inventory needs not wait for that. */
+static void left(struct feed_work *w, void *arg)
+{
+    struct ui *ui = arg;
+    if (w->err.status && w->err.status != CLOWDER_UNREACHABLE) {
+        ui_say_error(ui, "remove", &w->err);
+        free(w->arg);
+        return;
+    }
+    feed_store(ui->feed, remove_run, removed, w->arg);
+}
+
+static json_t *leave_request(const char *name)
+{
+    json_t *o = request_host("leave", name);
+    json_object_set_new(o, "wait", json_false());
+    return o;
 }
 
 static void remove_yes(struct ui *ui, void *arg)
 {
-    char ***names = arg;
+    char **names = *(char ***)arg;
     table_mark_none(ui_table(ui));
-    feed_store(ui->feed, remove_run, removed, *names);
-    *names = NULL;
+    for (size_t i = 0; names[i]; i++)
+        request_ask(ui, leave_request(names[i]), false, LOGIN_MS, left, mem_strdup(names[i]));
 }
 
 static void remove_release(void *arg)
@@ -353,7 +366,9 @@ void hosts_remove(struct ui *ui)
     else
         snprintf(lines, sizeof lines, "Remove %zu hosts from the inventory and from all profiles?", n);
     if (daemons)
-        snprintf(lines + strlen(lines), sizeof lines - strlen(lines), "\n%u daemons run there.", daemons);
+        snprintf(lines + strlen(lines), sizeof lines - strlen(lines), "\n%u %s there, and %s after %s tasks.", daemons,
+            daemons == 1 ? "daemon runs" : "daemons run", daemons == 1 ? "stops" : "stop",
+            daemons == 1 ? "its" : "their");
     snprintf(word, sizeof word, "%zu", n);
     dialog_confirm(ui, "Remove", lines, !daemons ? NULL : n == 1 ? names[0] : word, remove_yes, held, remove_release);
 }
