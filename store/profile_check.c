@@ -29,7 +29,7 @@ enum clw_err store_runtime_parse(const char *text, enum store_runtime *out, stru
         return CLW_OK;
     }
     const char *near = text_nearest(text, runtimes);
-    return clw_fail(err, CLW_USAGE, "one of: clowder mirai dask command", "%s is not a runtime%s%s%s",
+    return clw_fail(err, CLW_USAGE, "one of: clowder, mirai, dask, command", "%s is not a runtime%s%s%s",
         store__show(&shown, text), near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
