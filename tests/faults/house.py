@@ -83,11 +83,25 @@ class House:
 
     def engine(self):
         try:
-            with open(self.work + "/run/clowder/engine.lock") as f:
-                pid = int(f.read() or 0)
-        except (OSError, ValueError):
+            pid = int(self._owner()[0])
+        except (IndexError, ValueError):
             return 0
         return pid if procs.alive(pid) else 0
+
+    def sockets(self):
+        """The folder of its sockets, as it says beside the store."""
+        return next((line[len("sockets "):] for line in self._owner() if line.startswith("sockets ")), self.work)
+
+    def _owner(self):
+        try:
+            with open(self.env["XDG_DATA_HOME"] + "/clowder/engine.lock") as f:
+                return f.read().splitlines()
+        except OSError:
+            return []
+
+    def engines(self):
+        """Processes that are engines, or were started to become one."""
+        return [p["pid"] for p in procs.below(os.getpid()) if procs.command(p["pid"]).startswith(("clowder engine start", "clowder engine run"))]
 
     # ---- waiting ----
 

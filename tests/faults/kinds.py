@@ -4,11 +4,14 @@ One that hit nothing returns False, and does not count.
 
 To add one, write a function with @fault. It gets the lab and a roll of its own (prng.Prng), so that what it chooses does
 not depend on what was chosen before."""
+import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import procs
@@ -71,7 +74,7 @@ def kill_worker(lab, roll):
 @fault(bound=4)
 def rude_commands(lab, roll):
     """Commands die before they greet the engine, while they do, ask and wait. The next one is answered."""
-    folder = os.path.join(lab.house.env["XDG_RUNTIME_DIR"], "clowder")
+    folder = lab.house.sockets()
     for _ in range(20):
         with socket.socket(socket.AF_UNIX) as s:
             try:
@@ -147,6 +150,114 @@ def tell_client_to_end(lab, roll):
 def kill_client_and_engine(lab, roll):
     end_client_of(roll.choice(lab.loads))
     lab.end_engine()
+
+
+# ---- who comes and goes ----
+
+
+@fault(bound=4, weight=3)
+def logout(lab, roll):
+    """The folder of the session is removed with all that is in it, as logind does; perhaps there is a new one later."""
+    folder = lab.house.env["XDG_RUNTIME_DIR"]
+    shutil.rmtree(folder, ignore_errors=True)
+    time.sleep(roll.between(0, 1.0))
+    if roll.below(2):
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    one_engine(lab)
+
+
+@fault(bound=8, weight=3)
+def cron(lab, roll):
+    """A command with next to no environment, or one of another login, beside the session's own; perhaps as an engine dies, which then is
+    started from there."""
+    env = {k: v for k, v in lab.house.env.items() if k != "XDG_RUNTIME_DIR" and k not in ("LANG", "LC_ALL", "USER", "LOGNAME")}
+    other_login = roll.below(2)
+    if lab.has("engine-may-end") and roll.below(3) == 0:
+        other_login = True
+        lab.end_engine()
+    if other_login:
+        env["XDG_RUNTIME_DIR"] = lab.house.work + "/login"
+        os.makedirs(env["XDG_RUNTIME_DIR"], mode=0o700, exist_ok=True)
+    asked = [subprocess.Popen(lab.house.command("run", "--", "echo", "cron"), env=e, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True) for e in [env, env, lab.house.env]]
+    for a in asked:
+        try:
+            out, err = a.communicate(timeout=20 * lab.house.slack)
+        except subprocess.TimeoutExpired:
+            a.kill()
+            raise Failed("a command of cron's hangs") from None
+        if out != "cron\n":
+            raise Failed(f"a command of cron's ended with {a.returncode}: {err.strip()}")
+    one_engine(lab)
+
+
+def one_engine(lab):
+    """One that is just starting or dying is there for a moment besides."""
+    lab.house.wait(lambda: f"one engine, not {lab.house.engines()}", 5, lambda: len(lab.house.engines()) <= 1)
+
+
+STORM_WORKER = 'while read -r x; do case $x in slow*) sleep 20;; esac; echo "y$x"; done'
+
+
+@fault(bound=4, weight=3)
+def cancel_storm(lab, roll):
+    """Many maps at once whose tasks time out, are cancelled one by one, by their job, or with their client. Each is told of its own
+    tasks what became of them, and of no other's; what ends somebody's task ends nobody else's."""
+    storm = []
+    for i in range(6):
+        inputs = [f"slow{n}" if roll.below(10) == 0 else f"fast{n}" for n in range(30)]
+        kind = roll.choice([["-w", "--", "sh", "-c", STORM_WORKER],
+                            ["--", "sh", "-c", 'case $1 in slow*) sleep 20;; esac; echo "y$1"', "sh"]])
+        path = f"{lab.house.work}/storm.{len(lab.story)}.{i}"
+        with open(path, "wb") as out:
+            p = subprocess.Popen(lab.house.command("map", "--json", "--name", "storm", "--timeout", "500ms", *kind), env=lab.house.env,
+                                 stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE)
+        storm.append((p, path, inputs, roll.choice(["end", "end", "int", "term", "kill", "job"])))
+        threading.Thread(target=feed_all, args=(p, inputs), daemon=True).start()
+    time.sleep(roll.between(0.05, 0.6))
+    for p, _, _, how in storm:
+        if how == "job":
+            cancel_jobs(lab, "storm", roll)
+        elif how != "end":
+            p.send_signal({"int": signal.SIGINT, "term": signal.SIGTERM, "kill": signal.SIGKILL}[how])
+        time.sleep(roll.between(0, 0.05))
+    for p, path, inputs, how in storm:
+        try:
+            p.wait(40 * lab.house.slack)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            raise Failed(f"a map of a storm ({how}) hangs") from None
+        p.stderr.close()
+        check_storm(path, inputs)
+
+
+def feed_all(p, inputs):
+    try:
+        p.stdin.write("".join(i + "\n" for i in inputs).encode())
+        p.stdin.close()
+    except OSError:
+        pass  # it was killed
+
+
+def cancel_jobs(lab, name, roll):
+    done = lab.house.clowder("job", "list", "--json", "-n", "50", check=False)
+    jobs = json.loads(done.stdout)["jobs"] if done.returncode == 0 else []
+    running = [j["id"] for j in jobs if j["name"] == name and j["state"] == "running"]
+    if running:
+        lab.house.clowder("job", "cancel", str(roll.choice(running)), check=False)
+
+
+def check_storm(path, inputs):
+    with open(path) as f:
+        lines = f.read().split("\n")[:-1]
+    for n, line in enumerate(lines):
+        r = json.loads(line)
+        if r["index"] != n + 1 or r["input"] != inputs[n]:
+            raise Failed(f"storm: result {n + 1} of {inputs[n]} is {line}")
+        if r["status"] == "done" and r["stdout"].rstrip("\n") != "y" + inputs[n]:
+            raise Failed(f"storm: another's answer: {line}")
+        if r["status"] not in ("done", "timeout", "cancelled") or (r["status"] == "done" and inputs[n].startswith("slow")):
+            raise Failed(f"storm: {inputs[n]} was given the end of another: {line}")
 
 
 # ---- stopped and continued ----
