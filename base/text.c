@@ -1,6 +1,8 @@
 /* Parsing and printing of the small things that people write and read. */
 #include "base/text.h"
 
+#include "base/mem.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -116,6 +118,30 @@ static bool is_misleading(const unsigned char *s, size_t take)
     unsigned code = three(s, take);
     return (take == 2 && s[0] == 0xd8 && s[1] == 0x9c) || code == 0x200e || code == 0x200f ||
            (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+}
+
+bool text_is_utf8(const char *data, size_t len)
+{
+    for (size_t i = 0, n; i < len; i += n)
+        if (!(n = text_utf8_len(data + i, len - i)))
+            return false;
+    return true;
+}
+
+char *text_base64(const char *data, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *text = mem_alloc((len + 2) / 3 * 4 + 1), *at = text;
+    for (size_t i = 0; i < len; i += 3) {
+        size_t n = len - i < 3 ? len - i : 3;
+        uint32_t v = 0;
+        for (size_t k = 0; k < 3; k++)
+            v = v << 8 | (k < n ? (unsigned char)data[i + k] : 0);
+        for (size_t k = 0; k < 4; k++)
+            *at++ = k > n ? '=' : digits[v >> (18 - 6 * k) & 63];
+    }
+    *at = '\0';
+    return text;
 }
 
 size_t text_escape(char *out, size_t size, const char *data, size_t len)

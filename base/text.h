@@ -28,6 +28,9 @@ char *text_span(char *out, size_t size, uint64_t ms);
 const char *text_nearest(const char *word, const char *const *list);
 /* Length of the valid UTF-8 sequence at data (1 to 4), or 0. */
 size_t text_utf8_len(const char *data, size_t len);
+bool text_is_utf8(const char *data, size_t len);
+/* The bytes in base64, as owned text. */
+char *text_base64(const char *data, size_t len);
 /* True when both have the same len bytes; takes the same time wherever they differ. */
 bool text_same_secret(const char *a, const char *b, size_t len);
 

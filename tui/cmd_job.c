@@ -177,24 +177,34 @@ int cmd_job_list(const struct opts *o, bool json)
 
 /* ---- show ---- */
 
-/* Bytes that are no UTF-8 become escapes. */
-static json_t *bytes_json(const char *data, size_t len)
+/* Of a text that was cut, without the character that was cut in two. */
+static size_t text_len(const struct store_failure *f)
 {
-    char *text = mem_alloc(len * 4 + 1);
-    json_t *o = data ? json_stringn(data, len) : json_null();
-    if (!o) {
-        text_escape(text, len * 4 + 1, data, len);
-        o = json_string(text);
+    size_t len = f->input_len, least = len > 3 ? len - 3 : 0;
+    while (f->input_cut && len > least && !text_is_utf8(f->input, len))
+        len--;
+    return text_is_utf8(f->input, len) ? len : f->input_len;
+}
+
+/* As map has it: what is no UTF-8 is told in base64. */
+static void set_input(json_t *o, const struct store_failure *f)
+{
+    size_t len = text_len(f);
+    if (!f->input || text_is_utf8(f->input, len)) {
+        json_object_set_new(o, "input", f->input ? json_stringn(f->input, len) : json_null());
+        return;
     }
+    char *text = text_base64(f->input, len);
+    json_object_set_new(o, "input_base64", json_string(text));
     free(text);
-    return o;
 }
 
 static json_t *failure_json(const struct store_failure *f)
 {
-    return json_pack("{s:I, s:s, s:i, s:s, s:s, s:o, s:b}", "index", (json_int_t)f->task + 1, "host", f->host,
-        "attempts", (int)f->attempts, "status", f->status, "stderr", f->stderr_tail, "input",
-        bytes_json(f->input, f->input_len), "input_cut", (int)f->input_cut);
+    json_t *o = json_pack("{s:I, s:s, s:i, s:s, s:s, s:b}", "index", (json_int_t)f->task + 1, "host", f->host,
+        "attempts", (int)f->attempts, "status", f->status, "stderr", f->stderr_tail, "input_cut", (int)f->input_cut);
+    set_input(o, f);
+    return o;
 }
 
 static void print_failure(const struct store_failure *f)

@@ -5,6 +5,9 @@
 #include "engine/client/clowder.h"
 #include "tui/opt.h"
 
+/* Help for --json of what prints results. */
+#define RESULTS_JSON_HELP "an object a result; NAME_base64 in the place of what is no UTF-8 text"
+
 struct command {
     const char *name;
     const char *args; /* after the options, for help */

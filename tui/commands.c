@@ -16,6 +16,11 @@
     {                                                                                                                  \
         "json", 0, NULL, "machine-readable output on stdout"                                                           \
     }
+/* Of commands that print results. */
+#define RESULTS_JSON_OPTION                                                                                            \
+    {                                                                                                                  \
+        "json", 0, NULL, RESULTS_JSON_HELP                                                                             \
+    }
 #define LOCAL_OPTION                                                                                                   \
     {                                                                                                                  \
         "daemons", 'n', "N", "use N daemons on this machine, for this command only"                                    \
@@ -118,18 +123,18 @@ static const struct opt map_options[] = {
     {"resume-failed", 0, NULL, "the same, but run those again that failed"},
     {"progress", 0, NULL, "show progress on stderr also when it is no terminal"},
     {"no-progress", 0, NULL, "show none"},
-    JSON_OPTION,
+    RESULTS_JSON_OPTION,
     END_OPTION,
 };
 
 static const struct opt submit_options[] = {INPUT_OPTIONS, JSON_OPTION, END_OPTION};
 
-static const struct opt run_options[] = {PROFILE_OPTION, LOCAL_OPTION, JSON_OPTION, TASK_OPTIONS, END_OPTION};
+static const struct opt run_options[] = {PROFILE_OPTION, LOCAL_OPTION, RESULTS_JSON_OPTION, TASK_OPTIONS, END_OPTION};
 
 static const struct opt everywhere_options[] = {
     PROFILE_OPTION,
     {"setup", 0, NULL, "also on every daemon that joins later, before its first task"},
-    JSON_OPTION,
+    RESULTS_JSON_OPTION,
     TASK_OPTIONS,
     END_OPTION,
 };

@@ -14,7 +14,7 @@
 
 enum { TELL_FAILURES = 20, SHOW_INPUT = 60 };
 
-/* ---- JSON: bytes that are no UTF-8 become U+FFFD ---- */
+/* ---- JSON: bytes that are no UTF-8 are told in base64, under a name of their own ---- */
 
 static void json_text(FILE *out, const char *data, size_t len)
 {
@@ -22,9 +22,7 @@ static void json_text(FILE *out, const char *data, size_t len)
     for (size_t i = 0; i < len;) {
         size_t n = text_utf8_len(data + i, len - i);
         unsigned char c = (unsigned char)data[i];
-        if (n == 0)
-            fputs("\\ufffd", out);
-        else if (c == '"' || c == '\\')
+        if (c == '"' || c == '\\')
             fprintf(out, "\\%c", c);
         else if (c == '\n')
             fputs("\\n", out);
@@ -32,15 +30,21 @@ static void json_text(FILE *out, const char *data, size_t len)
             fprintf(out, "\\u%04x", c);
         else
             fwrite(data + i, 1, n, out);
-        i += n ? n : 1;
+        i += n;
     }
     putc('"', out);
 }
 
 static void json_field(FILE *out, const char *key, const char *data, size_t len)
 {
-    fprintf(out, ",\"%s\":", key);
-    json_text(out, data, len);
+    if (text_is_utf8(data, len)) {
+        fprintf(out, ",\"%s\":", key);
+        json_text(out, data, len);
+        return;
+    }
+    char *text = text_base64(data, len);
+    fprintf(out, ",\"%s_base64\":\"%s\"", key, text);
+    free(text);
 }
 
 static void write_json(const struct clowder_result *r)

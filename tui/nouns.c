@@ -8,6 +8,7 @@
         name, letter, value, help                                                                                      \
     }
 #define JSON_OPTION OPTION("json", 0, NULL, "machine-readable output on stdout")
+#define RESULTS_JSON_OPTION OPTION("json", 0, NULL, RESULTS_JSON_HELP)
 #define YES_OPTION OPTION("yes", 'y', NULL, "do not ask")
 #define NAMES_OPTION OPTION("names", 0, NULL, "only the names, one a line")
 #define TIMEOUT_OPTION OPTION("timeout", 0, "D", "how long it may take (default 60s)")
@@ -163,7 +164,7 @@ static const struct opt job_list_options[] = {
 
 static const struct opt job_show_options[] = {
     OPTION("failures", 0, "N", "how many failed tasks to show (default 20)"),
-    JSON_OPTION,
+    OPTION("json", 0, NULL, "one object; input_base64 in the place of an input that is no UTF-8 text"),
     END_OPTION,
 };
 
@@ -176,7 +177,7 @@ static const struct opt job_retry_options[] = {
     RESULTS_OPTIONS,
     OPTION("tag", 0, NULL, "begin each line of output with its input and a tab"),
     OPTION("no-progress", 0, NULL, "show no progress"),
-    JSON_OPTION,
+    RESULTS_JSON_OPTION,
     END_OPTION,
 };
 
@@ -198,7 +199,7 @@ static const struct opt job_collect_options[] = {
     OPTION("tag", 0, NULL, "begin each line of output with its input and a tab"),
     OPTION("joblog", 0, "FILE", "write a line for each task, in GNU parallel's format"),
     OPTION("remove", 0, NULL, "remove the job when all of it is printed"),
-    JSON_OPTION,
+    RESULTS_JSON_OPTION,
     END_OPTION,
 };
 

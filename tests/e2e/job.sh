@@ -72,3 +72,17 @@ completes() { # INDEX WORD...
 [ "$(completes 3 clowder host show sp)" = spare1 ] || fail "hosts: $(completes 3 clowder host show sp)"
 [ "$(completes 3 clowder up --on sp)" = spare1 ] || fail "--on: $(completes 3 clowder up --on sp)"
 [ "$(completes 2 clowder down def)" = default ] || fail "profiles: $(completes 2 clowder down def)"
+
+# Inputs that are no text are shown in base64; one that was cut in the middle of a character is text still.
+clowder scale -n 1 >/dev/null
+printf 'ok\n\377\376\n' >bytes
+{ head -c 65535 /dev/zero | tr '\0' x; printf 'ü\n'; } >>bytes
+expect 1 clowder map --stdin -a bytes -- false
+id=$(clowder job list --json -n 1 | jq .jobs[0].id)
+wait_until job_is "$id" failed
+expect 0 clowder job show "$id" --json
+jq -c .failures[] out >shown
+expect 0 clowder job save "$id" -
+cmp out shown || fail "job save and job show differ"
+jq -es '.[0].input == "ok" and .[1].input_base64 == "//4=" and (.[1] | has("input") | not)
+  and (.[2].input | length) == 65535 and .[2].input_cut' out >/dev/null || fail "inputs: $(head -c 500 out)"

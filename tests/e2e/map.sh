@@ -100,11 +100,20 @@ says err1
 expect 0 clowder map --tag -- printf 'one\ntwo' ::: a
 prints 'a	one
 a	two'
-expect 1 clowder map --json -- sh -c 'printf "%s\377\n" "$1"; echo e >&2; exit $1' sh '{}' ::: 0 3
-jq -es '.[0].stdout == "0\ufffd\n" and .[0].exit == 0 and .[0].status == "done" and .[1].exit == 3 and .[1].status == "failed"
+expect 1 clowder map --json -- sh -c 'printf "%sü\n" "$1"; echo e >&2; exit $1' sh '{}' ::: 0 3
+jq -es '.[0].stdout == "0ü\n" and .[0].exit == 0 and .[0].status == "done" and .[1].exit == 3 and .[1].status == "failed"
   and .[1].stderr == "e\n" and .[1].index == 2 and .[1].input == "3" and .[0].attempts == 1 and .[0].run_ms > 0
   and .[0].host == "local" and (.[0].daemon | startswith("default-"))' out >/dev/null || fail "JSON: $(cat out)"
 [ ! -s err ] || fail "--json carries notices: $(cat err)"
+# Bytes that are no text come as they are, in base64, and nothing else does.
+printf '\377\0ab' >bytes
+expect 0 clowder map -0 --json -- sh -c 'cat bytes; printf "\300\257" >&2' ::: $'a\xffb' plain
+jq -es '.[0].input_base64 == "Yf9i" and .[0].stdout_base64 == "/wBhYg==" and .[0].stderr_base64 == "wK8="
+  and (.[0] | has("input") or has("stdout") or has("stderr") | not)
+  and .[1].input == "plain" and .[1].stdout_base64 == "/wBhYg=="' out >/dev/null || fail "bytes in JSON: $(cat out)"
+jq -r '.stdout_base64' out | head -1 | base64 -d | cmp - bytes || fail "the bytes are others"
+expect 0 clowder run --json -- cat bytes
+jq -e '.stdout_base64 == "/wBhYg==" and .input == "" and .stderr == ""' out >/dev/null || fail "run: $(cat out)"
 expect 1 clowder map --max-output 1000 -- sh -c 'seq 10000' ::: a
 says 'stdout cut at the limit of 1000 bytes; the task wrote 48894'
 [ "$(wc -c <out)" -eq 1000 ] || fail "cut output has $(wc -c <out) bytes"

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 static void test_parse(void **state)
@@ -105,9 +106,24 @@ static void test_hours(void **state)
     assert_false(hours_hold("08:00-12:00,13:00-17:30", 12 * 60 + 30));
 }
 
+static void test_bytes(void **state)
+{
+    (void)state;
+    static const char *const pairs[] = {
+        "", "", "f", "Zg==", "fo", "Zm8=", "foo", "Zm9v", "\xff\xfe\xfd", "//79", "a\xfb\xf0z", "Yfvweg==", NULL};
+    for (const char *const *p = pairs; *p; p += 2) {
+        char *text = text_base64(p[0], strlen(p[0]));
+        assert_string_equal(text, p[1]);
+        free(text);
+    }
+    assert_true(text_is_utf8("", 0) && text_is_utf8("a\0ü€\xf0\x9f\x90\x88", 11));
+    assert_false(text_is_utf8("a\xff", 2) || text_is_utf8("ü", 1) || text_is_utf8("\xed\xa0\x80", 3));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_parse), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_escape), cmocka_unit_test(test_print), cmocka_unit_test(test_hours)};
+        cmocka_unit_test(test_escape), cmocka_unit_test(test_bytes), cmocka_unit_test(test_print),
+        cmocka_unit_test(test_hours)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
