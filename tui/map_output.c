@@ -91,22 +91,30 @@ static void write_tagged(FILE *out, const char *tag, size_t tag_len, const char 
     }
 }
 
+/* Answers of workers stand one below the other. */
+static void end_answer(const struct clowder_result *r, bool is_tagged)
+{
+    bool has_end = r->out_len && (is_tagged || r->out[r->out_len - 1] == '\n');
+    if (!has_end)
+        putc_unlocked('\n', stdout);
+}
+
 static void write_plain(struct map *m, const struct clowder_result *r)
 {
     const char *tag = m->tag_daemon ? r->daemon : r->input;
     size_t tag_len = m->tag_daemon ? strlen(tag) : r->input_len;
-    bool lines = m->f.kind == CLOWDER_LINES;
+    bool is_tagged = m->tag || m->tag_daemon;
     if (r->outcome == CLOWDER_DONE || m->f.kind == CLOWDER_COMMAND) {
-        if (m->tag || m->tag_daemon)
+        if (is_tagged)
             write_tagged(stdout, tag, tag_len, r->out, r->out_len);
         else if (r->out_len)
             fwrite_unlocked(r->out, 1, r->out_len, stdout);
-        if (lines && !(r->out_len && (m->tag || m->tag_daemon)))
-            putc_unlocked('\n', stdout);
+        if (m->f.kind != CLOWDER_COMMAND)
+            end_answer(r, is_tagged);
     }
     if (r->err_len && m->f.kind == CLOWDER_COMMAND) {
         progress_clear(m->progress);
-        if (m->tag || m->tag_daemon)
+        if (is_tagged)
             write_tagged(stderr, tag, tag_len, r->err, r->err_len);
         else
             fwrite(r->err, 1, r->err_len, stderr);

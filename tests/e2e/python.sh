@@ -33,11 +33,11 @@ clowder_worker(function(input) {
 })
 R
   expect 0 clowder map -W -n 1 -- Rscript worker.R ::: ab cd
-  prints ABCD
+  prints $'AB\nCD'
   expect 0 clowder map -W -n 1 -- Rscript worker.R ::: bytes
   prints $'b\nc'
   expect 1 clowder map -W -n 1 -- Rscript worker.R ::: ok bad fine
-  prints OKFINE
+  prints $'OK\nFINE'
   says 'this one is bad'
 else
   echo "SKIPPED: Rscript is not installed here, so the R worker did not run"

@@ -40,7 +40,16 @@ says 'newline, which a line worker would take for two'
 
 # Framed: binary data, and errors with a message.
 expect 0 sh -c 'printf "a\nb\0\0x\0" | clowder map -0 -W -- "$CLOWDER_TEST_WORKER" | od -An -c | tr -d " \n"'
-prints 'a\nbx'
+prints 'a\nb\n\nx\n' # one below the other
+printf 'a\n\0b\0\0' >ends
+expect 0 sh -c 'clowder map -0 -W -- "$CLOWDER_TEST_WORKER" <ends | od -An -c | tr -d " \n"'
+prints 'a\nb\n\n'
+expect 0 sh -c 'clowder map -0 -W --json -- "$CLOWDER_TEST_WORKER" <ends | jq -c .stdout'
+prints '"a\n"
+"b"
+""'
+expect 0 clowder map -W --tag -- "$CLOWDER_TEST_WORKER" ::: a b
+prints $'a\ta\nb\tb'
 expect 1 clowder map -W -- "$CLOWDER_TEST_WORKER" ::: good fail3 good
 says 'task 2 \(fail3\): exit 3: told to fail'
 expect 0 sh -c "seq 100000 | clowder map -W --json -- \"$CLOWDER_TEST_WORKER\" | jq -r .stdout | md5sum"
