@@ -69,11 +69,8 @@ int clowder_future_cancel(struct clowder_future *future, struct clowder_error *o
     struct clowder_job *j = future->job;
     (void)out;
     pthread_mutex_lock(&j->c->lock);
-    if (!future->answer && j->c->link && !j->c->lost) {
-        struct frame f = {.type = WIRE_CANCEL, .job = j->number, .first = future->index, .n = 1};
-        link_send(j->c->link, &f, NULL);
-        link_flush(j->c->link);
-    }
+    if (!future->answer)
+        job_take_back(j, future->index);
     pthread_mutex_unlock(&j->c->lock);
     return CLOWDER_OK;
 }

@@ -35,6 +35,7 @@ struct chunk {
     uint64_t first;
     uint32_t received, taken;
     uint8_t *have;                   /* per task: 1 when its result is in */
+    uint8_t *taken_back;             /* per task: 1 when its caller does not want it any more; NULL: none */
     struct answer **answers;         /* at the first task of each answer: the answer (ordered jobs) */
     struct clowder_future **futures; /* NULL, or per task */
 };
@@ -154,6 +155,8 @@ void job_send_open(struct clowder_job *j);   /* the OPEN frame; locked */
 void job_send_ready(struct clowder_job *j);  /* chunks that the grant allows; locked */
 void job_resend(struct clowder_job *j);      /* on a new engine: everything without a result; locked */
 void job_close_chunk(struct clowder_job *j); /* what is gathered becomes a chunk; locked */
+/* The task of that place is taken back: by this engine as soon as it has it, and by the next one. Locked. */
+void job_take_back(struct clowder_job *j, uint64_t index);
 
 /* result.c */
 void result_frame(struct clowder *c, const struct frame *f, struct blk *block);
@@ -163,5 +166,7 @@ void answer_fill_shared(struct clowder_job *j, const struct answer *a, struct cl
 void answer_fill_own(const struct clowder_job *j, const struct answer *a, uint32_t i, struct clowder_result *r);
 void chunk_free(struct chunk *k);
 struct chunk *job_chunk(struct clowder_job *j, size_t i);
+/* The chunk that has the task, or NULL. */
+struct chunk *job_chunk_of(struct clowder_job *j, uint64_t index);
 
 #endif

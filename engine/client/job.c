@@ -193,6 +193,7 @@ void chunk_free(struct chunk *k)
 {
     blk_rele(k->block);
     free(k->have);
+    free(k->taken_back);
     free(k->answers);
     free(k->futures);
     free(k);
@@ -269,7 +270,12 @@ static bool may_send(const struct clowder_job *j, const struct chunk *k)
     return k->block->cap <= j->grant || j->sent == j->received;
 }
 
-/* The runs of tasks of k that have no result. */
+static void send_cancel(struct clowder_job *j, uint64_t index)
+{
+    link_send(j->c->link, &(struct frame){.type = WIRE_CANCEL, .job = j->number, .first = index, .n = 1}, NULL);
+}
+
+/* The runs of tasks of k that have no result, and which of them were taken back meanwhile. */
 static void send_missing(struct clowder_job *j, struct chunk *k)
 {
     uint32_t n = k->slices.n;
@@ -279,6 +285,9 @@ static void send_missing(struct clowder_job *j, struct chunk *k)
         if (!k->have[from])
             send_range(j, k, from, to);
     }
+    for (uint32_t i = 0; k->taken_back && i < n; i++)
+        if (k->taken_back[i] && !k->have[i])
+            send_cancel(j, k->first + i);
 }
 
 void job_send_ready(struct clowder_job *j)
@@ -544,6 +553,25 @@ int clowder_job_finish(struct clowder_job *j, struct clowder_error *out)
     return clowder_job_flush(j, out);
 }
 
+void job_take_back(struct clowder_job *j, uint64_t index)
+{
+    struct clowder *c = j->c;
+    if (index < j->next_index && index >= j->next_index - j->open_count)
+        job_close_chunk(j);
+    struct chunk *k = job_chunk_of(j, index);
+    if (!k || k->have[index - k->first])
+        return;
+    if (!k->taken_back)
+        k->taken_back = mem_zalloc(k->slices.n);
+    k->taken_back[index - k->first] = 1;
+    if (!c->link || c->lost)
+        return;
+    if (!j->unsent || k->first < job_chunk(j, j->ring_count - j->unsent)->first)
+        send_cancel(j, index);
+    job_send_ready(j);
+    link_flush(c->link);
+}
+
 int clowder_job_cancel(struct clowder_job *j, struct clowder_error *out)
 {
     (void)out;
@@ -563,17 +591,9 @@ int clowder_job_cancel(struct clowder_job *j, struct clowder_error *out)
 int clowder_job_cancel_task(struct clowder_job *j, uint64_t index, struct clowder_error *out)
 {
     (void)out;
-    struct clowder *c = j->c;
-    pthread_mutex_lock(&c->lock);
-    if (c->link && !c->lost && index < j->next_index) {
-        if (!j->unsent)
-            job_close_chunk(j); /* the engine has to know it first */
-        job_send_ready(j);
-        struct frame f = {.type = WIRE_CANCEL, .job = j->number, .first = index, .n = 1};
-        link_send(c->link, &f, NULL);
-        link_flush(c->link);
-    }
-    pthread_mutex_unlock(&c->lock);
+    pthread_mutex_lock(&j->c->lock);
+    job_take_back(j, index);
+    pthread_mutex_unlock(&j->c->lock);
     return CLOWDER_OK;
 }
 

@@ -58,7 +58,7 @@ static void take_opened(struct clowder_job *j, const struct frame *f)
 
 /* ---- answers ---- */
 
-static struct chunk *find_chunk(struct clowder_job *j, uint64_t index)
+struct chunk *job_chunk_of(struct clowder_job *j, uint64_t index)
 {
     size_t low = 0, high = j->ring_count;
     while (low < high) {
@@ -149,7 +149,7 @@ static bool is_new(const struct chunk *k, uint32_t pos, uint32_t n)
 static void take_answer(struct clowder_job *j, const struct frame *f, struct blk *block)
 {
     struct answer *a = mem_zalloc(sizeof *a);
-    struct chunk *k = find_chunk(j, f->first);
+    struct chunk *k = job_chunk_of(j, f->first);
     struct clw_error err;
     a->chunk = k;
     a->frame = *f;

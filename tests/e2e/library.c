@@ -233,6 +233,35 @@ static void pieces_and_bulk(void)
     free(big);
 }
 
+/* A task that waits here for its turn is taken back, too. */
+static void cancel_unsent(void)
+{
+    enum { BIG = 3000000 };
+    static const char *const wait[] = {"sh", "-c", "until test -e unsent-go; do sleep 0.02; done; wc -c", NULL};
+    struct clowder_function f;
+    struct clowder_job *job;
+    struct clowder_result r;
+    char *big = calloc(1, BIG);
+    int put = 0, got = 0, cancelled = 0, status;
+    clowder_function_init(&f);
+    f.argv = wait;
+    f.use_stdin = true;
+    CHECK(big && clowder_job_open(c, &f, &job, &err) == CLOWDER_OK);
+    while ((status = clowder_job_put(job, big, BIG, 0, &err)) == CLOWDER_OK)
+        put++;
+    CHECK(status == CLOWDER_AGAIN && put > 2);
+    CHECK(clowder_job_cancel_task(job, (uint64_t)put - 1, &err) == CLOWDER_OK);
+    CHECK(clowder_job_finish(job, &err) == CLOWDER_OK);
+    fclose(fopen("unsent-go", "w"));
+    while ((status = clowder_job_next(job, &r, -1, &err)) == CLOWDER_OK) {
+        CHECK(r.index == (uint64_t)got++);
+        cancelled += r.outcome == CLOWDER_TASK_CANCELLED;
+    }
+    CHECK(status == CLOWDER_END && got == put && cancelled == 1 && r.outcome == CLOWDER_TASK_CANCELLED);
+    clowder_job_close(job);
+    free(big);
+}
+
 /* Many at once: all in their order; what one cannot be stops before it; with nobody who takes results there is no room.
  */
 static void put_many(void)
@@ -317,6 +346,7 @@ int main(void)
     event_loop();
     cancel_all();
     pieces_and_bulk();
+    cancel_unsent();
     put_many();
     many_threads();
     CHECK(clowder_watch(c, two_updates, &updates, &err) == CLOWDER_OK && updates == 2);
