@@ -389,7 +389,7 @@ class _PyBuffer(ctypes.Structure):
                 ("suboffsets", _ptr), ("internal", _ptr)]
 
 
-_OK, _END, _AGAIN = 0, -1, -2
+_OK, _FAILED, _END, _AGAIN = 0, 1, -1, -2
 _FRAMED = 2
 _OUTPUT_MAX = 128 << 20
 _libs = None
@@ -505,8 +505,21 @@ class Future(concurrent.futures.Future):
         if not super().cancel():
             return False
         self.set_running_or_notify_cancel()  # tells those who wait
-        self._owner._take_back(self._index)
+        self._owner._take_back(self._index, self)
         return True
+
+    def add_done_callback(self, fn):
+        super().add_done_callback(lambda future: _call_back(fn, future))
+
+
+def _call_back(fn, future):
+    """One that would end our thread is logged, as concurrent.futures logs other exceptions."""
+    try:
+        fn(future)
+    except BaseException as exc:
+        if isinstance(exc, Exception) or threading.current_thread() not in future._owner._threads:
+            raise
+        concurrent.futures._base.LOGGER.exception("exception calling callback for %r", future)
 
 
 class _Call:
@@ -516,6 +529,9 @@ class _Call:
 
     def __init__(self, future, pieces):
         self.future, self.pieces = future, pieces
+
+    def is_of(self, whose):
+        return self.future is whose
 
     def done(self, outcomes):
         ok, value = outcomes[0]
@@ -577,6 +593,9 @@ class _Part:
     def __init__(self, map, at, n):
         self.map, self.at, self.n = map, at, n
 
+    def is_of(self, whose):
+        return self.map is whose
+
     def done(self, outcomes):
         self.map.store(self.at, outcomes)
 
@@ -614,6 +633,7 @@ class Executor(concurrent.futures.Executor):
         self._next = 0
         self._queue = queue.SimpleQueue()
         self._closed, self._dropping, self._problem = False, False, None
+        self._doubt = None  # why results may be wrong, when no call is left to say so
         err = _Err()
         self._check(self._lib.clowder_open(ctypes.byref(self._handle), None, ctypes.byref(err)), err)
         try:
@@ -715,6 +735,9 @@ class Executor(concurrent.futures.Executor):
         if wait and threading.current_thread() not in self._threads:
             for thread in self._threads:
                 thread.join()
+            doubt, self._doubt = self._doubt, None
+            if doubt:
+                raise doubt
 
     # -- inside
 
@@ -740,18 +763,17 @@ class Executor(concurrent.futures.Executor):
                 m.changed.notify_all()
             self._take_back_map(m)
 
-    def _take_back(self, index):
+    def _take_back(self, index, whose):
         with self._lock:
-            if index is not None and self._job and index in self._sent:
+            item = self._sent.get(index)
+            if item is not None and item.is_of(whose) and self._job:
                 self._quick.clowder_job_cancel_task(self._job, index, None)
 
     def _take_back_map(self, m):
-        for index, item in list(self._sent.items()):
-            if isinstance(item, _Part) and item.map is m:
-                self._take_back(index)
+        for index in list(self._sent):
+            self._take_back(index, m)
 
     def _put(self, item, pieces):
-        err = _Err()
         index = self._next
         if isinstance(item, _Call):
             item.future._index = index
@@ -760,6 +782,20 @@ class Executor(concurrent.futures.Executor):
             self._sent.pop(index, None)
             self._cancel(item)
             return
+        try:
+            problem = self._put_pieces(pieces)
+        except BaseException as exc:
+            problem = exc
+        if problem is None:
+            self._next += 1
+            if isinstance(item, _Call) and item.future.cancelled():  # while it was on its way
+                self._take_back(index, item.future)
+        elif self._sent.pop(index, None):
+            item.failed(self._problem or problem)
+
+    def _put_pieces(self, pieces):
+        """None, or what went wrong."""
+        err = _Err()
         if len(pieces) == 1:
             status = self._quick.clowder_job_put(self._job, pieces[0], len(pieces[0]), 0, ctypes.byref(err))
             if status == _AGAIN:
@@ -770,12 +806,7 @@ class Executor(concurrent.futures.Executor):
                 status = self._lib.clowder_job_put_pieces(self._job, at.pieces, len(pieces), -1, ctypes.byref(err))
             finally:
                 at.release()
-        if status == _OK:
-            self._next += 1
-            if isinstance(item, _Call) and item.future.cancelled():  # while it was on its way
-                self._take_back(index)
-        elif self._sent.pop(index, None):
-            item.failed(self._problem or err.exception())
+        return None if status == _OK else err.exception()
 
     def _put_map(self, m):
         at = 0
@@ -790,13 +821,13 @@ class Executor(concurrent.futures.Executor):
             part, buffers = _Part(m, at, n), []
             try:
                 body = _dumps(m.calls[at:at + n], buffers)
-            except Exception as exc:
+                size = len(body) + sum(b.nbytes for b in buffers)
+                m.saw(size, n)
+                if size <= 8 * m.CHUNK_BYTES or n == 1 or m.chunksize:
+                    return part, _pack(_CALL, n, m.function, body, buffers)
+            except BaseException as exc:
                 part.failed(exc)
                 return part, None
-            size = len(body) + sum(b.nbytes for b in buffers)
-            m.saw(size, n)
-            if size <= 8 * m.CHUNK_BYTES or n == 1 or m.chunksize:
-                return part, _pack(_CALL, n, m.function, body, buffers)
             n = m.size(at)  # they are larger than those before
 
     def _send(self):
@@ -821,17 +852,27 @@ class Executor(concurrent.futures.Executor):
         self._quick.clowder_job_finish(self._job, err)
 
     def _collect(self):
+        try:
+            self._problem = self._take_all()
+        except BaseException as exc:
+            self._problem = EngineError("results cannot be taken any more: %r" % exc)
+        finally:
+            self._end()
+
+    def _take_all(self):
+        """Up to the end of the job. None, or what went wrong."""
         err, n = _Err(), _size()
         results = (_Result * 256)()
         while True:
             status = self._lib.clowder_job_take(self._job, results, 256, ctypes.byref(n), -1, ctypes.byref(err))
+            if status == _END:
+                return None
             if status != _OK:
-                break
+                problem = err.exception()
+                self._doubt = problem if status == _FAILED else None
+                return problem
             for i in range(n.value):
                 self._settle(results[i])
-        if status != _END:
-            self._problem = err.exception()
-        self._end()
 
     def _end(self):
         problem = self._problem or EngineError("the job ended before the call was answered")
@@ -840,6 +881,8 @@ class Executor(concurrent.futures.Executor):
                 self._closed = True
             self._queue.put(None)
         self._threads[0].join()
+        if self._sent:
+            self._doubt = None
         while self._sent:
             self._sent.popitem()[1].failed(problem)
         with self._lock:
@@ -859,7 +902,7 @@ class Executor(concurrent.futures.Executor):
             kind, _, body, buffers, us = _unpack(_ANSWER, self._bytes(r), RESULT_BASE)
             values = pickle.loads(body, buffers=buffers)
             outcomes = [(True, v) for v in values] if kind == 0 else [_restored(*o) for o in values]
-        except Exception as exc:
+        except BaseException as exc:  # SystemExit of a result is not for this thread
             item.failed(exc)
             return
         if isinstance(item, _Part):

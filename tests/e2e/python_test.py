@@ -210,6 +210,39 @@ class Calls(unittest.TestCase):
         let_go(path)
         self.assertEqual(future.result(timeout=20), "went")
 
+    def test_results_that_would_end_the_thread(self):
+        def leaves(*_):
+            import sys
+            class Leaves:
+                def __reduce__(self):
+                    return sys.exit, ("a result",)
+            return Leaves()
+        self.assertIsInstance(self.pool.submit(leaves).exception(timeout=20), SystemExit)
+        self.assertRaises(SystemExit, list, self.pool.map(leaves, [1]))
+        self.assertEqual(self.pool.submit(triple, 1).result(timeout=20), 3)
+
+    def test_arguments_that_would_end_the_thread(self):
+        class Leaves:
+            def __reduce__(self):
+                sys.exit("an argument")
+        self.assertRaises(SystemExit, list, self.pool.map(triple, [Leaves()]))
+        self.assertEqual(self.pool.submit(triple, 1).result(timeout=20), 3)
+
+    def test_callbacks_that_would_end_the_thread(self):
+        def leave(future):
+            raise SystemExit("a callback")
+        path, called = gate(), threading.Event()
+        future = self.pool.submit(begin_and_wait, path)
+        future.add_done_callback(leave)
+        future.add_done_callback(lambda _: called.set())
+        begun(path)
+        with self.assertLogs("concurrent.futures", "ERROR") as logs:
+            let_go(path)
+            self.assertTrue(called.wait(20))
+        self.assertIn("SystemExit: a callback", logs.output[0])
+        self.assertEqual(self.pool.submit(triple, 1).result(timeout=20), 3)
+        self.assertRaises(SystemExit, future.add_done_callback, leave)  # this thread is the caller's
+
     def test_registered_types(self):
         clowder.register(Thing, "thing", lambda t: t.data, lambda view: view)
         data = bytes(range(256)) * 1024
@@ -318,6 +351,22 @@ class Life(unittest.TestCase):
             let_go(path)
             self.assertEqual(future.result(timeout=30), "went")
             self.assertEqual(list(pool.map(triple, range(100))), [3 * i for i in range(100)])
+
+    def test_what_was_cancelled_stays_so_when_the_engine_dies(self):
+        with clowder.Executor(daemons=1) as pool:
+            path = gate()
+            first, second = pool.submit(begin_and_wait, path), pool.submit(let_go, path + ".second")
+            begun(path)
+            with open(os.path.join(os.environ["XDG_RUNTIME_DIR"], "clowder/engine.lock")) as f:
+                engine = int(f.read())
+            os.kill(engine, signal.SIGSTOP)
+            second.cancel()
+            os.kill(engine, signal.SIGKILL)
+            begun(path)
+            let_go(path)
+            self.assertEqual(first.result(timeout=30), "went")
+            self.assertEqual(pool.submit(triple, 1).result(timeout=30), 3)
+        self.assertFalse(os.path.exists(path + ".second.go"))
 
     def test_waiting_does_not_poll(self):
         script = ("import asyncio, clowder, concurrent.futures as c, os, sys, time\n"
