@@ -31,7 +31,8 @@ __all__ = ["Executor", "Future", "Error", "EngineError", "TaskError", "WorkerDie
 OUT_OF_BAND = 64 << 10  # buffers from this size on travel beside the pickle
 ALIGN = 16
 _HEAD = struct.Struct("<4sIIIQQ")  # magic, calls or flags, buffers, bytes of the function, of the pickle, microseconds
-_FRAME = struct.Struct("<II")
+_TASK, _REPLY = struct.Struct("<II"), struct.Struct("<III")  # frames of the worker: length, number; then code
+_GREETING = b"\xffCLWFR2\n"
 _CALL, _ANSWER = b"CLWc", b"CLWa"
 
 
@@ -252,6 +253,34 @@ def _portable(exc):
     return Error("%s: %s" % (type(exc).__name__, exc)), text
 
 
+_worker_pid = None
+
+
+def _flush():
+    for file in sys.stdout, sys.stderr:
+        try:
+            file.flush()
+        except Exception:
+            pass
+
+
+def _leave_child(exc=None):
+    """Ends a process that a call forked and that came back from it: the answer, and what is due at exit, is the worker's."""
+    if os.getpid() == _worker_pid:
+        return
+    code = 0
+    if isinstance(exc, SystemExit):
+        code = exc.code
+        if code is not None and not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
+    elif exc is not None:
+        traceback.print_exception(type(exc), exc, exc.__traceback__)
+        code = 1
+    _flush()
+    os._exit((code or 0) & 0xff)
+
+
 def _answer(data):
     """The pieces of the answer to one frame."""
     began = time.perf_counter_ns()
@@ -267,7 +296,9 @@ def _answer(data):
     for args, kwargs in calls:
         try:
             outcomes.append((True, f(*args, **kwargs)))
+            _leave_child()
         except BaseException as exc:
+            _leave_child(exc)
             if isinstance(exc, SystemExit) and len(calls) == 1:
                 raise
             outcomes.append((False, _portable(exc)))
@@ -314,32 +345,54 @@ def _read(fd, size):
     return data
 
 
-def worker(imports=()):
-    """Answers calls on stdin until it ends. What they print goes to stderr, and never into the answers."""
-    fd_in, fd_out = os.dup(0), os.dup(1)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    os.dup2(2, 1)
+def _read_task(fd):
+    """A call's frame and its number; None at the end."""
+    head = _read(fd, _TASK.size)
+    if head is None:
+        return None
+    size, number = _TASK.unpack(head)
+    data = _read(fd, size)
+    return None if data is None else (data, number)
+
+
+def _serve(fd_in, fd_out, imports):
     problem = None
     try:
         for name in imports:
             importlib.import_module(name)
     except Exception as exc:
         problem = exc
+    _leave_child()
+    _write(fd_out, [_GREETING])
     while True:
-        head = _read(fd_in, _FRAME.size)
-        if head is None:
+        task = _read_task(fd_in)
+        if task is None:
             return
-        data = _read(fd_in, _FRAME.unpack(head)[0])
-        if data is None:
-            return
-        if problem:
+        data, number = task
+        if problem is not None:
             pieces = _pack_answer([(False, _portable(problem))] * _HEAD.unpack_from(data)[1], False, 0)
         else:
             pieces = _answer(data)
-        _write(fd_out, [_FRAME.pack(sum(memoryview(p).nbytes for p in pieces), 0)] + pieces)
-        data = pieces = None
+        _leave_child()
+        _write(fd_out, [_REPLY.pack(sum(memoryview(p).nbytes for p in pieces), number, 0)] + pieces)
+        task = data = pieces = None
+
+
+def worker(imports=()):
+    """Answers calls on stdin until it ends. What they print goes to stderr, and never into the answers."""
+    global _worker_pid
+    _worker_pid = os.getpid()
+    os.register_at_fork(before=_flush)  # so that a child does not print again what was printed
+    fd_in, fd_out = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    try:
+        _serve(fd_in, fd_out, imports)
+    except BaseException as exc:
+        _leave_child(exc)
+        raise
 
 
 # ---- libclowder ----

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 64 << 10, PIPE_HOLDS = 64 << 10, LISTEN_AFTER_US = 5000 };
+enum { READ_SIZE = 64 << 10, READ_MOST = 1 << 20, PIPE_HOLDS = 64 << 10, LISTEN_AFTER_US = 5000 };
 
 struct run {
     struct process process;
@@ -23,7 +23,8 @@ struct run {
     struct buf out, err;
     uint64_t out_total, started_us, deadline_us;
     uint64_t listen_us;       /* from then on its output is watched */
-    enum wire_outcome forced; /* TIMEOUT or CANCELLED: we killed it */
+    enum wire_outcome forced; /* TIMEOUT or CANCELLED: we killed it, at killed_us */
+    uint64_t killed_us;
     int out_place, err_place, pid_place;
 };
 
@@ -115,11 +116,11 @@ static void start(struct daemon *d, struct batch *b)
     d->short_ms = 0;
 }
 
-/* Reads what is there. stdout is kept from its start, stderr to its end. */
-static void read_out(struct run *r)
+/* Reads what is there, most bytes if nobody lets up. stdout is kept from its start, stderr to its end. */
+static void read_out(struct run *r, size_t most)
 {
     size_t limit = r->job->func.max_output;
-    for (;;) {
+    for (size_t got = 0; got < most;) {
         uint8_t *at = buf_reserve(&r->out, READ_SIZE);
         ssize_t n = read(r->process.out_fd, at, READ_SIZE);
         if (n <= 0) {
@@ -129,6 +130,7 @@ static void read_out(struct run *r)
             }
             return;
         }
+        got += (size_t)n;
         r->out_total += (uint64_t)n;
         r->out.len += (size_t)n;
         if (r->out.len > limit)
@@ -138,7 +140,8 @@ static void read_out(struct run *r)
     }
 }
 
-static void read_err(struct run *r, bool echo)
+/* How many bytes came. */
+static size_t read_err(struct run *r, bool echo)
 {
     ssize_t n = read(r->process.err_fd, buf_reserve(&r->err, READ_SIZE), READ_SIZE);
     if (n == 0 || (n < 0 && errno != EAGAIN)) {
@@ -151,22 +154,27 @@ static void read_err(struct run *r, bool echo)
         if (r->err.len > FUNC_STDERR_KEEP)
             buf_drop(&r->err, r->err.len - FUNC_STDERR_KEEP);
     }
+    return n > 0 ? (size_t)n : 0;
 }
 
+/* What it wrote last. It is dead: that is in its pipes, and whoever still writes there is somebody else. */
 static void drain(struct run *r, bool echo)
 {
-    while (r->process.out_fd >= 0) {
-        uint64_t before = r->out_total;
-        read_out(r);
-        if (r->out_total == before)
-            break;
+    uint64_t end = r->out_total + process_pipe_holds(r->process.out_fd), before = UINT64_MAX;
+    while (r->process.out_fd >= 0 && r->out_total < end && r->out_total != before) {
+        before = r->out_total;
+        read_out(r, (size_t)(end - before));
     }
-    while (r->process.err_fd >= 0) {
-        size_t before = r->err.len;
-        read_err(r, echo);
-        if (r->err.len == before)
-            break;
-    }
+    size_t left = process_pipe_holds(r->process.err_fd);
+    for (size_t n; left && r->process.err_fd >= 0 && (n = read_err(r, echo)); left -= n < left ? n : left)
+        ;
+}
+
+static void force(struct run *r, enum wire_outcome outcome)
+{
+    r->forced = outcome;
+    r->killed_us = mono_us();
+    process_kill(&r->process, SIGKILL);
 }
 
 static void report(struct daemon *d, struct run *r, int status)
@@ -221,14 +229,12 @@ static bool collect(struct daemon *d, const struct watch *w)
 {
     struct run *r = d->run;
     if (r->process.out_fd >= 0 && watch_is_ready(w, r->out_place))
-        read_out(r);
+        read_out(r, READ_MOST);
     if (r->process.err_fd >= 0 && watch_is_ready(w, r->err_place))
         read_err(r, d->output);
-    if (!watch_is_ready(w, r->pid_place)) {
-        if (mono_us() >= r->deadline_us && r->forced == WIRE_DONE && !d->stopped_us) {
-            r->forced = WIRE_TIMEOUT;
-            process_kill(&r->process, SIGKILL);
-        }
+    if (!watch_is_ready(w, r->pid_place) && !process_is_stuck(r->killed_us)) {
+        if (mono_us() >= r->deadline_us && r->forced == WIRE_DONE && !d->stopped_us)
+            force(r, WIRE_TIMEOUT);
         return false;
     }
     if (d->cleanup)
@@ -259,16 +265,16 @@ void command_watch(struct daemon *d, struct watch *w)
     r->pid_place = watch_add(w, r->process.pid_fd, POLLIN);
     if (!listens)
         watch_until(w, r->listen_us);
+    if (r->killed_us)
+        watch_until(w, r->killed_us + PROCESS_STUCK_US);
     if (r->forced == WIRE_DONE && !d->stopped_us)
         watch_until(w, r->deadline_us);
 }
 
 void command_cancel(struct daemon *d)
 {
-    if (d->run && d->run->forced == WIRE_DONE) {
-        d->run->forced = WIRE_CANCELLED;
-        process_kill(&d->run->process, SIGKILL);
-    }
+    if (d->run && d->run->forced == WIRE_DONE)
+        force(d->run, WIRE_CANCELLED);
 }
 
 void command_stop(struct daemon *d, bool stop, uint64_t passed_us)
@@ -284,7 +290,6 @@ void command_kill(struct daemon *d)
 {
     if (!d->run)
         return;
-    process_kill(&d->run->process, SIGKILL);
-    process_reap(&d->run->process, true);
+    process_end(&d->run->process);
     run_free(d);
 }

@@ -171,8 +171,17 @@ struct process {
 /* 0, or an errno. The process leads a group of its own. */
 int process_spawn(struct process *p, const struct spawn *s);
 void process_kill(const struct process *p, int signal);
-/* Reaps it (it has ended) and closes its descriptors; with cleanup, what its group left is killed first. */
+/* Reaps it (it has ended) and closes its descriptors; with cleanup, what its group left is killed first. One that is
+ * stuck is left behind, and counts as killed. */
 int process_reap(struct process *p, bool cleanup);
+/* Kills and reaps it, and waits a little for its end. */
+void process_end(struct process *p);
+/* A process that hangs in the kernel does not end when it is killed. Nobody waits for it longer than this. */
+enum { PROCESS_STUCK_US = 10000000 };
+/* killed_us: when it was killed, or 0. */
+bool process_is_stuck(uint64_t killed_us);
+/* How many bytes the pipe can hold: more than its last writer left in it when it ended; 0: it is none. */
+size_t process_pipe_holds(int fd);
 void process_close(struct process *p);
 
 /* A set of descriptors to wait for, and the nearest deadline. */

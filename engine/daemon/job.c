@@ -101,7 +101,7 @@ static void add_variable(struct env *e, const char *name, const char *value)
 
 char **job_env(struct daemon *d, const struct job *j, uint64_t index, struct buf *out)
 {
-    enum { OURS = 6 };
+    enum { OURS = 7 };
     struct env e = {.out = out, .slots = d->env_count + OURS + 1};
     char number[24];
     buf_clear(out);
@@ -119,6 +119,10 @@ char **job_env(struct daemon *d, const struct job *j, uint64_t index, struct buf
     if (index != UINT64_MAX) {
         snprintf(number, sizeof number, "%llu", (unsigned long long)index + 1);
         add_variable(&e, "CLOWDER_TASK", number);
+    }
+    if (j->func.timeout_ms) {
+        snprintf(number, sizeof number, "%g", (double)j->func.timeout_ms / 1000);
+        add_variable(&e, "CLOWDER_TIMEOUT", number);
     }
     if (j->func.has_seed) {
         uint64_t seed = index == UINT64_MAX ? j->func.seed : func_task_seed(j->func.seed, index);

@@ -1,6 +1,8 @@
 /* Child processes: started without copying the daemon, each leading a group, watched through a pidfd. */
 #include "engine/daemon/daemon.h"
 
+#include "base/mono.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -36,7 +38,10 @@ static int null_fd(void)
 
 /* ---- the child ---- */
 
-enum { STACK = 128 << 10 }; /* what execvpe puts together is at most a path and a copy of argv */
+enum {
+    STACK = 128 << 10, /* what execvpe puts together is at most a path and a copy of argv */
+    END_MS = 2000,     /* from the kill of a process to its end, where nothing else can go on */
+};
 
 struct birth {
     const struct spawn *spawn;
@@ -133,11 +138,30 @@ void process_kill(const struct process *p, int signal)
 
 int process_reap(struct process *p, bool cleanup)
 {
-    int status = 0;
+    int status = SIGKILL; /* of one that is stuck */
     if (cleanup)
-        kill(-p->pid, SIGKILL); /* the leader is a zombie still: the group's number is ours */
-    while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
+        kill(-p->pid, SIGKILL); /* the leader is not reaped yet: the group's number is ours */
+    while (waitpid(p->pid, &status, WNOHANG) < 0 && errno == EINTR)
         ;
     process_close(p);
     return status;
+}
+
+void process_end(struct process *p)
+{
+    struct pollfd fd = {p->pid_fd, POLLIN, 0};
+    process_kill(p, SIGKILL);
+    poll(&fd, 1, END_MS);
+    process_reap(p, true);
+}
+
+bool process_is_stuck(uint64_t killed_us)
+{
+    return killed_us && mono_us() - killed_us >= PROCESS_STUCK_US;
+}
+
+size_t process_pipe_holds(int fd)
+{
+    int size = fcntl(fd, F_GETPIPE_SZ);
+    return size > 0 ? (size_t)size : 0;
 }

@@ -23,22 +23,42 @@ done
 
 if command -v Rscript >/dev/null; then
   cat >worker.R <<R
-source("$CLOWDER_SOURCE/engine/client/clowder_worker.R")
+source("clowder_worker.R")
+print("loading")
+system("echo loading")
 clowder_worker(function(input) {
   text <- rawToChar(input)
   print("printed")
+  if (text == "drain") system("cat; echo drained")
+  if (text == "fork" && inherits(parallel:::mcfork(), "masterProcess")) return("the child's")
   if (text == "bad") stop("this one is bad")
   if (text == "bytes") return(as.raw(c(0x62, 0x0a, 0x63)))
   toupper(text)
 })
 R
-  expect 0 clowder map -W -n 1 -- Rscript worker.R ::: ab cd
-  prints $'AB\nCD'
-  expect 0 clowder map -W -n 1 -- Rscript worker.R ::: bytes
+  r_worker() { # INPUT...
+    timeout 60 clowder map -W -n 1 --ship "$CLOWDER_SOURCE/engine/client/clowder_worker.R" --ship worker.R -- \
+      Rscript worker.R ::: "$@"
+  }
+  expect 0 r_worker ab fork drain cd fork
+  prints $'AB\nFORK\nDRAIN\nCD\nFORK'
+  [ ! -s err ] || fail "an R worker says $(cat err)"
+  expect 0 r_worker bytes
   prints $'b\nc'
-  expect 1 clowder map -W -n 1 -- Rscript worker.R ::: ok bad fine
+  expect 1 r_worker ok bad fine
   prints $'OK\nFINE'
   says 'this one is bad'
+  # What comes before source() is no frame, whether R or its script says it.
+  for first in 'print("loading")' 'cat("x\n")' 'system("echo loading")'; do
+    sed -i "1s/.*/$first; source(\"clowder_worker.R\")/" worker.R
+    expect 1 r_worker a b
+    says "task 1 \(a\): exit 126: the worker wrote '.*(loading|x).*', which is no frame"
+  done
+  expect 1 timeout 60 clowder map -W -n 1 -- Rscript /nonexistent.R ::: a
+  says "the worker wrote 'Fatal error: cannot open file '/nonexistent.R'.*', which is no frame"
+  expect 1 timeout 60 clowder map -W -n 1 -- Rscript -e 'library(nothingofthatname)' ::: a
+  says 'stderr: .*there is no package called .nothingofthatname'
+  if grep -q "using 'raw" err; then fail "R warns of a fifo"; fi
 else
   echo "SKIPPED: Rscript is not installed here, so the R worker did not run"
 fi

@@ -75,6 +75,15 @@ def begin_and_wait(path):
     return "went"
 
 
+def inside():
+    """The variables of the worker that this runs in."""
+    import sys
+    frame = sys._getframe()
+    while "fd_out" not in frame.f_locals:
+        frame = frame.f_back
+    return frame.f_locals
+
+
 def let_go(path):
     open(path + ".go", "w").close()
 
@@ -188,6 +197,22 @@ class Calls(unittest.TestCase):
         self.assertEqual(done.result(), 3)
         self.assertFalse(done.cancel())
 
+    def test_cancelling_some_cancels_no_others(self):
+        async def some(n):
+            loop = asyncio.get_running_loop()
+            calls = [loop.run_in_executor(self.pool, triple, i) for i in range(n)]
+            await asyncio.sleep(0.001)  # some of them run
+            for call in calls[::4]:
+                call.cancel()
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+        async def all_of_them():
+            for _ in range(240):
+                for i, result in enumerate(await some(100)):
+                    if i % 4 or not isinstance(result, asyncio.CancelledError):
+                        self.assertEqual(result, 3 * i)
+        asyncio.run(all_of_them())
+
     def test_a_worker_that_is_killed(self):
         path = gate()
         future = self.pool.submit(begin_and_wait, path)
@@ -209,6 +234,46 @@ class Calls(unittest.TestCase):
         begun(path)  # it begins again elsewhere
         let_go(path)
         self.assertEqual(future.result(timeout=20), "went")
+
+    def test_what_forks_answers_once(self):
+        def forks(x, how):
+            import atexit, os, sys
+            atexit.register(os.abort)
+            child = os.fork()
+            if child == 0 and how == "return":
+                return "the child's"
+            if child == 0 and how == "raise":
+                raise ValueError("the child's")
+            if child == 0:
+                sys.exit(how)
+            atexit.unregister(os.abort)
+            return x, os.waitpid(child, 0)[1] >> 8
+        for how, status in ("return", 0), (None, 0), (0, 0), (5, 5), ("why", 1), ("raise", 1):
+            calls = [self.pool.submit(forks, i, how) if i % 5 == 2 else self.pool.submit(triple, i) for i in range(30)]
+            self.assertEqual([c.result(timeout=20) for c in calls],
+                             [(i, status) if i % 5 == 2 else 3 * i for i in range(30)])
+        self.assertEqual(list(self.pool.map(lambda i: forks(i, "return") if i == 3 else i, range(40), chunksize=10)),
+                         [(3, 0) if i == 3 else i for i in range(40)])
+
+    def test_what_is_no_answer_fails_its_call(self):
+        def intrudes():
+            import os
+            os.write(inside()["fd_out"], b"this is no frame of an answer")
+        with clowder.Executor(daemons=1) as pool:
+            calls = [pool.submit(intrudes) if i == 3 else pool.submit(triple, i) for i in range(10)]
+            with self.assertRaisesRegex(clowder.WorkerDied, "the worker wrote 'this is no frame of an answer"):
+                calls.pop(3).result(timeout=20)
+            self.assertEqual([c.result(timeout=20) for c in calls], [3 * i for i in range(10) if i != 3])
+
+    def test_what_was_answered_twice_is_told_at_the_end(self):
+        def doubles():
+            import os, struct
+            os.write(inside()["fd_out"], struct.pack("<III", 0, inside()["number"], 1))
+        pool = clowder.Executor(daemons=1)
+        self.assertIsInstance(pool.submit(doubles).exception(timeout=20), clowder.WorkerDied)
+        self.assertEqual(pool.submit(triple, 2).result(timeout=20), 6)
+        self.assertRaisesRegex(clowder.EngineError, "answered a task twice", pool.shutdown)
+        pool.shutdown()
 
     def test_results_that_would_end_the_thread(self):
         def leaves(*_):
@@ -320,6 +385,15 @@ class Life(unittest.TestCase):
     def test_a_time_limit(self):
         with clowder.Executor(daemons=1, timeout=0.3) as pool:
             self.assertRaises(clowder.TaskTimeout, pool.submit(time.sleep, 60).result)
+
+    def test_a_time_limit_does_not_hold_for_imports(self):
+        folder = tempfile.mkdtemp(dir=os.environ["XDG_RUNTIME_DIR"])
+        with open(os.path.join(folder, "slow_things.py"), "w") as f:
+            f.write("import time\ntime.sleep(1.5)\n")
+        with clowder.Executor(daemons=1, timeout=0.5, ship=[f.name], imports=["slow_things"]) as pool:
+            self.assertEqual(pool.submit(triple, 1).result(timeout=30), 3)
+            self.assertRaises(clowder.TaskTimeout, pool.submit(time.sleep, 60).result)
+            self.assertEqual(pool.submit(triple, 2).result(timeout=30), 6)  # a new worker
 
     def test_shipped_modules_and_registrations(self):
         folder = tempfile.mkdtemp(dir=os.environ["XDG_RUNTIME_DIR"])

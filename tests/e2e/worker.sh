@@ -28,6 +28,14 @@ expect 0 sh -c "yes aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa | head -$millio
 [ "$(jq '.rss_peak_bytes < 256 * 1048576' memory)" = true ] || fail "engine memory: $(cat memory)"
 [ "$(cat out)" -eq $((million * 45)) ] || fail "slow reader got $(cat out) bytes"
 
+# Answers that wait for a slow reader stay what they are, when the worker that gave them was replaced long ago.
+seq 3000 | "$CLOWDER_TEST_ILL" brief 3000 | md5sum >want
+expect 0 sh -c "seq 3000 | clowder map -w -- '$CLOWDER_TEST_ILL' brief 5 |
+  (dd bs=1 count=1 status=none; sleep 0.5
+  while before=\$(clowder status default --json | jq .profiles[0].tasks.completed); sleep 0.3
+    test \$before -ne \$(clowder status default --json | jq .profiles[0].tasks.completed); do :; done; cat) | md5sum"
+same out want
+
 # Lines of every kind.
 { echo; echo 'a b'; head -c 1000000 /dev/zero | tr '\0' y; echo; printf 'ünï\n"q"\n'; head -c 500 /dev/urandom | tr -d '\n'; echo; } >lines
 expect 0 sh -c 'clowder map -w -- cat <lines'
@@ -57,6 +65,60 @@ expect 0 sh -c "seq 100000 | clowder map -W --json -- \"$CLOWDER_TEST_WORKER\" |
 expect 0 sh -c 'seq 1000 | clowder map -w -- "$CLOWDER_TEST_WORKER" lines | md5sum'
 [ "$(cat out)" = "$(seq 1000 | md5sum)" ] || fail "lines of clowder_worker.h"
 
+# What forks, prints or reads in a task is none of its answers.
+for kind in -W -w; do
+  speaks=$([ $kind = -W ] || echo lines)
+  # shellcheck disable=SC2086
+  expect 0 sh -c "{ seq 50; echo fork; seq 50; echo print; echo fork; echo drain; seq 50; } >in; clowder map $kind -- $CLOWDER_TEST_WORKER $speaks <in"
+  same out in
+done
+
+# The start of a framed worker does not count as its first task's time; a task's does.
+expect 0 clowder map -W --timeout 300ms -- sh -c 'sleep 1; exec "$0"' "$CLOWDER_TEST_WORKER" ::: a b
+expect 1 clowder map -w --timeout 300ms -- sh -c 'sleep 1; exec cat' ::: a
+says 'timed out: no answer after 0.3 s'
+
+# A task that takes too long is the one that is blamed, whatever was answered just before it.
+for kind in -W -w; do
+  speaks=$([ $kind = -W ] || echo lines)
+  # shellcheck disable=SC2086
+  expect 0 sh -c "{ seq 1000; echo sleep; seq 1000; } | clowder map -n 1 $kind --timeout 1s -- $CLOWDER_TEST_WORKER $speaks | md5sum"
+  [ "$(cat out)" = "$(seq 1000 | cat - <(seq 1000) | md5sum)" ] || fail "answers beside one that was out of time"
+  says 'task 1001 \(sleep\): timed out: no answer after 1 s'
+  says '1 of 2001 tasks failed'
+done
+
+# What is no frame is shown, at once, and fails the tasks that it may belong to.
+framed() { # MODE INPUT...: as its words say
+  local mode=$1
+  shift
+  timeout 20 clowder map -n 1 -W -- python3 "$CLOWDER_SOURCE/tests/e2e/framed_worker.py" "$mode" ::: "$@"
+}
+expect 1 framed good a fail b
+prints $'a\nb'
+for first in 'x' 'Fatal error: cannot open the file'; do
+  expect 1 timeout 20 clowder map -W -- sh -c 'echo "$0"; exec sleep 304.77123' "$first" ::: a b c
+  says "task 1 \\(a\\): exit 126: the worker wrote '$first\\\\n', which is no frame \\("
+  says '3 of 3 tasks failed'
+done
+wait_until none_running 'sleep 304.77123'
+expect 1 framed old a b
+says "the worker wrote '.*a.*', which is no frame .*older clowder_worker.h is to be built again"
+expect 1 timeout 20 clowder map -W -- cat ::: a
+says 'which is no frame'
+expect 1 framed garbage a bad b c
+says "task 2 \\(bad\\): failed: the worker wrote 'something else.*', which is no frame of its answer"
+prints $'a\nb\nc'
+expect 1 framed skips a bad b c # it answers b in the place of bad
+says "task 2 \\(bad\\): failed: the worker wrote"
+prints $'a\nb\nc'
+expect 1 framed twice a bad b c
+says 'answered a task twice'
+prints $'a\nbad\nb\nc'
+expect 1 framed after a bad
+says "the worker wrote 'x', which is no frame"
+prints $'a\nbad'
+
 # It cannot start.
 expect 1 sh -c 'seq 3 | clowder map -w -- nosuchworker'
 says 'task 1 \(1\): exit 127'
@@ -85,9 +147,29 @@ expect 1 timeout 60 sh -c 'echo x | clowder map -w --timeout 300ms -- sh -c "whi
 expect 1 sh -c 'seq 2 | clowder map -w --timeout 300ms -- sleep 302.77123'
 says '2 of 2 tasks failed'
 wait_until none_running 'sleep 302.77123'
+# One that answers before it has read its input gets the rest of it, also when others have come meanwhile.
+cat >early.sh <<'SH'
+echo early
+until test -e go; do sleep 0.02; done
+read -r long
+read -r next
+echo "$next ${#long}"
+SH
+expect 0 timeout 60 sh -c '(head -c 5000000 /dev/zero | tr "\0" z; echo; until grep -q early early.out; do sleep 0.02; done; echo next
+  until [ "$(clowder status --json | jq "[.profiles[].tasks.executing] | add")" = 1 ]; do sleep 0.02; done; touch go) |
+  clowder map -n 1 -w -- sh early.sh >early.out; cat early.out'
+prints $'early\nnext 5000000'
 # An answer without end is cut off.
 expect 1 sh -c 'echo a | clowder map -w --max-output 10000 -- sh -c "read x; yes | tr -d \"\\n\""'
 says 'longer than the limit'
+# The limit holds to the byte, and what follows the answer that is too long is nobody's.
+expect 1 clowder map -w --max-output 10 -- cat ::: 0123456789 0123456789x b
+prints $'0123456789\nb'
+says 'task 2 .*: failed: an answer of 11 bytes, longer than the limit of 10'
+expect 1 sh -c 'seq 5000 | timeout 60 clowder map -n 1 -w --max-output 10000 -- "$CLOWDER_TEST_ILL" torrent 3000'
+says 'task 3000 \(3000\): failed: an answer longer than the limit of 10000 bytes'
+says '1 of 5000 tasks failed'
+prints "$(seq 5000 | grep -vx 3000)"
 # Two jobs with different workers at once do not mix.
 (seq 2000 | clowder map -w -- sed -u s/^/a/ >a.out) &
 (seq 2000 | clowder map -w -- sed -u s/^/b/ >b.out)

@@ -1,5 +1,8 @@
-/* The worker that the tests use: echoes; "failN" fails with status N. With "lines" it speaks lines. */
+/* The worker that the tests use: echoes; "failN" fails with status N; "fork" has a child that comes back too; "print"
+ * prints; "drain" starts a program that reads all it can; "sleep" sleeps. With "lines" it speaks lines. */
 #include "engine/client/clowder_worker.h"
+
+#include <sys/wait.h>
 
 static int echo(void *arg, const char *in, size_t len, struct clowder_out *out)
 {
@@ -8,6 +11,20 @@ static int echo(void *arg, const char *in, size_t len, struct clowder_out *out)
         clowder_out_printf(out, "told to fail");
         return atoi(in + 4);
     }
+    if (strcmp(in, "fork") == 0) {
+        pid_t child = fork();
+        int status;
+        if (child == 0)
+            return clowder_out_printf(out, "the child's");
+        if (waitpid(child, &status, 0) != child || status)
+            return 99;
+    }
+    if (strcmp(in, "print") == 0 && (puts("printed") < 0 || fflush(stdout)))
+        return 99;
+    if (strcmp(in, "sleep") == 0)
+        sleep(60);
+    if (strcmp(in, "drain") == 0 && system("cat; echo drained"))
+        return 99;
     return clowder_out_add(out, in, len);
 }
 
