@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Bad input: one clear line, the right exit status, and an engine that lives on.
 . "$(dirname "$0")/lib.sh"
+needs nngcat:nng-utils
 
 bad() { # STATUS PATTERN COMMAND...
   local want=$1 pattern=$2

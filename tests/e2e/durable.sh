@@ -6,7 +6,7 @@ case ${1:?a case} in
 full)
   # A file system of our own, in a mount namespace of our own.
   if [ -z "${IN_NAMESPACE:-}" ]; then
-    unshare -m true 2>/dev/null || { echo "skipped: mounts are not allowed here"; exit 77; }
+    unshare -m true 2>/dev/null || { echo "SKIP: mounts are not allowed here"; exit 77; }
     exec env IN_NAMESPACE=1 unshare -m bash "$0" "$@"
   fi
   ;;
@@ -324,6 +324,7 @@ case_number() {
   # The engine that gave a submitter its number dies before the submitter can write it down (the store is locked), and the
   # next one gives it to another job.
   clowder up -n 2 >/dev/null
+  needs nngcat:nng-utils
   given() { nngcat --req --dial "ipc://$XDG_RUNTIME_DIR/clowder/engine.sock" --ascii --data '{"op":"reserve"}' | jq .job; }
   lock_store
   number=$(given)
@@ -544,7 +545,7 @@ case_many() {
 
 case_full() {
   mkdir -p "$XDG_DATA_HOME/clowder"
-  mount -t tmpfs -o size=3m none "$XDG_DATA_HOME/clowder" || { echo "skipped: no tmpfs here"; exit 77; }
+  mount -t tmpfs -o size=3m none "$XDG_DATA_HOME/clowder" || { echo "SKIP: no tmpfs here"; exit 77; }
   trap 'status=$?; set +e; timeout 20 clowder engine stop --now >/dev/null 2>&1; umount -l "$XDG_DATA_HOME/clowder"; umount -l small 2>/dev/null; (exit $status); finish' EXIT
   room() { mount -o "remount,size=$1" "$XDG_DATA_HOME/clowder"; }
   clowder up -n 2 >/dev/null

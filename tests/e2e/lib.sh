@@ -3,6 +3,17 @@
 # shellcheck shell=bash
 set -euo pipefail
 
+# needs PROGRAM[:PACKAGE]...: where one of them is not there the test is left out, and says why.
+needs() {
+  local program
+  for program in "$@"; do
+    command -v "${program%:*}" >/dev/null && continue
+    echo "SKIP: needs ${program%:*} (package ${program#*:})"
+    exit 77
+  done
+}
+needs jq pgrep:procps python3
+
 bin=${CLOWDER_BIN:?the folder of the programs under test}
 export PATH=$bin:$PATH LC_ALL=C.UTF-8
 work=$(mktemp -d /tmp/clowder-test.XXXXXX)

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 needs_root() { # for mounts, namespaces and other users
-  [ "$(id -u)" -eq 0 ] || { echo "needs root" && exit 77; }
+  [ "$(id -u)" -eq 0 ] || { echo "SKIP: needs root" && exit 77; }
 }
 
 lock() { sed -n "s/^$1 //p" "$XDG_DATA_HOME/clowder/engine.lock"; } # WORD of the file beside the store

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/hosts_lib.sh"
 . "$(dirname "$0")/scheduler_lab.sh"
-needs() { # WHAT COMMAND...
+needs_all() { # WHAT COMMAND...
   local what=$1 one
   shift
   for one in "$@"; do
@@ -36,7 +36,7 @@ connected() { [ "$(status_of default '.daemons.connected')" = "$1" ]; }
 reasons() { status_of default '[.daemon_list[].reason] | join("|")'; }
 
 case_slurm() {
-  needs "slurm-wlm and munge" slurmctld munged sbatch
+  needs_all "slurm-wlm and munge" slurmctld munged sbatch
   slurm_up "$work/slurm"
   expect 0 clowder host add cluster --launcher slurm --directive '--comment=ours' --directive '#SBATCH --time=10'
   # A directive that is refused shows the scheduler's own words.
@@ -104,7 +104,7 @@ case_slurm() {
 
 # Through a login node: its commands over SSH, its daemons through its tunnel.
 case_login() {
-  needs "slurm-wlm and munge" slurmctld munged sbatch
+  needs_all "slurm-wlm and munge" slurmctld munged sbatch
   slurm_up "$work/slurm"
   use_lab clws 10.94
   trap scheduler_end EXIT
@@ -133,7 +133,7 @@ case_login() {
 }
 
 case_sge() {
-  needs "gridengine-master, -exec and -client" sge_qmaster sge_execd qsub
+  needs_all "gridengine-master, -exec and -client" sge_qmaster sge_execd qsub
   sge_up "$work/sge"
   sge_running() { [ "$(qstat -u root -s r | grep -c clowder)" = "$1" ]; }
   sge_none() { ! qstat -u root | grep -q clowder; }

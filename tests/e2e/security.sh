@@ -91,6 +91,7 @@ case_tmp() {
 
 # Another user of the desktop who reaches the sockets, for somebody opened them: dropped by uid, on each of them.
 case_uid() {
+  needs nngcat:nng-utils
   needs_root
   clowder up -n 1 >/dev/null
   chmod 755 "$work" "$XDG_RUNTIME_DIR" "$XDG_RUNTIME_DIR/clowder"
@@ -155,6 +156,7 @@ PY
 
 # Whoever breaks off, lies or does not read on the control sockets disturbs nobody else there, and leaves nothing behind.
 case_rude() {
+  needs nngcat:nng-utils
   clowder up -n 1 >/dev/null
   local before pid job
   pid=$(engine_pid)

@@ -83,11 +83,11 @@ def seeds_of(options):
 def left_out(options):
     """What cannot be had here, said before it is missed."""
     if os.geteuid() != 0:
-        yield "full disk and hosts, which need root"
+        yield "needs root: full disk and hosts"
     elif options.hosts and not lab.hosts.can_be_had():
-        yield "hosts, which need sshd"
+        yield "needs sshd (package openssh-server): hosts"
     elif options.hosts and not (shutil.which("nft") and shutil.which("ip")):
-        yield "cut and lossy links, which need ip and nft"
+        yield "needs ip and nft (packages iproute2, nftables): cut and lossy links"
 
 
 def main():
@@ -110,7 +110,7 @@ def main():
             passed += [action.option_strings[-1]] + ([] if one is True else [str(one)])
     shown = [a for i, a in enumerate(passed) if not {"--bin", "--other-bin", "--slack"} & {a, passed[i - 1]}]
     for text in left_out(options):
-        print(f"left out here: {text}", file=sys.stderr)
+        print(f"SKIP: {text}", file=sys.stderr)
     end = time.monotonic() + options.minutes * 60 if options.minutes else None
     results = []
     figures = open(options.figures, "w") if options.figures else None

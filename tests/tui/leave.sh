@@ -104,7 +104,7 @@ if kill -0 "$strace" 2>/dev/null; then
   kill "$strace"
   wait "$strace" || true
 else
-  echo "left out: ^Z in the moment of a start ($(cat strace.err))"
+  echo "SKIP: ^Z in the moment of a start ($(cat strace.err))"
 fi
 keys q
 see 'ready>'

@@ -2,6 +2,7 @@
 # screens read back, waiting for what they show and never for time.
 # shellcheck shell=bash
 . "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
+needs tmux
 
 terminal="tmux -L clwt$$ -f /dev/null"
 tui_end() {

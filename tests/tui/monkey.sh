@@ -5,10 +5,11 @@ if [ -z "${MONKEY_ALONE:-}" ]; then
   for how in -n -rn; do
     if unshare $how true 2>/dev/null; then MONKEY_ALONE=1 exec unshare $how bash "$0"; fi
   done
-  echo "SKIP: needs a network namespace"
+  echo "SKIP: needs a network namespace of its own (root, or user namespaces)"
   exit 77
 fi
 . "$(dirname "$0")/../e2e/lib.sh"
+needs ip:iproute2
 monkey=$(dirname "$0")/monkey.py
 ip link set lo up
 
