@@ -128,10 +128,8 @@ enum clw_err client_dial(struct clowder *c, const char *socket_name, client_dial
 {
     enum clw_err code;
     int rv = dial_owner(socket_name, dial, deadline_ms, fd, &code, err);
-    if (!code && rv == ENOENT && c->no_start)
-        code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
-    for (int i = 0; !code && (rv == ENOENT || rv == EAGAIN) && i < DIAL_TRIES; i++) {
-        if (rv == ENOENT && !c->no_start && i % START_TRIES == 0) /* again: one that is dying may hold the lock */
+    for (int i = 0; !code && ((rv == ENOENT && !c->no_start) || rv == EAGAIN) && i < DIAL_TRIES; i++) {
+        if (rv == ENOENT && i % START_TRIES == 0) /* again: one that is dying may hold the lock */
             code = start_engine(c, err);
         if (code)
             break;
@@ -139,7 +137,9 @@ enum clw_err client_dial(struct clowder *c, const char *socket_name, client_dial
         if (rv)
             nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000L}, NULL);
     }
-    if (!code && rv == ETIMEDOUT)
+    if (!code && rv == ENOENT && c->no_start)
+        code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
+    else if (!code && rv == ETIMEDOUT)
         code = clw_fail(err, CLW_TIMED_OUT, "see 'clowder log'", "the engine did not answer in time");
     else if (!code && rv)
         code = clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine does not answer: %s", strerror(rv));

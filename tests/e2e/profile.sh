@@ -96,6 +96,15 @@ says_out '^default +stopped +0 of 3 daemons'
 expect 0 clowder status --json
 [ "$(jq -c '[.engine, (.profiles[] | select(.name == "default") | .state, .daemons.wanted)]' out)" = '[null,"stopped",3]' ] ||
   fail "without an engine: $(cat out)"
+# One that is dying holds its lock for a moment still, and answers nobody.
+python3 -c 'import fcntl, struct, sys, time
+lock = open(sys.argv[1], "w")
+fcntl.fcntl(lock, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0)) # F_OFD_SETLK
+print("held", flush=True)
+time.sleep(0.3)' "$XDG_DATA_HOME/clowder/engine.lock" >held &
+wait_until grep -q held held
+expect 0 clowder status
+says_out '^no engine runs'
 expect 4 clowder status nobody
 expect 3 clowder status --watch
 expect 0 clowder engine start
