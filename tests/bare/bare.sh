@@ -107,15 +107,16 @@ for tool in python3 jq tmux sshd; do
   ! command -v $tool >/dev/null || { echo "'$1' installed $tool" >&2; exit 1; }
 done
 ! pkg-config --exists cmocka || { echo "'$1' installed cmocka" >&2; exit 1; }
-cmake --install build/release --prefix /usr/local >/dev/null
-ldconfig
+cmake --install build/release --prefix /tmp/installed >/dev/null
+export PATH=/tmp/installed/bin:$PATH
 clowder map -n 1 -- echo ::: installed
 clowder engine stop
+PATH=${PATH#*:}
 cmake -G Ninja -S . -B /tmp/hand >/dev/null
 cmake -G Ninja -S . -B /tmp/tests -DBUILD_TESTING=ON >/tmp/configured
 grep 'unit/test_text is left out: needs cmocka (package libcmocka-dev)' /tmp/configured
 ctest --test-dir /tmp/tests -R unit/test_text | grep 'Skipped'
-rm -r /tmp/hand /tmp/tests
+rm -r /tmp/installed /tmp/hand /tmp/tests ~/.local
 echo "\$ $2"
 bash -c "$2"
 TYPES

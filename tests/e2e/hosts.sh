@@ -218,7 +218,8 @@ case_secrets() {
   [ "$(stat -c %u:%a "/proc/$engine/environ")" = 0:400 ] || fail "the engine's memory is open to others"
   # Another user of the host does not reach the daemons' way home.
   url=$(status_of default '.hosts[0].url')
-  expect 1 setpriv --reuid=65534 --regid=65534 --clear-groups sh -c "cd / && exec $CLOWDER_TEST_ROGUE ${url#ipc://}"
+  programs_for_others "$CLOWDER_TEST_ROGUE"
+  expect 1 setpriv --reuid=65534 --regid=65534 --clear-groups sh -c "cd / && exec $work/programs/rogue ${url#ipc://}"
   says 'connect: Permission denied'
   connected default 1 || fail "a stranger disturbed the daemons"
 }

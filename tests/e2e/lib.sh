@@ -61,6 +61,14 @@ trap finish EXIT
 export ASAN_OPTIONS=log_path=$work/sanitizer.asan:detect_leaks=${LEAKS:-1} UBSAN_OPTIONS=print_stacktrace=1:log_path=$work/sanitizer.ubsan
 export TSAN_OPTIONS=log_path=$work/sanitizer.tsan:suppressions=${TSAN_SUPPRESSIONS:-/dev/null}
 
+# The programs under test may lie where only we can read, as in /root: here other users can run them too.
+programs_for_others() { # [FILE]...
+  mkdir "$work/programs"
+  cp "$bin/clowder" "$bin/clowder-daemon" "$@" "$work/programs"
+  chmod 711 "$work"
+  PATH=$work/programs:$PATH
+}
+
 # wait_until COMMAND...: until it succeeds, at most 30 s. For states that others reach in their own time.
 wait_until() {
   local tries=0

@@ -5,6 +5,7 @@
 
 needs_root() { # for mounts, namespaces and other users
   [ "$(id -u)" -eq 0 ] || { echo "SKIP: needs root" && exit 77; }
+  programs_for_others
 }
 
 lock() { sed -n "s/^$1 //p" "$XDG_DATA_HOME/clowder/engine.lock"; } # WORD of the file beside the store

@@ -9,6 +9,7 @@ needs_root() {
     echo "SKIP: needs root, to be other users"
     exit 77
   }
+  programs_for_others
 }
 # as UID COMMAND...: as another user, in a home of its own.
 as() {
