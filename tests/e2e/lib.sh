@@ -35,6 +35,8 @@ fail() {
 # tasks have an environment of their own, so they are found by session and by the mark that tests put into their commands.
 engine_pid() { cat "$XDG_RUNTIME_DIR/clowder/engine.lock" 2>/dev/null || true; }
 
+outside=() # what a test has made outside of its folder: removed at the end
+
 finish() {
   local status=$? job
   trap - EXIT
@@ -53,7 +55,7 @@ finish() {
     status=1
   fi
   cd /
-  [ -n "${KEEP:-}" ] || rm -rf "$work"
+  [ -n "${KEEP:-}" ] || rm -rf "$work" "${outside[@]}"
   [ "$status" -eq 0 ] && echo "ok"
   exit "$status"
 }

@@ -83,8 +83,7 @@ case_logout() {
 case_unmounted() {
   needs_root
   local uid=$((50000 + $$ % 10000))
-  # shellcheck disable=SC2064
-  trap "rm -rf /tmp/clowder-$uid; finish" EXIT
+  outside+=("/tmp/clowder-$uid")
   chmod 755 "$work"
   mkdir "$work/home" "$work/session" && chown $uid "$work/home"
   cat >session.sh <<'SH'

@@ -52,8 +52,7 @@ case_tmp() {
   local uid=$((50000 + $$ % 10000)) other=$((40000 + $$ % 10000))
   local dir=/tmp/clowder-$uid
   [ ! -e "$dir" ] || fail "$dir is there already"
-  # shellcheck disable=SC2064
-  trap "rm -rf '$dir'; finish" EXIT
+  outside+=("$dir")
   mkdir "$work/trap" && chown "$uid" "$work/trap"
   ln -s "$work/trap" "$dir"
   expect 5 as $uid env -u XDG_RUNTIME_DIR clowder engine start
