@@ -418,11 +418,13 @@ case_back() {
   # The engine's own connection, by which it gives the job to its daemons, breaks while results are not written.
   [ "$(id -u)" -eq 0 ] || { echo "not looked at without root: a connection that breaks"; return; }
   clowder up -n 2 >/dev/null
-  job=$(seq 200 | clowder submit -- sh -c 'echo {} >>ran; sleep 0.02; echo {}')
+  # Tasks behind a cut wait for it, so that the job is not over before.
+  job=$(seq 200 | clowder submit -- sh -c 'echo {} >>ran
+    for part in 20 60 100; do test {} -le $part || until test -e cut-$part; do sleep 0.02; done; done; echo {}')
   for part in 20 60 100; do
     ran_so_many() { [ "$(lines ran)" -ge "$part" ]; }
     wait_until ran_so_many
-    python3 - "$(engine_pid)" <<'PYTHON'
+    python3 - "$(engine_pid)" <<'PYTHON' || fail "no connection to cut after $part tasks"
 import ctypes, os, socket, struct, sys
 pid = int(sys.argv[1])
 syscall = ctypes.CDLL(None, use_errno=True).syscall
@@ -439,6 +441,7 @@ for fd in os.listdir(f"/proc/{pid}/fd"):
             cut += 1
 sys.exit(cut == 0)
 PYTHON
+    touch cut-$part
   done
   expect 0 clowder job collect "$job"
   same out <(seq 200)
