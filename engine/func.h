@@ -16,6 +16,7 @@ enum func_kind {
 };
 
 enum {
+    FUNC_START_MS = 300000, /* a worker that greets has so long until it does, or its --timeout if that is longer */
     FUNC_ARGS_MAX = 10000,
     FUNC_FILES_MAX = 1000,
     FUNC_OUTPUT_DEFAULT = 16 << 20,

@@ -423,8 +423,10 @@ static uint64_t overdue_ms(const struct member *m)
         !disp_daemon_head(m->daemon, &job, &index, &since_us))
         return UINT64_MAX;
     const struct core_job *j = disp_job_arg(job);
-    uint64_t since_ms = awake_since(m, since_us / 1000);
-    return j->spec.timeout_ms ? since_ms + j->spec.timeout_ms + CORE_OVERDUE_MS : UINT64_MAX;
+    uint64_t since_ms = awake_since(m, since_us / 1000), limit_ms = j->spec.timeout_ms;
+    if (j->spec.kind == FUNC_FRAMED) /* its worker may just be starting */
+        limit_ms += limit_ms > FUNC_START_MS ? limit_ms : FUNC_START_MS;
+    return j->spec.timeout_ms ? since_ms + limit_ms + CORE_OVERDUE_MS : UINT64_MAX;
 }
 
 /* The task ends as the daemon should have ended it; the daemon goes, and is no daemon of ours any more. */

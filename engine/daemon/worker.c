@@ -20,11 +20,10 @@
 
 enum {
     PIPE_BYTES = 1 << 20,
-    READ_MOST = 4 << 20,  /* in one turn */
-    PARTIAL_US = 1000,    /* answers of an unfinished batch wait this long for more */
-    START_US = 300000000, /* under a time limit: from the start of a worker that greets to its greeting */
-    END_US = 100000,      /* from the end of its output to its own */
-    CLOSE_US = 2000000,   /* a worker whose input has ended may take this long to go */
+    READ_MOST = 4 << 20, /* in one turn */
+    PARTIAL_US = 1000,   /* answers of an unfinished batch wait this long for more */
+    END_US = 100000,     /* from the end of its output to its own */
+    CLOSE_US = 2000000,  /* a worker whose input has ended may take this long to go */
 };
 
 bool worker_is_kind(const struct job *j)
@@ -219,7 +218,7 @@ void worker_feed(struct daemon *d)
 static uint64_t start_limit_us(const struct worker *w)
 {
     uint64_t limit_us = w->job->func.timeout_ms * 1000;
-    return limit_us > START_US ? limit_us : START_US;
+    return limit_us > FUNC_START_MS * 1000u ? limit_us : FUNC_START_MS * 1000u;
 }
 
 /* When the task that it is at has had its time; UINT64_MAX: never. Its time begins when the worker is ready, and that
