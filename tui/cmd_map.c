@@ -81,6 +81,7 @@ void map_fini(struct map *m)
 {
     progress_free(m->progress);
     map_close_joblog(m);
+    map_forget_saved(m);
     free(m->argv);
     free(m->ship);
     free(m->skip);

@@ -46,7 +46,8 @@ struct map {
     uint64_t ended_us;  /* of the result that is written; 0: just now */
     uint64_t done, failed;
     int task_status;  /* of the last task that did not go well, as a shell would say it */
-    uint64_t unsaved; /* fetched files */
+    uint64_t unsaved; /* fetched files, or saved by another name */
+    void *saved;      /* names that fetched files have got, and whose they are: a tree of search.h */
     struct progress *progress;
 };
 
@@ -67,6 +68,7 @@ int map_begin_output(struct map *m);
 bool map_write_result(struct map *m, const struct clowder_result *r);
 /* Closes it. False, and told, when not all of it could be written. */
 bool map_close_joblog(struct map *m);
+void map_forget_saved(struct map *m);
 void map_write_dry(const struct map *m, const char *input, size_t len, uint64_t index);
 
 /* A feed: all that stdin gives is the input of the one task; a terminal gives none. */

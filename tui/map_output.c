@@ -3,11 +3,13 @@
 
 #include "base/mono.h"
 #include "base/text.h"
+#include "engine/daemon/expand.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <jansson.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -226,14 +228,56 @@ bool map_close_joblog(struct map *m)
 /* Files come from the machine that ran the task: only those that were asked for are written here. */
 static bool was_asked_for(const struct map *m, const struct clowder_result *r, const char *name)
 {
-    const char *const pattern[] = {m->f.fetch, NULL};
-    struct clowder_function f = {.argv = pattern};
-    if (!m->f.fetch)
+    struct buf quoted = {0}, pattern = {0};
+    if (!m->f.fetch || strchr(name, '/'))
         return false;
-    char **list = clowder_expand(&f, r->input, r->input_len, r->index);
-    bool good = fnmatch(list[0], name, FNM_PERIOD) == 0;
-    free(list);
+    expand_quote(&quoted, r->input, r->input_len);
+    expand_text(&pattern, m->f.fetch, buf_text(&quoted), quoted.len, r->index);
+    bool good = fnmatch(buf_text(&pattern), name, FNM_PERIOD) == 0;
+    buf_fini(&quoted);
+    buf_fini(&pattern);
     return good;
+}
+
+/* ---- names that files have got in this map: none is written over by another task's ---- */
+
+struct saved {
+    char *name;
+    uint64_t index; /* of the task */
+};
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(((const struct saved *)a)->name, ((const struct saved *)b)->name);
+}
+
+/* True when the name is this task's from now on. */
+static bool claim(struct map *m, const char *name, uint64_t index, uint64_t *other)
+{
+    struct saved *one = mem_alloc(sizeof *one), **found;
+    *one = (struct saved){mem_strdup(name), index};
+    found = tsearch(one, &m->saved, compare);
+    if (!found)
+        abort();
+    *other = (*found)->index;
+    if (*found != one) {
+        free(one->name);
+        free(one);
+    }
+    return *other == index;
+}
+
+static void free_saved(void *node)
+{
+    struct saved *one = node;
+    free(one->name);
+    free(one);
+}
+
+void map_forget_saved(struct map *m)
+{
+    tdestroy(m->saved, free_saved);
+    m->saved = NULL;
 }
 
 static bool save_file(const char *name, const uint8_t *data, size_t len)
@@ -248,6 +292,22 @@ static bool save_file(const char *name, const uint8_t *data, size_t len)
     if (why)
         say(0, "cannot save the fetched file %s: %s", name, strerror(why));
     return !why;
+}
+
+/* A name that another task's file has got is told, and the file has another one. */
+static bool save_as(struct map *m, const struct clowder_result *r, const char *name, const uint8_t *data, size_t len)
+{
+    uint64_t other, ignored;
+    if (claim(m, name, r->index, &other))
+        return save_file(name, data, len);
+    char *own = mem_printf("%s.%llu", name, (unsigned long long)r->index + 1), shown[300], own_shown[320];
+    text_escape(shown, sizeof shown, name, strlen(name));
+    text_escape(own_shown, sizeof own_shown, own, strlen(own));
+    bool saved = claim(m, own, r->index, &ignored) && save_file(own, data, len);
+    say(0, "task %llu brought '%s', as task %llu did; %s '%s'", (unsigned long long)r->index + 1, shown,
+        (unsigned long long)other + 1, saved ? "this one is saved as" : "there is no place for", own_shown);
+    free(own);
+    return false;
 }
 
 /* False when one could not be saved. */
@@ -266,7 +326,7 @@ static bool save_files(struct map *m, const struct clowder_result *r)
                 (unsigned long long)r->index + 1, r->host, shown);
             continue;
         }
-        if (!save_file(name, data, len)) {
+        if (!save_as(m, r, name, data, len)) {
             m->failed++;
             m->unsaved++;
             good = false;

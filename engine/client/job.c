@@ -51,6 +51,19 @@ static enum clw_err ship_file(struct func *f, const char *path, struct clw_error
     return CLW_OK;
 }
 
+/* Files are brought home from the job's own folder, into the folder where the caller is. What a placeholder brings may
+ * name a folder still: then that task fails. */
+static enum clw_err check_fetch(const char *pattern, struct clw_error *err)
+{
+    struct buf expanded = {0};
+    expand_text(&expanded, pattern, "x", 1, 0);
+    bool good = *pattern && !strchr(buf_text(&expanded), '/');
+    buf_fini(&expanded);
+    return good ? CLW_OK
+                : clw_fail(err, CLW_USAGE, "let the task copy it there: cp r/out.txt .",
+                      "--fetch '%.200s': only files of the job's own folder are brought home, by their names", pattern);
+}
+
 /* The caller's function as ours. */
 static enum clw_err make_func(struct func *to, const struct clowder_function *f, struct clw_error *err)
 {
@@ -78,6 +91,11 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     to->speculate = f->speculate;
     to->deadline_ms = f->deadline_ms; /* until start_deadline() */
     to->max_output = f->max_output < WIRE_OUTPUT_MAX ? (uint32_t)f->max_output : WIRE_OUTPUT_MAX;
+    if (f->max_output > WIRE_OUTPUT_MAX)
+        code = clw_fail(err, CLW_USAGE, "let the task write a file where others find it, and answer its name",
+            "a task's output and files have at most %d MiB", WIRE_OUTPUT_MAX >> 20);
+    if (to->fetch && !code)
+        code = check_fetch(to->fetch, err);
     if (!to->dir)
         code = clw_fail(
             err, CLW_NOT_FOUND, "go to one that is there", "the working folder cannot be told: %s", strerror(errno));

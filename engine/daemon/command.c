@@ -185,6 +185,7 @@ static void report(struct daemon *d, struct run *r, int status)
     if (outcome == WIRE_DONE && daemon_goes_too(d, status))
         return;
     struct buf files = {0};
+    char *unfetched = NULL;
     struct wire_report w = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
         .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
         .run_us = mono_us() - r->started_us,
@@ -207,14 +208,15 @@ static void report(struct daemon *d, struct run *r, int status)
     }
     if (outcome == WIRE_DONE) {
         struct task t = task_at(d->head, d->head->done);
-        job_fetch(r->job, &t, &files);
+        unfetched = job_fetch(d, r->job, &t, WIRE_OUTPUT_MAX - r->out.len, &files);
     }
     w.files = files.data;
     w.files_len = (uint32_t)files.len;
-    w.why = (const uint8_t *)why;
-    w.why_len = (uint32_t)strlen(why);
-    answer_report(d, outcome, &w);
+    w.why = (const uint8_t *)(unfetched ? unfetched : why);
+    w.why_len = (uint32_t)strlen((const char *)w.why);
+    answer_report(d, unfetched ? WIRE_FAILED : outcome, &w);
     buf_fini(&files);
+    free(unfetched);
 }
 
 static void run_free(struct daemon *d)

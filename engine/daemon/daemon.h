@@ -148,8 +148,10 @@ struct job *job_open(struct daemon *d, uint32_t number, const uint8_t *body, siz
 void job_free(struct job *j);
 /* The environment for one task of the job (index UINT64_MAX: for a worker), NULL-terminated, inside out. */
 char **job_env(struct daemon *d, const struct job *j, uint64_t index, struct buf *out);
-/* Files that match the job's fetch pattern after a task: name, NUL, u64 length, bytes; read and removed. */
-void job_fetch(const struct job *j, const struct task *t, struct buf *out);
+
+/* fetch.c: the files that match the job's fetch pattern after a task, in at most room bytes: name, NUL, u64 length, bytes;
+ * read and removed. NULL; or why they cannot go home (owned): then they are left for the user, and out is empty. */
+char *job_fetch(const struct daemon *d, const struct job *j, const struct task *t, size_t room, struct buf *out);
 
 /* folder.c */
 /* A folder of the job's own as its dir; false: errno. */

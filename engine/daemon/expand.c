@@ -71,6 +71,15 @@ void expand_text(struct buf *out, const char *text, const char *input, size_t le
     buf_add(out, "", 1);
 }
 
+void expand_quote(struct buf *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] && strchr("*?[]\\", text[i]))
+            buf_add(out, "\\", 1);
+        buf_add(out, text + i, 1);
+    }
+}
+
 bool expand_has_placeholder(const char *text)
 {
     size_t len;

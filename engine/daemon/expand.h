@@ -12,6 +12,9 @@
  * extension ·
  * {#} the task's number from 1. Appends the expansion of text, NUL-terminated, to out. */
 void expand_text(struct buf *out, const char *text, const char *input, size_t len, uint64_t index);
+/* Appends text, not terminated, so that as part of a pattern (glob, fnmatch) it stands for itself alone. As input of
+ * expand_text() it gives such texts, whatever part of it is taken. */
+void expand_quote(struct buf *out, const char *text, size_t len);
 bool expand_has_placeholder(const char *text);
 
 /* The argv for one input: expanded, with the input appended when no argument names it and append is set. The strings

@@ -1,11 +1,10 @@
-/* A job as the daemon knows it: its function, its folder, its environment, its files. */
+/* A job as the daemon knows it: its function, its folder with the files that it brought, its environment. */
 #include "engine/daemon/daemon.h"
 
 #include "engine/daemon/expand.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -136,42 +135,4 @@ char **job_env(struct daemon *d, const struct job *j, uint64_t index, struct buf
         list[i] = (char *)out->data + at;
     }
     return list;
-}
-
-static void fetch_one(const struct job *j, const char *path, struct buf *out)
-{
-    const char *name = path + strlen(j->dir) + 1;
-    uint8_t size[8];
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO would wait */
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-        (uint64_t)st.st_size + out->len <= j->func.max_output) {
-        size_t want = (size_t)st.st_size, start = out->len;
-        buf_add(out, name, strlen(name) + 1);
-        le_put_u64(size, want);
-        buf_add(out, size, sizeof size);
-        if (read(fd, buf_reserve(out, want + 1), want) == (ssize_t)want)
-            out->len += want;
-        else
-            out->len = start;
-    }
-    if (fd >= 0)
-        close(fd);
-    unlink(path);
-}
-
-void job_fetch(const struct job *j, const struct task *t, struct buf *out)
-{
-    struct buf pattern = {0};
-    glob_t found;
-    if (!j->func.fetch || !j->own_dir)
-        return;
-    buf_printf(&pattern, "%s/", j->dir);
-    expand_text(&pattern, j->func.fetch, t->input, t->len, t->index);
-    if (!strstr((char *)pattern.data, "/../") && glob((char *)pattern.data, GLOB_NOSORT, NULL, &found) == 0) {
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            fetch_one(j, found.gl_pathv[i], out);
-        globfree(&found);
-    }
-    buf_fini(&pattern);
 }

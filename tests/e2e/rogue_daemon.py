@@ -105,7 +105,7 @@ while True:
     elif type == TASKS:
         for i in range(n):
             files = b""
-            for name in (b"Makefile", b"result-1.txt", b".profile", b"../up"):
+            for name in (b"Makefile", b"result-1.txt", b".profile", b"../up", b"sub/result-1.txt"):
                 files += name + b"\0" + struct.pack("<Q", 5) + b"owned"
             why = b"\x1b]0;owned\x07\x1b[2J"
             outcome = 0 if errand == "files" else 1

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include <fnmatch.h>
 #include <string.h>
 
 static void is(const char *text, const char *input, const char *want)
@@ -49,8 +50,32 @@ static void test_argv(void **state)
     buf_fini(&b);
 }
 
+/* As a pattern, the quoted text stands for itself, whatever part of it a placeholder takes. */
+static void test_quote(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"[ab]", "a\\b", "*", "?x", "a]b[", "{}", "", "dir[1]/f*.tar.gz", "back\\"};
+    static const char *const placeholders[] = {"{}", "{.}", "{/}", "{/.}", "x{}", "{//}"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (size_t k = 0; k < sizeof placeholders / sizeof *placeholders; k++) {
+            struct buf quoted = {0}, pattern = {0}, plain = {0};
+            expand_quote(&quoted, names[i], strlen(names[i]));
+            expand_text(&pattern, placeholders[k], buf_text(&quoted), quoted.len, 0);
+            expand_text(&plain, placeholders[k], names[i], strlen(names[i]), 0);
+            assert_int_equal(fnmatch(buf_text(&pattern), buf_text(&plain), 0), 0);
+            buf_fini(&quoted);
+            buf_fini(&pattern);
+            buf_fini(&plain);
+        }
+    struct buf star = {0};
+    expand_quote(&star, "a*", 2);
+    assert_int_equal(fnmatch(buf_text(&star), "ab", 0), FNM_NOMATCH);
+    buf_fini(&star);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_placeholders), cmocka_unit_test(test_argv)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_placeholders), cmocka_unit_test(test_argv), cmocka_unit_test(test_quote)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,185 @@
+/* Files that go home with a task's answer. Whatever cannot go fails the task and stays on this machine, in a folder
+ * that is left for its user: nothing is thrown away unseen. */
+#include "engine/daemon/daemon.h"
+
+#include "base/text.h"
+#include "engine/daemon/expand.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct fetch {
+    const struct job *job;
+    glob_t found;
+    const char *shipped; /* a shipped file that the pattern names, which stays for the next task; or NULL */
+    size_t limit;
+    struct buf *out;
+    char *why; /* in words; NULL: all is well */
+};
+
+static __attribute__((format(printf, 2, 3))) void fail(struct fetch *f, const char *format, ...)
+{
+    char text[600], clean[900];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    text_escape(clean, sizeof clean, text, strlen(text));
+    if (!f->why)
+        f->why = mem_strdup(clean);
+}
+
+static const char *name_of(const struct fetch *f, const char *path)
+{
+    return path + strlen(f->job->dir) + 1;
+}
+
+static bool is_shipped(const struct job *j, const char *name)
+{
+    for (size_t i = 0; i < j->func.file_count; i++)
+        if (strcmp(j->func.files[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* ---- which ---- */
+
+/* What the pattern finds, without shipped files that a wildcard found. */
+static void look(struct fetch *f, const char *pattern)
+{
+    struct buf path = {0};
+    size_t kept = 0;
+    expand_quote(&path, f->job->dir, strlen(f->job->dir));
+    buf_printf(&path, "/%s", pattern);
+    int rv = glob(buf_text(&path), GLOB_NOSORT, NULL, &f->found);
+    buf_fini(&path);
+    if (rv) {
+        f->found = (glob_t){0};
+        if (rv != GLOB_NOMATCH)
+            fail(f, "--fetch: cannot look for '%s': %s", pattern, rv == GLOB_NOSPACE ? "no memory" : strerror(errno));
+        else
+            fail(f, "--fetch: there is no file '%s'", pattern);
+        return;
+    }
+    for (size_t i = 0; i < f->found.gl_pathc; i++) {
+        char *one = f->found.gl_pathv[i];
+        const char *name = name_of(f, one);
+        if (is_shipped(f->job, name) && strcmp(name, pattern) == 0)
+            f->shipped = one;
+        if (is_shipped(f->job, name) && strcmp(name, pattern) != 0)
+            free(one);
+        else
+            f->found.gl_pathv[kept++] = one;
+    }
+    f->found.gl_pathv[kept] = NULL; /* glob made room for it */
+    f->found.gl_pathc = kept;
+    if (!kept)
+        fail(f, "--fetch: there is no file '%s' but those that were shipped", pattern);
+}
+
+/* ---- reading them ---- */
+
+static void add(struct fetch *f, const char *path, int fd, size_t size)
+{
+    const char *name = name_of(f, path);
+    uint8_t number[8];
+    buf_add(f->out, name, strlen(name) + 1);
+    le_put_u64(number, size);
+    buf_add(f->out, number, sizeof number);
+    for (size_t at = 0; at < size;) {
+        ssize_t n = read(fd, buf_reserve(f->out, size - at), size - at);
+        if (n <= 0) {
+            fail(f, "--fetch: cannot read '%s': %s", name, n < 0 ? strerror(errno) : "it became shorter");
+            return;
+        }
+        f->out->len += (size_t)n;
+        at += (size_t)n;
+    }
+}
+
+static void take(struct fetch *f, const char *path)
+{
+    const char *name = name_of(f, path);
+    char size[24], limit[24];
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); /* a FIFO would wait */
+    if (fd < 0 || fstat(fd, &st)) {
+        fail(f, "--fetch: cannot read '%s': %s", name, errno == ELOOP ? "it is a link" : strerror(errno));
+    } else if (!S_ISREG(st.st_mode)) {
+        fail(f, "--fetch: '%s' is %s: only files are brought home", name,
+            S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
+    } else if ((uint64_t)st.st_size > f->limit || f->out->len + strlen(name) + 9 > f->limit - (size_t)st.st_size) {
+        fail(f, "--fetch: '%s' has %s%s, and the limit of --max-output is %s", name,
+            text_bytes(size, sizeof size, (uint64_t)st.st_size), f->out->len ? " besides others" : "",
+            text_bytes(limit, sizeof limit, f->limit));
+    } else {
+        add(f, path, fd, (size_t)st.st_size);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+/* ---- what becomes of them ---- */
+
+static void remove_all(const struct fetch *f)
+{
+    for (size_t i = 0; i < f->found.gl_pathc; i++)
+        if (f->found.gl_pathv[i] != f->shipped)
+            unlink(f->found.gl_pathv[i]);
+}
+
+/* Out of the way of the next tasks, into a folder that nobody sweeps away. */
+static void keep_all(struct fetch *f, const char *host)
+{
+    char *slash = strrchr(f->job->dir, '/'), *why;
+    char *folder = mem_printf("%.*s/clowder-kept-XXXXXX", (int)(slash - f->job->dir), f->job->dir);
+    bool made = f->found.gl_pathc && mkdtemp(folder);
+    size_t moved = 0;
+    for (size_t i = 0; made && i < f->found.gl_pathc; i++) {
+        char *to = mem_printf("%s/%s", folder, name_of(f, f->found.gl_pathv[i]));
+        moved += f->found.gl_pathv[i] != f->shipped && rename(f->found.gl_pathv[i], to) == 0;
+        free(to);
+    }
+    if (made && !moved)
+        rmdir(folder);
+    if (moved) {
+        why = mem_printf("%s; what was found stays on %s: %s", f->why, host, folder);
+        free(f->why);
+        f->why = why;
+    }
+    free(folder);
+}
+
+char *job_fetch(const struct daemon *d, const struct job *j, const struct task *t, size_t room, struct buf *out)
+{
+    struct fetch f = {.job = j, .limit = j->func.max_output < room ? j->func.max_output : room, .out = out};
+    struct buf quoted = {0}, pattern = {0};
+    if (!j->func.fetch || !j->own_dir)
+        return NULL;
+    expand_quote(&quoted, t->input, t->len);
+    expand_text(&pattern, j->func.fetch, buf_text(&quoted), quoted.len, t->index);
+    if (strchr(buf_text(&pattern), '/'))
+        fail(&f, "--fetch: '%s' names a folder; only files of the job's own folder are brought home",
+            buf_text(&pattern));
+    else
+        look(&f, buf_text(&pattern));
+    for (size_t i = 0; i < f.found.gl_pathc && !f.why; i++)
+        take(&f, f.found.gl_pathv[i]);
+    if (f.why) {
+        buf_clear(out);
+        keep_all(&f, d->host);
+    } else {
+        remove_all(&f);
+    }
+    if (f.found.gl_pathv)
+        globfree(&f.found);
+    buf_fini(&quoted);
+    buf_fini(&pattern);
+    return f.why;
+}
