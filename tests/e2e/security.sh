@@ -326,8 +326,10 @@ case_rogue() {
   export CLOWDER_LIBEXEC=$work/libexec
   echo files >"$work/libexec/errand"
   expect 0 clowder up -n 1
-  expect 1 clowder map --fetch 'result-{}.txt' -- true ::: 1
+  mkdir sub
+  expect 1 clowder map --fetch '*t-{}.txt' -- true ::: 1
   says "task 1 on local sent a file that was not asked for, 'Makefile': not saved"
+  rmdir sub || fail "it wrote $(ls sub)"
   [ "$(ls -A)" = result-1.txt ] && [ ! -e ../up ] || fail "it wrote $(ls -A . ..)"
   expect 1 clowder map -- true ::: 1
   says 'not saved'
