@@ -318,9 +318,13 @@ static json_t *start_walk(struct engine *e, struct sp_request *r, const char *na
     w->engine = e;
     w->asked = r;
     w->limit_ms = (unsigned)(limit_ms < 600000 ? limit_ms : 600000);
+    if (!thread_start(&thread, walk_thread, w)) {
+        store_host_fini(&w->host);
+        free(w);
+        return reply_refusal(CLW_FAILED, "wait until less runs here, or raise the limit (ulimit -u)",
+            "there is no thread to be had for it");
+    }
     e->walks++;
-    if (!thread_start(&thread, walk_thread, w))
-        abort();
     pthread_detach(thread);
     return NULL;
 }

@@ -279,9 +279,11 @@ bool clowder_result_file(
     if (!nul || (size_t)(nul + 9 - p) > left)
         return false;
     uint64_t size = le_u64(nul + 1);
-    if (size > left - (size_t)(nul + 9 - p) || strchr((const char *)p, '/') || p[0] == '.' || p[0] == 0)
+    const char *plain = (const char *)p;
+    if (size > left - (size_t)(nul + 9 - p) || !*plain || strchr(plain, '/') || strcmp(plain, ".") == 0 ||
+        strcmp(plain, "..") == 0)
         return false;
-    *name = (const char *)p;
+    *name = plain;
     *data = nul + 9;
     *len = (size_t)size;
     *at = (size_t)(nul + 9 - r->files) + *len;

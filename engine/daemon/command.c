@@ -206,10 +206,11 @@ static void report(struct daemon *d, struct run *r, int status)
         snprintf(why, sizeof why, "stdout cut at the limit of %u bytes; the task wrote %llu", r->job->func.max_output,
             (unsigned long long)r->out_total);
     }
-    if (outcome == WIRE_DONE) {
-        struct task t = task_at(d->head, d->head->done);
+    struct task t = task_at(d->head, d->head->done);
+    if (outcome == WIRE_DONE)
         unfetched = job_fetch(d, r->job, &t, WIRE_OUTPUT_MAX - r->out.len, &files);
-    }
+    else
+        job_forget_files(r->job, &t);
     w.files = files.data;
     w.files_len = (uint32_t)files.len;
     w.why = (const uint8_t *)(unfetched ? unfetched : why);

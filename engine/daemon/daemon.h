@@ -44,6 +44,7 @@ struct job {
     struct func func;
     char *dir;        /* where its tasks run; NULL: where the daemon is */
     bool own_dir;     /* made by us, with the shipped files; removed at the end */
+    bool kept;        /* but not then, for files in it could not go home */
     int lock_fd;      /* of own_dir */
     char *problem;    /* why none of its tasks can run, or NULL */
     bool append;      /* the input becomes the last argument */
@@ -151,11 +152,15 @@ char **job_env(struct daemon *d, const struct job *j, uint64_t index, struct buf
 
 /* fetch.c: the files that match the job's fetch pattern after a task, in at most room bytes: name, NUL, u64 length, bytes;
  * read and removed. NULL; or why they cannot go home (owned): then they are left for the user, and out is empty. */
-char *job_fetch(const struct daemon *d, const struct job *j, const struct task *t, size_t room, struct buf *out);
+char *job_fetch(const struct daemon *d, struct job *j, const struct task *t, size_t room, struct buf *out);
+/* What a task that failed has left of them is not taken for the next one's. */
+void job_forget_files(struct job *j, const struct task *t);
 
 /* folder.c */
 /* A folder of the job's own as its dir; false: errno. */
 bool folder_make(struct job *j);
+/* It gets another name, by which nobody sweeps it away; its files stay at the job's end. False: errno. */
+bool folder_keep(struct job *j);
 void folder_remove(struct job *j);
 
 /* process.c */

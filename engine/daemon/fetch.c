@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 struct fetch {
-    const struct job *job;
+    struct job *job;
     glob_t found;
     const char *shipped; /* a shipped file that the pattern names, which stays for the next task; or NULL */
     size_t limit;
@@ -50,11 +50,26 @@ static bool is_shipped(const struct job *j, const char *name)
 
 /* ---- which ---- */
 
-/* What the pattern finds, without shipped files that a wildcard found. */
+static bool is_folder_itself(const char *name)
+{
+    return !*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* Not what a wildcard means: the folder itself, and shipped files, which stay for the next task. */
+static bool is_passed_over(const struct fetch *f, const char *name, const char *pattern)
+{
+    return is_folder_itself(name) || (is_shipped(f->job, name) && strcmp(name, pattern) != 0);
+}
+
+/* What the pattern finds. */
 static void look(struct fetch *f, const char *pattern)
 {
     struct buf path = {0};
     size_t kept = 0;
+    if (is_folder_itself(pattern) || strchr(pattern, '/')) {
+        fail(f, "--fetch: '%s' names a folder; only files of the job's own folder are brought home", pattern);
+        return;
+    }
     expand_quote(&path, f->job->dir, strlen(f->job->dir));
     buf_printf(&path, "/%s", pattern);
     int rv = glob(buf_text(&path), GLOB_NOSORT, NULL, &f->found);
@@ -72,7 +87,7 @@ static void look(struct fetch *f, const char *pattern)
         const char *name = name_of(f, one);
         if (is_shipped(f->job, name) && strcmp(name, pattern) == 0)
             f->shipped = one;
-        if (is_shipped(f->job, name) && strcmp(name, pattern) != 0)
+        if (is_passed_over(f, name, pattern))
             free(one);
         else
             f->found.gl_pathv[kept++] = one;
@@ -115,8 +130,10 @@ static void take(struct fetch *f, const char *path)
         fail(f, "--fetch: '%s' is %s: only files are brought home", name,
             S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
     } else if ((uint64_t)st.st_size > f->limit || f->out->len + strlen(name) + 9 > f->limit - (size_t)st.st_size) {
-        fail(f, "--fetch: '%s' has %s%s, and the limit of --max-output is %s", name,
-            text_bytes(size, sizeof size, (uint64_t)st.st_size), f->out->len ? " besides others" : "",
+        fail(f, "--fetch: '%s' has %s%s, and %s %s", name, text_bytes(size, sizeof size, (uint64_t)st.st_size),
+            f->out->len ? " besides others" : "",
+            f->limit == f->job->func.max_output ? "the limit of --max-output is"
+                                                : "beside the task's output there is room for",
             text_bytes(limit, sizeof limit, f->limit));
     } else {
         add(f, path, fd, (size_t)st.st_size);
@@ -134,41 +151,52 @@ static void remove_all(const struct fetch *f)
             unlink(f->found.gl_pathv[i]);
 }
 
-/* Out of the way of the next tasks, into a folder that nobody sweeps away. */
+/* Moved out of the way of the next tasks, into a folder that nobody sweeps away. False: errno. */
+static bool move_all(struct fetch *f, char *folder)
+{
+    bool moved = mkdtemp(folder);
+    for (size_t i = 0; moved && i < f->found.gl_pathc; i++) {
+        char *to = mem_printf("%s/%s", folder, name_of(f, f->found.gl_pathv[i]));
+        moved = f->found.gl_pathv[i] == f->shipped || rename(f->found.gl_pathv[i], to) == 0;
+        free(to);
+    }
+    return moved;
+}
+
+/* Where they can be moved nowhere (a full disk), the folder of the job stays instead. */
 static void keep_all(struct fetch *f, const char *host)
 {
     char *slash = strrchr(f->job->dir, '/'), *why;
     char *folder = mem_printf("%.*s/clowder-kept-XXXXXX", (int)(slash - f->job->dir), f->job->dir);
-    bool made = f->found.gl_pathc && mkdtemp(folder);
-    size_t moved = 0;
-    for (size_t i = 0; made && i < f->found.gl_pathc; i++) {
-        char *to = mem_printf("%s/%s", folder, name_of(f, f->found.gl_pathv[i]));
-        moved += f->found.gl_pathv[i] != f->shipped && rename(f->found.gl_pathv[i], to) == 0;
-        free(to);
-    }
-    if (made && !moved)
-        rmdir(folder);
-    if (moved) {
-        why = mem_printf("%s; what was found stays on %s: %s", f->why, host, folder);
+    if (f->found.gl_pathc > (f->shipped != NULL)) {
+        if (move_all(f, folder))
+            why = mem_printf("%s; what was found stays on %s: %s", f->why, host, folder);
+        else if (folder_keep(f->job))
+            why = mem_printf("%s; what was found stays on %s: %s", f->why, host, f->job->dir);
+        else
+            why = mem_printf("%s; what was found goes with the job's folder: %s", f->why, strerror(errno));
         free(f->why);
         f->why = why;
     }
     free(folder);
 }
 
-char *job_fetch(const struct daemon *d, const struct job *j, const struct task *t, size_t room, struct buf *out)
+static void find(struct fetch *f, const struct task *t)
+{
+    struct buf quoted = {0}, pattern = {0};
+    expand_quote(&quoted, t->input, t->len);
+    expand_text(&pattern, f->job->func.fetch, buf_text(&quoted), quoted.len, t->index);
+    look(f, buf_text(&pattern));
+    buf_fini(&quoted);
+    buf_fini(&pattern);
+}
+
+char *job_fetch(const struct daemon *d, struct job *j, const struct task *t, size_t room, struct buf *out)
 {
     struct fetch f = {.job = j, .limit = j->func.max_output < room ? j->func.max_output : room, .out = out};
-    struct buf quoted = {0}, pattern = {0};
     if (!j->func.fetch || !j->own_dir)
         return NULL;
-    expand_quote(&quoted, t->input, t->len);
-    expand_text(&pattern, j->func.fetch, buf_text(&quoted), quoted.len, t->index);
-    if (strchr(buf_text(&pattern), '/'))
-        fail(&f, "--fetch: '%s' names a folder; only files of the job's own folder are brought home",
-            buf_text(&pattern));
-    else
-        look(&f, buf_text(&pattern));
+    find(&f, t);
     for (size_t i = 0; i < f.found.gl_pathc && !f.why; i++)
         take(&f, f.found.gl_pathv[i]);
     if (f.why) {
@@ -179,7 +207,18 @@ char *job_fetch(const struct daemon *d, const struct job *j, const struct task *
     }
     if (f.found.gl_pathv)
         globfree(&f.found);
-    buf_fini(&quoted);
-    buf_fini(&pattern);
     return f.why;
+}
+
+void job_forget_files(struct job *j, const struct task *t)
+{
+    struct buf none = {0};
+    struct fetch f = {.job = j, .out = &none};
+    if (!j->func.fetch || !j->own_dir)
+        return;
+    find(&f, t);
+    remove_all(&f);
+    if (f.found.gl_pathv)
+        globfree(&f.found);
+    free(f.why);
 }

@@ -71,11 +71,28 @@ bool folder_make(struct job *j)
     return j->own_dir;
 }
 
+bool folder_keep(struct job *j)
+{
+    char *name = strrchr(j->dir, '/') + 1, *kept;
+    if (j->kept)
+        return true;
+    kept = mem_printf("%.*sclowder-kept-%s", (int)(name - j->dir), j->dir, name + strlen(PREFIX));
+    j->kept = rename(j->dir, kept) == 0;
+    if (j->kept) {
+        free(j->dir);
+        j->dir = kept;
+    } else {
+        free(kept);
+    }
+    return j->kept;
+}
+
 void folder_remove(struct job *j)
 {
     if (!j->own_dir)
         return;
-    remove_all(j->dir);
+    if (!j->kept)
+        remove_all(j->dir);
     if (j->lock_fd >= 0)
         close(j->lock_fd);
 }

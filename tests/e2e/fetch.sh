@@ -49,7 +49,7 @@ jq -e '.error | test("there is no file")' "$work/out" >/dev/null || fail "JSON d
 empty
 
 # A folder: what is asked for is refused at once; what a placeholder brings fails its task.
-for pattern in r/out.txt /etc/passwd '*/{}' ../x ''; do
+for pattern in r/out.txt /etc/passwd '*/{}' ../x '' . ..; do
   expect 2 clowder map --fetch "$pattern" -- true ::: 1
   says "only files of the job's own folder are brought home, by their names"
   one_line
@@ -58,8 +58,21 @@ expect 1 clowder map --fetch '{}' -- sh -c 'echo x >"$(basename "$1")"' x ::: a/
 says "task 1 \(a/b\): failed: --fetch: 'a/b' names a folder"
 [ "$(ls -A)" = c ] || fail "saved: $(ls -A)"
 rm c
-expect 1 clowder map --fetch '{}' -- true ::: ..
-says "'..' is a folder"
+echo 1 >tool.sh # the folder itself is nothing that could go away
+expect 1 clowder map -n 1 --ship tool.sh --fetch '{}' -- sh -c 'cat tool.sh && { echo x >"$1" || true; }' x ::: .. . '' c
+for one in .. . ''; do says "failed: --fetch: '$one' names a folder"; done
+[ "$(cat c)" = x ] || fail "$(cat "$work/err")"
+rm tool.sh c
+expect 0 clowder map --fetch '.*' -- sh -c 'touch .a' ::: 1
+rm .a
+empty
+
+# What a task that failed has left is not the next one's.
+expect 1 clowder map -n 1 --timeout 1s --fetch '*.out' -- sh -c 'echo "$1" >"$1.out"; [ "$1" = 1 ] && sleep 60; [ "$1" != 2 ]' x ::: 1 2 3
+[ "$(ls -A)" = 3.out ] || fail "saved: $(ls -A)"
+rm 3.out
+expect 1 clowder map -n 1 --fetch out -- sh -c '[ "$1" = 2 ] || echo "$1" >out; [ "$1" != 1 ]' x ::: 1 2
+says "task 2 \\(2\\): failed: --fetch: there is no file 'out'"
 empty
 
 # What placeholders bring is no pattern; a pattern around it is one still.
@@ -103,4 +116,19 @@ expect 1 timeout 60 clowder job wait "$job"
 expect 1 clowder job collect "$job"
 says "task 2 \(2\): failed: --fetch: there is no file 'r-2'"
 [ "$(ls -A)" = $'r-1\nr-3' ] || fail "collected: $(ls -A)"
+clowder engine stop >/dev/null
+
+# Where they can be moved nowhere, the folder of the job stays.
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+  expect 0 unshare -m sh -c 'mount -t tmpfs -o nr_inodes=20 tmpfs "$TMPDIR" && exec clowder engine start'
+  clowder up -n 1 >/dev/null
+  expect 1 clowder map --fetch x -- sh -c 'mkfifo x; i=0; while (: >$i) 2>/dev/null; do i=$((i + 1)); done' ::: 1
+  says "'x' is no regular file: .* what was found stays on local: $TMPDIR/clowder-kept-"
+  folder=$(sed -n 's/.*stays on local: //p' "$work/err")
+  expect 1 clowder map --fetch y -- true ::: 1 # and another job is told why it cannot
+  says "cannot make the job's folder .*: No space left on device"
+  nsenter -m -t "$(engine_pid)" test -p "$folder/x" || fail "$folder does not have it"
+else
+  echo "SKIPPED: no mounts here, so no folder without room"
+fi
 clowder down --now >/dev/null

@@ -103,7 +103,7 @@ static void add_open(struct script *s, uint32_t job, enum func_kind kind, const 
     f.timeout_ms = 2000;
     if (ship) {
         func_add_file(&f, "shipped", mem_zalloc(5), 5, false);
-        f.fetch = kind == FUNC_COMMAND ? mem_strdup("s*") : NULL;
+        f.fetch = kind == FUNC_COMMAND ? mem_strdup("shipped") : NULL;
     }
     func_encode(&f, &b);
     add(s, (struct frame){.type = WIRE_OPEN, .job = job}, b.data, b.len);
