@@ -114,8 +114,14 @@ static void look_at(int fd, struct owner *out)
     *out = (struct owner){.state = OWNER_NOBODY};
     if (!is_held(fd))
         return;
-    read_file(fd, text);
-    read_text(text, out);
+    for (int tries = 0; tries < 2; tries++) {
+        read_file(fd, text);
+        read_text(text, out);
+        if (out->state != OWNER_ELSEWHERE)
+            return;
+        /* It may have the lock already, and the words still be those of one before a reboot. */
+        nanosleep(&(struct timespec){.tv_nsec = 50 * 1000000}, NULL);
+    }
 }
 
 static enum clw_err refuse(const struct owner *o, struct clw_error *err)

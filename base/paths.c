@@ -84,8 +84,8 @@ static enum clw_err xdg(
 
 enum clw_err paths_data(const char *name, char **path, struct clw_error *err)
 {
-    const char *given = getenv("CLOWDER_DATA");
-    if (given && *given == '/') {
+    const char *given = getenv("CLOWDER_DATA"), *other = getenv("XDG_DATA_HOME");
+    if (given && *given == '/' && !(other && *other == '/')) {
         close_folder(given);
         return under(mem_strdup(given), name, path, err);
     }
@@ -149,6 +149,13 @@ static enum clw_err use_runtime(char *dir, char **folder, struct clw_error *err)
     return code;
 }
 
+/* As after `su`: root could make something in that folder, and would be in its user's way. */
+static bool is_left_by_su(const char *dir)
+{
+    struct stat st;
+    return geteuid() == 0 && stat(dir, &st) == 0 && st.st_uid != 0;
+}
+
 static bool is_own_folder(const char *dir)
 {
     struct stat st;
@@ -165,7 +172,7 @@ enum clw_err paths_runtime(unsigned nth, char **folder, struct clw_error *err)
     snprintf(session, sizeof session, "/run/user/%u", uid);
     enum clw_err code = CLW_IO;
     *folder = NULL;
-    if (value && *value == '/')
+    if (value && *value == '/' && !is_left_by_su(value))
         code = use_runtime(mem_printf("%s/clowder%s", value, number), folder, err);
     if (code == CLW_IO && is_own_folder(session))
         code = use_runtime(mem_printf("%s/clowder%s", session, number), folder, err);

@@ -53,10 +53,22 @@ static void complain(struct engine *e, const char *format, ...)
     log_warn("accept", "%s", text);
 }
 
-static bool is_welcome(struct engine *e, bool remote)
+/* One host cannot keep out the daemons of others. */
+static unsigned strangers_from(const struct engine *e, const void *from)
 {
-    if (remote && e->stranger_count >= CORE_STRANGERS_MAX)
-        complain(e, "dropped why=\"more than %d connections without a hello\"", CORE_STRANGERS_MAX);
+    unsigned n = 0;
+    if (e->stranger_count < CORE_STRANGERS_EACH)
+        return 0;
+    for (const struct peer *p = e->peers; p; p = p->after)
+        n += p->stranger && p->from == from;
+    return n;
+}
+
+static bool is_welcome(struct engine *e, bool remote, const void *from)
+{
+    if (remote && (e->stranger_count >= CORE_STRANGERS_MAX || strangers_from(e, from) >= CORE_STRANGERS_EACH))
+        complain(e, "dropped why=\"more than %d connections without a hello\"",
+            e->stranger_count >= CORE_STRANGERS_MAX ? CORE_STRANGERS_MAX : CORE_STRANGERS_EACH);
     else if (e->peer_count >= CORE_PEERS_MAX)
         complain(e, "dropped why=\"more than %d connections\"", CORE_PEERS_MAX);
     else
@@ -64,12 +76,13 @@ static bool is_welcome(struct engine *e, bool remote)
     return false;
 }
 
-static struct peer *add_peer(struct engine *e, bool remote)
+static struct peer *add_peer(struct engine *e, bool remote, const void *from)
 {
     struct peer *p = mem_zalloc(sizeof *p);
     p->engine = e;
     p->remote = p->stranger = remote;
     e->stranger_count += remote;
+    p->from = from;
     p->since_ms = mono_ms();
     random_fill(&p->id, sizeof p->id); /* so that nobody can name another client by guessing */
     p->after = e->peers;
@@ -81,33 +94,33 @@ static struct peer *add_peer(struct engine *e, bool remote)
     return p;
 }
 
-static void accept_socket(struct engine *e, int fd, bool remote)
+static void accept_socket(struct engine *e, int fd, bool remote, const void *from)
 {
-    if (!is_welcome(e, remote)) {
+    if (!is_welcome(e, remote, from)) {
         close(fd);
         return;
     }
-    struct peer *p = add_peer(e, remote);
+    struct peer *p = add_peer(e, remote, from);
     p->link = link_new_socket(fd, e->loop, &e->link_owner, p, WIRE_HELLO_MAX);
     link_start(p->link);
 }
 
 static void take_local(struct engine *e, int fd)
 {
-    accept_socket(e, fd, false);
+    accept_socket(e, fd, false, NULL);
 }
 
-void accept_remote(struct engine *e, int fd)
+void accept_remote(struct engine *e, const struct host *from, int fd)
 {
-    accept_socket(e, fd, true);
+    accept_socket(e, fd, true, from);
 }
 
 void accept_stream(struct engine *e, nng_stream *stream)
 {
     pthread_mutex_lock(&e->lock);
-    bool welcome = is_welcome(e, true);
+    bool welcome = is_welcome(e, true, NULL);
     if (welcome) {
-        struct peer *p = add_peer(e, true);
+        struct peer *p = add_peer(e, true, NULL);
         p->link = link_new(stream, &e->link_owner, p, WIRE_HELLO_MAX);
         link_start(p->link);
     }

@@ -49,7 +49,8 @@ enum {
     CORE_SLOW_READER = 8 << 20,   /* bytes queued to a client: its jobs pause … */
     CORE_STUCK_READER = 32 << 20, /* … and the daemons that answer it are not read */
     CORE_PEERS_MAX = 20000,
-    CORE_STRANGERS_MAX = 1000,     /* out of tunnels and on direct ports, that have not said hello yet */
+    CORE_STRANGERS_MAX = 4000,     /* out of tunnels and on direct ports, that have not said hello yet */
+    CORE_STRANGERS_EACH = 1000,    /* of them out of one host's, or on direct ports */
     CORE_JOBS_MAX = 1000,          /* per client */
     CORE_DAEMONS_MAX = 10000,      /* per profile */
     CORE_COMMAND_MAX = 256 * 1024, /* bytes of a command that `launch` was given */
@@ -76,6 +77,7 @@ struct member {
     pid_t worker_pid;   /* as it said itself */
     struct peer *peer;
     struct disp_daemon *daemon;
+    uint32_t has_worker; /* job of its last answer, when that went well: its worker runs */
     unsigned setup_left;
     bool shrink; /* it leaves for good: not to be replaced */
     bool quit_sent;
@@ -232,9 +234,10 @@ struct peer {
     struct link *link;
     enum peer_role role;
     bool remote, dirty, dead, stranger;
-    bool unread;    /* a daemon that is not read now: daemon_read() */
-    bool must_read; /* one that is read whatever its clients do */
-    bool held;      /* answers wait for others to travel with, until the timer rings */
+    const void *from; /* a stranger: where it comes from, only to be compared; NULL: direct ports */
+    bool unread;      /* a daemon that is not read now: daemon_read() */
+    bool must_read;   /* one that is read whatever its clients do */
+    bool held;        /* answers wait for others to travel with, until the timer rings */
     uint64_t id, since_ms;
     struct core_job *jobs;
     unsigned job_count;
@@ -308,7 +311,7 @@ void accept_stop(struct engine *e); /* when all connections are closed and freed
 struct nng_stream;
 void accept_stream(struct engine *e, struct nng_stream *stream);
 /* A connection that a host's link brings home, which is taken; locked. */
-void accept_remote(struct engine *e, int fd);
+void accept_remote(struct engine *e, const struct host *from, int fd);
 void accept_tick(struct engine *e, uint64_t now_ms);
 void accept_reap(struct engine *e); /* frees closed connections; not locked */
 void peer_send(struct peer *p, const struct frame *f, const void *body);

@@ -190,7 +190,7 @@ static void connection_cb(void *arg, int fd)
 {
     struct host *h = arg;
     pthread_mutex_lock(&h->engine->lock);
-    accept_remote(h->engine, fd);
+    accept_remote(h->engine, h, fd);
     core_flush(h->engine);
     pthread_mutex_unlock(&h->engine->lock);
 }

@@ -205,6 +205,7 @@ static void take_answer(struct peer *p, const struct frame *f, struct blk *block
         setup_ended(j, outcome, f);
     } else {
         count(m, outcome, f->n);
+        m->has_worker = outcome == WIRE_DONE ? f->job : 0; /* else it may have died with the task */
         if (v.deliver) {
             ledger_answer(j, m, f, outcome, &report, v.attempts, input, input_len);
             if (f->type == WIRE_REPORT && f->len)
@@ -424,7 +425,7 @@ static uint64_t overdue_ms(const struct member *m)
         return UINT64_MAX;
     const struct core_job *j = disp_job_arg(job);
     uint64_t since_ms = awake_since(m, since_us / 1000), limit_ms = j->spec.timeout_ms;
-    if (j->spec.kind == FUNC_FRAMED) /* its worker may just be starting */
+    if (j->spec.kind == FUNC_FRAMED && m->has_worker != disp_job_number(job)) /* it may just be starting */
         limit_ms += limit_ms > FUNC_START_MS ? limit_ms : FUNC_START_MS;
     return j->spec.timeout_ms ? since_ms + limit_ms + CORE_OVERDUE_MS : UINT64_MAX;
 }

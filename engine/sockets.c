@@ -37,7 +37,7 @@ struct sockets {
 
 /* ---- the folder ---- */
 
-/* 0, EWOULDBLOCK: an engine with another store lives there, or an errno. */
+/* 0, EWOULDBLOCK: an engine with another store lives there, ESTALE: it is just being removed, or another errno. */
 static int lock_folder(const char *path, int *fd)
 {
     char text[32];
@@ -47,7 +47,7 @@ static int lock_folder(const char *path, int *fd)
         return errno;
     int rv = flock(*fd, LOCK_EX | LOCK_NB) ? errno : 0;
     if (!rv && (fstat(*fd, &ours) || lstat(path, &found) || ours.st_ino != found.st_ino))
-        rv = EAGAIN; /* it is being removed */
+        rv = ESTALE;
     int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
     if (!rv && (ftruncate(*fd, 0) || write(*fd, text, (size_t)n) != n))
         rv = errno;
@@ -66,6 +66,8 @@ static enum clw_err take_folder(struct sockets *s, struct clw_error *err)
             return code;
         char *path = mem_printf("%s/%s", folder, ENGINE_LOCK_FILE);
         int rv = lock_folder(path, &fd);
+        for (unsigned tries = 0; rv == ESTALE && tries < 10; tries++)
+            rv = lock_folder(path, &fd);
         free(path);
         if (rv == 0) {
             free(s->folder);
@@ -175,20 +177,22 @@ enum clw_err sockets_open(struct engine *e, struct clw_error *err)
     return open_all(e, err);
 }
 
-/* The store was removed or put elsewhere, with the lock in it; so there may be another engine already. */
-static bool is_owner_still(struct engine *e)
+/* The store was removed or put elsewhere, with the lock in it; so there may be another engine already. BUSY, REFUSED:
+ * there is, or may be; else it cannot be told now, and ours is the lock that we have. */
+static enum clw_err own_again(struct engine *e, struct clw_error *err)
 {
-    struct clw_error err;
     struct owner_lock lock;
     if (owner_is_found(&e->owner))
-        return true;
-    log_warn("engine", "the lock beside the store vanished");
-    if (owner_take(&lock, &err))
-        return false;
+        return CLW_OK;
+    if (!e->sockets->failed)
+        log_warn("engine", "the lock beside the store vanished");
+    enum clw_err code = owner_take(&lock, err);
+    if (code)
+        return code;
     close(e->owner.fd);
     lock.worked = e->owner.worked;
     e->owner = lock;
-    return true;
+    return CLW_OK;
 }
 
 void sockets_tick(struct engine *e, uint64_t now_ms)
@@ -198,16 +202,18 @@ void sockets_tick(struct engine *e, uint64_t now_ms)
     if (e->stop_now || now_ms < s->look_ms)
         return;
     int owner_fd = e->owner.fd;
-    if (!is_owner_still(e)) {
-        log_error("engine", "another engine has this store");
+    enum clw_err code = own_again(e, &err);
+    if (code == CLW_BUSY || code == CLW_REFUSED) {
+        log_error("engine", "another engine has this store why=\"%s\"", err.message);
         core_stop(e, true);
         return;
     }
-    if (owner_fd == e->owner.fd && folder_is_found(s) && listen_is_found(e)) {
+    if (!code && owner_fd == e->owner.fd && folder_is_found(s) && listen_is_found(e)) {
         watch(e);
         return;
     }
-    enum clw_err code = open_all(e, &err);
+    if (!code)
+        code = open_all(e, &err);
     if (!code)
         log_warn("engine", "sockets made again url=%s", e->data_url);
     else if (!s->failed)

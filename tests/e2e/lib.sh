@@ -20,7 +20,7 @@ work=$(mktemp -d /tmp/clowder-test.XXXXXX)
 export XDG_CONFIG_HOME=$work/config XDG_DATA_HOME=$work/data XDG_STATE_HOME=$work/state XDG_CACHE_HOME=$work/cache
 export XDG_RUNTIME_DIR=$work/run
 mkdir -m 700 "$XDG_RUNTIME_DIR"
-unset CLOWDER_PROFILE
+unset CLOWDER_PROFILE CLOWDER_DATA CLOWDER_DAEMON CLOWDER_HOST # as a task of somebody's engine has them
 engine_log=$XDG_STATE_HOME/clowder/engine.log
 cd "$work"
 

@@ -102,6 +102,11 @@ SH
   grep -q '^after$' out || fail "no result: $(cat out)"
   grep -q "sockets in /tmp/clowder-$uid$" out || fail "not in /tmp: $(cat out)"
   [ "$(grep -o 'pid [0-9]*' out | sort -u | wc -l)" = 1 ] || fail "two engines: $(cat out)"
+  # As after su: root makes nothing in another user's folder, though it could.
+  mkdir -m 700 theirs && chown $uid theirs
+  expect 0 env XDG_RUNTIME_DIR="$work/theirs" clowder up -n 1
+  [ -z "$(ls -A theirs)" ] || fail "made in another user's: $(ls -A theirs)"
+  expect 0 env XDG_RUNTIME_DIR="$work/theirs" clowder engine stop
 }
 
 # From a container with the same home, and from another machine with it over NFS: refused, and the owner is named.
@@ -140,6 +145,12 @@ case_nested() {
   grep -c / out | grep -qx 3 || fail "nested: $(cat out)"
   expect 0 clowder map -- sh -c 'clowder status --json | jq .engine.pid' ::: a
   prints "$(owner)"
+  # Who names another store means that one.
+  mkdir own
+  expect 0 clowder map -- sh -c 'XDG_DATA_HOME=$PWD/own clowder host add a 127.0.0.1' ::: a
+  [ -f own/clowder/clowder.db ] || fail "no store of its own: $(ls own)"
+  expect 0 clowder host list --json
+  [ "$(jq .hosts out)" = '[]' ] || fail "it is in ours: $(cat out)"
   one_engine
   # As on a host without the store: no engine is left behind there.
   mkdir far
@@ -211,6 +222,25 @@ case_two() {
 }
 
 # What others put in the place of the lock, or of the sockets, is not believed.
+# What cannot be told for a while is no reason to end what runs.
+case_passing() {
+  clowder up -n 1 >/dev/null
+  clowder map -- sh -c 'touch began; until test -e go; do sleep 0.02; done; echo {}' ::: a >mapped 2>map.err &
+  local map=$!
+  wait_until test -e began
+  mv "$XDG_DATA_HOME/clowder" aside
+  : >"$XDG_DATA_HOME/clowder" # as a folder that is not mounted: there is none, and none can be made
+  wait_until grep -q 'the lock beside the store vanished' "$engine_log"
+  wait_until grep -q 'no sockets why=' "$engine_log"
+  rm "$XDG_DATA_HOME/clowder"
+  mv aside "$XDG_DATA_HOME/clowder"
+  touch go
+  wait $map || fail "the map: $(cat map.err)"
+  [ "$(cat mapped)" = a ] || fail "the map: $(cat mapped)"
+  expect 0 clowder map -- echo ::: b
+  one_engine
+}
+
 case_others() {
   needs_root
   local uid=$((50000 + $$ % 10000)) other=$((40000 + $$ % 10000))

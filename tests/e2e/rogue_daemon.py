@@ -9,6 +9,7 @@ ping    it asks whether home is there, six million times, and reads no answer
 leave   it says without end that it leaves
 faults  it finds fault without end with a job that it has
 sit     it takes tasks and does nothing
+tired   the same, once it has answered a job's first one
 """
 import os
 import socket
@@ -99,6 +100,9 @@ while True:
         flood(home, frame(FAULT, b"made up", job=job), 100)
     elif type == TASKS and errand == "sit":
         note("sits")
+    elif type == TASKS and errand == "tired":
+        if first == 0:
+            send(home, REPORT, struct.pack("<iiQQQIIII", 0, 0, 1, 0, 0, 0, 0, 0, 0), code=0, job=job, n=1, first=0)
     elif type == TASKS and errand == "back":
         send(home, BACK, job=job, n=n, first=first)
         note("gave back")

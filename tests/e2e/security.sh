@@ -126,10 +126,12 @@ PY
 case_crowd() {
   use_lab clwc 10.95
   set +e
-  lab_up 1
+  lab_up 2
   set -e
   cl host add h1 >/dev/null
+  cl host add h2 >/dev/null
   expect 0 cl up far --on h1:1
+  expect 0 cl up near --on h2:1
   cat >crowd.py <<'PY'
 import resource, socket, sys, time
 resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
@@ -141,10 +143,15 @@ for i in range(1200):
 print("here", flush=True)
 sys.stdin.read()
 PY
-  coproc CROWD { exec ip netns exec "$PREFIX-h1" python3 crowd.py "$(sed -n 's,.*step=tunnel url=ipc://\([^ ]*\).*,\1,p' "$engine_log" | tail -1)"; }
+  coproc CROWD { exec ip netns exec "$PREFIX-h1" python3 crowd.py "$(sed -n 's,.*host=h1 step=tunnel url=ipc://\([^ ]*\).*,\1,p' "$engine_log" | tail -1)"; }
   local word
   read -r word <&"${CROWD[0]}"
   [ "$word" = here ] || fail "the crowd did not come"
+  # Another host's daemon comes home while they are there.
+  crowded() { [ "$(clowder status --json | jq .engine.connections)" -gt 900 ]; }
+  wait_until crowded
+  expect 0 cl up near --on h2:2
+  crowded || fail "it came only when the crowd was gone"
   seq 100 | cl map -p far -- echo >map.out
   seq 100 | cmp - map.out || fail "a crowd disturbed a map"
   expect 0 cl up far --on h1:2
@@ -406,6 +413,11 @@ case_sits() {
   expect 1 clowder map -p one --timeout 1s -- true ::: 1
   says 'no answer after 1 s, the limit set by --timeout; one-1 did not end it'
   noted sits || fail "it had no task"
+  # A framed worker that has answered is not given the time that one needs to start.
+  rogue_is tired
+  clowder up tired -n 1 --no-respawn >/dev/null
+  expect 1 timeout 60 clowder map -W -p tired --timeout 1s -- true ::: 1 2
+  says 'task 2 .*no answer after 1 s, the limit set by --timeout; tired-1 did not end it'
   unset CLOWDER_LIBEXEC
   clowder engine stop --now
   clowder up two -n 1 >/dev/null
