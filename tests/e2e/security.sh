@@ -594,7 +594,7 @@ case_config() {
 case_output() {
   expect 0 clowder up --output -n 1
   clowder map -- sh -c 'head -c 30000000 /dev/zero | tr "\0" "x" | fold -w 100 >&2; echo the end >&2' ::: 1 >/dev/null 2>&1
-  wait_until grep -q x "$XDG_STATE_HOME/clowder/daemons.log"
+  wait_until grep -qs x "$XDG_STATE_HOME"/clowder/daemons.log "$XDG_STATE_HOME"/clowder/daemons.log.1 # a file that was full began anew
   clowder engine stop
   [ "$(cat "$XDG_STATE_HOME"/clowder/daemons.log* | wc -c)" -lt 9000000 ] || fail "it has grown: $(ls -l "$XDG_STATE_HOME"/clowder)"
   [ "$(mode "$XDG_STATE_HOME/clowder/daemons.log")" = 600 ] || fail "it is open to others"
