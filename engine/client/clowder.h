@@ -223,8 +223,8 @@ struct clowder_result {
     const uint8_t *files;       /* fetched files, for clowder_result_file */
     size_t files_len;
 };
-/* Steps through fetched files: *at starts at 0; false at the end. Names are plain ones (no '/'), as the host gave them: whether
- * one was asked for is the caller's to look at. */
+/* Steps through fetched files: *at starts at 0; false at the end. Names are plain ones (no '/'), as the host gave them:
+ * whether one was asked for is the caller's to look at. */
 CLOWDER_API bool clowder_result_file(
     const struct clowder_result *r, size_t *at, const char **name, const uint8_t **data, size_t *len);
 

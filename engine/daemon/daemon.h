@@ -150,8 +150,9 @@ void job_free(struct job *j);
 /* The environment for one task of the job (index UINT64_MAX: for a worker), NULL-terminated, inside out. */
 char **job_env(struct daemon *d, const struct job *j, uint64_t index, struct buf *out);
 
-/* fetch.c: the files that match the job's fetch pattern after a task, in at most room bytes: name, NUL, u64 length, bytes;
- * read and removed. NULL; or why they cannot go home (owned): then they are left for the user, and out is empty. */
+/* fetch.c: the files that match the job's fetch pattern after a task, in at most room bytes: name, NUL, u64 length,
+ * bytes; read and removed. NULL; or why they cannot go home (owned): then they are left for the user, and out is empty.
+ */
 char *job_fetch(const struct daemon *d, struct job *j, const struct task *t, size_t room, struct buf *out);
 /* What a task that failed has left of them is not taken for the next one's. */
 void job_forget_files(struct job *j, const struct task *t);
