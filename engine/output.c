@@ -36,7 +36,7 @@ static void on_output(void *arg)
 
 enum clw_err output_open(struct engine *e, struct clw_error *err)
 {
-    int fds[2];
+    int fds[2] = {-1, -1};
     char *path;
     enum clw_err code = paths_state("daemons.log", &path, err);
     if (code)

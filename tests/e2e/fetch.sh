@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 export TMPDIR=$work/tmp # of the daemons as well: what they keep lies there
 mkdir "$TMPDIR" here
-cd here
+cd here || exit
 clowder up -n 2 >/dev/null
 
 empty() { [ -z "$(ls -A)" ] || fail "saved: $(ls -A)"; }

@@ -247,7 +247,7 @@ case_others() {
   mkdir -p home/.local/share/clowder
   chmod 755 "$work"
   chown -R $uid home
-  me() { setpriv --reuid $uid --regid $uid --clear-groups env -i HOME="$work/home" PATH="$PATH" XDG_RUNTIME_DIR="$work/home/run" "$@"; }
+  me() { setpriv --reuid "$uid" --regid "$uid" --clear-groups env -i HOME="$work/home" PATH="$PATH" XDG_RUNTIME_DIR="$work/home/run" "$@"; }
   : >home/.local/share/clowder/engine.lock
   chown $other home/.local/share/clowder/engine.lock
   chmod 666 home/.local/share/clowder/engine.lock

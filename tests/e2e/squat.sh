@@ -78,7 +78,7 @@ came() { [ "$(grep -c 'secret of the base' base.out)" -gt "$1" ]; }  # N
 no_session() { ! ip netns exec "$PREFIX-h1" cat /proc/net/tcp | awk '$4 == "01" && $2 ~ /:0016$/' | grep -q .; }
 
 for round in $(seq "${ROUNDS:-9}"); do
-  case $((round % 3)) in 0) how=cut ;; 1) how=engine ;; 2) how=session ;; esac
+  case $((round % 3)) in 0) how='cut' ;; 1) how=engine ;; 2) how=session ;; esac
   heard=$(grep -c 'secret of the base' base.out || true)
   cl up --on h1:2 --env SECRET=of-the-profile >/dev/null
   cl up other >/dev/null

@@ -347,9 +347,9 @@ static void test_damaged_values(void **state)
 static void test_other_schema(void **state)
 {
     (void)state;
-    static const char *const changes[] = {"ALTER TABLE host RENAME TO host2; CREATE VIEW host AS WITH RECURSIVE r(id) "
-                                          "AS (SELECT 1 UNION ALL SELECT 1 FROM r)"
-                                          " SELECT id, 'x' AS name FROM r",
+    static const char endless[] = "ALTER TABLE host RENAME TO host2; CREATE VIEW host AS WITH RECURSIVE r(id) "
+                                  "AS (SELECT 1 UNION ALL SELECT 1 FROM r) SELECT id, 'x' AS name FROM r";
+    static const char *const changes[] = {endless,
         "CREATE TRIGGER t AFTER INSERT ON host BEGIN DELETE FROM profile; END", "CREATE VIEW v AS SELECT 1",
         "DROP INDEX profile_host_host", "ALTER TABLE host ADD COLUMN more TEXT", "CREATE TABLE more(a)",
         "ALTER TABLE host DROP COLUMN note", "CREATE UNIQUE INDEX one ON host(port)"};
