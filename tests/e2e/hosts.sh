@@ -193,12 +193,15 @@ case_secrets() {
   sed -i "s,IdentityFile .*,IdentityFile $LAB/locked," "$LAB/config"
   expect 5 cl up --on h1:1
   says 'unlock'
-  printf 'wrong\n' | expect 5 cl host unlock h1
+  printf 'open sesame 42\n' | expect 2 cl host unlock h1
+  says '[-]-kind passphrase, password or interactive; host .h1. asks for this \(passphrase\): passphrase of'
+  one_line
+  printf 'wrong\n' | expect 5 cl host unlock h1 --kind passphrase
   says 'did not take the answer: passphrase of'
   one_line
   printf 'open sesame 42\n' | expect 5 cl host unlock h1 --kind password
   says 'another kind of secret \(passphrase\)'
-  printf 'open sesame 42\n' | expect 0 cl host unlock h1
+  printf 'open sesame 42\n' | expect 0 cl host unlock h1 --kind passphrase
   expect 0 cl up --on h1:1
   seq 10 | expect 0 cl map -- echo {}
   expect 0 cl down
