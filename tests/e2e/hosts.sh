@@ -305,6 +305,14 @@ case_remove() {
   remove=$!
   wait_until grep -q "waiting until the tasks on 'h1' have ended" told
   expect 0 cl host show h1 # it is there until then
+  # Whoever wants something of it meanwhile does not keep it.
+  local op
+  for op in "host probe h1" "host trust h1" "host unlock h1" "host retry h1" "host forget h1" "up -p default --on h1:1"; do
+    # shellcheck disable=SC2086
+    expect 5 cl $op
+    says "host 'h1' is being removed"
+    one_line
+  done
   touch go
   wait $remove || fail "host remove: $(cat told)"
   wait $map || fail "the map lost something: $(cat got)"
