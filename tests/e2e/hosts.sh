@@ -323,6 +323,32 @@ case_remove() {
   [ "$(sort -u out)" = h2 ] || fail "it still works: $(cat out)"
   clowder log -n 1000 >log
   [ "$(ip netns pids "$PREFIX-h1" | xargs -r ps -o comm= -p | grep -c clowder)" = 0 ] || fail "left on h1: $(ip netns pids "$PREFIX-h1" | xargs -r ps -p)"
+  # Several: all are known before one leaves, and all leave at once; who breaks it off hears what has left.
+  expect 0 cl host add h1
+  expect 0 cl up -p default --on h1:1
+  expect 4 cl host remove h1 h3 --yes
+  expect 2 cl host remove h1 h1 --yes
+  connected default 2 || fail "one left: $(clowder status)"
+  expect 0 cl down -p default --on h1
+  rm -f go began.*
+  cl map -- sh -c 'touch '"$work"'/began.$CLOWDER_HOST; until test -e '"$work"'/go; do sleep 0.05; done; echo {}' ::: 1 >got &
+  map=$!
+  wait_until test -e began.h2
+  $desktop clowder host remove h1 h2 --yes 2>told &
+  remove=$!
+  wait_until grep -q "waiting until the tasks on 'h2' have ended" told
+  kill -TERM $remove
+  ! wait $remove || fail "it was broken off"
+  grep -q 'nothing was taken out of the inventory; left already: h1; leaving after their tasks: h2;' told || fail "broken off: $(cat told)"
+  expect 0 cl host show h1
+  expect 5 cl host probe h2
+  touch go
+  wait $map || fail "the map lost something: $(cat got)"
+  expect 0 cl host probe h1
+  came_back() { cl host probe h2; }
+  wait_until came_back
+  expect 0 cl host remove h1 --yes
+  expect 0 cl up -p default --on h2:1
   # At once, in the middle of a task, which is done elsewhere.
   expect 0 cl host add h1
   expect 0 cl up -p default --on h1:1
