@@ -430,7 +430,9 @@ static void query(struct engine *e, struct host *h, uint64_t now_ms)
 static void adopt(struct engine *e, struct batch *b)
 {
     struct clw_error err;
-    struct host *h;
+    struct host *h = host_find(e, b->row.host);
+    if (h && h->leaving) /* it is not ours; another one follows */
+        return;
     enum clw_err code = host_get(e, b->row.host, &h, &err);
     if (code || !h->is_scheduler) {
         log_warn(

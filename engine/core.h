@@ -117,7 +117,8 @@ struct host {
     struct host_link *link;
     enum host_goal goal;
     bool retry;
-    bool leaving; /* taken out of the inventory: forgotten as soon as nothing of ours is there */
+    bool leaving; /* taken out of the inventory: forgotten as soon as nothing of ours is there, and until then of no use
+                   */
     struct host_snapshot shot;
     struct host_facts facts;
     bool has_facts;
@@ -500,7 +501,8 @@ uint64_t member_next_ms(const struct member *m, uint64_t now_ms);
 
 /* host.c */
 struct store_host;
-/* The host of that name, from the store: CLW_NOT_FOUND, CLW_USAGE (it cannot be reached by SSH). */
+/* The host of that name, from the store: CLW_NOT_FOUND, CLW_USAGE (it cannot be reached by SSH), CLW_REFUSED (it
+ * leaves). */
 enum clw_err host_get(struct engine *e, const char *name, struct host **out, struct clw_error *err);
 struct host *host_find(struct engine *e, const char *name);
 /* Is it reached by SSH: itself, or the login node of its scheduler? */

@@ -349,10 +349,10 @@ static void on_end(struct engine *e, struct member *m, const struct host_daemon_
     } else if (idle) { /* it is not needed: not replaced */
         place_lower(m->place);
         restore_save(e, m->pool, pool_is_wanted(m->pool));
+    } else if (by_itself && !m->pool->settings.respawn) { /* it did what it was to do, however little that was */
+        place_lower(m->place);
     } else if (!by_itself || !place_was_good(m)) {
         place_back_off(m->place, m);
-    } else if (!m->pool->settings.respawn) {
-        place_lower(m->place);
     }
     member_remove(e, m);
 }

@@ -303,6 +303,10 @@ enum clw_err host_get(struct engine *e, const char *name, struct host **out, str
     struct host *h = *out = host_find(e, name);
     if (!e->store)
         return clw_fail(err, CLW_IO, "see 'clowder log'", "the inventory cannot be read");
+    if (h && h->leaving)
+        return clw_fail(err, CLW_REFUSED,
+            "try again when its tasks have ended, or end them: clowder host remove --now NAME",
+            "host '%s' is being removed", name);
     enum clw_err code = store_host_get(e->store, name, &s, err);
     if (code)
         return code;
@@ -310,8 +314,6 @@ enum clw_err host_get(struct engine *e, const char *name, struct host **out, str
     if (s.launcher != STORE_LAUNCHER_SSH && !scheduler_of(s.launcher, &kind))
         code = clw_fail(err, CLW_USAGE, "change it: clowder host edit NAME --launcher ssh",
             "host '%s' is reached by %s, which this version cannot use", name, store_launcher_text(s.launcher));
-    if (h)
-        h->leaving = false; /* it is there again */
     if (!code) {
         char *settings = settings_text(&s);
         if (!h || (strcmp(h->settings, settings) != 0 && !is_in_use(e, h))) {

@@ -226,8 +226,8 @@ enum clw_err host_link_signal(struct host_link *link, uint64_t id, int signal, s
  * time. */
 enum clw_err host_link_run(
     struct host_link *link, const char *script, unsigned limit_ms, uint64_t *id, struct clw_error *err);
-/* The same, of a script that names a port of the host that leads to target, and that other machines reach as far as its
- * sshd allows it (GatewayPorts): every @markPORT@ in it. Secrets in it are wiped here. */
+/* The same, of a script that names a port of all the host's addresses that leads to target: every @markPORT@ in it. The
+ * supervisor there listens, for whoever reaches the host: target has to know its own. Secrets in it are wiped here. */
 enum clw_err host_link_run_with_way(struct host_link *link, const char *script, const char *target, const char *mark,
     unsigned limit_ms, uint64_t *id, struct clw_error *err);
 

@@ -23,6 +23,7 @@ enum {
     MUX_PAYLOAD = 32768,
     MUX_WINDOW = 512 * 1024,
     MUX_STREAMS = 4096,
+    MUX_STRANGERS = MUX_STREAMS / 2, /* of them, at ports that are open to anybody */
     MUX_HELD_MAX = 256 << 20,
     MUX_NOISE_MAX = 64 * 1024,
     MUX_HEADER = 9

@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { QUEUE_FULL = 256 * 1024, BATCH = 32, TABLE = 256, READS_A_TURN = 4 };
+/* QUEUE_MAX: of what home owes, with the largest script besides: a host that asks for more does not read. */
+enum { QUEUE_FULL = 256 * 1024, QUEUE_MAX = QUEUE_FULL + (4 << 20), BATCH = 32, TABLE = 256, READS_A_TURN = 4 };
 
 struct stream {
     struct stream *next; /* in its slot of the table */
@@ -20,6 +21,7 @@ struct stream {
     int fd;
     uint32_t armed;
     bool dialling, local_eof, remote_eof, shut, closed_here, closed_there, dead;
+    bool is_strange;     /* opened by anybody */
     uint32_t credit;     /* what may be sent */
     uint32_t given;      /* what the other side may still send */
     uint32_t owed;       /* delivered, credit not yet given back */
@@ -36,7 +38,8 @@ struct mux_end {
     struct buf out;
     size_t out_at;
     struct stream *table[TABLE];
-    unsigned streams;
+    unsigned streams, strangers;
+    bool is_flooded;
     uint32_t last_id; /* of the streams that this side opened */
     uint64_t received, sent;
     size_t held; /* bytes for descriptors that take no more */
@@ -120,6 +123,7 @@ static void remove_stream(struct stream *s)
         at = &(*at)->next;
     *at = s->next;
     s->end->streams--;
+    s->end->strangers -= s->is_strange;
     drop_fd(s);
     free(s);
 }
@@ -355,10 +359,18 @@ bool mux_end_feed(struct mux_end *e, const void *data, size_t len)
             good = on_stream(e, &f);
         else if (e->cb.frame)
             e->cb.frame(e->cb.arg, &f);
-        if (!good)
+        if (e->is_home && e->out.len - e->out_at > QUEUE_MAX)
+            e->is_flooded = true;
+        if (!good || e->is_flooded)
             e->reader.broken = true;
     }
     return got == 0;
+}
+
+const char *mux_end_fault(const struct mux_end *e)
+{
+    return e->is_flooded ? "asks for more and more, and does not read what is answered"
+                         : "sent something that cannot be";
 }
 
 /* ---- the queue ---- */
@@ -412,13 +424,15 @@ static uint32_t new_id(struct mux_end *e)
     return side + e->last_id;
 }
 
-void mux_end_open(struct mux_end *e, uint32_t number, int fd)
+void mux_end_open(struct mux_end *e, uint32_t number, int fd, bool is_strange)
 {
-    if (e->streams >= MUX_STREAMS) {
+    if (e->streams >= MUX_STREAMS || (is_strange && e->strangers >= MUX_STRANGERS)) {
         close(fd);
         return;
     }
     struct stream *s = add(e, new_id(e), fd, false);
+    s->is_strange = is_strange;
+    e->strangers += is_strange;
     mux_put_u32(&e->out, MUX_OPEN, s->id, number);
     arm(s);
 }

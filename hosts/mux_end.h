@@ -27,8 +27,11 @@ int mux_end_fd(const struct mux_end *e);
 /* Moves bytes of descriptors that are ready; does not block. Not to be called while the queue is long
  * (mux_end_full()). */
 void mux_end_work(struct mux_end *e);
-/* Bytes from the other end. False: it broke the protocol; the end is of no use any more. */
+/* Bytes from the other end. False: it broke the protocol, or (at home) lets what it asks for pile up; the end is of no
+ * use any more. */
 bool mux_end_feed(struct mux_end *e, const void *data, size_t len);
+/* What was wrong then, as words that follow a name. */
+const char *mux_end_fault(const struct mux_end *e);
 /* What waits to be sent: *data borrowed until the next call; returns its length. */
 size_t mux_end_out(struct mux_end *e, const uint8_t **data);
 /* len bytes of it were sent. */
@@ -36,8 +39,9 @@ void mux_end_sent(struct mux_end *e, size_t len);
 bool mux_end_full(const struct mux_end *e);
 /* Queues a frame that is no stream's. */
 void mux_end_put(struct mux_end *e, enum mux_type type, uint32_t id, const void *data, size_t len);
-/* Opens a stream for a connection that was accepted here (takes fd): of that listener, or to that port. */
-void mux_end_open(struct mux_end *e, uint32_t number, int fd);
+/* Opens a stream for a connection that was accepted here (takes fd): of that listener, or to that port. is_strange: it
+ * may be anybody's; of these there are at most MUX_STRANGERS, so that they keep out nobody else. */
+void mux_end_open(struct mux_end *e, uint32_t number, int fd, bool is_strange);
 /* Has the other end greeted us? What it printed before, when not. */
 bool mux_end_is_greeted(const struct mux_end *e, const char **noise);
 unsigned mux_end_streams(const struct mux_end *e);

@@ -196,7 +196,7 @@ void link__mux_unlisten(struct host_link *l, uint32_t listener)
 
 void link__mux_open(struct host_link *l, unsigned port, int fd)
 {
-    mux_end_open(l->mux->end, port, fd);
+    mux_end_open(l->mux->end, port, fd, false);
 }
 
 enum clw_err link__mux_control(struct host_link *l, const void *data, size_t len, struct clw_error *err)
@@ -222,7 +222,7 @@ bool link__mux_ended(struct host_link *l, struct clw_error *err)
         return false;
     text_escape(said, sizeof said, (char *)m->x.errors.data, m->x.errors.len);
     clw_fail(err, CLW_UNREACHABLE, "it is started again by itself", "the supervisor on %s %s: %s",
-        l->o.here ? "this machine" : "the host", m->broken ? "sent something that cannot be" : "ended",
+        l->o.here ? "this machine" : "the host", m->broken ? mux_end_fault(m->end) : "ended",
         *said ? said : "it said nothing");
     return true;
 }

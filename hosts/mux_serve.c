@@ -258,7 +258,7 @@ static void accept_all(struct server *v, const struct listener *l)
         }
         if (l->kind != KIND_UNIX)
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        mux_end_open(v->end, l->number, fd);
+        mux_end_open(v->end, l->number, fd, l->kind == KIND_ANYBODY);
     }
 }
 

@@ -30,6 +30,13 @@ void probe_fini(struct probe *p)
 
 /* ---- forms ---- */
 
+/* The C1 controls too: terminals obey them. */
+static bool is_control(const char *at, size_t n)
+{
+    unsigned char c = (unsigned char)*at;
+    return c < ' ' || c == 0x7f || (n == 2 && c == 0xc2 && (unsigned char)at[1] < 0xa0);
+}
+
 /* Printable text that fits. Empty text says nothing, and is fine. */
 static bool take_text(char *out, size_t size, const char *value)
 {
@@ -38,7 +45,7 @@ static bool take_text(char *out, size_t size, const char *value)
         return false;
     for (size_t i = 0; i < len;) {
         size_t n = text_utf8_len(value + i, len - i);
-        if (n == 0 || (unsigned char)value[i] < ' ' || value[i] == 0x7f)
+        if (n == 0 || is_control(value + i, n))
             return false;
         i += n;
     }

@@ -99,7 +99,7 @@ void store_host_list_fini(struct store_host_list *list);
  * CLW_USAGE. */
 enum clw_err store_host_facts_set(struct store *s, const char *name, const char *facts, uint64_t probed_at_us,
     const struct store_gpu *gpus, size_t gpu_count, struct clw_error *err);
-/* state: one word; reason: any text (what is not UTF-8 is escaped, the rest cut at 1000 bytes).
+/* state: one word; reason: any text (control bytes and what is not UTF-8 are escaped, the rest cut at 1000 bytes).
  * CLW_NOT_FOUND. */
 enum clw_err store_host_state_set(
     struct store *s, const char *name, const char *state, const char *reason, struct clw_error *err);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 static const char *const launchers[] = {
 #define X(name, word) word,
@@ -134,27 +133,25 @@ static enum clw_err load_tags(struct store *s, struct store_host *h, struct clw_
     return code;
 }
 
-/* Facts are JSON, whose texts may not hide what a terminal would obey. */
-static bool hides_control(const char *json)
+/* What was measured, or went last, is no setting of the user's: where it is not as it would be written, the host is as
+ * one that nobody has looked at, and nothing else is lost. */
+static void forget_unfit(struct store_host *h)
 {
-    for (const char *at = json; (at = strstr(at, "\\u00")); at++)
-        if (strchr("0189", at[4]) || strncasecmp(at + 4, "7f", 2) == 0)
-            return true;
-    return false;
+    if (*h->state && store_check_name("state", h->state, NULL))
+        h->state[0] = '\0';
+    if (h->reason && store__check_text("its reason", h->reason, STORE__REASON_MAX, STORE__BLOCK, NULL))
+        h->reason[0] = '\0';
+    if (h->facts && !store__facts_are_clean(h->facts)) {
+        free(h->facts);
+        h->facts = NULL;
+        h->probed_at_us = 0;
+    }
 }
 
-static enum clw_err check_state(const struct store_host *h, struct clw_error *err)
+static bool is_fit(const struct store_gpu *gpu)
 {
-    enum clw_err code = store__check_text("its state", h->state, sizeof h->state, STORE__LINE, err);
-    if (!code && h->reason)
-        code = store__check_text("its reason", h->reason, STORE_TEXT_MAX, STORE__BLOCK, err);
-    if (!code && h->facts)
-        code = store__check_text("what was measured of it", h->facts, STORE_TEXT_MAX, STORE__LINE, err);
-    if (!code && h->facts && hides_control(h->facts))
-        code = clw_fail(err, CLW_USAGE, NULL, "what was measured of it has a control byte");
-    for (size_t i = 0; !code && i < h->gpu_count; i++)
-        code = store__check_text("a GPU", h->gpus[i].name, sizeof h->gpus[i].name, STORE__LINE, err);
-    return code;
+    return !store__check_text("a GPU", gpu->name, sizeof gpu->name, STORE__LINE, NULL) &&
+           !store__check_text("a driver", gpu->driver, sizeof gpu->driver, STORE__LINE, NULL);
 }
 
 static enum clw_err load_gpus(struct store *s, struct store_host *h, struct clw_error *err)
@@ -170,6 +167,7 @@ static enum clw_err load_gpus(struct store *s, struct store_host *h, struct clw_
         store__copy(stmt, 1, gpu->name, sizeof gpu->name);
         gpu->mem_bytes = store__u64(stmt, 2);
         store__copy(stmt, 3, gpu->driver, sizeof gpu->driver);
+        h->gpu_count -= !is_fit(gpu);
     }
     store__release(s, stmt);
     return code;
@@ -182,6 +180,6 @@ enum clw_err store__host_load_parts(struct store *s, struct store_host *h, struc
         code = load_gpus(s, h, err);
     if (code)
         return code;
-    code = store_host_check(h, err);
-    return store__distrust(s, "host", h->name, code ? code : check_state(h, err), err);
+    forget_unfit(h);
+    return store__distrust(s, "host", h->name, store_host_check(h, err), err);
 }

@@ -117,6 +117,8 @@ int store__word(const char *const *names, size_t count, const char *text);
 enum store__rule { STORE__LINE, STORE__BLOCK, STORE__BYTES }; /* no control bytes; newline and tab too; any */
 enum clw_err store__check_text(
     const char *what, const char *text, size_t max, enum store__rule rule, struct clw_error *err);
+/* An owned copy of text (NULL: "") that passes that check: what does not pass becomes \xNN, what is too long is cut. */
+char *store__clean_text(const char *text, size_t max, enum store__rule rule);
 /* text in quotes, made printable and cut, for messages: written into *out, returned borrowed from it. */
 struct store__shown {
     char text[84];

@@ -1,6 +1,7 @@
 /* Checks of single values. */
 #include "store/valid.h"
 
+#include "base/mem.h"
 #include "base/text.h"
 #include "store/store_internal.h"
 
@@ -36,6 +37,11 @@ static bool is_control(const char *at, size_t n)
     return c < 0x20 || c == 0x7f || (n == 2 && c == 0xc2 && (unsigned char)at[1] < 0xa0);
 }
 
+static bool allows(enum store__rule rule, char c)
+{
+    return rule == STORE__BYTES || (rule == STORE__BLOCK && (c == '\n' || c == '\t'));
+}
+
 enum clw_err store__check_text(
     const char *what, const char *text, size_t max, enum store__rule rule, struct clw_error *err)
 {
@@ -46,12 +52,28 @@ enum clw_err store__check_text(
         n = text_utf8_len(text + i, len - i);
         if (!n)
             return clw_fail(err, CLW_USAGE, "save it as UTF-8", "%s has a byte that is not UTF-8 (at %zu)", what, i);
-        if (rule == STORE__BYTES || (rule == STORE__BLOCK && (text[i] == '\n' || text[i] == '\t')))
-            continue;
-        if (is_control(text + i, n))
+        if (!allows(rule, text[i]) && is_control(text + i, n))
             return clw_fail(err, CLW_USAGE, "leave it out", "%s has a control byte (at %zu)", what, i);
     }
     return CLW_OK;
+}
+
+char *store__clean_text(const char *text, size_t max, enum store__rule rule)
+{
+    struct buf b = {0};
+    size_t len = text ? strlen(text) : 0, take;
+    for (size_t i = 0; i < len; i += take) {
+        size_t n = text_utf8_len(text + i, len - i);
+        bool fits = n && (allows(rule, text[i]) || !is_control(text + i, n));
+        take = n ? n : 1;
+        if (b.len + (fits ? n : 4 * take) > max)
+            break;
+        if (fits)
+            buf_add(&b, text + i, n);
+        for (size_t k = 0; !fits && k < take; k++)
+            buf_printf(&b, "\\x%02x", (unsigned)(unsigned char)text[i + k]);
+    }
+    return buf_steal(&b);
 }
 
 static enum clw_err bad_address(struct clw_error *err, const char *text, const char *why)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/owner.h"
 #include "base/paths.h"
 #include "base/text.h"
 #include "engine/engine.h"
@@ -47,53 +48,76 @@ static int engine_status(bool json)
     return 0;
 }
 
-static bool answers(void)
+static int ping(struct clowder_error *err)
 {
-    struct clowder *c = open_client(true);
+    struct clowder *c;
+    const struct clowder_options o = {.no_start = true};
     char *reply = NULL;
-    int status = c ? clowder_request(c, "{\"op\":\"ping\"}", ANSWER_MS, &reply, NULL) : 1;
+    int status = clowder_open(&c, &o, err);
+    if (status)
+        return status;
+    status = clowder_request(c, "{\"op\":\"ping\"}", ANSWER_MS, &reply, err);
     free(reply);
     clowder_close(c);
-    return status == 0;
+    return status;
 }
 
 /* One that runs already may be one that is just dying: then it is followed by another. */
 static int engine_start(const struct engine_options *options)
 {
+    struct clowder_error err;
     int status = engine_main(options);
-    for (int i = 0; status == 0 && !answers() && i < START_TRIES; i++) {
+    if (status)
+        return status;
+    int reached = ping(&err);
+    for (int i = 0; reached == CLOWDER_UNREACHABLE && i < START_TRIES; i++) {
         nanosleep(&(struct timespec){.tv_nsec = START_PAUSE_MS * 1000000L}, NULL);
-        status = engine_main(options);
+        if ((status = engine_main(options)))
+            return status;
+        reached = ping(&err);
     }
-    return status;
+    return reached ? say_error(&err) : 0;
 }
 
-/* The user's word, when the engine had to be killed before it could write it down: the next one starts without them. */
-static void want_nothing(void)
+static bool is_here(void)
+{
+    struct owner o;
+    struct clw_error err;
+    return !owner_look(&o, &err) && o.state == OWNER_HERE;
+}
+
+/* The user's word, for an engine that has to be killed before it can write it down: the next one starts without them.
+ * False: it could not be written. */
+static bool want_nothing(void)
 {
     struct store *s;
     struct store_profile_list list;
     struct clw_error err;
     if (store_open(NULL, &s, &err))
-        return;
-    if (!store_profile_list(s, &list, &err)) {
-        for (size_t i = 0; i < list.count; i++)
-            if (list.items[i].wanted)
-                store_profile_want(s, list.items[i].name, list.items[i].local_daemons, false, &err);
-        store_profile_list_fini(&list);
-    }
+        return false;
+    bool done = !store_profile_list(s, &list, &err);
+    for (size_t i = 0; done && i < list.count; i++)
+        if (list.items[i].wanted)
+            done = !store_profile_want(s, list.items[i].name, list.items[i].local_daemons, false, &err);
+    store_profile_list_fini(&list);
     store_close(s);
+    return done;
 }
 
+/* Before it is killed, for whoever waits for it starts the next one at once; afterwards when it kept the store locked.
+ */
 static int engine_stop(bool now)
 {
     struct clowder_error err;
     struct clowder *c = open_client(true);
+    if (!c)
+        return 1;
+    bool runs = now && is_here(), written = runs && want_nothing();
     int status = clowder_engine_stop(c, now, &err);
     clowder_close(c);
     if (status)
         return say_error(&err);
-    if (now)
+    if (runs && !written)
         want_nothing();
     return 0;
 }

@@ -1,4 +1,4 @@
-/* host add, edit, remove: what the user says about a host into the store. */
+/* host add, edit: what the user says about a host into the store. */
 #include "tui/host_row.h"
 #include "tui/inventory.h"
 
@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { LEAVE_TOLD_MS = 2000 };
 
 /* "[user@]address[:port]" replaces all three. */
 static int set_target(struct store_host *h, const char *text)
@@ -244,101 +242,6 @@ int cmd_host_edit(const struct opts *o, bool json)
         status = edit(o, s, &h, json);
         store_host_fini(&h);
     }
-    store_close(s);
-    return status;
-}
-
-/* ---- remove ---- */
-
-/* " (in profile gpu, night)" or "". */
-static char *users_of(const struct store_profile_list *profiles, const char *host)
-{
-    struct buf b = {0};
-    for (size_t i = 0; i < profiles->count; i++)
-        for (size_t k = 0; k < profiles->items[i].host_count; k++)
-            if (strcmp(profiles->items[i].hosts[k].host, host) == 0)
-                buf_printf(&b, "%s%s", b.len ? ", " : " (in profile ", profiles->items[i].name);
-    if (b.len)
-        buf_add_text(&b, ")");
-    return buf_steal(&b);
-}
-
-static int ask_remove(const struct opts *o, struct store *s)
-{
-    struct store_profile_list profiles;
-    struct clw_error err;
-    struct buf names = {0};
-    if (store_profile_list(s, &profiles, &err))
-        return say_failure(&err);
-    for (size_t i = 0; i < o->word_count; i++) {
-        char *users = users_of(&profiles, o->words[i]);
-        buf_printf(&names, "%s%s%s", i ? ", " : "", o->words[i], users);
-        free(users);
-    }
-    int status = ask_yes(opts_has(o, "yes"), "remove %s", buf_text(&names));
-    buf_fini(&names);
-    store_profile_list_fini(&profiles);
-    return status;
-}
-
-/* Its daemons end what they have, or now, and then the engine knows it no more; without an engine there is nobody to
- * tell. */
-static int leave(const char *name, bool now)
-{
-    struct clowder_error err;
-    json_t *reply = NULL;
-    struct clowder *c = open_client(true);
-    if (!c)
-        return 1;
-    int status = CLOWDER_TIMED_OUT;
-    for (int64_t patience_ms = LEAVE_TOLD_MS; status == CLOWDER_TIMED_OUT; patience_ms = 0) {
-        json_t *request = request_new("leave");
-        request_set_text(request, "host", name);
-        json_object_set_new(request, "now", json_boolean(now));
-        json_object_set_new(request, "timeout_ms", json_integer(patience_ms));
-        status = request_send(c, request, -1, &reply, &err);
-        json_decref(reply);
-        if (status == CLOWDER_TIMED_OUT && patience_ms)
-            say(0, "waiting until the tasks on '%s' have ended; 'clowder host remove --now' ends them", name);
-    }
-    clowder_close(c);
-    return status == 0 || (status == CLOWDER_UNREACHABLE && !inventory_engine_runs()) ? 0 : say_error(&err);
-}
-
-static int remove_all(const struct opts *o, struct store *s)
-{
-    struct clw_error err;
-    if (store_begin(s, &err))
-        return say_failure(&err);
-    for (size_t i = 0; i < o->word_count; i++)
-        if (store_host_remove(s, o->words[i], &err)) {
-            store_rollback(s);
-            return say_failure(&err);
-        }
-    return store_commit(s, &err) ? say_failure(&err) : 0;
-}
-
-int cmd_host_remove(const struct opts *o, bool json)
-{
-    struct store *s;
-    struct store_host h;
-    (void)json;
-    if (!o->word_count)
-        return say(2, "host remove: name a host; see clowder host remove --help");
-    int status = inventory_open(&s);
-    if (status)
-        return status;
-    for (size_t i = 0; i < o->word_count && status == 0; i++) { /* all or none */
-        status = inventory_host(s, o->words[i], &h);
-        if (status == 0)
-            store_host_fini(&h);
-    }
-    if (status == 0)
-        status = ask_remove(o, s);
-    for (size_t i = 0; i < o->word_count && status == 0; i++)
-        status = leave(o->words[i], opts_has(o, "now"));
-    if (status == 0)
-        status = remove_all(o, s);
     store_close(s);
     return status;
 }

@@ -136,17 +136,19 @@ static int answer_one(struct clowder *c, const char *name, uint64_t timeout_ms, 
     return status;
 }
 
-/* May this question be answered? Who answers from a file or a pipe does not see it: he is not asked the same again, and
- * what may be the passphrase of a key goes to no host that asks something of its own. */
+/* May this question be answered? Who answers from a file or a pipe does not see it: he says what it is that he gives,
+ * for the host chooses what it asks, and is not asked the same again. */
 static int check_question(const char *name, const char *kind, const json_t *prompt, bool answered)
 {
     const char *asked = json_text(prompt, "kind"), *text = json_text(prompt, "text");
-    bool sees = isatty(STDIN_FILENO);
+    bool sees = isatty(STDIN_FILENO) && stderr_is_terminal();
     if (kind && strcmp(kind, asked) != 0)
         return say(5, "host '%s' asks for another kind of secret (%s): %s; nothing was answered", name, asked, text);
-    if (!kind && !sees && strcmp(asked, "interactive") == 0)
-        return say(5, "host '%s' asks a question of its own: '%s'; to answer it without a terminal: --kind interactive",
-            name, text);
+    if (!kind && !sees)
+        return say(2,
+            "host unlock: without a terminal, say which secret it is: --kind passphrase, password or interactive; host "
+            "'%s' asks for this (%s): %s; nothing was answered",
+            name, asked, text);
     if (!sees && answered && json_is_true(json_object_get(prompt, "again")))
         return say(5, "host '%s' did not take the answer: %s", name, text);
     return 0;

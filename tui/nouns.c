@@ -62,9 +62,12 @@ static const struct opt trust_options[] = {
 };
 
 static const struct opt unlock_options[] = {
-    OPTION(
-        "kind", 0, "K", "answer nothing but a passphrase, a password, or a question of the host's own (interactive)"),
-    TIMEOUT_OPTION, END_OPTION};
+    OPTION("kind", 0, "K",
+        "answer only a passphrase, a password, or a question of the host's own (interactive); needed without a "
+        "terminal"),
+    TIMEOUT_OPTION,
+    END_OPTION,
+};
 static const struct opt import_options[] = {YES_OPTION, JSON_OPTION, END_OPTION};
 
 static const struct command host_verbs[] = {
@@ -92,8 +95,9 @@ static const struct command host_verbs[] = {
         "clowder host trust spare1\nclowder host trust spare1 --fingerprint SHA256:...", trust_options, false,
         cmd_host_trust},
     {"host unlock", "NAME", "give the engine the password or passphrase that a host needs; it is never stored",
-        "clowder host unlock spare1\npass show spare1 | clowder host unlock spare1 --kind password", unlock_options,
-        false, cmd_host_unlock},
+        "clowder host unlock spare1\npass show spare1 | clowder host unlock spare1 --kind password\n"
+        "pass show key | clowder host unlock spare1 --kind passphrase",
+        unlock_options, false, cmd_host_unlock},
     {"host forget", "NAME", "make the engine forget the password or passphrase", "clowder host forget spare1",
         no_options, false, cmd_host_forget},
     {"host retry", "NAME", "try again now, without waiting for the next attempt", "clowder host retry spare1",

@@ -16,9 +16,17 @@ static bool is_standard(const char *path)
     return !path || strcmp(path, "-") == 0;
 }
 
-/* For errno. */
+/* For errno. A link to nothing is there too, and not to be replaced: who knows what was to be at its end. */
 static int refuse(const char *command, const char *path)
 {
+    char target[300];
+    struct stat st;
+    int saved = errno;
+    ssize_t n = stat(path, &st) ? readlink(path, target, sizeof target) : -1;
+    if (n >= 0 && (saved == EEXIST || saved == ENOENT))
+        return say(2, "%s: %s is a link to %.*s, which is not there; name another file, or remove the link", command,
+            path, (int)n, target);
+    errno = saved;
     if (errno == EEXIST)
         return say(2, "%s: %s is there already; --force replaces it", command, path);
     return say(1, "%s: cannot write %s: %s", command, path, strerror(errno));

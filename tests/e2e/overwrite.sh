@@ -24,7 +24,13 @@ jq -e .hosts.alder inventory.json >/dev/null || fail "exported: $(cat inventory.
 [ -L link ] || fail "the link is a file now"
 [ "$(stat -c %a inventory.json)" = 640 ] || fail "its mode is $(stat -c %a inventory.json)"
 rm inventory.json
-expect 2 clowder export link # a link to nothing
+for how in '' --force; do # a link to nothing
+  # shellcheck disable=SC2086
+  expect 2 clowder export link $how
+  says 'link is a link to inventory.json, which is not there'
+  one_line
+done
+[ -L link ] && [ ! -e inventory.json ] || fail "something was written: $(ls -l)"
 rm link
 expect 0 clowder export inventory.json
 cp precious inventory.json.part

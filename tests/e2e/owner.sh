@@ -164,15 +164,32 @@ case_stop() {
   clowder up -n 2 >/dev/null
   clowder up other -n 1 >/dev/null
   local pid daemons
+  # Where none runs there is nothing to stop, and nothing is forgotten.
+  kill_engine
+  none_runs() { ! clowder engine status; }
+  wait_until none_runs
+  expect 0 clowder engine stop --now
+  expect 0 clowder engine start
+  all_up() { [ "$(clowder status --json | jq -c '[.profiles[].daemons.connected] | add')" = 3 ]; }
+  wait_until all_up
+  expect 0 clowder map -- echo ::: a # deaths are forgotten
+  # A map that waits for the engine starts the next one at the moment when this one is killed.
+  clowder map -- sh -c 'touch began; sleep 60' ::: a >/dev/null 2>&1 &
+  local map=$!
+  wait_until test -e began
   pid=$(owner)
   daemons=$(clowder status --json | jq '.profiles[].daemon_list[].pid')
   kill -STOP "$pid"
+  expect 6 timeout 30 clowder engine start
+  says 'the engine did not answer in time'
+  one_line
   expect 0 timeout 60 clowder engine stop --now
   ! lives "$pid" || fail "the engine lives"
   gone() { local d; for d in $daemons; do ! lives "$d" || return 1; done; }
   wait_until gone
+  ! wait $map || fail "a map without daemons is no success"
   expect 0 clowder status --json
-  [ "$(jq -c '[.engine, .profiles]' out)" = '[null,[]]' ] || fail "something is wanted still: $(cat out)"
+  [ "$(jq -c '[.profiles[].daemons.connected] | add // 0' out)" = 0 ] || fail "something is wanted still: $(cat out)"
   expect 0 clowder engine start
   [ "$(clowder status --json | jq '.profiles | length')" = 0 ] || fail "profiles came back: $(clowder status)"
 }

@@ -4,6 +4,7 @@ FOLDER/hostkey. FOLDER/mode says what it does with the next who comes:
 
     asks      takes the first key that is signed with, ends the session, and from then on asks a question of its own
               (FOLDER/question); what it is answered it writes into FOLDER/learnt
+    password  takes no key, and asks for a password; what it is answered it writes into FOLDER/learnt
     floods    lets everybody in, and asks for a global reply without end, without reading any
 """
 import os
@@ -33,10 +34,16 @@ class Server(paramiko.ServerInterface):
         self.mode = mode
 
     def get_allowed_auths(self, username):
+        if self.mode == "password":
+            return "password"
         return "keyboard-interactive" if self.mode == "asks" and signed.is_set() else "publickey"
 
     def check_auth_publickey(self, username, key):
-        return paramiko.AUTH_SUCCESSFUL
+        return paramiko.AUTH_FAILED if self.mode == "password" else paramiko.AUTH_SUCCESSFUL
+
+    def check_auth_password(self, username, password):
+        note("learnt", repr(password))
+        return paramiko.AUTH_FAILED
 
     def check_auth_interactive(self, username, submethods):
         return paramiko.InteractiveQuery("", "", (read("question") + " ", False))

@@ -163,6 +163,16 @@ PY
     wait_until state_is flap$status failed
     [ "$(launches flap$status)" -le 12 ] || fail "$(launches flap$status) launches of flap$status"
   done
+  # Those that end by themselves, and are not to be replaced, are done, however short that was: nothing has failed.
+  mkdir brief
+  printf '#!/bin/sh\nexit 13\n' >brief/Rscript # what R ends with after maxtasks
+  chmod +x brief/Rscript
+  expect 0 clowder profile set brief --runtime mirai --no-respawn --base "tcp://127.0.0.1:$(cat port)" --env "PATH=$work/brief:/usr/bin:/bin" -n 3
+  clowder up brief --no-wait >/dev/null
+  brief_ended() { [ "$(grep -c 'leaves daemon=brief-.*maxtasks' "$engine_log")" = 3 ] && state_is brief stopped; }
+  wait_until brief_ended
+  [ "$(status_of brief .reason)" = '' ] || fail "taken for a failure: $(clowder status brief)"
+  [ "$(launches brief)" = 3 ] || fail "$(launches brief) launches of brief"
   kill $listener
   [ "$(launches plain)" -le 12 ] || fail "$(launches plain) launches"
   # Somebody kills our own as soon as they are there.
@@ -180,7 +190,7 @@ PY
   seq 40 | clowder map -p good --retries 0 -- sh -c 'echo {} && [ $(({} % 2)) = 0 ] || kill -9 $PPID' >got 2>err || true
   seq 2 2 40 | cmp - got || fail "tasks between others that end their daemon: $(cat got err)"
   ! gave_up good . || fail "it gave up on daemons that work: $(grep 'gave up' "$engine_log")"
-  for name in plain flap0 flap3 own good; do expect 0 clowder down $name --now; done
+  for name in plain flap0 flap3 brief own good; do expect 0 clowder down $name --now; done
 }
 
 # A profile that was changed while it was up comes back with what it has now: it rests with its reason, and nobody dies of it.

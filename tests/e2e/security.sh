@@ -503,13 +503,22 @@ case_question() {
   wait_until asks
   [ ! -e rogue/learnt ] || fail "it learnt $(cat rogue/learnt)"
   # Who answers blindly does not answer that; and not before anything was asked.
-  printf 'correct horse\n' | expect 5 clowder host unlock rogue
-  says 'asks a question of its own'
+  printf 'correct horse\n' | expect 2 clowder host unlock rogue
+  says 'asks for this \(interactive\)'
+  one_line
   printf 'correct horse\n' | expect 5 clowder host unlock rogue --kind passphrase
   clowder engine stop --now
-  printf 'correct horse\n' | expect 5 clowder host unlock rogue
-  says 'asks a question of its own'
+  printf 'correct horse\n' | expect 2 clowder host unlock rogue
+  says 'asks for this \(interactive\)'
+  clowder engine stop --now
+  echo password >rogue/mode
+  printf 'correct horse\n' | expect 2 clowder host unlock rogue
+  says 'asks for this \(password\)'
+  printf 'correct horse\n' | expect 5 clowder host unlock rogue --kind passphrase
+  says 'another kind of secret \(password\)'
   [ ! -e rogue/learnt ] || fail "it learnt $(cat rogue/learnt)"
+  clowder engine stop --now
+  echo asks >rogue/mode
   printf 'for it\n' | timeout 60 clowder host unlock rogue --kind interactive >/dev/null 2>&1 || true
   wait_until test -s rogue/learnt
   grep -q horse rogue/learnt && fail "it learnt $(cat rogue/learnt)"

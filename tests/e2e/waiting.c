@@ -11,10 +11,10 @@ int main(int argc, char **argv)
     for (int n = argc > 1 ? atoi(argv[1]) : 1; n > 0; n--) {
         if (fork())
             continue;
-        prctl(PR_SET_PDEATHSIG, SIGKILL); /* whoever ends us ends all */
-        if (vfork() == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            pause();
+        prctl(PR_SET_PDEATHSIG, SIGKILL);     /* whoever ends us ends all */
+        if (vfork() == 0) {                   /* NOLINT: to stand in it is what this is for */
+            prctl(PR_SET_PDEATHSIG, SIGKILL); /* NOLINT */
+            pause();                          /* NOLINT */
             _exit(0);
         }
         _exit(0);

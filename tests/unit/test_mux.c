@@ -176,7 +176,7 @@ static int open_stream(struct pair *p, uint32_t listener)
 {
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    mux_end_open(p->host, listener, fds[1]);
+    mux_end_open(p->host, listener, fds[1], false);
     settle(p, 3);
     return fds[0];
 }
@@ -288,6 +288,67 @@ static void liars(void **state)
         buf_fini(&lie);
         part(p);
     }
+}
+
+/* A peer that asks for ever and reads nothing: what it is owed stays bounded, and it is told apart from others. */
+static void asks_without_end(void **state)
+{
+    (void)state;
+    struct pair *p = join();
+    const uint8_t *data;
+    bool good = true;
+    int i;
+    p->refuse = true;
+    for (i = 0; i < 20000 && good; i++) {
+        struct buf lie = {0};
+        for (uint32_t id = 1; id <= 100; id++) {
+            mux_put_u32(&lie, MUX_OPEN, id, 77);
+            mux_put(&lie, MUX_CLOSE, id, NULL, 0);
+        }
+        good = mux_end_feed(p->home, lie.data, lie.len);
+        buf_fini(&lie);
+    }
+    assert_false(good);
+    assert_true(i > 1000 && mux_end_out(p->home, &data) < 5 << 20);
+    assert_non_null(strstr(mux_end_fault(p->home), "does not read"));
+    part(p);
+    /* The same many from one that reads are all answered. */
+    p = join();
+    p->refuse = true;
+    for (i = 0; i < 6000; i++) {
+        struct buf ask = {0};
+        for (uint32_t id = 1; id <= 100; id++) {
+            mux_put_u32(&ask, MUX_OPEN, id, 77);
+            mux_put(&ask, MUX_CLOSE, id, NULL, 0);
+        }
+        assert_true(mux_end_feed(p->home, ask.data, ask.len));
+        mux_end_sent(p->home, mux_end_out(p->home, &data));
+        buf_fini(&ask);
+    }
+    part(p);
+}
+
+/* Whoever may come to a port that is open to all leaves room for others. */
+static void strangers(void **state)
+{
+    (void)state;
+    struct pair *p = join();
+    int fds[2];
+    for (unsigned i = 0; i < MUX_STRANGERS + 10; i++)
+        mux_end_open(p->host, 1, -1, true);
+    assert_int_equal(mux_end_streams(p->host), MUX_STRANGERS);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    mux_end_open(p->host, 2, fds[1], false);
+    assert_int_equal(mux_end_streams(p->host), MUX_STRANGERS + 1);
+    close(fds[0]);
+    /* Home sends them away, and there is room again. */
+    p->refuse = true;
+    settle(p, 100);
+    assert_int_equal(mux_end_streams(p->home) + mux_end_streams(p->host), 0);
+    mux_end_open(p->host, 1, -1, true);
+    assert_int_equal(mux_end_streams(p->host), 1);
+    assert_true(p->good);
+    part(p);
 }
 
 /* ---- the supervisor ---- */
@@ -613,7 +674,7 @@ static void inbound(void **state)
     assert_int_equal(bind(listener, (struct sockaddr *)&a, len) + listen(listener, 5), 0);
     assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-    mux_end_open(v->p.home, ntohs(a.sin_port), fds[1]);
+    mux_end_open(v->p.home, ntohs(a.sin_port), fds[1], false);
     assert_int_equal(write(fds[0], "in", 2), 2);
     v->p.control[0] = '\0';
     mux_end_put(v->p.home, MUX_LISTEN, 9, "", 0); /* what is answered after it */
@@ -700,6 +761,8 @@ int main(void)
         cmocka_unit_test(streams),
         cmocka_unit_test(backpressure),
         cmocka_unit_test(liars),
+        cmocka_unit_test(asks_without_end),
+        cmocka_unit_test(strangers),
         cmocka_unit_test(supervisor),
         cmocka_unit_test(large_blobs),
         cmocka_unit_test(serve),

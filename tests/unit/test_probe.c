@@ -91,11 +91,14 @@ static void odd(void **state)
 static void hostile(void **state)
 {
     (void)state;
-    struct probe p = feed("TOK os=evil\033[31m\nTOK user=a\x01\nTOKK cores=3\nTOK\nTOK \nXTOK cores=3\ntok "
-                          "cores=3\nTOK cores=2\r\n");
+    struct probe p =
+        feed("TOK os=evil\033[31m\nTOK user=a\x01\nTOK kernel=x\xc2\x85\nTOKK cores=3\nTOK\nTOK \nXTOK cores=3\ntok "
+             "cores=3\nTOK cores=2\r\n");
     assert_string_equal(facts.os, "");
     assert_null(strchr(facts.unparsed, '\033'));
     assert_non_null(strstr(facts.unparsed, "os=evil\\x1b[31m"));
+    assert_string_equal(facts.kernel, "");
+    assert_non_null(strstr(facts.unparsed, "kernel=x\\xc2\\x85"));
     assert_int_equal(facts.cores, 2);
     probe_fini(&p);
     /* A line without end, and very many lines. */

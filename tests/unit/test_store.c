@@ -368,8 +368,8 @@ static void test_other_schema(void **state)
 static void test_bent_values(void **state)
 {
     (void)state;
-    static const char *const hosts[] = {"name = '-l'", "address = '-oProxyCommand=x'", "user = 'a b'",
-        "note = char(27)", "reason = char(27) || '[2J'", "facts = '{\"os\":\"\\u001b[2J\"}'", "jump = 'a,-b'"};
+    static const char *const hosts[] = {
+        "name = '-l'", "address = '-oProxyCommand=x'", "user = 'a b'", "note = char(27)", "jump = 'a,-b'"};
     static const char *const profiles[] = {"base_url = 'tcp://127.0.0.1:1/$(id)'", "base_url = char(27)",
         "local_daemons = 10001", "options = '[\"x\"]'", "env = '[\"=\"]'", "idletime_ms = 9223372036854775807",
         "nice = 77", "hours = 'x'", "name = '../x'"};
@@ -389,6 +389,39 @@ static void test_bent_values(void **state)
             profiles[i]);
         ok(store__script(s, sql, &error));
         fails(CLW_DAMAGED, store_profile_list(s, &plist, &error));
+    }
+    store_close(s);
+}
+
+/* What was measured is dropped where no check of ours lets it pass; the host, which is its owner's, stays. */
+static void test_bent_measures(void **state)
+{
+    (void)state;
+    static const char *const bent[] = {"facts = '{\"os\":\"\\u001b[2J\"}'",
+        "facts = '{\"os\":\"x' || char(133) || '\"}'", "facts = '{\"\\u0085\":1}'",
+        "facts = '{\"gpus\":[{\"name\":\"\\u009b\"}]}'", "facts = '[1]'", "facts = 'x'",
+        "facts = '{\"a\":\"' || printf('%.*c', 262144, 'a') || '\"}'", "reason = char(27) || '[2J'",
+        "reason = printf('%.*c', 1001, 'a')", "state = char(27)", "state = 'two words'"};
+    struct store *s = open_memory();
+    struct store_host h;
+    for (size_t i = 0; i < COUNT(bent); i++) {
+        char sql[400];
+        snprintf(sql, sizeof sql,
+            "DELETE FROM host; INSERT INTO host(name, note, probed_at_us) VALUES('h', 'mine', 9); UPDATE host SET %s;"
+            "INSERT INTO gpu SELECT id, 0, char(155), 1, '' FROM host;"
+            "INSERT INTO gpu SELECT id, 1, 'x', 1, char(27) FROM host;"
+            "INSERT INTO gpu SELECT id, 2, 'RTX', 1, '' FROM host;",
+            bent[i]);
+        ok(store__script(s, sql, &error));
+        ok(store_host_get(s, "h", &h, &error));
+        assert_null(h.facts);
+        assert_string_equal(h.reason, "");
+        assert_string_equal(h.state, "");
+        assert_string_equal(h.note, "mine");
+        assert_int_equal(h.probed_at_us, strncmp(bent[i], "facts", 5) == 0 ? 0 : 9);
+        assert_int_equal(h.gpu_count, 1);
+        assert_string_equal(h.gpus[0].name, "RTX");
+        store_host_fini(&h);
     }
     store_close(s);
 }
@@ -917,6 +950,44 @@ static void test_facts(void **state)
     memset(big, ' ', STORE_FACTS_MAX + 1);
     big[STORE_FACTS_MAX + 1] = '\0';
     fails(CLW_TOO_LARGE, store_host_facts_set(s, "a", big, 1, NULL, 0, &error));
+    free(big);
+    store_close(s);
+}
+
+/* Whatever a host says of itself: what is written can be read. */
+static void test_hostile_facts(void **state)
+{
+    (void)state;
+    static const char *const said[] = {"{\"os\":\"x\xc2\x85\"}", "{\"os\":\"\\u001b[2J\"}", "{\"os\":\"\\\\u0011\"}",
+        "{\"a\\u009b\":[\"\\u007f\",{\"b\":\"\\r\\n\"},1.5,null,true]}"};
+    static const char *const kept[] = {"{\"os\":\"x\\\\xc2\\\\x85\"}", "{\"os\":\"\\\\x1b[2J\"}",
+        "{\"os\":\"\\\\u0011\"}", "{\"a\\\\xc2\\\\x9b\":[\"\\\\x7f\",{\"b\":\"\\\\x0d\\n\"},1.5,null,true]}"};
+    static const struct store_gpu gpu = {.name = "a\x1b[2J", .driver = "\xc2\x9b"};
+    struct store *s = open_memory();
+    struct store_host h;
+    add_host(s, "a");
+    ok(store_host_state_set(s, "a", "down", "\x1b[2J \xc2\x85", &error));
+    for (size_t i = 0; i < COUNT(said); i++) {
+        ok(store_host_facts_set(s, "a", said[i], 5, &gpu, 1, &error));
+        ok(store_host_get(s, "a", &h, &error));
+        assert_string_equal(h.facts, kept[i]);
+        assert_string_equal(h.reason, "\\x1b[2J \\xc2\\x85");
+        assert_int_equal(h.gpu_count, 1);
+        assert_string_equal(h.gpus[0].name, "a\\x1b[2J");
+        assert_string_equal(h.gpus[0].driver, "\\xc2\\x9b");
+        store_host_fini(&h);
+    }
+    /* As much as may be written, and what is too much only when it is cleaned. */
+    char *big = mem_alloc(STORE_FACTS_MAX + 1);
+    memset(big, 'a', STORE_FACTS_MAX);
+    memcpy(big, "{\"a\":\"", 6);
+    memcpy(big + STORE_FACTS_MAX - 2, "\"}", 3);
+    ok(store_host_facts_set(s, "a", big, 5, NULL, 0, &error));
+    ok(store_host_get(s, "a", &h, &error));
+    assert_string_equal(h.facts, big);
+    store_host_fini(&h);
+    memset(big + 6, 0x7f, STORE_FACTS_MAX - 8);
+    fails(CLW_TOO_LARGE, store_host_facts_set(s, "a", big, 5, NULL, 0, &error));
     free(big);
     store_close(s);
 }
@@ -1714,6 +1785,7 @@ int main(void)
         T(test_damaged_values),
         T(test_other_schema),
         T(test_bent_values),
+        T(test_bent_measures),
         T(test_old_format),
         T(test_step_fails),
         T(test_ledger_inputs),
@@ -1729,6 +1801,7 @@ int main(void)
         T(test_host_checks),
         T(test_hosts),
         T(test_facts),
+        T(test_hostile_facts),
         T(test_profiles),
         T(test_profile_checks),
         T(test_jobs),
