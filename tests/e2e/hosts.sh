@@ -322,12 +322,8 @@ case_remove() {
   [ "$(status_of default '[.hosts[].host] | join(" ")')" = h2 ] || fail "status: $(clowder status)"
   expect 0 cl map -- sh -c 'echo $CLOWDER_HOST' ::: 1 2 3 4
   [ "$(sort -u out)" = h2 ] || fail "it still works: $(cat out)"
-<<<<<<< HEAD
   ip netns pids "$PREFIX-h1" | xargs -r ps -o comm= -p >left || true
   ! grep clowder left || fail "left on h1: $(cat left)"
-=======
-  clowder log -n 1000 >log
-  [ "$(ip netns pids "$PREFIX-h1" | xargs -r ps -o comm= -p | grep -c clowder)" = 0 ] || fail "left on h1: $(ip netns pids "$PREFIX-h1" | xargs -r ps -p)"
   # Several: all are known before one leaves, and all leave at once; who breaks it off hears what has left.
   expect 0 cl host add h1
   expect 0 cl up -p default --on h1:1
@@ -354,7 +350,6 @@ case_remove() {
   wait_until came_back
   expect 0 cl host remove h1 --yes
   expect 0 cl up -p default --on h2:1
->>>>>>> ae0d418b1c5bb950d1ccfcc3f6447b9317c14f88
   # At once, in the middle of a task, which is done elsewhere.
   expect 0 cl host add h1
   expect 0 cl up -p default --on h1:1
