@@ -256,6 +256,21 @@ case_passing() {
   [ "$(cat mapped)" = a ] || fail "the map: $(cat mapped)"
   expect 0 clowder map -- echo ::: b
   one_engine
+  # An engine without a descriptor to spare says who it is nevertheless, and is stopped.
+  expect 0 clowder engine stop
+  clowder up -n 1 >/dev/null
+  local pid name few
+  pid=$(owner) name=$(lock process) few=$(find /proc/"$(owner)"/fd -mindepth 1 | wc -l)
+  prlimit --pid "$pid" --nofile="$((few + 1)):4096"
+  expect 0 clowder map -- echo ::: c # it writes down that it has worked
+  wait_until grep -q '^worked$' "$XDG_DATA_HOME/clowder/engine.lock"
+  [ "$(lock process)" = "$name" ] || fail "it is $(lock process), was $name"
+  prlimit --pid "$pid" --nofile="$few:4096"
+  clowder status --json >/dev/null || true
+  timeout 30 clowder up two -n 3 --timeout 2s 2>short.err && fail "up without descriptors"
+  grep -q 'not up yet' short.err || fail "up says $(cat short.err)"
+  expect 0 timeout 30 clowder engine stop --now
+  wait_until dead "$pid"
 }
 
 case_others() {
