@@ -266,11 +266,23 @@ case_passing() {
   wait_until grep -q '^worked$' "$XDG_DATA_HOME/clowder/engine.lock"
   [ "$(lock process)" = "$name" ] || fail "it is $(lock process), was $name"
   prlimit --pid "$pid" --nofile="$few:4096"
-  clowder status --json >/dev/null || true
-  timeout 30 clowder up two -n 3 --timeout 2s 2>short.err && fail "up without descriptors"
-  grep -q 'not up yet' short.err || fail "up says $(cat short.err)"
-  expect 0 timeout 30 clowder engine stop --now
+  wait_until sh -c 'test "$(find "/proc/$1/fd" -mindepth 1 | wc -l)" -ge "$2"' sh "$pid" "$few"
+  expect 0 timeout 20 clowder status --json
+  expect 6 timeout 20 clowder up two -n 3 --timeout 2s
+  says 'not up yet'
+  for i in 1 2 3; do # one waits, others are answered
+    clowder up two -n 3 --timeout 9s 2>/dev/null &
+  done
+  expect 0 timeout 20 clowder status
+  timeout 20 clowder doctor >doctor.out 2>&1 && fail "all is well: $(cat doctor.out)"
+  grep -q '^BAD  files  *all [0-9]* are in use: what starts or connects has to wait' doctor.out || fail "the doctor says $(cat doctor.out)"
+  expect 0 timeout 20 clowder engine stop --now
+  [ ! -s err ] || fail "it had to be killed: $(cat err)"
   wait_until dead "$pid"
+  wait
+  expect 1 prlimit --nofile=40:40 clowder engine start
+  says '40 open files are too few for an engine: it wants 64 and more; raise the limit'
+  one_line
 }
 
 case_others() {
