@@ -211,12 +211,15 @@ case_deaths() {
   says 'the engine died 3 times'
   expect 0 clowder up
   prints 'default: 2 daemons up'
-  expect 0 clowder map -- echo ::: a # it works: deaths are forgotten
-  for i in 1 2 3 4; do
-    kill_engine
+  # Once it works, deaths are no reason to rest; but ten within a minute are.
+  for i in 1 2 3 4 5 6; do
     expect 0 clowder map -- echo ::: "$i"
     prints "$i"
+    wait_until grep -q '^worked$' "$XDG_DATA_HOME/clowder/engine.lock"
+    kill_engine
   done
+  expect 3 sh -c 'for i in 1 2 3 4 5 6 7 8 9; do clowder map -- echo ::: a 2>rest.err || exit; kill -9 "$(head -1 "$XDG_DATA_HOME/clowder/engine.lock")"; done'
+  grep -q 'the engine died 10 times within 60 s' rest.err || fail "why: $(cat rest.err)"
 }
 
 # Two stores of one user are two engines, which leave each other's sockets alone.
