@@ -195,6 +195,7 @@ struct pool {
     bool ephemeral;
     uint64_t owner; /* client that it lives for, when ephemeral */
     struct place *places;
+    bool unsaved; /* the store has not got what is wanted of it */
     bool going;   /* being taken down; freed when the last member is gone, if ephemeral */
     bool resting; /* wanted, but nothing is started until it is brought up by somebody; its places say why */
     struct member *members, *last_member;
@@ -569,13 +570,15 @@ json_t *status_json(struct engine *e, const char *profile); /* NULL: all; return
 
 /* restore.c: what the store keeps of the profiles */
 void restore_load(struct engine *e);
-/* Settings and places as they are, and whether it is wanted up. What it has when it is taken down stays as it was. */
-void restore_save(struct engine *e, const struct pool *p, bool wanted);
+/* Places as they are, and whether it is wanted up; settings only when they are to replace those in the store, where
+ * somebody may have edited them. What it has when it is taken down stays as it was. */
+void restore_save(struct engine *e, struct pool *p, bool wanted, bool settings);
 bool restore_is_known(struct engine *e, const char *name);
+/* What was edited in the store since p was brought up: settings, and its daemons and hosts as well (places). False: it
+ * is of another runtime now, and daemons of the one before are here; nothing was taken. */
+bool restore_edits(struct engine *e, struct pool *p, bool places);
 /* What the store has of it into p: settings and set-up commands, and its daemons and hosts as well (places). False:
  * nothing is known of it. */
-/* Its manners alone: an edit reaches also daemons that are up. */
-void restore_manners(struct engine *e, struct pool *p);
 bool restore_profile(struct engine *e, struct pool *p, bool places);
 
 #endif

@@ -340,7 +340,7 @@ static void take_leave(struct peer *p, const struct frame *f)
         if (strcmp(m->reason, "idletime") == 0) { /* it is not needed: not replaced */
             m->shrink = true;
             place_lower(m->place);
-            restore_save(p->engine, pool, pool_is_wanted(pool));
+            restore_save(p->engine, pool, pool_is_wanted(pool), false);
         }
     }
     disp_daemon_drain(pool->disp, m->daemon);
