@@ -660,6 +660,32 @@ case_joblog() {
   expect 0 clowder job collect --remove "$job"
   [ -f result-2 ] || fail "not fetched from the store"
 
+  # What a crash left behind the last task of the log is not taken for a result: a resume refuses, and says how to go on.
+  clowder map -a five --joblog log6 -o results -- sh -c 'echo {}'
+  cp results whole
+  sed -i '$d' log6 # as if it had died between the two
+  expect 2 clowder map -a five --joblog log6 --resume -o results -- sh -c 'echo {}'
+  says 'results has 2 bytes more than the job log accounts for'
+  one_line
+  sh -c "$(sed -n 's/.*cut it too: //p' err)"
+  printf torn >>results
+  expect 2 clowder map -a five --joblog log6 --resume -o results -- sh -c 'echo {}'
+  sh -c "$(sed -n 's/.*cut it too: //p' err)"
+  expect 0 clowder map -a five --joblog log6 --resume -o results -- sh -c 'echo {}'
+  cmp results whole
+  clowder map -a five --tag --joblog log7 -o tagged -- sh -c 'echo {}; test {} != 3' && fail "one was to fail"
+  expect 0 clowder map -a five --tag --joblog log7 --resume-failed -o tagged -- sh -c 'echo {}'
+  [ "$(awk -F'\t' 'NR > 1 { n += $6 } END { print n }' log7)" = "$(wc -c <tagged)" ] || fail "the log counts other bytes: $(cat log7)"
+
+  # One file is not two things.
+  cp five in.txt
+  expect 2 clowder map -a in.txt -o ./in.txt --force -- echo
+  says 'the results would replace their own inputs'
+  cmp five in.txt
+  expect 2 clowder map -a five --joblog same -o same --force -- echo
+  says 'are one file'
+  [ ! -e same ] || fail "a refused map made its log"
+
   # Another file than a log stays what it is.
   head -c 3000 /dev/urandom | base64 -w 0 >notes
   cp notes before

@@ -168,6 +168,13 @@ expect 0 clowder map -p limits -- sh -c 'echo "$MINE$(nice)"' ::: 1
 prints 0
 clowder down limits
 expect 0 clowder profile remove --yes limits
+# Work that waits for a profile whose daemons do not come is told why.
+clowder host add dead root@127.0.0.1:1 >/dev/null
+expect 3 clowder up waiting --on dead:1
+expect 124 timeout 13 clowder map -p waiting -- echo ::: 1
+says "no result for 10 s: no daemon of 'waiting' is up: cannot connect to 127.0.0.1:1: Connection refused"
+clowder down waiting --now >/dev/null
+
 # An edit of a profile that is up is there when it is brought up again: daemons that run are replaced, after their tasks.
 clowder up -n 1 --env FOO=one edited >/dev/null
 expect 0 clowder profile set edited --env FOO=two -n 3 --maxtasks 7 --nice 3
