@@ -89,6 +89,69 @@ case_tmp() {
   expect 0 as $uid env -u XDG_RUNTIME_DIR clowder engine stop
 }
 
+# What is kept is the user's own, or is not used: not the folder that somebody else has made at a place that all may use, nor
+# what lies in one that was open.
+case_kept() {
+  needs_root
+  local uid=$((50000 + $$ % 10000)) other=$((40000 + $$ % 10000)) variable path
+  own() { as $uid env XDG_RUNTIME_DIR="$work/home$uid/run" "$@"; }
+  own mkdir -m 700 "$work/home$uid/run"
+  mkdir -m 1777 "$work/shared"
+  as $other env XDG_DATA_HOME="$work/shared" XDG_RUNTIME_DIR="$work/home$other" clowder profile set default --setup "touch $work/shared/ran" >/dev/null
+  as $other env XDG_RUNTIME_DIR="$work/home$other" XDG_DATA_HOME="$work/shared" clowder engine stop >/dev/null
+  chmod 777 "$work/shared/clowder"
+  chmod 666 "$work/shared/clowder"/*
+  for variable in XDG_DATA_HOME XDG_STATE_HOME CLOWDER_DATA; do
+    path=$work/shared
+    [ $variable != CLOWDER_DATA ] || path=$work/shared/clowder
+    expect 5 own env $variable="$path" clowder up -n 1
+    says "$work/shared/clowder is not a folder that belongs to you"
+    one_line
+  done
+  [ ! -e "$work/shared/ran" ] || fail "another user's set-up command was run"
+  rm -r "$work/shared/clowder"
+  ln -s "$work/home$uid" "$work/shared/clowder" && chown -h "$other" "$work/shared/clowder"
+  expect 5 own env XDG_DATA_HOME="$work/shared" clowder engine start
+  says 'is not a folder that belongs to you'
+  rm "$work/shared/clowder"
+  chmod 777 "$work/shared"
+  expect 5 own env XDG_DATA_HOME="$work/shared" clowder engine start
+  says 'others may replace'
+  chown "$other" "$work/shared"
+  chmod 755 "$work/shared"
+  mkdir -p "$work/shared/clowder" && chown "$uid" "$work/shared/clowder"
+  expect 5 own env XDG_DATA_HOME="$work/shared" clowder engine start
+  says 'others may replace'
+  # An ordinary home, of a user with a group of their own; and a folder of theirs that is elsewhere.
+  expect 0 own sh -c 'umask 002; rm -rf ~/.local; mkdir -p ~/.local/share ~/.local/state far && ln -s "$PWD/far" ~/.local/share/clowder'
+  chmod 775 "$work/home$uid" "$work/home$uid"/.local "$work/home$uid"/.local/*
+  expect 0 own clowder engine start
+  expect 0 own clowder engine stop
+  [ "$(mode "$work/home$uid/far")" = 700 ] || fail "left open: $(ls -ld "$work/home$uid/far")"
+  # Files of somebody else's, from when it was open.
+  local file state=$work/home$uid/.local/state/clowder
+  for file in "$work/home$uid/far/clowder.db" "$work/home$uid/far/clowder.db-wal"; do
+    [ -e "$file" ] || : >"$file"
+    chown "$other" "$file"
+    expect 5 own clowder profile list
+    says "${file##*/} is not a file that belongs to you"
+    one_line
+    chown "$uid" "$file"
+  done
+  for file in engine.log daemons.log; do
+    rm "$state/$file"
+    ln -s "$work/home$uid/victim" "$state/$file"
+    expect 1 own clowder engine start
+    says "cannot write the log .*/$file"
+    rm "$state/$file"
+    : >"$state/$file" && chown "$other" "$state/$file" && chmod 666 "$state/$file"
+    expect 1 own clowder engine start
+    says "cannot write the log .*/$file"
+    rm "$state/$file"
+  done
+  [ ! -e "$work/home$uid/victim" ] || fail "a link was followed"
+}
+
 # Another user of the desktop who reaches the sockets, for somebody opened them: dropped by uid, on each of them.
 case_uid() {
   needs nngcat:nng-utils
