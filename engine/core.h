@@ -28,6 +28,7 @@ enum {
     CORE_LAUNCH_MS = 20000,      /* a started daemon dials home in this time … */
     CORE_LAUNCHING_MAX = 100,    /* … and so many at once on one machine, so that a slow one can */
     CORE_QUIT_MS = 2000,         /* a daemon told to stop at once is gone in this time, or is killed */
+    CORE_IDLE_QUIT_MS = 5000,    /* … and one without tasks that was only told to stop in this */
     CORE_BASE_MS = 2000,         /* a base that does not listen is looked for so often */
     CORE_FOREIGN_QUIT_MS = 5000, /* … and one of another engine in this, when it need not be at once */
     CORE_PING_MS = 5000,         /* silence after which a daemon on tcp is asked … */
@@ -84,6 +85,7 @@ struct member {
     bool shrink; /* it leaves for good: not to be replaced */
     bool quit_sent;
     uint64_t started_ms, connected_ms, kill_at_ms, pinged_ms, away_until_ms;
+    uint64_t idle_ms;  /* since when it was told to go and has nothing to do, or 0 */
     uint64_t asked_ms; /* of the oldest ping that it has not answered, or 0 */
     struct quota news; /* what it tells of its state */
     bool overdue;      /* it did not end a task in time: it is not let in again */

@@ -495,6 +495,24 @@ case_sits() {
   grep -q 'lost daemon=.*silent for' "$engine_log" || fail "nothing is said of the silence"
 }
 
+# A daemon that has nothing to do and does not go when it is told to is ended. One that has a task is waited for.
+case_stays() {
+  rogue_is stay
+  clowder up one -n 1 --no-respawn >/dev/null
+  expect 0 timeout 30 clowder down one
+  noted stays || fail "it was not told to go"
+  wait_until grep -q 'stays daemon=one-1 .*did not go when it was told to' "$engine_log"
+  rogue_is 'stay 7'
+  clowder up two -n 1 --no-respawn >/dev/null
+  clowder map -p two -- true ::: 1 >/dev/null &
+  local map=$!
+  wait_until executing two
+  expect 0 timeout 60 clowder down two
+  wait $map || fail "a daemon with a task was ended"
+  [ "$(lines 'stays daemon=two-1')" = 1 ] || fail "said $(lines 'stays daemon=two-1') times"
+}
+executing() { [ "$(status_of "$1" '.daemon_list[0].state')" = executing ]; }
+
 # An SSH server that asks for answers without end and reads none is dropped, before it has filled the engine's memory.
 case_sshd() {
   rogue_host floods ''
