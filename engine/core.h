@@ -53,7 +53,7 @@ enum {
     CORE_STRANGERS_MAX = 4000, /* out of tunnels and on direct ports, that have not said hello yet */
     CORE_SPARES = 4,
     CORE_FILES_MIN = 64,           /* descriptors: with fewer an engine is of no use */
-    CORE_STRANGERS_EACH = 1000,    /* of them out of one host's, or on direct ports */
+    CORE_STRANGERS_EACH = 1000,    /* of them out of one host's, or on the direct port of a profile */
     CORE_JOBS_MAX = 1000,          /* per client */
     CORE_DAEMONS_MAX = 10000,      /* per profile */
     CORE_COMMAND_MAX = 256 * 1024, /* bytes of a command that `launch` was given */
@@ -314,9 +314,9 @@ void core_worked(struct engine *e, struct member *m); /* a daemon has answered a
 /* accept.c */
 enum clw_err accept_start(struct engine *e, struct clw_error *err); /* locked */
 void accept_stop(struct engine *e); /* when all connections are closed and freed; not locked */
-/* A connection from a TLS listener, which is taken; not locked. */
+/* A connection from a TLS listener, from, which is taken; not locked. */
 struct nng_stream;
-void accept_stream(struct engine *e, struct nng_stream *stream);
+void accept_stream(struct engine *e, const void *from, struct nng_stream *stream);
 /* A connection that a host's link brings home, which is taken; locked. */
 void accept_remote(struct engine *e, const struct host *from, int fd);
 void accept_tick(struct engine *e, uint64_t now_ms);

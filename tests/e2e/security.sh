@@ -184,6 +184,24 @@ PY
   prints still
 }
 
+# crowd.py SOCKET|PORT: 1200 connections that say nothing, until its stdin ends.
+write_crowd() {
+  cat >crowd.py <<'PY'
+import resource, socket, sys, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+held = []
+for i in range(1200):
+    if sys.argv[1].isdigit():
+        s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    else:
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(sys.argv[1])
+    held.append(s)
+print("here", flush=True)
+sys.stdin.read()
+PY
+}
+
 # The way home on a host is for its user, and so for anything that user runs: a crowd of silent connections keeps nobody else
 # out for long.
 case_crowd() {
@@ -195,17 +213,7 @@ case_crowd() {
   cl host add h2 >/dev/null
   expect 0 cl up far --on h1:1
   expect 0 cl up near --on h2:1
-  cat >crowd.py <<'PY'
-import resource, socket, sys, time
-resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
-held = []
-for i in range(1200):
-    s = socket.socket(socket.AF_UNIX)
-    s.connect(sys.argv[1])
-    held.append(s)
-print("here", flush=True)
-sys.stdin.read()
-PY
+  write_crowd
   coproc CROWD { exec ip netns exec "$PREFIX-h1" python3 crowd.py "$(sed -n 's,.*host=h1 step=tunnel url=ipc://\([^ ]*\).*,\1,p' "$engine_log" | tail -1)"; }
   local word
   read -r word <&"${CROWD[0]}"
@@ -221,6 +229,33 @@ PY
   wait_until grep -q 'more than 1000 connections without a hello' "$engine_log"
   alone() { [ "$(clowder status --json | jq .engine.connections)" -lt 20 ]; }
   wait_until alone # who does not say hello is gone after five seconds
+  eval "exec ${CROWD[1]}>&-"
+}
+
+# At the direct port of one profile, too: those of others are open.
+case_crowd_direct() {
+  use_lab clwe 10.94
+  set +e
+  lab_up 1
+  set -e
+  [ "$lab_mode" = namespaces ] || { echo "SKIP: needs network namespaces"; exit 77; }
+  cl host add h1 >/dev/null
+  expect 0 cl host edit h1 --direct
+  # shellcheck disable=SC2154
+  $desktop nft insert rule inet fw in ip saddr "$(lab_address 1)" accept
+  expect 0 cl up far --on h1:1
+  expect 0 cl up near --on h1:1
+  write_crowd
+  local word
+  # shellcheck disable=SC2086
+  coproc CROWD { exec $desktop python3 crowd.py "$(sed -n 's,.*listens profile=far tls port=,,p' "$engine_log")"; }
+  read -r word <&"${CROWD[0]}"
+  [ "$word" = here ] || fail "the crowd did not come"
+  crowded() { [ "$(clowder status --json | jq .engine.connections)" -gt 900 ]; }
+  wait_until crowded
+  wait_until grep -q 'more than 1000 connections without a hello' "$engine_log"
+  expect 0 cl up near --on h1:2
+  crowded || fail "it came only when the crowd was gone"
   eval "exec ${CROWD[1]}>&-"
 }
 
