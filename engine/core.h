@@ -28,6 +28,7 @@ enum {
     CORE_LAUNCH_MS = 20000,      /* a started daemon dials home in this time … */
     CORE_LAUNCHING_MAX = 100,    /* … and so many at once on one machine, so that a slow one can */
     CORE_QUIT_MS = 2000,         /* a daemon told to stop at once is gone in this time, or is killed */
+    CORE_IDLE_QUIT_MS = 5000,    /* … and one without tasks that was only told to stop in this */
     CORE_BASE_MS = 2000,         /* a base that does not listen is looked for so often */
     CORE_FOREIGN_QUIT_MS = 5000, /* … and one of another engine in this, when it need not be at once */
     CORE_PING_MS = 5000,         /* silence after which a daemon on tcp is asked … */
@@ -52,7 +53,7 @@ enum {
     CORE_STRANGERS_MAX = 4000, /* out of tunnels and on direct ports, that have not said hello yet */
     CORE_SPARES = 4,
     CORE_FILES_MIN = 64,           /* descriptors: with fewer an engine is of no use */
-    CORE_STRANGERS_EACH = 1000,    /* of them out of one host's, or on direct ports */
+    CORE_STRANGERS_EACH = 1000,    /* of them out of one host's, or on the direct port of a profile */
     CORE_JOBS_MAX = 1000,          /* per client */
     CORE_DAEMONS_MAX = 10000,      /* per profile */
     CORE_COMMAND_MAX = 256 * 1024, /* bytes of a command that `launch` was given */
@@ -84,6 +85,7 @@ struct member {
     bool shrink; /* it leaves for good: not to be replaced */
     bool quit_sent;
     uint64_t started_ms, connected_ms, kill_at_ms, pinged_ms, away_until_ms;
+    uint64_t idle_ms;  /* since when it was told to go and has nothing to do, or 0 */
     uint64_t asked_ms; /* of the oldest ping that it has not answered, or 0 */
     struct quota news; /* what it tells of its state */
     bool overdue;      /* it did not end a task in time: it is not let in again */
@@ -313,9 +315,9 @@ void core_worked(struct engine *e, struct member *m); /* a daemon has answered a
 /* accept.c */
 enum clw_err accept_start(struct engine *e, struct clw_error *err); /* locked */
 void accept_stop(struct engine *e); /* when all connections are closed and freed; not locked */
-/* A connection from a TLS listener, which is taken; not locked. */
+/* A connection from a TLS listener, from, which is taken; not locked. */
 struct nng_stream;
-void accept_stream(struct engine *e, struct nng_stream *stream);
+void accept_stream(struct engine *e, const void *from, struct nng_stream *stream);
 /* A connection that a host's link brings home, which is taken; locked. */
 void accept_remote(struct engine *e, const struct host *from, int fd);
 void accept_tick(struct engine *e, uint64_t now_ms);

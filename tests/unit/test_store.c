@@ -167,6 +167,54 @@ static void test_new_file(void **state)
     assert_int_equal(mkdir(dir, 0700), 0);
 }
 
+/* What somebody else put there is refused: the folder, and each file of the store. */
+static void test_others(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"clowder.db", "clowder.db-wal", "clowder.db-shm", "clowder.db-journal"};
+    struct store *s;
+    struct stat st;
+    char folder[128], path[160];
+    if (geteuid() != 0)
+        skip();
+    setenv("XDG_DATA_HOME", dir, 1);
+    snprintf(folder, sizeof folder, "%s/clowder", dir);
+    for (size_t i = 0; i < 4; i++) {
+        ok(store_open(NULL, &s, &error));
+        store_close(s);
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        int fd = open(path, O_CREAT | O_WRONLY, 0666);
+        assert_true(fd >= 0);
+        close(fd);
+        assert_int_equal(chown(path, 65534, 65534), 0);
+        fails(CLW_REFUSED, store_open(NULL, &s, &error));
+        assert_int_equal(chown(path, 0, 0), 0);
+        if (i)
+            assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(chown(folder, 65534, 65534), 0);
+    fails(CLW_REFUSED, store_open(NULL, &s, &error));
+    assert_int_equal(chown(folder, 0, 0), 0);
+    /* The folder above: another user's, or one where all may replace what is in it; not so where a group may. */
+    static const struct {
+        uid_t uid;
+        mode_t mode;
+        bool good;
+    } above[] = {
+        {65534, 0755, false}, {0, 0777, false}, {0, 01777, true}, {0, 0775, true}, {0, 0755, true}, {0, 0700, true}};
+    for (size_t i = 0; i < sizeof above / sizeof *above; i++) {
+        assert_int_equal(chown(dir, above[i].uid, 0), 0);
+        assert_int_equal(chmod(dir, above[i].mode), 0);
+        assert_int_equal(chmod(folder, 0777), 0);
+        enum clw_err code = store_open(NULL, &s, &error);
+        assert_int_equal(code, above[i].good ? CLW_OK : CLW_REFUSED);
+        store_close(s);
+        assert_int_equal(stat(folder, &st), 0);
+        assert_int_equal(st.st_mode & 0777, above[i].good ? 0700 : 0777);
+    }
+    unsetenv("XDG_DATA_HOME");
+}
+
 static void test_default_path(void **state)
 {
     (void)state;
@@ -1777,6 +1825,8 @@ static void test_read_only_permissions(void **state)
 {
     (void)state;
     store_close(open_store());
+    if (!geteuid()) /* what is another user's is refused */
+        assert_int_equal(chown(file, 65534, 65534), 0);
     chmod(file, 0444);
     chmod(dir, 0555);
     in_processes(1, open_as_nobody);
@@ -1789,6 +1839,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_new_file),
         T(test_default_path),
+        T(test_others),
         T(test_newer_is_untouched),
         T(test_newer_journal_is_untouched),
         T(test_not_ours),
