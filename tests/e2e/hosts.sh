@@ -77,6 +77,15 @@ case_profiles() {
   expect 0 cl scale gpu --on h2:3
   connected gpu 3 || fail "scale: $(clowder status)"
   expect 0 cl map -p gpu -- sh -c 'cat $HOME/set-up' ::: a b c d
+  # What is in use keeps its name; the advice works.
+  expect 5 cl host edit h2 --name other --note new
+  says "'h2' is in use, in profile 'gpu', .*; take it down there first: clowder down gpu --on h2"
+  one_line
+  expect 0 cl host edit h2 --name h2 --note 'in use'
+  expect 0 cl down gpu --on h2
+  expect 0 cl host edit h2 --name other h2
+  expect 0 cl up gpu --on other:1
+  [ "$(status_of gpu '[.hosts[] | "\(.host)=\(.daemons)"] | join(" ")')" = other=1 ] || fail "renamed: $(clowder status)"
   expect 0 cl down --on h1
   [ "$(status_of default '[.hosts[].host] | join(" ")')" = local ] || fail "down --on: $(clowder status)"
   expect 4 cl up --on nobody:1
