@@ -28,6 +28,19 @@ case_day() {
     expect 5 cl host trust "h$i" </dev/null
     expect 0 cl host trust "h$i" --yes
   done
+  # A key on record is compared, too, with the link up and without.
+  local shown op
+  shown=$(ssh-keygen -lf "$LAB/h1/hostkey.pub" | cut -d ' ' -f 2)
+  for op in 'host retry h1' 'up -p default --on h1:1'; do
+    expect 5 cl host trust h1 --fingerprint SHA256:aaaa
+    grep -qF "known already, and it is $shown, not SHA256:aaaa" err || fail "trust: $(cat err)"
+    one_line
+    expect 0 cl host trust h1 --fingerprint "$shown"
+    prints 'h1: its key is known already'
+    # shellcheck disable=SC2086
+    expect 0 cl $op
+  done
+  expect 5 cl host trust h1 --fingerprint SHA256:aaaa
   expect 0 cl up -p default --on h1:2 --on h2:2 --on h3:2
   prints 'default: 6 daemons up'
   seq 10000 | expect 0 cl map -w -- cat
