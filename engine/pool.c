@@ -118,6 +118,16 @@ const char *pool_reason(const struct pool *p)
     return "";
 }
 
+const char *pool_hint(const struct pool *p)
+{
+    for (const struct place *l = p->places; l; l = l->next)
+        if (l->on && l->reason[0])
+            return l->hint;
+        else if (l->on && l->via && place_has_failed(l))
+            return l->via->shot.hint;
+    return "";
+}
+
 bool pool_is_wanted(const struct pool *p)
 {
     for (const struct place *l = p->places; l; l = l->next)

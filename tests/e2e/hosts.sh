@@ -216,6 +216,13 @@ case_secrets() {
   sed -i "s,IdentityFile .*,IdentityFile $LAB/locked," "$LAB/config"
   expect 5 cl up --on h1:1
   says 'unlock'
+  # Again, while its session waits for the answer; and in the words of a command that needs daemons.
+  expect 5 cl up --on h1:1 --timeout 20s
+  says "host 'h1': needs an answer: passphrase of .*; clowder host unlock h1"
+  one_line
+  expect 3 cl run -- true
+  says 'no daemons up: needs an answer: passphrase of .*; clowder host unlock h1$'
+  one_line
   printf 'open sesame 42\n' | expect 2 cl host unlock h1
   says '[-]-kind passphrase, password or interactive; host .h1. asks for this \(passphrase\): passphrase of'
   one_line
