@@ -165,8 +165,8 @@ void pool_fail_jobs(struct engine *e, struct pool *p)
             if (j->pool != p || j->faulted)
                 continue;
             j->faulted = true;
-            client_fault(j, CLW_UNREACHABLE, "profile '%s' has no daemons left%s%s", p->name,
-                *pool_reason(p) ? ": " : "", pool_reason(p));
+            client_fault(j, CLW_UNREACHABLE, "profile '%s' has no daemons left%s%s%s%s", p->name,
+                *pool_reason(p) ? ": " : "", pool_reason(p), *pool_hint(p) ? "; " : "", pool_hint(p));
         }
     }
     core_flush(e);

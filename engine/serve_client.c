@@ -35,7 +35,7 @@ static void send_text(struct peer *p, uint8_t type, uint32_t job, enum clw_err c
 
 void client_fault(struct core_job *j, enum clw_err code, const char *format, ...)
 {
-    char text[500];
+    char text[900];
     va_list ap;
     if (!j->client)
         return;

@@ -223,6 +223,9 @@ case_secrets() {
   expect 3 cl run -- true
   says 'no daemons up: needs an answer: passphrase of .*; clowder host unlock h1$'
   one_line
+  kill -9 "$(engine_pid)" # the next one asks anew
+  expect 3 cl run -- true
+  says 'needs an answer: passphrase of .*; clowder host unlock h1$'
   printf 'open sesame 42\n' | expect 2 cl host unlock h1
   says '[-]-kind passphrase, password or interactive; host .h1. asks for this \(passphrase\): passphrase of'
   one_line
