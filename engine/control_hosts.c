@@ -115,6 +115,8 @@ static json_t *key_answer(struct engine *e, struct waiter *w)
     json_object_set_new(o, "known", json_boolean(!s->key.fingerprint[0]));
     if (s->key.fingerprint[0])
         json_object_set_new(o, "key", host_key_json(&s->key));
+    else
+        json_object_set_new(o, "fingerprint", json_string(s->known_key));
     return o;
 }
 

@@ -406,6 +406,8 @@ void pool_fail_jobs(struct engine *e, struct pool *p);
 unsigned pool_count(const struct pool *p, enum member_state state);
 /* The first reason of a place that has one, or "". */
 const char *pool_reason(const struct pool *p);
+/* What to do about it, when a place that is on knows that; or "". */
+const char *pool_hint(const struct pool *p);
 uint64_t pool_next_ms(struct pool *p, uint64_t now_ms);
 void core_job_free(struct core_job *j);
 void pool_free(struct engine *e, struct pool *p);

@@ -173,6 +173,35 @@ case_life() {
   same out <(seq 20)
   expect 4 clowder job show "$job"
 
+  # While its inputs are still being read nobody runs it: that is said, and waited for.
+  mkfifo feed
+  clowder submit -a feed -- echo >number &
+  local reader=$!
+  exec 7>feed
+  echo 1 >&7
+  reading() { job=$(clowder job list --json | jq '[.jobs[].id] | max') && clowder job show "$job" | grep -q 'still being read'; }
+  wait_until reading
+  expect 6 clowder job wait "$job" --timeout 0.3s
+  says "job $job: its inputs are still being read; waiting"
+  says "job $job is not finished: its inputs are still being read"
+  clowder job wait "$job" 2>told 7>&- &
+  waiter=$!
+  wait_until grep -q 'still being read; waiting' told
+  exec 7>&-
+  wait "$reader" || fail "submit ended with $?"
+  wait "$waiter" || fail "wait ended with $?: $(cat told)"
+  [ "$(cat number)" = "$job" ] || fail "another number: $(cat number)"
+  expect 0 clowder job collect "$job" --remove
+
+  # Who cannot read the number hears of the job nevertheless.
+  expect 1 sh -c 'clowder submit -- echo ::: 1 >/dev/full'
+  says 'cannot write to stdout: No space left on device; job [0-9]+ is submitted nevertheless$'
+  one_line
+  job=$(sed 's/.*job \([0-9]*\) is.*/\1/' err)
+  expect 0 clowder job wait "$job"
+  expect 0 clowder job collect "$job" --remove
+  prints 1
+
   # Removing asks only for what nobody has collected.
   job=$(clowder submit -- echo ::: 1)
   expect 0 clowder job wait "$job"

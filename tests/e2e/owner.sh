@@ -157,6 +157,17 @@ case_nested() {
   expect 5 env XDG_DATA_HOME="$work/far" CLOWDER_DAEMON=default-1 CLOWDER_HOST=h1 clowder map -n 1 -- true ::: a
   says 'this is a task of default-1 on h1'
   one_line
+  local verb
+  for verb in start run; do
+    expect 5 env XDG_DATA_HOME="$work/far" CLOWDER_DAEMON=default-1 CLOWDER_HOST=h1 timeout 20 clowder engine $verb
+    says 'this is a task of default-1 on h1'
+    one_line
+  done
+  expect 3 env XDG_DATA_HOME="$work/far" CLOWDER_DAEMON=default-1 CLOWDER_HOST=h1 clowder engine status
+  says 'no engine runs; this is a task, and tasks start none'
+  one_line
+  expect 0 clowder run -- clowder engine start # the one that it is from runs
+  one_engine
 }
 
 # An engine that is hung or stopped ends all the same; its daemons go with it, and the next one starts without them.

@@ -168,6 +168,18 @@ expect 0 clowder map -p limits -- sh -c 'echo "$MINE$(nice)"' ::: 1
 prints 0
 clowder down limits
 expect 0 clowder profile remove --yes limits
+clowder up away -n 1
+clowder profile set later -n 2
+clowder profile set empty --env A=1
+expect 0 clowder status later
+grep -qx 'later is down; bring it up: clowder up later' out || fail "status of one that is down: $(cat out)"
+expect 0 clowder status empty
+grep -qx 'empty is down; bring it up: clowder up empty -n 2' out || fail "status of one without daemons: $(cat out)"
+expect 0 clowder up later
+expect 0 clowder up empty -n 2
+clowder down --all
+expect 0 clowder profile remove --yes later empty away
+
 # Work that waits for a profile whose daemons do not come is told why.
 clowder host add dead root@127.0.0.1:1 >/dev/null
 expect 3 clowder up waiting --on dead:1
