@@ -52,7 +52,7 @@ static enum clw_err check_room(struct upload *u, struct clw_error *err)
  * written. */
 static const char script[] =
     "umask 077; " FOLDER_ENTER "enter \"$5\"; { cat >\"$1\" && chmod 700 \"$1\" && [ \"$(wc -c <\"$1\")\" -eq \"$3\" "
-                               "]; } || { rm -f \"$1\"; exit 1; "
+    "]; } || { rm -f \"$1\"; exit 1; "
     "}; "
     "s=$(sha256sum <\"$1\" 2>/dev/null) || s=$(shasum -a 256 <\"$1\" 2>/dev/null) || "
     "s=$(openssl dgst -sha256 -r <\"$1\" 2>/dev/null) || s=; "
