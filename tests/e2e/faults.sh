@@ -89,7 +89,7 @@ done
 
 # A deadline is so long, whatever becomes of the wall's clock meanwhile, and of the engine.
 clock=$CLOWDER_BUILD/bin/tests/libfaultclock.so
-if ! nm "$bin/clowder" | grep -q __asan; then
+if ! nm "$bin/clowder" | grep __asan >/dev/null; then
   python3 -c "import struct, sys; sys.stdout.buffer.write(struct.pack('<q', 0))" >clock
   at_that_time() { env LD_PRELOAD="$clock" CLOWDER_FAULT_CLOCK="$work/clock" "$@"; }
   clowder engine stop --now >/dev/null
