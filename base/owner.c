@@ -2,7 +2,6 @@
 
 #include "base/mem.h"
 #include "base/paths.h"
-#include "base/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +24,9 @@ static const char use_it_there[] =
 
 static void say(struct buf *b, const struct owner_lock *lock, const char *folder)
 {
-    char name[PROCESS_NAME_SIZE], host[64] = "";
-    process_name_self(name);
+    char host[64] = "";
     gethostname(host, sizeof host - 1);
-    buf_printf(b, "%d\nprocess %s\nhost %s\nversion %s\n", (int)getpid(), name, host, CLW_VERSION);
+    buf_printf(b, "%d\nprocess %s\nhost %s\nversion %s\n", (int)getpid(), lock->name, host, CLW_VERSION);
     if (folder)
         buf_printf(b, "sockets %s\n", folder);
     for (unsigned i = 0; i < lock->deaths; i++)
@@ -175,6 +173,7 @@ enum clw_err owner_take(struct owner_lock *lock, struct clw_error *err)
 {
     char *path;
     *lock = (struct owner_lock){.fd = -1};
+    process_name_self(lock->name);
     enum clw_err code = paths_data(OWNER_FILE, &path, err);
     if (code)
         return code;

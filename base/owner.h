@@ -6,6 +6,7 @@
 #define BASE_OWNER_H
 
 #include "base/err.h"
+#include "base/process.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,6 +31,7 @@ enum { OWNER_DEATHS = 3, OWNER_DEATHS_S = 60 };
 /* Of the engine itself. */
 struct owner_lock {
     int fd;
+    char name[PROCESS_NAME_SIZE]; /* ours: told again and again, also when we could not ask for it any more */
     unsigned deaths; /* engines before this one that died in the last OWNER_DEATHS_S seconds, in a row, and had done
                         nothing */
     int64_t died[OWNER_DEATHS]; /* when, in seconds of the wall clock */

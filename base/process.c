@@ -11,22 +11,31 @@
 #include <string.h>
 #include <unistd.h>
 
-/* "BOOT:NAMESPACE:", of the one that asks. */
-static void where(char *out, size_t size)
+/* It is there to be read, but not by us, now. */
+static bool is_short(void)
+{
+    return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+}
+
+/* "BOOT:NAMESPACE:", of the one that asks. False: it cannot be told now. */
+static bool where(char *out, size_t size)
 {
     char boot[48], space[64] = "";
-    procfile_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot, sizeof boot);
+    errno = 0;
+    size_t told = procfile_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot, sizeof boot);
     ssize_t n = readlink("/proc/self/ns/pid", space, sizeof space - 1); /* "pid:[4026531836]" */
     space[n > 0 ? n : 0] = '\0';
     const char *number = strchr(space, '[');
     number = number ? number + 1 : "";
     snprintf(out, size, "%.*s:%.*s:", (int)strcspn(boot, "\n"), boot, (int)strcspn(number, "]"), number);
+    return told || !is_short();
 }
 
 static bool started(pid_t pid, unsigned long long *ticks)
 {
     char path[64], stat[1024], *at;
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    errno = 0;
     if (!procfile_read(AT_FDCWD, path, stat, sizeof stat) || !(at = strrchr(stat, ')')))
         return false;
     for (int field = 2; field < 22 && at; field++)
@@ -71,13 +80,17 @@ enum process_life process_look(const char *name)
     pid_t pid = process_number(name);
     if (!pid || !start)
         return PROCESS_GONE;
-    where(at, sizeof at);
     size_t boot_len = (size_t)(space - name);
+    if (!where(at, sizeof at))
+        return PROCESS_LIVES;
     if (strncmp(at, name, boot_len) != 0)
         return PROCESS_ELSEWHERE;
     if (strncmp(at, name, (size_t)(number - name)) != 0)
         return PROCESS_ELSEWHERE_HERE;
-    if (!started(pid, &ticks)) /* also when there is no /proc: as good as we can */
+    bool told = started(pid, &ticks);
+    if (!told && is_short())
+        return PROCESS_LIVES;
+    if (!told) /* also when there is no /proc: as good as we can */
         return access("/proc/self/stat", R_OK) && (kill(pid, 0) == 0 || errno == EPERM) ? PROCESS_LIVES : PROCESS_GONE;
     return !*start || strtoull(start, NULL, 10) == ticks ? PROCESS_LIVES : PROCESS_GONE;
 }

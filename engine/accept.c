@@ -137,7 +137,8 @@ enum clw_err accept_start(struct engine *e, struct clw_error *err)
     e->loop = loop_new(&e->lock);
     e->hold = e->loop ? loop_add(e->loop, e->hold_fd, POLLIN, flush_held, e) : NULL;
     if (!e->hold || !output_start(e))
-        return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot wait for connections");
+        return clw_fail(err, CLW_IO, "raise the limits of open files and of processes (ulimit -n, ulimit -u)",
+            "cannot wait for connections");
     listen_on(e, ENGINE_DATA_SOCKET, &here);
     return CLW_OK;
 }

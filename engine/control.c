@@ -278,7 +278,7 @@ static bool listeners_are_full(const struct engine *e)
 void control_start(struct engine *e)
 {
     static const struct sp_events events = {.request = take_request, .gone = forget, .changed = changed};
-    static const struct listen_door asking = {.take = take_asker, .is_full = askers_are_full};
+    static const struct listen_door asking = {.take = take_asker, .is_full = askers_are_full, .has_spares = true};
     static const struct listen_door listening = {.take = take_listener, .is_full = listeners_are_full};
     struct control *c = e->control = mem_zalloc(sizeof *c);
     c->rep = sp_new(e->loop, SP_REP, REQUEST_MAX, &events, e);

@@ -14,6 +14,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 /* A store up to this size is read as a whole by the doctor, and from the other on it is called large. */
@@ -343,7 +344,18 @@ static void finding(json_t *list, bool *healthy, const char *step, bool ok, cons
         json_array_append_new(list, o);
 }
 
-/* This machine: what every host needs of it. */
+static void look_at_descriptors(const struct engine *e, json_t *list, bool *healthy)
+{
+    struct rlimit limit = {0};
+    char text[120];
+    bool short_of = e->spare_count < CORE_SPARES;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    snprintf(text, sizeof text, short_of ? "all %llu are in use: what starts or connects has to wait" : "at most %llu",
+        (unsigned long long)limit.rlim_cur);
+    finding(list, healthy, "files", !short_of, text,
+        "take down what is not needed, or raise the limit (ulimit -n) and start the engine again");
+}
+
 /* The store: whole, as far as it can be read without keeping everybody waiting, and how much room detached jobs take.
  */
 static void look_at_store(struct engine *e, json_t *list, bool *healthy)
@@ -367,6 +379,7 @@ static void look_at_store(struct engine *e, json_t *list, bool *healthy)
         st.st_size > LARGE_BYTES ? "'clowder job prune --keep N' removes finished jobs with their results" : "");
 }
 
+/* This machine: what every host needs of it. */
 static json_t *doctor_here(struct engine *e)
 {
     struct clw_error err = {0};
@@ -378,6 +391,7 @@ static json_t *doctor_here(struct engine *e)
     snprintf(text, sizeof text, "version %s, %u connections", CLW_VERSION, e->peer_count);
     finding(list, &healthy, "engine", true, text, "");
     finding(list, &healthy, "program", true, e->daemon_program, "");
+    look_at_descriptors(e, list, &healthy);
     look_at_store(e, list, &healthy);
     bool read = ssh_config_load(NULL, &config, &err) == CLW_OK;
     finding(list, &healthy, "config", read, read ? "the ssh configuration can be read" : err.message, err.hint);

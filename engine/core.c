@@ -323,13 +323,17 @@ static int block_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void raise_descriptor_limit(void)
+static enum clw_err raise_descriptor_limit(struct clw_error *err)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return CLW_OK;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_max >= CORE_FILES_MIN ? CLW_OK
+                                            : clw_fail(err, CLW_IO, "raise the limit (ulimit -n)",
+                                                  "%llu open files are too few for an engine: it wants %d and more",
+                                                  (unsigned long long)limit.rlim_max, CORE_FILES_MIN);
 }
 
 static enum clw_err open_logs(struct engine *e, bool foreground, struct clw_error *err)
@@ -458,15 +462,17 @@ static int run(const struct engine_options *o, int ready_fd)
     e->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     e->hold_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     e->doctor_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    e->owner.fd = -1;
     e->started_ms = e->idle_since_ms = mono_ms();
     e->idle_ms = o->idle_ms;
     e->publish_soon_ms = PUBLISH_SOON_MS;
     e->user_umask = umask(077);
     random_fill(&e->instance, sizeof e->instance);
     e->instance &= INT64_MAX >> 10; /* exact in every reader of JSON */
-    raise_descriptor_limit();
-    prctl(PR_SET_DUMPABLE, 0); /* tokens stay out of core files and debuggers */
-    enum clw_err code = owner_take(&e->owner, &err);
+    prctl(PR_SET_DUMPABLE, 0);      /* tokens stay out of core files and debuggers */
+    enum clw_err code = raise_descriptor_limit(&err);
+    if (!code)
+        code = owner_take(&e->owner, &err);
     if (!code)
         code = open_logs(e, o->foreground, &err);
     if (!code)

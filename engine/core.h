@@ -49,7 +49,9 @@ enum {
     CORE_SLOW_READER = 8 << 20,   /* bytes queued to a client: its jobs pause … */
     CORE_STUCK_READER = 32 << 20, /* … and the daemons that answer it are not read */
     CORE_PEERS_MAX = 20000,
-    CORE_STRANGERS_MAX = 4000,     /* out of tunnels and on direct ports, that have not said hello yet */
+    CORE_STRANGERS_MAX = 4000, /* out of tunnels and on direct ports, that have not said hello yet */
+    CORE_SPARES = 4,
+    CORE_FILES_MIN = 64,           /* descriptors: with fewer an engine is of no use */
     CORE_STRANGERS_EACH = 1000,    /* of them out of one host's, or on direct ports */
     CORE_JOBS_MAX = 1000,          /* per client */
     CORE_DAEMONS_MAX = 10000,      /* per profile */
@@ -271,6 +273,8 @@ struct engine {
     struct loop *loop; /* of connections on this machine's sockets */
     struct listener *listener;
     uint64_t listen_again_ms; /* nobody is accepted until then, for want of descriptors; or 0 */
+    int spares[CORE_SPARES];  /* descriptors for commands, when all others are used up */
+    unsigned spare_count;
     struct control *control;
     struct recorder *recorder;
     struct keeper *keeper;    /* detached jobs; NULL: there is no room for it yet */
@@ -335,6 +339,7 @@ void output_stop(struct engine *e);  /* not locked */
 struct listen_door {
     void (*take)(struct engine *e, int fd);  /* a connection, which is taken */
     bool (*is_full)(const struct engine *e); /* others wait for a moment; NULL: never */
+    bool has_spares;                         /* descriptors are kept for it */
 };
 /* A door behind the socket of that name, from listen_open() until listen_stop(); locked. Both texts are kept. */
 void listen_on(struct engine *e, const char *name, const struct listen_door *door);

@@ -9,6 +9,7 @@
 #include <nng/supplemental/util/platform.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { SHORT_MS = 50, ACCEPTS = 64 };
+enum { SHORT_MS = 50, SPARE_MS = 500, ACCEPTS = 64 };
 
 struct listener {
     struct engine *engine;
@@ -57,6 +58,28 @@ static bool is_welcome(int fd)
     return false;
 }
 
+/* An engine that has used up its descriptors still has to be asked for its state, and to be stopped. */
+static void keep_spares(struct engine *e)
+{
+    int fd;
+    while (e->spare_count < CORE_SPARES && (fd = fcntl(e->wake_fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+        e->spares[e->spare_count++] = fd;
+    if (e->spare_count < CORE_SPARES && !e->listen_again_ms)
+        e->listen_again_ms = mono_ms() + SPARE_MS;
+}
+
+static bool use_spare(struct listener *l, int why)
+{
+    struct engine *e = l->engine;
+    if (!l->door->has_spares || (why != EMFILE && why != ENFILE) || !e->spare_count)
+        return false;
+    close(e->spares[--e->spare_count]);
+    if (!e->listen_again_ms)
+        e->listen_again_ms = mono_ms() + SPARE_MS;
+    core_wake(e);
+    return true;
+}
+
 /* Whoever dials waits until some let go. */
 static void pause_accepting(struct listener *l, const char *why)
 {
@@ -78,7 +101,7 @@ static void accept_some(void *arg)
             return;
         }
         int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+        if (fd < 0 && (errno == EINTR || errno == ECONNABORTED || use_spare(l, errno)))
             continue;
         if (fd < 0 && errno != EAGAIN)
             pause_accepting(l, strerror(errno)); /* out of descriptors */
@@ -163,6 +186,7 @@ enum clw_err listen_open(struct engine *e, const char *folder, struct clw_error 
     for (struct listener *l = e->listener; l && !code; l = l->next)
         if (l->door)
             code = open_in(l, folder, err);
+    keep_spares(e);
     return code;
 }
 
@@ -182,6 +206,7 @@ void listen_tick(struct engine *e, uint64_t now_ms)
     for (struct listener *l = e->listener; l; l = l->next)
         if (l->watch)
             loop_change(l->watch, POLLIN);
+    keep_spares(e);
 }
 
 /* ---- TLS ---- */
@@ -253,4 +278,6 @@ void listen_stop(struct engine *e)
         listener_free(l);
     }
     e->listener = NULL;
+    while (e->spare_count)
+        close(e->spares[--e->spare_count]);
 }

@@ -153,7 +153,8 @@ static enum clw_err greet(struct clowder *c, struct clw_error *err)
     int fd = -1;
     enum clw_err code = c->loop || (c->loop = loop_new(&c->lock)) ? CLW_OK : CLW_IO;
     if (code)
-        return clw_fail(err, code, "raise the limit of open files (ulimit -n)", "cannot wait for the engine");
+        return clw_fail(err, code, "raise the limits of open files and of processes (ulimit -n, ulimit -u)",
+            "cannot wait for the engine");
     code = client_dial(c, ENGINE_DATA_SOCKET, dial_data, UINT64_MAX, &fd, err);
     if (code)
         return code;

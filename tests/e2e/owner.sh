@@ -258,6 +258,63 @@ case_passing() {
   one_engine
 }
 
+# An engine that has no descriptor or no thread to spare says so, and lives.
+case_short() {
+  clowder up -n 1 >/dev/null
+  local pid name few
+  pid=$(owner) name=$(lock process) few=$(find /proc/"$(owner)"/fd -mindepth 1 | wc -l)
+  # It says who it is nevertheless, and is stopped.
+  prlimit --pid "$pid" --nofile="$((few + 1)):4096"
+  expect 0 clowder map -- echo ::: c # it writes down that it has worked
+  wait_until grep -q '^worked$' "$XDG_DATA_HOME/clowder/engine.lock"
+  [ "$(lock process)" = "$name" ] || fail "it is $(lock process), was $name"
+  prlimit --pid "$pid" --nofile="$few:4096"
+  wait_until sh -c 'test "$(find "/proc/$1/fd" -mindepth 1 | wc -l)" -ge "$2"' sh "$pid" "$few"
+  expect 0 timeout 20 clowder status --json
+  expect 6 timeout 20 clowder up two -n 3 --timeout 2s
+  says 'not up yet'
+  for i in 1 2 3; do # one waits, others are answered
+    clowder up two -n 3 --timeout 9s 2>/dev/null &
+  done
+  expect 0 timeout 20 clowder status
+  timeout 20 clowder doctor >doctor.out 2>&1 && fail "all is well: $(cat doctor.out)"
+  grep -q '^BAD  files  *all [0-9]* are in use: what starts or connects has to wait' doctor.out || fail "the doctor says $(cat doctor.out)"
+  expect 0 timeout 20 clowder engine stop --now
+  [ ! -s err ] || fail "it had to be killed: $(cat err)"
+  wait_until dead "$pid"
+  wait
+  expect 1 prlimit --nofile=40:40 clowder engine start
+  says '40 open files are too few for an engine: it wants 64 and more; raise the limit'
+  one_line
+  # Threads, and processes, are counted for a user; the engine has some, and the rest is not to be had.
+  needs_root
+  local uid=$((52000 + $$ % 10000)) limit
+  chmod 755 "$work"
+  mkdir -p home/run && chmod 700 home/run && chown -R $uid home
+  cat >as_user <<SH
+#!/bin/sh
+limit=\$1
+shift
+exec setpriv --reuid $uid --regid $uid --clear-groups env -i HOME='$work/home' PATH='$PATH' XDG_RUNTIME_DIR='$work/home/run' \
+  ASAN_OPTIONS=detect_leaks=0 prlimit --nproc="\$limit:\$limit" "\$@"
+SH
+  chmod +x as_user
+  ./as_user 100 clowder host add h1 127.0.0.1 >/dev/null
+  for limit in 5 6 7 8 9; do
+    expect 0 ./as_user $limit clowder engine start
+    pid=$(head -1 home/.local/share/clowder/engine.lock)
+    for command in "doctor h1" "up far --on h1:1 --timeout 1s" "up here -n 2 --timeout 1s" "map -p here -- true ::: a" "submit -p here -- true ::: a" "host probe h1"; do
+      local status=0
+      # shellcheck disable=SC2086
+      timeout 20 ./as_user $limit clowder $command >out 2>err || status=$?
+      [ "$status" -lt 10 ] || fail "$command with $limit processes: exit $status: $(cat err)"
+      lives "$pid" || fail "$command with $limit processes ended the engine"
+    done
+    expect 0 ./as_user $limit clowder engine stop --now
+    wait_until dead "$pid"
+  done
+}
+
 case_others() {
   needs_root
   local uid=$((50000 + $$ % 10000)) other=$((40000 + $$ % 10000))
