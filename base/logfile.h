@@ -7,7 +7,8 @@
 
 struct logfile;
 
-/* Owned; NULL: errno. max_bytes: from this size on it moves. The file is 0600, also when it was open to others. */
+/* Owned; NULL: errno, EPERM or ELOOP when what is there is no file of ours. max_bytes: from this size on it moves. The
+ * file is 0600, also when it was open to others. */
 struct logfile *logfile_open(const char *path, size_t max_bytes);
 /* In one write, as far as the disk takes it. */
 void logfile_write(struct logfile *f, const void *data, size_t len);

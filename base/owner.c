@@ -30,7 +30,7 @@ static void say(struct buf *b, const struct owner_lock *lock, const char *folder
     if (folder)
         buf_printf(b, "sockets %s\n", folder);
     for (unsigned i = 0; i < lock->deaths; i++)
-        buf_printf(b, "died %lld\n", (long long)lock->died[i]);
+        buf_printf(b, "died %lld%s\n", (long long)lock->died[i].at_s, lock->died[i].worked ? " worked" : "");
     if (lock->worked)
         buf_add_text(b, "worked\n");
 }
@@ -130,15 +130,17 @@ static enum clw_err refuse(const struct owner *o, struct clw_error *err)
 /* What the one before left behind: nothing, when it ended as it should. */
 static void count_deaths(struct owner_lock *lock, const char *before)
 {
-    int64_t now_s = (int64_t)time(NULL), died_s;
-    if (!*before || strstr(before, "\nworked\n"))
+    int64_t now_s = (int64_t)time(NULL);
+    char *end;
+    if (!*before)
         return;
-    for (const char *line = before; (line = strstr(line, "\ndied ")) && lock->deaths < OWNER_DEATHS - 1; line++) {
-        died_s = strtoll(line + strlen("\ndied "), NULL, 10);
-        if (died_s <= now_s && now_s - died_s < OWNER_DEATHS_S)
-            lock->died[lock->deaths++] = died_s;
+    for (const char *line = before; (line = strstr(line, "\ndied ")); line++) {
+        int64_t at_s = strtoll(line + strlen("\ndied "), &end, 10);
+        bool is_new = at_s <= now_s && now_s - at_s < OWNER_DEATHS_S;
+        if (is_new && lock->deaths < OWNER_DEATHS_ANY - 1)
+            lock->died[lock->deaths++] = (struct owner_death){at_s, *end == ' '};
     }
-    lock->died[lock->deaths++] = now_s;
+    lock->died[lock->deaths++] = (struct owner_death){now_s, strstr(before, "\nworked\n") != NULL};
 }
 
 /* Opened, looked at and locked. */
@@ -200,8 +202,17 @@ enum clw_err owner_tell(struct owner_lock *lock, const char *folder, struct clw_
 void owner_worked(struct owner_lock *lock, const char *folder)
 {
     lock->worked = true;
-    lock->deaths = 0;
+    for (unsigned i = 0; i < lock->deaths; i++)
+        lock->died[i].worked = true;
     owner_tell(lock, folder, NULL);
+}
+
+unsigned owner_is_hurt(const struct owner_lock *lock)
+{
+    unsigned idle = 0;
+    while (idle < lock->deaths && !lock->died[lock->deaths - 1 - idle].worked)
+        idle++;
+    return lock->deaths >= OWNER_DEATHS_ANY ? lock->deaths : idle >= OWNER_DEATHS ? idle : 0;
 }
 
 bool owner_is_found(const struct owner_lock *lock)

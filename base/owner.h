@@ -26,15 +26,21 @@ struct owner {
     char folder[sizeof((struct sockaddr_un *)0)->sun_path]; /* of its sockets; "": it does not listen yet */
 };
 
-enum { OWNER_DEATHS = 3, OWNER_DEATHS_S = 60 };
+/* Deaths within OWNER_DEATHS_S seconds after which the next engine had better start nothing: in a row, of engines that
+ * had done nothing; and of any. */
+enum { OWNER_DEATHS = 3, OWNER_DEATHS_ANY = 10, OWNER_DEATHS_S = 60 };
+
+struct owner_death {
+    int64_t at_s; /* of the wall clock */
+    bool worked;
+};
 
 /* Of the engine itself. */
 struct owner_lock {
     int fd;
     char name[PROCESS_NAME_SIZE]; /* ours: told again and again, also when we could not ask for it any more */
-    unsigned deaths; /* engines before this one that died in the last OWNER_DEATHS_S seconds, in a row, and had done
-                        nothing */
-    int64_t died[OWNER_DEATHS]; /* when, in seconds of the wall clock */
+    unsigned deaths;              /* engines before this one that died in that time; one that ended well begins anew */
+    struct owner_death died[OWNER_DEATHS_ANY];
     bool worked;
 };
 
@@ -45,6 +51,8 @@ enum clw_err owner_take(struct owner_lock *lock, struct clw_error *err);
 enum clw_err owner_tell(struct owner_lock *lock, const char *folder, struct clw_error *err);
 /* It has done something: when it dies now, it is not for something that it was given. */
 void owner_worked(struct owner_lock *lock, const char *folder);
+/* How many deaths there were, when they are too many; else 0. */
+unsigned owner_is_hurt(const struct owner_lock *lock);
 /* Is the file that is locked still the one that others find? */
 bool owner_is_found(const struct owner_lock *lock);
 /* The sockets are gone, and another may be the engine. */

@@ -45,16 +45,58 @@ void paths_close_to_others(int fd)
         fchmod(fd, 0600);
 }
 
-static void close_folder(const char *dir)
+/* Nobody but us and root can put something else in the place of dir: its parent is ours or root's, and where others may
+ * write there, they may not touch what is not theirs. others: the bits of those that count. */
+static bool is_safe_parent(const char *dir, mode_t others)
 {
     struct stat st;
-    if (stat(dir, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 077))
-        chmod(dir, 0700);
+    const char *slash = strrchr(dir, '/');
+    char *parent = mem_printf("%.*s", slash && slash > dir ? (int)(slash - dir) : 1, dir);
+    bool safe = stat(parent, &st) == 0 && (st.st_uid == geteuid() || st.st_uid == 0) &&
+                (!(st.st_mode & others) || (st.st_mode & S_ISVTX));
+    free(parent);
+    return safe;
 }
 
-static enum clw_err under(char *dir, const char *name, char **path, struct clw_error *err)
+/* By its name, and where that leads. */
+static bool is_safe_place(const char *dir)
+{
+    char *real = realpath(dir, NULL);
+    bool safe = real && is_safe_parent(dir, S_IWOTH) && is_safe_parent(real, S_IWOTH);
+    free(real);
+    return safe;
+}
+
+/* What is kept here is believed, and run: the folder must be ours, and closed. A link to it is fine when we or root
+ * made it. Above it a group may write, as in homes of systems where every user has a group of their own: what others
+ * put in its place is not ours. What is no folder is told when a file in it is opened. */
+static enum clw_err check_kept(const char *dir, const char *variable, struct clw_error *err)
+{
+    struct stat st, link;
+    char hint[80];
+    snprintf(hint, sizeof hint, "set %s to a folder of your own", variable);
+    if (lstat(dir, &link) || stat(dir, &st))
+        return clw_fail(err, CLW_IO, hint, "cannot look at %s: %s", dir, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return CLW_OK;
+    if (st.st_uid != geteuid() || (link.st_uid != geteuid() && link.st_uid != 0))
+        return clw_fail(err, CLW_REFUSED, hint, "%s is not a folder that belongs to you", dir);
+    if (!is_safe_place(dir))
+        return clw_fail(err, CLW_REFUSED, hint,
+            "others may replace %s: the folder that it is in belongs to another user, or all may write there", dir);
+    if ((st.st_mode & 077) && chmod(dir, 0700) == 0 && stat(dir, &st))
+        return clw_fail(err, CLW_IO, hint, "cannot look at %s: %s", dir, strerror(errno));
+    if (st.st_mode & 022)
+        return clw_fail(err, CLW_REFUSED, hint, "others may write to %s, and that cannot be changed", dir);
+    return CLW_OK;
+}
+
+/* variable: of a folder that is to be ours alone, which it names; else NULL. */
+static enum clw_err under(char *dir, const char *variable, const char *name, char **path, struct clw_error *err)
 {
     enum clw_err code = make_dirs(dir, err);
+    if (!code && variable)
+        code = check_kept(dir, variable, err);
     *path = NULL;
     if (!code && name) {
         *path = mem_printf("%s/%s", dir, name);
@@ -74,10 +116,8 @@ static enum clw_err xdg(
     char *dir = value && *value == '/' ? mem_printf("%s/clowder", value)
                 : home && *home == '/' ? mem_printf("%s/%s/clowder", home, fallback)
                                        : NULL;
-    if (dir && is_private)
-        close_folder(dir);
     if (dir)
-        return under(dir, name, path, err);
+        return under(dir, is_private ? variable : NULL, name, path, err);
     *path = NULL;
     return clw_fail(err, CLW_USAGE, "set HOME", "neither %s nor HOME names a folder", variable);
 }
@@ -85,10 +125,8 @@ static enum clw_err xdg(
 enum clw_err paths_data(const char *name, char **path, struct clw_error *err)
 {
     const char *given = getenv("CLOWDER_DATA"), *other = getenv("XDG_DATA_HOME");
-    if (given && *given == '/' && !(other && *other == '/')) {
-        close_folder(given);
-        return under(mem_strdup(given), name, path, err);
-    }
+    if (given && *given == '/' && !(other && *other == '/'))
+        return under(mem_strdup(given), "XDG_DATA_HOME", name, path, err);
     return xdg("XDG_DATA_HOME", ".local/share", true, name, path, err);
 }
 
@@ -107,19 +145,6 @@ enum clw_err paths_config(const char *name, char **path, struct clw_error *err)
     return xdg("XDG_CONFIG_HOME", ".config", false, name, path, err);
 }
 
-/* Nobody but us and root can put something else in the place of dir: its parent is ours or root's, and where others may
- * write there, they may not touch what is not theirs. */
-static bool is_safe_parent(const char *dir)
-{
-    struct stat st;
-    const char *slash = strrchr(dir, '/');
-    char *parent = mem_printf("%.*s", slash && slash > dir ? (int)(slash - dir) : 1, dir);
-    bool safe = stat(parent, &st) == 0 && (st.st_uid == geteuid() || st.st_uid == 0) &&
-                (!(st.st_mode & 022) || (st.st_mode & S_ISVTX));
-    free(parent);
-    return safe;
-}
-
 /* Sockets live here, so the folder must be ours alone: in /tmp somebody else may have made it first. */
 static enum clw_err check_private(const char *dir, struct clw_error *err)
 {
@@ -129,7 +154,7 @@ static enum clw_err check_private(const char *dir, struct clw_error *err)
     if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
         return clw_fail(err, CLW_REFUSED, "remove it, or set XDG_RUNTIME_DIR to a folder of your own",
             "%s is not a folder that belongs to you", dir);
-    if (!is_safe_parent(dir))
+    if (!is_safe_parent(dir, S_IWGRP | S_IWOTH))
         return clw_fail(err, CLW_REFUSED, "set XDG_RUNTIME_DIR to a folder of your own",
             "others may replace %s: the folder that it is in belongs to another user, or all may write there", dir);
     if ((st.st_mode & 077) && chmod(dir, 0700))

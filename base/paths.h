@@ -14,7 +14,8 @@ void paths_close_to_others(int fd);
 enum clw_err paths_runtime(unsigned nth, char **folder, struct clw_error *err);
 
 /* Each gives the owned path of a file or folder of ours below the XDG directory and makes the folders above it (0700).
- * name may be NULL for the folder itself. Those for data and state are closed to others when they are this user's.
+ * name may be NULL for the folder itself. Those for data and state must be this user's, where nobody else can replace
+ * them, and are closed to others; REFUSED else.
  * CLOWDER_DATA, which tasks on this machine are given, names the folder for data itself, where XDG_DATA_HOME does not.
  */
 enum clw_err paths_data(const char *name, char **path, struct clw_error *err);

@@ -115,12 +115,12 @@ void accept_remote(struct engine *e, const struct host *from, int fd)
     accept_socket(e, fd, true, from);
 }
 
-void accept_stream(struct engine *e, nng_stream *stream)
+void accept_stream(struct engine *e, const void *from, nng_stream *stream)
 {
     pthread_mutex_lock(&e->lock);
-    bool welcome = is_welcome(e, true, NULL);
+    bool welcome = is_welcome(e, true, from);
     if (welcome) {
-        struct peer *p = add_peer(e, true, NULL);
+        struct peer *p = add_peer(e, true, from);
         p->link = link_new(stream, &e->link_owner, p, WIRE_HELLO_MAX);
         link_start(p->link);
     }

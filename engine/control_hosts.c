@@ -115,6 +115,8 @@ static json_t *key_answer(struct engine *e, struct waiter *w)
     json_object_set_new(o, "known", json_boolean(!s->key.fingerprint[0]));
     if (s->key.fingerprint[0])
         json_object_set_new(o, "key", host_key_json(&s->key));
+    else
+        json_object_set_new(o, "fingerprint", json_string(s->known_key));
     return o;
 }
 
@@ -467,7 +469,10 @@ const struct op host_ops[] = {
     {"hosts", OP_NOTHING, "[host]", "hosts: the links as they are (below); a host that nothing uses is not among them",
         hosts},
     {"probe", OP_LINK, "host [timeout_ms]", "facts, state", probe},
-    {"key", OP_LINK, "host [timeout_ms]", "known: true, or key: the key that waits for a yes", key},
+    {"key", OP_LINK, "host [timeout_ms]",
+        "known: true and fingerprint: of the key that the host shows and that is on record; or key: the key that waits "
+        "for a yes",
+        key},
     {"trust", OP_LINK, "host fingerprint", "", trust},
     {"prompt", OP_LINK, "host [timeout_ms]",
         "prompt: what it asks before it lets us in, as in a link; none when it asks nothing", prompt},

@@ -193,8 +193,9 @@ static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const jso
     bool is_stored = !ephemeral || !is_new; /* else one in the store that has the same name is not meant */
     if (is_stored && !was_up && !p->member_count)
         restore_profile(e, p, !named);
-    else if (is_stored)
-        restore_manners(e, p);
+    else if (is_stored && !restore_edits(e, p, was_up || !named))
+        return reply_refusal(CLW_REFUSED, "take it down first: clowder down",
+            "profile '%s' was changed to another runtime while it is up", p->name);
     if (!is_good || !read_settings(request, &p->settings))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
     json_t *problem = read_places(e, p, request);
@@ -206,6 +207,30 @@ static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const jso
     if (!problem && pool_is_foreign(p) && foreign_check(p, &err))
         problem = reply_error(&err);
     return problem;
+}
+
+/* What a daemon is told of them when it joins, and never again. */
+static void add_told(struct buf *b, const struct pool *p)
+{
+    const struct pool_settings *s = &p->settings;
+    buf_printf(b, "%llu %llu %llu %d %d", (unsigned long long)s->idletime_ms, (unsigned long long)s->walltime_ms,
+        (unsigned long long)s->maxtasks, s->cleanup, s->output);
+    for (char **env = s->env; env && *env; env++)
+        buf_printf(b, "\n%s", *env);
+}
+
+/* Daemons that were told something else are replaced, after their tasks; manners are told again. */
+static void tell_daemons(struct pool *p, struct buf *before, const struct store_manners *manners)
+{
+    struct buf now = {0};
+    add_told(&now, p);
+    bool is_other = strcmp(buf_text(&now), buf_text(before)) != 0;
+    for (struct member *m = p->members; m; m = m->after)
+        if (m->peer && is_other && m->state == MEMBER_UP)
+            member_quit(m, false, false);
+        else if (m->peer && !store_manners_same(manners, &p->settings.manners))
+            daemon_send_terms(m->peer, m);
+    buf_fini(&now);
 }
 
 static json_t *up(const struct call *c)
@@ -225,20 +250,21 @@ static json_t *up(const struct call *c)
             CLW_NOT_FOUND, "say how many daemons to make it: -n N, or --on HOST:N", "there is no profile '%s'", name);
     if (!p)
         p = pool_new(e, name);
-    struct store_manners before = p->settings.manners;
+    struct store_manners manners = p->settings.manners;
+    struct buf told = {0};
+    add_told(&told, p);
     json_t *problem = bring_up(e, p, is_new, request, &wait);
-    if (problem) {
-        if (is_new)
-            pool_free(e, p);
+    if (!problem)
+        tell_daemons(p, &told, &manners);
+    buf_fini(&told);
+    if (problem && is_new)
+        pool_free(e, p);
+    if (problem)
         return problem;
-    }
     disp_set_budget(p->disp, p->settings.memory_bytes);
-    for (struct member *m = p->members; m; m = m->after)
-        if (m->peer && !store_manners_same(&before, &p->settings.manners))
-            daemon_send_terms(m->peer, m);
     log_info("pool", "up profile=%s daemons=%u", p->name, pool_want(p));
     pool_start(e, p);
-    restore_save(e, p, pool_is_wanted(p));
+    restore_save(e, p, pool_is_wanted(p), true);
     if (!wait)
         return reply_ok();
     struct waiter w = {.check = up_answer, .what = "is not up yet"};
@@ -274,7 +300,7 @@ bool control_down_on(struct engine *e, struct pool *p, const char *host, bool no
     for (struct member *m = p->members; m; m = m->after)
         if (m->place == l)
             member_quit(m, now, true);
-    restore_save(e, p, true);
+    restore_save(e, p, true, false);
     return true;
 }
 
@@ -307,7 +333,7 @@ static json_t *down(const struct call *c)
             any |= control_down_on(e, p, host, now);
         } else {
             pool_down(e, p, now);
-            restore_save(e, p, false);
+            restore_save(e, p, false, false);
         }
     }
     if (*host && !any)
@@ -405,7 +431,7 @@ static json_t *stop(const struct call *c)
     bool now = false;
     request_bool(c->request, "now", &now);
     for (struct pool *p = e->pools; p; p = p->next)
-        restore_save(e, p, false); /* the user's word: the next engine starts without them */
+        restore_save(e, p, false, false); /* the user's word: the next engine starts without them */
     core_stop(e, now);
     json_t *reply = reply_ok();
     json_object_set_new(reply, "pid", json_integer(getpid())); /* for those who wait for its end */

@@ -349,10 +349,11 @@ static enum clw_err open_logs(struct engine *e, bool foreground, struct clw_erro
 /* Whatever it is that ends engines, it is not begun again at once. */
 static void note_deaths(struct engine *e)
 {
-    if (e->owner.deaths < OWNER_DEATHS)
+    unsigned deaths = owner_is_hurt(&e->owner);
+    if (!deaths)
         return;
-    snprintf(e->hurt, sizeof e->hurt, "the engine died %u times within %d s; see 'clowder log'", e->owner.deaths,
-        OWNER_DEATHS_S);
+    snprintf(
+        e->hurt, sizeof e->hurt, "the engine died %u times within %d s; see 'clowder log'", deaths, OWNER_DEATHS_S);
     log_error("engine", "profiles rest and detached jobs wait why=\"%s\"", e->hurt);
     e->keeper_again_ms = mono_ms() + OWNER_DEATHS_S * 1000;
 }

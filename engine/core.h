@@ -28,6 +28,7 @@ enum {
     CORE_LAUNCH_MS = 20000,      /* a started daemon dials home in this time … */
     CORE_LAUNCHING_MAX = 100,    /* … and so many at once on one machine, so that a slow one can */
     CORE_QUIT_MS = 2000,         /* a daemon told to stop at once is gone in this time, or is killed */
+    CORE_IDLE_QUIT_MS = 5000,    /* … and one without tasks that was only told to stop in this */
     CORE_BASE_MS = 2000,         /* a base that does not listen is looked for so often */
     CORE_FOREIGN_QUIT_MS = 5000, /* … and one of another engine in this, when it need not be at once */
     CORE_PING_MS = 5000,         /* silence after which a daemon on tcp is asked … */
@@ -52,7 +53,7 @@ enum {
     CORE_STRANGERS_MAX = 4000, /* out of tunnels and on direct ports, that have not said hello yet */
     CORE_SPARES = 4,
     CORE_FILES_MIN = 64,           /* descriptors: with fewer an engine is of no use */
-    CORE_STRANGERS_EACH = 1000,    /* of them out of one host's, or on direct ports */
+    CORE_STRANGERS_EACH = 1000,    /* of them out of one host's, or on the direct port of a profile */
     CORE_JOBS_MAX = 1000,          /* per client */
     CORE_DAEMONS_MAX = 10000,      /* per profile */
     CORE_COMMAND_MAX = 256 * 1024, /* bytes of a command that `launch` was given */
@@ -84,6 +85,7 @@ struct member {
     bool shrink; /* it leaves for good: not to be replaced */
     bool quit_sent;
     uint64_t started_ms, connected_ms, kill_at_ms, pinged_ms, away_until_ms;
+    uint64_t idle_ms;  /* since when it was told to go and has nothing to do, or 0 */
     uint64_t asked_ms; /* of the oldest ping that it has not answered, or 0 */
     struct quota news; /* what it tells of its state */
     bool overdue;      /* it did not end a task in time: it is not let in again */
@@ -195,6 +197,7 @@ struct pool {
     bool ephemeral;
     uint64_t owner; /* client that it lives for, when ephemeral */
     struct place *places;
+    bool unsaved; /* the store has not got what is wanted of it */
     bool going;   /* being taken down; freed when the last member is gone, if ephemeral */
     bool resting; /* wanted, but nothing is started until it is brought up by somebody; its places say why */
     struct member *members, *last_member;
@@ -312,9 +315,9 @@ void core_worked(struct engine *e, struct member *m); /* a daemon has answered a
 /* accept.c */
 enum clw_err accept_start(struct engine *e, struct clw_error *err); /* locked */
 void accept_stop(struct engine *e); /* when all connections are closed and freed; not locked */
-/* A connection from a TLS listener, which is taken; not locked. */
+/* A connection from a TLS listener, from, which is taken; not locked. */
 struct nng_stream;
-void accept_stream(struct engine *e, struct nng_stream *stream);
+void accept_stream(struct engine *e, const void *from, struct nng_stream *stream);
 /* A connection that a host's link brings home, which is taken; locked. */
 void accept_remote(struct engine *e, const struct host *from, int fd);
 void accept_tick(struct engine *e, uint64_t now_ms);
@@ -403,6 +406,8 @@ void pool_fail_jobs(struct engine *e, struct pool *p);
 unsigned pool_count(const struct pool *p, enum member_state state);
 /* The first reason of a place that has one, or "". */
 const char *pool_reason(const struct pool *p);
+/* What to do about it, when a place that is on knows that; or "". */
+const char *pool_hint(const struct pool *p);
 uint64_t pool_next_ms(struct pool *p, uint64_t now_ms);
 void core_job_free(struct core_job *j);
 void pool_free(struct engine *e, struct pool *p);
@@ -569,13 +574,15 @@ json_t *status_json(struct engine *e, const char *profile); /* NULL: all; return
 
 /* restore.c: what the store keeps of the profiles */
 void restore_load(struct engine *e);
-/* Settings and places as they are, and whether it is wanted up. What it has when it is taken down stays as it was. */
-void restore_save(struct engine *e, const struct pool *p, bool wanted);
+/* Places as they are, and whether it is wanted up; settings only when they are to replace those in the store, where
+ * somebody may have edited them. What it has when it is taken down stays as it was. */
+void restore_save(struct engine *e, struct pool *p, bool wanted, bool settings);
 bool restore_is_known(struct engine *e, const char *name);
+/* What was edited in the store since p was brought up: settings, and its daemons and hosts as well (places). False: it
+ * is of another runtime now, and daemons of the one before are here; nothing was taken. */
+bool restore_edits(struct engine *e, struct pool *p, bool places);
 /* What the store has of it into p: settings and set-up commands, and its daemons and hosts as well (places). False:
  * nothing is known of it. */
-/* Its manners alone: an edit reaches also daemons that are up. */
-void restore_manners(struct engine *e, struct pool *p);
 bool restore_profile(struct engine *e, struct pool *p, bool places);
 
 #endif

@@ -348,7 +348,7 @@ static void on_end(struct engine *e, struct member *m, const struct host_daemon_
         foreign_forget_order(m->foreign->order);
     } else if (idle) { /* it is not needed: not replaced */
         place_lower(m->place);
-        restore_save(e, m->pool, pool_is_wanted(m->pool));
+        restore_save(e, m->pool, pool_is_wanted(m->pool), false);
     } else if (by_itself && !m->pool->settings.respawn) { /* it did what it was to do, however little that was */
         place_lower(m->place);
     } else if (!by_itself || !place_was_good(m)) {

@@ -19,6 +19,7 @@ enum {
     FUNC_START_MS = 300000, /* a worker that greets has so long until it does, or its --timeout if that is longer */
     FUNC_ARGS_MAX = 10000,
     FUNC_FILES_MAX = 1000,
+    FUNC_FETCH_MAX = 10000, /* files that a task brings home */
     FUNC_OUTPUT_DEFAULT = 16 << 20,
     FUNC_STDERR_KEEP = 64 << 10, /* the tail of stderr that is kept */
 };

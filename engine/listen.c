@@ -219,7 +219,7 @@ static void accept_cb(void *arg)
     if (rv == NNG_ECLOSED || rv == NNG_ECANCELED)
         return;
     if (rv == 0) {
-        accept_stream(l->engine, nng_aio_get_output(l->aio, 0));
+        accept_stream(l->engine, l, nng_aio_get_output(l->aio, 0));
     } else {
         log_warn("accept", "failed why=\"%s\"", nng_strerror(rv));
         nng_msleep(SHORT_MS); /* out of descriptors: let some go */

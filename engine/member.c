@@ -156,6 +156,7 @@ void member_quit(struct member *m, bool now, bool shrink)
     if (!m->quit_sent || now)
         peer_send(m->peer, &(struct frame){.type = WIRE_QUIT, .flags = now ? WIRE_NOW : 0}, NULL);
     m->quit_sent = true;
+    core_wake(m->pool->engine); /* its time to go runs */
 }
 
 static void give_up_on(struct engine *e, struct member *m)

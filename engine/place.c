@@ -123,8 +123,8 @@ bool place_is_stuck(const struct place *l)
     if (!l->via)
         return false;
     enum host_state s = l->via->shot.state;
-    return l->via->shot.attempts > l->attempts &&
-           (s == HOST_REFUSED || s == HOST_NEEDS_SECRET || s == HOST_QUARANTINED);
+    bool rests = s == HOST_REFUSED || s == HOST_NEEDS_SECRET || s == HOST_QUARANTINED;
+    return l->via->shot.asking || (l->via->shot.attempts > l->attempts && rests);
 }
 
 bool place_has_failed(const struct place *l)

@@ -118,6 +118,16 @@ const char *pool_reason(const struct pool *p)
     return "";
 }
 
+const char *pool_hint(const struct pool *p)
+{
+    for (const struct place *l = p->places; l; l = l->next)
+        if (l->on && l->reason[0])
+            return l->hint;
+        else if (l->on && l->via && place_has_failed(l))
+            return l->via->shot.hint;
+    return "";
+}
+
 bool pool_is_wanted(const struct pool *p)
 {
     for (const struct place *l = p->places; l; l = l->next)
@@ -155,8 +165,8 @@ void pool_fail_jobs(struct engine *e, struct pool *p)
             if (j->pool != p || j->faulted)
                 continue;
             j->faulted = true;
-            client_fault(j, CLW_UNREACHABLE, "profile '%s' has no daemons left%s%s", p->name,
-                *pool_reason(p) ? ": " : "", pool_reason(p));
+            client_fault(j, CLW_UNREACHABLE, "profile '%s' has no daemons left%s%s%s%s", p->name,
+                *pool_reason(p) ? ": " : "", pool_reason(p), *pool_hint(p) ? "; " : "", pool_hint(p));
         }
     }
     core_flush(e);

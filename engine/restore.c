@@ -29,15 +29,21 @@ static void set_list(char ***list, const struct store_strings *from)
         (*list)[i] = mem_strdup(from->items[i]);
 }
 
-static void apply_settings(struct pool *p, const struct store_profile *from)
+/* What its daemons are. */
+static void apply_kind(struct pool *p, const struct store_profile *from)
 {
     struct pool_settings *s = &p->settings;
-    set_list(&s->env, &from->env);
     s->runtime = from->runtime;
     free(s->base_url);
     s->base_url = mem_strdup(from->base_url);
     set_list(&s->command, &from->command);
     set_list(&s->options, &from->options);
+}
+
+static void apply_settings(struct pool *p, const struct store_profile *from)
+{
+    struct pool_settings *s = &p->settings;
+    set_list(&s->env, &from->env);
     s->idletime_ms = from->idletime_ms;
     s->walltime_ms = from->walltime_ms;
     s->maxtasks = from->maxtasks;
@@ -75,14 +81,21 @@ static void apply_place(struct engine *e, struct pool *p, const char *host, unsi
     l->want = l->share = daemons;
 }
 
+static void apply_places(struct engine *e, struct pool *p, const struct store_profile *from)
+{
+    if (from->local_daemons)
+        apply_place(e, p, "local", from->local_daemons);
+    for (size_t i = 0; i < from->host_count; i++)
+        apply_place(e, p, from->hosts[i].host, from->hosts[i].daemons);
+}
+
 static void apply(struct engine *e, struct pool *p, const struct store_profile *from, bool places)
 {
+    apply_kind(p, from);
     apply_settings(p, from);
     apply_setups(p, from);
-    if (places && from->local_daemons)
-        apply_place(e, p, "local", from->local_daemons);
-    for (size_t i = 0; i < from->host_count && places; i++)
-        apply_place(e, p, from->hosts[i].host, from->hosts[i].daemons);
+    if (places)
+        apply_places(e, p, from);
 }
 
 bool restore_profile(struct engine *e, struct pool *p, bool places)
@@ -95,13 +108,41 @@ bool restore_profile(struct engine *e, struct pool *p, bool places)
     return true;
 }
 
-void restore_manners(struct engine *e, struct pool *p)
+static bool has_place(const struct store_profile *from, const char *host)
+{
+    bool found = strcmp(host, "local") == 0 && from->local_daemons;
+    for (size_t i = 0; i < from->host_count && !found; i++)
+        found = strcmp(from->hosts[i].host, host) == 0;
+    return found;
+}
+
+/* Places that an edit took out of the profile. */
+static void drop_places(struct pool *p, const struct store_profile *from)
+{
+    for (struct place *l = p->places; l; l = l->next) {
+        if (!l->on || has_place(from, l->host))
+            continue;
+        l->on = false;
+        l->want = 0;
+    }
+}
+
+bool restore_edits(struct engine *e, struct pool *p, bool places)
 {
     struct store_profile profile;
     if (!e->store || store_profile_get(e->store, p->name, &profile, NULL))
-        return;
-    p->settings.manners = profile.manners;
+        return true;
+    if (!p->member_count)
+        apply_kind(p, &profile);
+    bool fits = profile.runtime == p->settings.runtime;
+    if (fits)
+        apply_settings(p, &profile);
+    if (fits && places && !p->unsaved) { /* else what is here is newer */
+        drop_places(p, &profile);
+        apply_places(e, p, &profile);
+    }
     store_profile_fini(&profile);
+    return fits;
 }
 
 static void restore_last_job(struct engine *e)
@@ -219,18 +260,21 @@ static enum clw_err save_places(struct engine *e, const struct pool *p, struct c
     return code;
 }
 
-void restore_save(struct engine *e, const struct pool *p, bool wanted)
+void restore_save(struct engine *e, struct pool *p, bool wanted, bool settings)
 {
     struct clw_error err;
     struct store_profile profile;
     if (!e->store || p->ephemeral)
         return;
-    if (store_profile_get(e->store, p->name, &profile, &err))
+    bool is_new = store_profile_get(e->store, p->name, &profile, &err) != CLW_OK;
+    if (is_new)
         store_profile_init(&profile);
-    fill(&profile, p);
+    if (is_new || settings)
+        fill(&profile, p);
     enum clw_err code = store_begin(e->store, &err);
     if (!code) {
-        code = store_profile_set(e->store, &profile, &err);
+        if (is_new || settings)
+            code = store_profile_set(e->store, &profile, &err);
         if (!code)
             code = wanted ? save_places(e, p, &err)
                           : store_profile_want(e->store, p->name, profile.local_daemons, false, &err);
@@ -239,6 +283,7 @@ void restore_save(struct engine *e, const struct pool *p, bool wanted)
         else
             code = store_commit(e->store, &err);
     }
+    p->unsaved = code != CLW_OK;
     if (code)
         complain(&err);
     store_profile_fini(&profile);

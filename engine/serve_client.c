@@ -35,7 +35,7 @@ static void send_text(struct peer *p, uint8_t type, uint32_t job, enum clw_err c
 
 void client_fault(struct core_job *j, enum clw_err code, const char *format, ...)
 {
-    char text[500];
+    char text[900];
     va_list ap;
     if (!j->client)
         return;
@@ -94,7 +94,7 @@ static void open_refused(struct peer *p, uint32_t job, enum clw_err code, const 
 
 static struct pool *pool_for(struct peer *p, const struct frame *f, const struct func *spec)
 {
-    char text[400], hint[200];
+    char text[700], hint[300];
     const char *name = spec->profile ? spec->profile : "default";
     struct pool *pool = pool_find(p->engine, name);
     if (!pool && strcmp(name, "default") != 0 && !restore_is_known(p->engine, name)) {
@@ -114,7 +114,11 @@ static struct pool *pool_for(struct peer *p, const struct frame *f, const struct
         snprintf(text, sizeof text, "profile '%s' has no daemons up%s%s", name, pool && *pool_reason(pool) ? ": " : "",
             pool ? pool_reason(pool) : "");
         bool is_default = strcmp(name, "default") == 0;
-        snprintf(hint, sizeof hint, "start some: clowder up%s%s -n 2", is_default ? "" : " ", is_default ? "" : name);
+        if (pool && *pool_hint(pool))
+            snprintf(hint, sizeof hint, "%s", pool_hint(pool));
+        else
+            snprintf(
+                hint, sizeof hint, "start some: clowder up%s%s -n 2", is_default ? "" : " ", is_default ? "" : name);
         open_refused(p, f->job, CLW_UNREACHABLE, hint, text);
         return NULL;
     }

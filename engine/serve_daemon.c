@@ -108,6 +108,7 @@ void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
     m->worker_pid = (pid_t)h->pid;
     memcpy(m->instance, h->instance, sizeof m->instance);
     m->connected_ms = mono_ms();
+    m->idle_ms = 0;
     member_say(&m->reason, NULL);
     link_set_max(p->link, WIRE_BODY_MAX);
     send_welcome(p, m);
@@ -340,7 +341,7 @@ static void take_leave(struct peer *p, const struct frame *f)
         if (strcmp(m->reason, "idletime") == 0) { /* it is not needed: not replaced */
             m->shrink = true;
             place_lower(m->place);
-            restore_save(p->engine, pool, pool_is_wanted(pool));
+            restore_save(p->engine, pool, pool_is_wanted(pool), false);
         }
     }
     disp_daemon_drain(pool->disp, m->daemon);
@@ -355,6 +356,8 @@ static void take_leave(struct peer *p, const struct frame *f)
 
 void daemon_frame(struct peer *p, const struct frame *f, struct blk *block)
 {
+    if (p->member->quit_sent) /* that may have been its last task */
+        core_wake(p->engine);
     switch (f->type) {
     case WIRE_RESULT:
     case WIRE_REPORT: take_answer(p, f, block); break;
@@ -469,6 +472,26 @@ static void end_overdue(struct member *m)
     link_close(p->link);
 }
 
+/* It was told to go, and has nothing to do: an honest one goes at once. */
+static bool is_to_go(const struct member *m)
+{
+    return m->quit_sent && m->daemon && !disp_daemon_in_flight(m->daemon) && !m->setup_left && !m->peer->unread;
+}
+
+static uint64_t stays_until_ms(const struct member *m, uint64_t now_ms)
+{
+    return is_to_go(m) ? awake_since(m, m->idle_ms ? m->idle_ms : now_ms) + CORE_IDLE_QUIT_MS : UINT64_MAX;
+}
+
+static void end_idle(struct member *m, uint64_t now_ms)
+{
+    m->idle_ms = now_ms; /* said once */
+    member_say(&m->reason, "did not go when it was told to");
+    log_warn("daemon", "stays daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
+    member_signal(m, SIGKILL);
+    link_close(m->peer->link);
+}
+
 static bool is_pinged(const struct member *m)
 {
     return m->peer->remote || (m->daemon && disp_daemon_in_flight(m->daemon));
@@ -483,6 +506,11 @@ void daemon_tick(struct member *m, uint64_t now_ms)
         end_overdue(m);
         return;
     }
+    if (now_ms >= stays_until_ms(m, now_ms)) {
+        end_idle(m, now_ms);
+        return;
+    }
+    m->idle_ms = !is_to_go(m) ? 0 : m->idle_ms ? m->idle_ms : now_ms;
     bool unread = m->peer->unread; /* it may say what it likes, and is to hear that we are there */
     uint64_t heard_ms = link_heard_ms(m->peer->link),
              patience_ms = m->peer->remote ? CORE_DEAD_MS - CORE_PING_MS : CORE_HERE_DEAD_MS;
@@ -503,5 +531,6 @@ uint64_t daemon_next_ms(const struct member *m, uint64_t now_ms)
     if (!m->peer)
         return UINT64_MAX;
     uint64_t overdue = overdue_ms(m), ping = is_pinged(m) ? now_ms + CORE_PING_MS / 2 : UINT64_MAX;
-    return overdue < ping ? overdue : ping;
+    uint64_t stays = stays_until_ms(m, now_ms), first = overdue < ping ? overdue : ping;
+    return stays < first ? stays : first;
 }

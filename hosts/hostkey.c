@@ -211,6 +211,16 @@ static enum clw_err judge(struct host_link *l, struct hop *h, const struct shown
     return code;
 }
 
+/* The last hop is the host itself: what its jump hosts showed is written over. */
+static void keep_known(struct host_link *l, const char *fingerprint)
+{
+    pthread_mutex_lock(&l->lock);
+    snprintf(l->shot.known_key, sizeof l->shot.known_key, "%s", fingerprint);
+    if (*fingerprint)
+        memset(&l->shot.key, 0, sizeof l->shot.key); /* it waits for nobody any more */
+    pthread_mutex_unlock(&l->lock);
+}
+
 enum clw_err link__hostkey(struct host_link *l, struct hop *h, struct clw_error *err)
 {
     struct shown_key key;
@@ -222,6 +232,7 @@ enum clw_err link__hostkey(struct host_link *l, struct hop *h, struct clw_error 
         code = clw_fail(err, CLW_PROTOCOL, NULL, "%s shows a host key that cannot be read", h->label);
     else
         code = judge(l, h, &key, err);
+    keep_known(l, code ? "" : key.fingerprint);
     shown_key_fini(&key);
     return code;
 }

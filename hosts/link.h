@@ -85,12 +85,14 @@ struct host_snapshot {
     bool same_url;                /* it is the one from before the link was lost */
     char program[HOST_PATH_SIZE]; /* path of the daemon program there, once uploaded; "": not */
     uint32_t rtt_us;
-    uint64_t quiet_ms;             /* since the host was last heard */
-    uint64_t bytes_up, bytes_down; /* through the tunnel: from the host, to the host */
-    unsigned streams;              /* connections through the tunnel now */
-    struct host_key_info key;      /* when it rests because of a key; else all empty */
-    struct host_prompt prompt;     /* in NEEDS_SECRET; else all empty */
-    unsigned questions;            /* prompts shown so far */
+    uint64_t quiet_ms;                     /* since the host was last heard */
+    uint64_t bytes_up, bytes_down;         /* through the tunnel: from the host, to the host */
+    unsigned streams;                      /* connections through the tunnel now */
+    struct host_key_info key;              /* when it rests because of a key; else all empty */
+    char known_key[HOST_FINGERPRINT_SIZE]; /* of the key that the host itself showed last, if on record */
+    struct host_prompt prompt;             /* in NEEDS_SECRET; else all empty */
+    bool asking;                           /* then: its session waits for the answer, and until then tries nothing */
+    unsigned questions;                    /* prompts shown so far */
 };
 
 /* One line about a daemon, or about a script that host_link_run() was given. */

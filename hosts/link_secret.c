@@ -37,6 +37,7 @@ static void show(struct host_link *l, const struct host_prompt *prompt, const st
     l->shot.state = HOST_NEEDS_SECRET;
     l->shot.prompt = *prompt;
     l->shot.questions++;
+    l->shot.asking = true;
     l->shot.since_ms = mono_ms();
     snprintf(l->shot.reason, sizeof l->shot.reason, "needs an answer: %s", prompt->text);
     snprintf(l->shot.hint, sizeof l->shot.hint, "clowder host unlock %s", l->o.name);
@@ -48,6 +49,7 @@ static void resume(struct host_link *l)
 {
     pthread_mutex_lock(&l->lock);
     l->shot.state = l->shot.step;
+    l->shot.asking = false;
     memset(&l->shot.prompt, 0, sizeof l->shot.prompt);
     l->shot.reason[0] = l->shot.hint[0] = '\0';
     pthread_mutex_unlock(&l->lock);

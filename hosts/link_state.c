@@ -101,6 +101,7 @@ void link__rest(struct host_link *l, enum host_state state, const struct clw_err
     end_step(l, now, good ? "ok" : "failed");
     pthread_mutex_lock(&l->lock);
     l->resting = true;
+    l->shot.asking = false;
     l->retry_now |= state == HOST_DOWN && l->o.goal > l->aim; /* more was wanted meanwhile */
     l->shot.state = state;
     l->shot.code = why ? why->code : CLW_OK;

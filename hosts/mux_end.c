@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -38,7 +39,7 @@ struct mux_end {
     struct buf out;
     size_t out_at;
     struct stream *table[TABLE];
-    unsigned streams, strangers;
+    unsigned streams, strangers, descriptors;
     bool is_flooded;
     uint32_t last_id; /* of the streams that this side opened */
     uint64_t received, sent;
@@ -83,6 +84,7 @@ static struct stream *add(struct mux_end *e, uint32_t id, int fd, bool dialling)
         .given = MUX_WINDOW};
     e->table[id % TABLE] = s;
     e->streams++;
+    e->descriptors += fd >= 0;
     return s;
 }
 
@@ -104,8 +106,10 @@ static void arm(struct stream *s)
 
 static void drop_fd(struct stream *s)
 {
-    if (s->fd >= 0)
+    if (s->fd >= 0) {
         close(s->fd); /* epoll forgets it with this */
+        s->end->descriptors--;
+    }
     s->fd = -1;
     s->armed = 0;
     s->end->held -= s->rest.len;
@@ -226,6 +230,13 @@ static void flush(struct stream *s)
 
 /* ---- from the descriptor ---- */
 
+/* Its reader is gone as well, and did not only say that no more comes: home does not wait for a host to agree. */
+static bool is_gone(const struct stream *s)
+{
+    struct pollfd fd = {.fd = s->fd};
+    return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR));
+}
+
 static void take(struct stream *s)
 {
     struct mux_end *e = s->end;
@@ -240,7 +251,7 @@ static void take(struct stream *s)
         if (n == 0) {
             s->local_eof = true;
             mux_put(&e->out, MUX_EOF, s->id, NULL, 0);
-            if (s->shut)
+            if (s->shut || (e->is_home && is_gone(s)))
                 close_here(s);
             return;
         }
@@ -298,7 +309,8 @@ static bool on_open(struct mux_end *e, const struct mux_frame *f)
     bool theirs = e->is_home == (f->stream < MUX_HOME);
     if (!theirs || find(e, f->stream) || e->streams >= 2 * MUX_STREAMS) /* both may have opened some at once */
         return false;
-    int fd = e->cb.dial(e->cb.arg, mux_u32(f), &pending, &meter);
+    bool is_full = e->descriptors >= MUX_STREAMS; /* as many as the other side may have open */
+    int fd = is_full ? -1 : e->cb.dial(e->cb.arg, mux_u32(f), &pending, &meter);
     struct stream *s = add(e, f->stream, fd, fd >= 0);
     s->meter = meter && fd >= 0 ? meter_hold(meter) : NULL;
     if (fd < 0)

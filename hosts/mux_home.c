@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "hosts/bridge.h"
 #include "hosts/exec.h"
+#include "hosts/folder_check.h"
 #include "hosts/mux_end.h"
 #include "hosts/upload.h"
 
@@ -98,6 +99,8 @@ static enum clw_err say_why(struct host_link *l, struct mux_home *m, const char 
     buf_add(&all, m->x.errors.data, m->x.errors.len);
     text_escape(said, sizeof said, (char *)all.data, all.len);
     buf_fini(&all);
+    if (m->x.status == FOLDER_OPEN)
+        return upload_is_open("~/.cache/clowder", said, err);
     return clw_fail(err, m->x.status == 127 ? CLW_NOT_FOUND : CLW_REFUSED,
         m->x.status == 126 ? "is ~/.cache on a file system mounted noexec? then mount it otherwise"
                            : "run it on the host by hand to see what is missing",
@@ -118,14 +121,23 @@ static enum clw_err wait_greeting(struct host_link *l, struct mux_home *m, struc
     return say_why(l, m, noise, err);
 }
 
+/* $1: the folder, $2: the program in it. The folder that is looked at is the one that the program is taken from; it
+ * goes back to where the login began. */
+static const char script[] = FOLDER_ENTER "h=$(pwd); enter \"$1\"; exec \"./$2\" --mux \"$h\"";
+
 static enum clw_err begin(struct host_link *l, struct mux_home *m, struct clw_error *err)
 {
     if (l->o.here)
         return exec_open_here(&m->x, l, l->program_path, "--mux", NULL, err);
-    char *path = upload_quote(l->program_path), *command = mem_printf("exec %s --mux", path);
+    const char *slash = strrchr(l->program_path, '/');
+    char *folder = mem_printf("%.*s", (int)(slash - l->program_path), l->program_path);
+    char *quoted = upload_quote(folder), *name = upload_quote(slash + 1);
+    char *command = mem_printf("exec sh -c '%s' sh %s %s", script, quoted, name);
     enum clw_err code = exec_open(&m->x, l, command, err);
     free(command);
-    free(path);
+    free(name);
+    free(quoted);
+    free(folder);
     return code;
 }
 

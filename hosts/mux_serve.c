@@ -353,6 +353,15 @@ static void linger(struct server *v)
     }
 }
 
+void mux_go_to(const char *folder)
+{
+    unsetenv("OLDPWD");
+    if (chdir(folder) == 0)
+        setenv("PWD", folder, 1);
+    else if (chdir("/") == 0)
+        setenv("PWD", "/", 1);
+}
+
 int mux_serve(const char *program, int in_fd, int out_fd)
 {
     struct server v = {.in_fd = in_fd, .out_fd = out_fd};

@@ -10,4 +10,8 @@
  * it. Gives the program's exit status. */
 int mux_serve(const char *program, int in_fd, int out_fd);
 
+/* Where the login began, and what the program starts is to begin: it was itself started out of the folder that it is
+ * in, so that nobody could put another in its place. */
+void mux_go_to(const char *folder);
+
 #endif

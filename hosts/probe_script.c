@@ -3,6 +3,7 @@
 #include "hosts/probe.h"
 
 #include "base/random.h"
+#include "hosts/folder_check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -48,20 +49,14 @@ static const char body[] =
     "if [ -r /proc/loadavg ]; then read -r a b </proc/loadavg; q load \"$a\"\n"
     "else q load \"$(sysctl -n vm.loadavg 2>/dev/null | cut -d ' ' -f 2)\"; fi\n"
     "if [ -r /proc/uptime ]; then read -r a b </proc/uptime; q uptime \"${a%%.*}\"; fi\n"
-    /* where the program goes; nobody else may put another in its place: each folder on the way is ours or root's, and
-     * written by nobody else, but for a group of ours alone and where what is not his cannot be touched */
-    "own_group() { [ \"$1\" = \"$(id -g)\" ] && [ \"$(id -gn)\" = \"$(id -un)\" ] || return 1\n"
-    "m=$(getent group \"$1\" 2>/dev/null | cut -d : -f 4); [ -z \"$m\" ] || [ \"$m\" = \"$(id -un)\" ]; }\n"
-    "open_folder() { d=$1; while :; do set -- $(ls -ldn \"$d/.\" 2>/dev/null); g=$4\n"
-    "[ \"$3\" = 0 ] || [ \"$3\" = \"$(id -u)\" ] || return 0\n"
-    "case $1 in d????????[tT]*) ;; d???????w*) return 0;; d????w*) own_group \"$g\" || return 0;; esac\n"
-    "[ -n \"$d\" ] || return 1; d=${d%/*}; done; }\n"
+    /* where the program goes; nobody else may put another in its place */
+    FOLDER_CHECK "\n"
     "c=$HOME/.cache/clowder; q cache_dir \"$c\"\n"
     "if e=$( { mkdir -p \"$c\" && chmod 700 \"$c\" && echo x >\"$c/.probe.$$\" && rm -f \"$c/.probe.$$\"; } "
     "2>&1 ); then\n"
     "q cache ok; else q cache \"no $(printf '%s' \"$e\" | tail -n 1 | cut -c 1-180)\"; rm -f "
     "\"$c/.probe.$$\" 2>/dev/null; fi\n"
-    "if [ -d \"$c\" ] && { open_folder \"$(cd \"$c\" && pwd -P)\" || open_folder \"$(cd \"$HOME\" && pwd -P)\"; }; "
+    "if [ -d \"$c\" ] && { open_folder \"$c\" || open_folder \"$HOME\"; }; "
     "then\n"
     "q cache_open \"${d:-/}\"; fi\n"
     "d=$c; while [ ! -d \"$d\" ] && [ -n \"$d\" ]; do d=${d%/*}; done\n"

@@ -5,6 +5,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "hosts/exec.h"
+#include "hosts/folder_check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,15 +19,17 @@ struct upload {
     char *path, *temp;
 };
 
-static enum clw_err check_closed(const struct host_facts *f, struct clw_error *err)
+enum clw_err upload_is_open(const char *cache, const char *open, struct clw_error *err)
 {
     char hint[300];
-    if (!*f->cache_open)
-        return CLW_OK;
-    snprintf(hint, sizeof hint, "on the host: chmod go-w %.200s, if it is yours", f->cache_open);
+    snprintf(hint, sizeof hint, "on the host: chmod go-w %.200s, if it is yours", open);
     return clw_fail(err, CLW_REFUSED, hint,
-        "other users of the host could replace what is in %s: %s is not yours, or they may write to it", f->cache_dir,
-        f->cache_open);
+        "other users of the host could replace what is in %s: %s is not yours, or they may write to it", cache, open);
+}
+
+static enum clw_err check_closed(const struct host_facts *f, struct clw_error *err)
+{
+    return *f->cache_open ? upload_is_open(f->cache_dir, f->cache_open, err) : CLW_OK;
 }
 
 static enum clw_err check_room(struct upload *u, struct clw_error *err)
@@ -44,10 +47,12 @@ static enum clw_err check_room(struct upload *u, struct clw_error *err)
     return CLW_OK;
 }
 
-/* $1: the name of its own, $2: its place, $3: its length, $4: its hash. Ends with 2 when it reads back otherwise than
- * it was written. */
+/* $1: the name of its own, $2: its place, $3: its length, $4: its hash, $5: the folder of both, which is looked at once
+ * more from within, so that it is the one that is written to. Ends with 2 when it reads back otherwise than it was
+ * written. */
 static const char script[] =
-    "umask 077; { cat >\"$1\" && chmod 700 \"$1\" && [ \"$(wc -c <\"$1\")\" -eq \"$3\" ]; } || { rm -f \"$1\"; exit 1; "
+    "umask 077; " FOLDER_ENTER "enter \"$5\"; { cat >\"$1\" && chmod 700 \"$1\" && [ \"$(wc -c <\"$1\")\" -eq \"$3\" "
+    "]; } || { rm -f \"$1\"; exit 1; "
     "}; "
     "s=$(sha256sum <\"$1\" 2>/dev/null) || s=$(shasum -a 256 <\"$1\" 2>/dev/null) || "
     "s=$(openssl dgst -sha256 -r <\"$1\" 2>/dev/null) || s=; "
@@ -62,8 +67,16 @@ static enum clw_err judge(const struct upload *u, struct exec *x, struct clw_err
         return clw_fail(err, CLW_DAMAGED, "check the host's disk",
             "the program does not read back from the host as it was written");
     text_escape(said, sizeof said, (char *)x->errors.data, x->errors.len);
+    if (x->status == FOLDER_OPEN)
+        return upload_is_open(u->facts->cache_dir, said, err);
     return clw_fail(err, CLW_REFUSED, "free space on the host; is a quota used up? is the disk read-only?",
         "the upload to %.100s failed: %s", u->facts->cache_dir, *said ? said : "the host's shell did not say why");
+}
+
+/* Of ours: letters, digits, dots and dashes. */
+static const char *base_name(const char *path)
+{
+    return strrchr(path, '/') + 1;
 }
 
 static enum clw_err send_program(struct upload *u, struct clw_error *err)
@@ -71,8 +84,9 @@ static enum clw_err send_program(struct upload *u, struct clw_error *err)
     enum clw_err code = check_room(u, err);
     if (code)
         return code;
-    char *temp = upload_quote(u->temp), *path = upload_quote(u->path);
-    char *command = mem_printf("exec sh -c '%s' sh %s %s %zu %s", script, temp, path, u->program.len, u->sha256);
+    char *folder = upload_quote(u->facts->cache_dir);
+    char *command = mem_printf("exec sh -c '%s' sh ./%s ./%s %zu %s %s", script, base_name(u->temp), base_name(u->path),
+        u->program.len, u->sha256, folder);
     struct exec x = {.out_max = 1000, .errors_max = 1000};
     code = exec_open(&x, u->link, command, err);
     if (!code)
@@ -85,8 +99,7 @@ static enum clw_err send_program(struct upload *u, struct clw_error *err)
         code = judge(u, &x, err);
     exec_close(&x);
     free(command);
-    free(temp);
-    free(path);
+    free(folder);
     return code;
 }
 

@@ -24,6 +24,8 @@ bool upload_runs_on(const char *machine, const char *arch);
 /* The program for arch: path itself, or PATH-ARCH beside it; read whole into *out, its path into *used
  * (owned). CLW_NOT_FOUND: there is none for that machine. */
 enum clw_err upload_pick(const char *path, const char *arch, struct buf *out, char **used, struct clw_error *err);
+/* Says that others could replace what is in the folder cache of a host, for the folder `open` is open to them. */
+enum clw_err upload_is_open(const char *cache, const char *open, struct clw_error *err);
 /* text in single quotes for any shell, owned. */
 char *upload_quote(const char *text);
 

@@ -9,11 +9,31 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+
+/* What somebody else put there is not read: what a store says is run. A link is fine when we made it. */
+static enum clw_err check_ours(const char *path, struct clw_error *err)
+{
+    struct stat st, link;
+    enum clw_err code = CLW_OK;
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes && !code; i++) {
+        char *name = mem_printf("%s%s", path, suffixes[i]);
+        bool is_theirs =
+            !lstat(name, &link) && (link.st_uid != geteuid() || (!stat(name, &st) && st.st_uid != geteuid()));
+        if (is_theirs)
+            code = clw_fail(err, CLW_REFUSED, "remove it, or set XDG_DATA_HOME to a folder of your own",
+                "%s is not a file that belongs to you", name);
+        free(name);
+    }
+    return code;
+}
 
 static enum clw_err look(const char *path, const struct stat *st, struct clw_error *err)
 {
@@ -25,8 +45,12 @@ static enum clw_err look(const char *path, const struct stat *st, struct clw_err
             "put a copy of the file back; or remove it to start afresh, then 'clowder import FILE' an "
             "earlier export",
             "the database %s is damaged: the file is empty", path);
-    if ((st->st_mode & 077) && chmod(path, 0600))
-        log_warn("store", "open to others path=%s error=%s", path, strerror(errno));
+    if (!(st->st_mode & 077) || !chmod(path, 0600))
+        return CLW_OK;
+    if (st->st_mode & 022)
+        return clw_fail(err, CLW_REFUSED, "move it to a folder of your own, and set XDG_DATA_HOME to that",
+            "others may write to the database %s, and that cannot be changed: %s", path, strerror(errno));
+    log_warn("store", "open to others path=%s error=%s", path, strerror(errno));
     return CLW_OK;
 }
 
@@ -64,7 +88,6 @@ static enum clw_err build(const char *temporary, struct clw_error *err)
 
 static void remove_all(const char *path)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
         char *name = mem_printf("%s%s", path, suffixes[i]);
         unlink(name);
@@ -75,9 +98,12 @@ static void remove_all(const char *path)
 enum clw_err store__create(const char *path, struct clw_error *err)
 {
     struct stat st;
+    enum clw_err code = check_ours(path, err);
+    if (code)
+        return code;
     if (!stat(path, &st))
         return look(path, &st, err);
-    enum clw_err code = check_orphan(path, err);
+    code = check_orphan(path, err);
     if (code)
         return code;
     char *temporary = mem_printf("%s.new-XXXXXX", path);

@@ -48,10 +48,10 @@ static int engine_status(bool json)
     return 0;
 }
 
-static int ping(struct clowder_error *err)
+static int ping(bool no_start, struct clowder_error *err)
 {
     struct clowder *c;
-    const struct clowder_options o = {.no_start = true};
+    const struct clowder_options o = {.no_start = no_start};
     char *reply = NULL;
     int status = clowder_open(&c, &o, err);
     if (status)
@@ -62,19 +62,29 @@ static int ping(struct clowder_error *err)
     return status;
 }
 
+/* A task has the one that it is from, or none: libclowder starts none for it, and says why. */
+static int check_task(void)
+{
+    const char *daemon = getenv("CLOWDER_DAEMON");
+    struct clowder_error err;
+    return daemon && *daemon && ping(false, &err) ? say_error(&err) : 0;
+}
+
 /* One that runs already may be one that is just dying: then it is followed by another. */
 static int engine_start(const struct engine_options *options)
 {
     struct clowder_error err;
-    int status = engine_main(options);
+    int status = check_task();
+    if (status == 0)
+        status = engine_main(options);
     if (status)
         return status;
-    int reached = ping(&err);
+    int reached = ping(true, &err);
     for (int i = 0; reached == CLOWDER_UNREACHABLE && i < START_TRIES; i++) {
         nanosleep(&(struct timespec){.tv_nsec = START_PAUSE_MS * 1000000L}, NULL);
         if ((status = engine_main(options)))
             return status;
-        reached = ping(&err);
+        reached = ping(true, &err);
     }
     return reached ? say_error(&err) : 0;
 }
@@ -131,8 +141,9 @@ int cmd_engine(const struct opts *o, bool json)
     if (o->word_count == 1 && strcmp(verb, "start") == 0)
         return engine_start(&options);
     if (o->word_count == 1 && strcmp(verb, "run") == 0) {
+        int status = check_task();
         options.foreground = true;
-        return engine_main(&options);
+        return status ? status : engine_main(&options);
     }
     if (o->word_count == 1 && strcmp(verb, "stop") == 0)
         return engine_stop(opts_has(o, "now"));

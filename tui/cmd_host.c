@@ -217,6 +217,8 @@ static int edit(const struct opts *o, struct store *s, struct store_host *h, boo
     clear(o, h);
     if (name && store_check_name("host", name, &err))
         return say_failure(&err);
+    if (name && strcmp(name, o->words[0]) != 0 && inventory_host_may_rename(o->words[0], &err))
+        return say_failure(&err);
     if (name)
         snprintf(h->name, sizeof h->name, "%s", name);
     if (store_host_set(s, o->words[0], h, &err))

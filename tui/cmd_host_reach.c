@@ -64,6 +64,19 @@ static int agree(const struct opts *o, const char *name, const json_t *key)
         (long long)json_number(key, "line"));
 }
 
+/* A fingerprint that is given is compared with a key on record, too: who gives one wants to know that it is that. */
+static int agree_known(const struct opts *o, const char *name, const char *shown)
+{
+    const char *wanted = opts_text(o, "fingerprint", NULL);
+    if (wanted && strcmp(wanted, shown) != 0)
+        return say(5,
+            "host trust: the key of '%s' is known already, and it is %s, not %s; find out which of them is right, and "
+            "do not use the host before",
+            name, *shown ? shown : "none that it shows", wanted);
+    printf("%s: its key is known already\n", name);
+    return 0;
+}
+
 int cmd_host_trust(const struct opts *o, bool json)
 {
     uint64_t timeout_ms = 60000;
@@ -87,7 +100,7 @@ int cmd_host_trust(const struct opts *o, bool json)
                 printf("%s trusted: %s\n", name, json_text(key, "fingerprint"));
         }
     } else if (status == 0) {
-        printf("%s: its key is known already\n", name);
+        status = agree_known(o, name, json_text(reply, "fingerprint"));
     }
     json_decref(reply);
     clowder_close(c);

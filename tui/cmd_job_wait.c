@@ -1,7 +1,8 @@
-/* job wait, and what others need of waiting: by the engine's word, never by looking again and again. */
+/* job wait, and what others need of waiting: by the engine's word, not by looking again and again. */
 #include "tui/cmd_job.h"
 
 #include "base/mono.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "tui/inventory.h"
 #include "tui/request.h"
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { ENGINES = 5, LEDGER_TRIES = 100, LEDGER_PAUSE_MS = 20, LOOK_MS = 10000 };
+enum { ENGINES = 5, LEDGER_TRIES = 100, LEDGER_PAUSE_MS = 20, LOOK_MS = 10000, READ_PAUSE_MS = 100 };
 
 int job_announce(bool start)
 {
@@ -59,6 +60,30 @@ int job_idle(int64_t id, unsigned tries)
     return 0;
 }
 
+/* Its inputs are still being read, by a process that lives: no engine has it yet. */
+static bool is_being_read(struct store *s, int64_t id)
+{
+    struct store_kept kept;
+    bool reads =
+        store_kept_get(s, id, &kept, NULL) == CLW_OK && kept.owner[0] && process_look(kept.owner) != PROCESS_GONE;
+    store_kept_fini(&kept);
+    return reads;
+}
+
+/* Until they are all in; who reads them has nobody else to tell, so it is looked at again and again. */
+static int wait_read(struct store *s, int64_t id, uint64_t until_ms)
+{
+    if (!is_being_read(s, id))
+        return 0;
+    say(0, "job %lld: its inputs are still being read; waiting", (long long)id);
+    while (is_being_read(s, id)) {
+        if (mono_ms() >= until_ms)
+            return say(6, "job %lld is not finished: its inputs are still being read", (long long)id);
+        nanosleep(&(struct timespec){.tv_nsec = READ_PAUSE_MS * 1000000L}, NULL);
+    }
+    return 0;
+}
+
 static void tell(const struct store_job *job)
 {
     char name[200], done[32], total[32];
@@ -89,7 +114,9 @@ static int wait_one(struct store *s, struct clowder *c, int64_t id, uint64_t unt
     struct store_job job;
     bool told = false;
     for (unsigned tries = 0;; tries++) {
-        int status = job_find(s, id, &job);
+        int status = wait_read(s, id, until_ms);
+        if (status == 0)
+            status = job_find(s, id, &job);
         if (status)
             return status;
         if (job_is_finished(&job)) {

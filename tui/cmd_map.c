@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int map_task_options(const struct opts *o, struct map *m, int64_t *n)
@@ -69,6 +70,9 @@ static int read_map_options(const struct opts *o, struct map *m)
     m->f.seed = (uint64_t)seed;
     m->f.name = opts_text(o, "name", NULL);
     m->f.fetch = opts_text(o, "fetch", NULL);
+    if (opts_count(o, "fetch") > 1)
+        return say(2, "%s: --fetch is there twice; it takes one pattern: let the files of a task have names alike",
+            o->command);
     m->f.ship = m->ship = opts_all(o, "ship");
     m->tag = opts_has(o, "tag");
     m->stop = opts_has(o, "stop");
@@ -120,9 +124,24 @@ static int open_joblog(const struct opts *o, struct map *m)
                  : JOBLOG_NEW);
 }
 
+/* By whatever names. */
+static bool is_one_file(const char *a, const char *b)
+{
+    struct stat one, other;
+    if (!a || !b || strcmp(a, "-") == 0)
+        return false;
+    if (stat(a, &one) || stat(b, &other))
+        return strcmp(a, b) == 0;
+    return S_ISREG(one.st_mode) && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
 int map_output_options(const struct opts *o, struct map *m)
 {
     m->out_path = opts_text(o, "output", NULL);
+    if (is_one_file(m->out_path, opts_text(o, "joblog", NULL)))
+        return say(2, "%s: -o and --joblog are one file, %s", o->command, m->out_path);
+    if (is_one_file(m->out_path, opts_text(o, "arg-file", NULL)))
+        return say(2, "%s: the results would replace their own inputs, %s; name another file", o->command, m->out_path);
     m->out_force = opts_has(o, "force");
     if (m->out_force && !m->out_path)
         return say(2, "%s: --force is about the file of -o FILE", o->command);
@@ -138,6 +157,8 @@ int cmd_map(const struct opts *o, bool json)
         status = map_output_options(o, &m);
     if (status == 0)
         status = open_joblog(o, &m);
+    if (status == 0 && m.out_append && !m.dry_run)
+        status = out_check_append("map", m.out_path, m.out_known);
     if (status == 0) {
         if (!opts_has(o, "no-progress") && (opts_has(o, "progress") || stderr_is_terminal()))
             m.progress = progress_new();

@@ -159,8 +159,34 @@ static void print_waiting(const json_t *list)
     }
 }
 
-/* One profile is shown with its daemons. */
-static void print_table(const json_t *doc, bool daemons)
+/* A profile that has numbers in the store comes up without a word more. */
+static bool is_numbered(const char *profile)
+{
+    struct store *s;
+    struct store_profile p;
+    json_int_t wanted = 0;
+    if (store_open(NULL, &s, NULL))
+        return false;
+    if (store_profile_get(s, profile, &p, NULL) == CLW_OK) {
+        wanted = p.local_daemons;
+        for (size_t i = 0; i < p.host_count; i++)
+            wanted += p.hosts[i].daemons || p.per_gpu;
+        store_profile_fini(&p);
+    }
+    store_close(s);
+    return wanted > 0;
+}
+
+static void print_none(const char *profile)
+{
+    if (!profile)
+        puts("no profiles are up; begin with: clowder up -n 2");
+    else
+        printf("%s is down; bring it up: clowder up %s%s\n", profile, profile, is_numbered(profile) ? "" : " -n 2");
+}
+
+/* The one profile that was asked for (or NULL) is shown with its daemons. */
+static void print_table(const json_t *doc, const char *profile)
 {
     const json_t *engine = json_object_get(doc, "engine"), *profiles = json_object_get(doc, "profiles"), *p;
     char up[24], rss[24];
@@ -172,7 +198,7 @@ static void print_table(const json_t *doc, bool daemons)
             json_text(engine, "store_problem"));
     print_waiting(json_object_get(doc, "waiting"));
     if (!json_array_size(profiles)) {
-        puts("no profiles are up; begin with: clowder up -n 2");
+        print_none(profile);
         return;
     }
     printf("%-14s %-9s %8s %11s %6s %13s %6s %8s  LAST %d s\n", "PROFILE", "STATE", "DAEMONS", "AWAIT", "EXEC", "DONE",
@@ -180,7 +206,7 @@ static void print_table(const json_t *doc, bool daemons)
     json_array_foreach (profiles, i, p)
         print_profile(p);
     print_hosts(profiles);
-    if (daemons)
+    if (profile)
         print_daemons(json_array_get(profiles, 0));
 }
 
@@ -210,7 +236,7 @@ static bool show(void *arg, const char *update)
     } else {
         if (w->terminal)
             fputs("\033[H\033[J", stdout);
-        print_table(doc, w->profile != NULL);
+        print_table(doc, w->profile);
     }
     json_decref(doc);
     return fflush(stdout) == 0;
@@ -313,7 +339,7 @@ int cmd_status(const struct opts *o, bool json)
         if (json)
             puts(document);
         else
-            print_table(doc, w.profile != NULL);
+            print_table(doc, w.profile);
         json_decref(doc);
         free(document);
     }

@@ -209,11 +209,12 @@ static int submit(struct submit *u, unsigned own_daemons, bool json)
         store_kept_remove(u->s, u->id, NULL);
         return status;
     }
+    stdout_lost("job %lld is submitted nevertheless", (long long)u->id);
     if (json)
         json_print(json_pack("{s:I}", "job", (json_int_t)u->id));
     else
         printf("%lld\n", (long long)u->id);
-    fflush(stdout);
+    stdout_is_good();
     job_announce(true); /* it is safe, whether or not an engine hears of it now */
     return 0;
 }

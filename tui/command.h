@@ -48,6 +48,8 @@ int say(int status, const char *format, ...) __attribute__((format(printf, 2, 3)
 bool stdout_is_good(void);
 /* How to call it in messages from now on: it is a file. Borrowed. */
 void stdout_is(const char *name);
+/* What to say besides when stdout cannot be written: what is so nevertheless. */
+void stdout_lost(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* A handle with our way to tell notices; NULL after a line on stderr. */
 struct clowder *open_client(bool no_start);
 bool stderr_is_terminal(void);

@@ -133,6 +133,47 @@ enum clw_err inventory_profile_remove(struct store *s, const char *name, struct 
     return store_profile_remove(s, name, err);
 }
 
+/* The first profile of an engine's status that has the host in use, or NULL. */
+static const char *user_of(const json_t *doc, const char *host)
+{
+    const json_t *p, *h;
+    size_t i, k;
+    json_array_foreach (json_object_get(doc, "profiles"), i, p)
+        json_array_foreach (json_object_get(p, "hosts"), k, h)
+            if (strcmp(json_text(h, "host"), host) == 0)
+                return json_text(p, "name");
+    return NULL;
+}
+
+enum clw_err inventory_host_may_rename(const char *name, struct clw_error *err)
+{
+    struct clowder *c;
+    struct clowder_error why;
+    char *document = NULL, hint[200];
+    if (!inventory_engine_runs())
+        return CLW_OK;
+    int status = clowder_open(&c, &(struct clowder_options){.no_start = true}, &why);
+    if (status == CLOWDER_OK) {
+        status = clowder_status(c, NULL, &document, &why);
+        clowder_close(c);
+    }
+    if (status)
+        return status == CLOWDER_UNREACHABLE && !inventory_engine_runs()
+                   ? CLW_OK
+                   : clw_fail(err, CLW_REFUSED, why.hint, "%s", why.message);
+    json_t *doc = json_loads(document, 0, NULL);
+    const char *profile = user_of(doc, name);
+    enum clw_err code = CLW_OK;
+    if (profile) {
+        snprintf(hint, sizeof hint, "take it down there first: clowder down %s --on %s", profile, name);
+        code = clw_fail(err, CLW_REFUSED, hint, "host '%s' is in use, in profile '%s', and keeps its name meanwhile",
+            name, profile);
+    }
+    json_decref(doc);
+    free(document);
+    return code;
+}
+
 /* ---- --on HOST:N ---- */
 
 /* *host is NULL unless all is well. */

@@ -19,6 +19,8 @@ int inventory_host(struct store *s, const char *name, struct store_host *h);
 int inventory_profile(struct store *s, const char *name, struct store_profile *p);
 /* From the store, and from an engine that knows it. CLW_REFUSED: it is up, or has jobs. */
 enum clw_err inventory_profile_remove(struct store *s, const char *name, struct clw_error *err);
+/* May the host have another name? CLW_REFUSED while a running engine has it in use, which knows it by this one. */
+enum clw_err inventory_host_may_rename(const char *name, struct clw_error *err);
 /* Opens the store only to see that there is such a host. */
 int inventory_check_host(const char *name);
 /* The first word, when there is exactly one; what says what it is: "host". */

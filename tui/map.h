@@ -41,13 +41,15 @@ struct map {
     bool out_force, out_append;
     FILE *joblog;
     const char *joblog_path;
+    uint64_t out_known; /* bytes of results that the job log accounts for */
     long joblog_at;     /* where its new lines go; below 0: it is no file that has a place */
     bool joblog_failed; /* told; it is not written any more */
     uint64_t ended_us;  /* of the result that is written; 0: just now */
     uint64_t done, failed;
     int task_status;  /* of the last task that did not go well, as a shell would say it */
-    uint64_t unsaved; /* fetched files, or saved by another name */
-    void *saved;      /* names that fetched files have got, and whose they are: a tree of search.h */
+    uint64_t unsaved; /* fetched files */
+    unsigned told_files;
+    void *saved; /* names that fetched files have got, and whose they are: a tree of search.h */
     struct progress *progress;
 };
 

@@ -214,6 +214,18 @@ static void mark(struct map *m, const char *line, bool skip)
 
 static const char joblog_header[] = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
+/* Column 6, Receive: what it has added to the file of results. */
+static uint64_t bytes_of(const char *line)
+{
+    for (int column = 1; column < 6; column++) {
+        line = strchr(line, '\t');
+        if (!line)
+            return 0;
+        line++;
+    }
+    return strtoull(line, NULL, 10);
+}
+
 /* Only whole lines count; one that a crash cut is written over. Where they end (0 for a new log); -1: it is another
  * kind of file. */
 static long read_joblog(struct map *m, FILE *f, enum map_joblog how)
@@ -231,6 +243,7 @@ static long read_joblog(struct map *m, FILE *f, enum map_joblog how)
         if (line[n - 1] != '\n' || how == JOBLOG_NEW)
             break;
         mark(m, line, how == JOBLOG_RESUME || went_well(line));
+        m->out_known += bytes_of(line);
         whole += (long)n;
     }
     free(line);

@@ -4,17 +4,20 @@
 #include "base/mono.h"
 #include "base/text.h"
 #include "engine/daemon/expand.h"
+#include "engine/func.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <jansson.h>
 #include <search.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-enum { TELL_FAILURES = 20, SHOW_INPUT = 60 };
+enum { TELL_FAILURES = 20, SHOW_INPUT = 60, PROBLEM = 900 };
 
 /* ---- JSON: bytes that are no UTF-8 are told in base64, under a name of their own ---- */
 
@@ -203,15 +206,15 @@ static void tell_joblog_failed(struct map *m)
 }
 
 /* Exitval and Signal of what did not go well are never both 0: whatever else it was, Exitval is -1 then. */
-static void write_joblog(struct map *m, const struct clowder_result *r, bool is_well)
+static void write_joblog(struct map *m, const struct clowder_result *r, bool is_well, uint64_t written)
 {
     double end_s = (double)(m->ended_us ? m->ended_us : wall_us()) / 1e6, run_s = (double)r->run_us / 1e6;
     int exit_status = r->exit_status > 0 ? r->exit_status : is_well || r->signal ? 0 : -1;
     if (r->outcome == CLOWDER_TASK_CANCELLED || m->joblog_failed)
         return;
     fprintf(m->joblog, "%llu\t%s\t%.3f\t%10.3f\t%zu\t%llu\t%d\t%d\t", (unsigned long long)r->index + 1,
-        strcmp(r->host, "local") == 0 ? ":" : r->host, end_s - run_s, run_s, r->input_len,
-        (unsigned long long)r->out_total, exit_status, r->signal);
+        strcmp(r->host, "local") == 0 ? ":" : r->host, end_s - run_s, run_s, r->input_len, (unsigned long long)written,
+        exit_status, r->signal);
     log_command(m, r);
     if (fflush(m->joblog)) /* it is what a resume goes by */
         tell_joblog_failed(m);
@@ -280,84 +283,173 @@ void map_forget_saved(struct map *m)
     m->saved = NULL;
 }
 
-static bool save_file(const char *name, const uint8_t *data, size_t len)
+static mode_t own_umask(void)
 {
-    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    ssize_t n = 0;
-    for (size_t at = 0; fd >= 0 && at < len && n >= 0; at += n > 0 ? (size_t)n : 0)
-        n = write(fd, data + at, len - at);
-    int why = fd < 0 || n < 0 ? errno : 0;
-    if (fd >= 0 && close(fd) && !why)
+    static mode_t mask;
+    static bool known;
+    if (!known)
+        umask(mask = umask(077));
+    known = true;
+    return mask;
+}
+
+/* What may be at that name already: errno says why it is not to be replaced. */
+static bool may_replace(const char *name, mode_t *mode)
+{
+    struct stat st;
+    *mode = 0666 & ~own_umask();
+    if (lstat(name, &st))
+        return errno == ENOENT;
+    *mode = st.st_mode & 0777;
+    errno = S_ISLNK(st.st_mode) ? ELOOP : S_ISDIR(st.st_mode) ? EISDIR : EEXIST;
+    return S_ISREG(st.st_mode);
+}
+
+/* Whole or not at all, and what was there before stays until then. is_new: nothing may be there. False: errno. */
+static bool save_file(const char *name, const uint8_t *data, size_t len, bool is_new)
+{
+    char part[] = ".clowder-fetch.XXXXXX";
+    mode_t mode;
+    if (!may_replace(name, &mode))
+        return false;
+    int fd = mkostemp(part, O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    size_t done = 0;
+    for (ssize_t n = 0; done < len && (n = write(fd, data + done, len - done)) > 0;)
+        done += (size_t)n;
+    bool good = done == len && fchmod(fd, mode) == 0;
+    int why = errno;
+    if (close(fd) && good) {
+        good = false;
         why = errno;
-    if (why)
-        say(0, "cannot save the fetched file %s: %s", name, strerror(why));
-    return !why;
-}
-
-/* A name that another task's file has got is told, and the file has another one. */
-static bool save_as(struct map *m, const struct clowder_result *r, const char *name, const uint8_t *data, size_t len)
-{
-    uint64_t other, ignored;
-    if (claim(m, name, r->index, &other))
-        return save_file(name, data, len);
-    char *own = mem_printf("%s.%llu", name, (unsigned long long)r->index + 1), shown[300], own_shown[320];
-    text_escape(shown, sizeof shown, name, strlen(name));
-    text_escape(own_shown, sizeof own_shown, own, strlen(own));
-    bool saved = claim(m, own, r->index, &ignored) && save_file(own, data, len);
-    say(0, "task %llu brought '%s', as task %llu did; %s '%s'", (unsigned long long)r->index + 1, shown,
-        (unsigned long long)other + 1, saved ? "this one is saved as" : "there is no place for", own_shown);
-    free(own);
-    return false;
-}
-
-/* False when one could not be saved. */
-static bool save_files(struct map *m, const struct clowder_result *r)
-{
-    bool good = true;
-    const char *name;
-    const uint8_t *data;
-    size_t at = 0, len;
-    while (clowder_result_file(r, &at, &name, &data, &len)) {
-        if (!was_asked_for(m, r, name)) {
-            char shown[300];
-            text_escape(shown, sizeof shown, name, strlen(name));
-            m->failed++;
-            say(0, "task %llu on %s sent a file that was not asked for, '%s': not saved",
-                (unsigned long long)r->index + 1, r->host, shown);
-            continue;
-        }
-        if (!save_as(m, r, name, data, len)) {
-            m->failed++;
-            m->unsaved++;
-            good = false;
-        }
     }
+    if (good && (is_new ? link(part, name) : rename(part, name))) {
+        good = false;
+        why = errno;
+    }
+    if (!good || is_new)
+        unlink(part);
+    errno = why;
     return good;
 }
 
-bool map_write_result(struct map *m, const struct clowder_result *r)
+/* A line about a file; after some they are only counted. problem: the first of this task. */
+static __attribute__((format(printf, 3, 4))) void tell_file(
+    struct map *m, char problem[PROBLEM], const char *format, ...)
 {
-    m->done++;
-    if (m->stdout_is_terminal)
-        progress_clear(m->progress);
-    if (r->outcome != CLOWDER_DONE) {
-        m->failed++;
-        m->task_status = status_of(r);
+    char text[PROBLEM];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    if (!*problem)
+        memcpy(problem, text, sizeof text);
+    if (m->json || ++m->told_files > TELL_FAILURES)
+        return;
+    say(0, "%s", text);
+    if (m->told_files == TELL_FAILURES)
+        say(0, "further ones of these are not shown");
+}
+
+/* A name that another task's file has got is told, and the file gets one that nothing has. */
+static bool save_beside(struct map *m, const struct clowder_result *r, const char *name, uint64_t other,
+    const uint8_t *data, size_t len, char problem[PROBLEM])
+{
+    unsigned long long task = r->index + 1;
+    char shown[300], own_shown[320], *own = mem_printf("%s.%llu", name, task);
+    bool saved = save_file(own, data, len, true);
+    for (int i = 1; !saved && errno == EEXIST && i < 100; i++) {
+        free(own);
+        own = mem_printf("%s.%llu.%d", name, task, i);
+        saved = save_file(own, data, len, true);
     }
+    text_escape(shown, sizeof shown, name, strlen(name));
+    text_escape(own_shown, sizeof own_shown, own, strlen(own));
+    tell_file(m, problem, "task %llu brought '%s', as task %llu did; %s '%s'", task, shown,
+        (unsigned long long)other + 1, saved ? "this one is saved as" : "there is no place for", own_shown);
+    free(own);
+    return saved;
+}
+
+/* False: it is not here. */
+static bool save_one(struct map *m, const struct clowder_result *r, const char *name, const uint8_t *data, size_t len,
+    char problem[PROBLEM])
+{
+    char shown[300];
+    uint64_t other;
+    text_escape(shown, sizeof shown, name, strlen(name));
+    if (!was_asked_for(m, r, name)) {
+        tell_file(m, problem, "task %llu on %s sent a file that was not asked for, '%s': not saved",
+            (unsigned long long)r->index + 1, r->host, shown);
+        return true; /* it need not be */
+    }
+    if (!claim(m, name, r->index, &other))
+        return save_beside(m, r, name, other, data, len, problem);
+    if (save_file(name, data, len, false))
+        return true;
+    tell_file(m, problem, "cannot save the fetched file %s: %s", shown, strerror(errno));
+    return false;
+}
+
+/* problem: "" when all of them are here, and by their names. */
+static void save_files(struct map *m, const struct clowder_result *r, char problem[PROBLEM])
+{
+    const char *name;
+    const uint8_t *data;
+    size_t at = 0, len, count = 0;
+    while (clowder_result_file(r, &at, &name, &data, &len)) {
+        if (++count > FUNC_FETCH_MAX) {
+            tell_file(m, problem, "task %llu on %s sent more than %d files: the others are not saved",
+                (unsigned long long)r->index + 1, r->host, FUNC_FETCH_MAX);
+            m->unsaved++;
+            return;
+        }
+        m->unsaved += !save_one(m, r, name, data, len, problem);
+    }
+}
+
+/* Its bytes in the file of results. */
+static uint64_t write_output(struct map *m, const struct clowder_result *r)
+{
+    off_t before = m->joblog && m->out_path ? ftello(stdout) : -1;
     if (m->json)
         write_json(r);
     else
         write_plain(m, r);
-    if (r->outcome != CLOWDER_DONE && !(m->stopping && r->outcome == CLOWDER_TASK_CANCELLED))
+    return before >= 0 ? (uint64_t)(ftello(stdout) - before) : r->out_total;
+}
+
+bool map_write_result(struct map *m, const struct clowder_result *result)
+{
+    struct clowder_result changed = *result;
+    const struct clowder_result *r = &changed;
+    char problem[PROBLEM] = "";
+    uint64_t written = 0;
+    m->done++;
+    if (m->stdout_is_terminal)
+        progress_clear(m->progress);
+    if (r->files_len)
+        save_files(m, r, problem);
+    bool told = *problem && r->outcome == CLOWDER_DONE;
+    if (told) {
+        changed.outcome = CLOWDER_TASK_FAILED;
+        changed.why = problem;
+    }
+    if (r->outcome != CLOWDER_DONE) {
+        m->failed++;
+        m->task_status = status_of(r);
+    }
+    /* What was cancelled has no line in the log: a resume makes its output again. */
+    if (!m->joblog || r->outcome != CLOWDER_TASK_CANCELLED)
+        written = write_output(m, r);
+    if (r->outcome != CLOWDER_DONE && !told && !(m->stopping && r->outcome == CLOWDER_TASK_CANCELLED))
         tell_failure(m, r);
-    bool is_well = r->outcome == CLOWDER_DONE;
-    if (r->files_len && !save_files(m, r))
-        is_well = false;
     if (!m->joblog)
         return !ferror_unlocked(stdout) || stdout_is_good();
     if (!stdout_is_good()) /* a resume leaves out what is in the log: its output must be out first */
         return false;
-    write_joblog(m, r, is_well);
+    write_joblog(m, r, r->outcome == CLOWDER_DONE, written);
     return true;
 }
 

@@ -3,8 +3,10 @@
 #include "tui/map.h"
 
 #include "base/mono.h"
+#include "base/text.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,20 +59,45 @@ static void start_signals(struct map *m)
 
 /* ---- results ---- */
 
+/* True when there is none; then why is a line, or "". */
+static bool has_no_daemons(struct map *m, char *name, size_t size, char why[300])
+{
+    const char *given = getenv("CLOWDER_PROFILE"), *reason;
+    char *text;
+    snprintf(name, size, "%s", m->f.profile ? m->f.profile : given && *given ? given : "default");
+    if (clowder_status(m->c, name, &text, NULL))
+        return false;
+    json_t *doc = json_loads(text, 0, NULL);
+    const json_t *profile = json_array_get(json_object_get(doc, "profiles"), 0);
+    bool none = profile && !json_integer_value(json_object_get(json_object_get(profile, "daemons"), "connected"));
+    reason = json_string_value(json_object_get(profile, "reason"));
+    text_escape(why, 300, reason ? reason : "", reason ? strlen(reason) : 0);
+    json_decref(doc);
+    free(text);
+    return none;
+}
+
 /* Says what is being waited for when nothing has come for long; each time after twice the time. */
 static void tell_silence(struct map *m, uint64_t since_ms, uint64_t *next_ms)
 {
     uint64_t put, received, silent_ms = mono_ms() - since_ms;
+    char name[80], why[300];
     if (silent_ms < *next_ms)
         return;
     clowder_job_counts(m->job, &put, &received);
     if (put == received)
         return;
     *next_ms *= 2;
+    bool none = has_no_daemons(m, name, sizeof name, why);
     progress_clear(m->progress);
-    say(0, "no result for %llu s: %llu tasks are out; 'clowder status' shows the daemons%s",
-        (unsigned long long)silent_ms / 1000, (unsigned long long)(put - received),
-        m->f.kind == CLOWDER_LINES ? "; a worker must answer each line and flush (stdbuf -oL)" : "");
+    if (none)
+        say(0, "no result for %llu s: no daemon of '%s' is up%s%s; 'clowder status' shows what it waits for",
+            (unsigned long long)silent_ms / 1000, name, *why ? ": " : "", why);
+    else
+        say(0, "no result for %llu s: %llu task%s out; 'clowder status' shows the daemons%s",
+            (unsigned long long)silent_ms / 1000, (unsigned long long)(put - received),
+            put - received == 1 ? " is" : "s are",
+            m->f.kind == CLOWDER_LINES ? "; a worker must answer each line and flush (stdbuf -oL)" : "");
 }
 
 static void draw(struct map *m)

@@ -125,12 +125,17 @@ void opts_fini(struct opts *o)
     free(o->words);
 }
 
+size_t opts_count(const struct opts *o, const char *name)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < o->given_count; i++)
+        n += strcmp(o->given[i].opt->name, name) == 0;
+    return n;
+}
+
 bool opts_has(const struct opts *o, const char *name)
 {
-    for (size_t i = 0; i < o->given_count; i++)
-        if (strcmp(o->given[i].opt->name, name) == 0)
-            return true;
-    return false;
+    return opts_count(o, name) > 0;
 }
 
 const char *opts_text(const struct opts *o, const char *name, const char *otherwise)

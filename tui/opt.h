@@ -33,6 +33,7 @@ int opts_parse(struct opts *o, const char *command, const struct opt *table, int
 void opts_fini(struct opts *o);
 
 bool opts_has(const struct opts *o, const char *name);
+size_t opts_count(const struct opts *o, const char *name); /* how often it was given */
 /* The last value given, or otherwise. */
 const char *opts_text(const struct opts *o, const char *name, const char *otherwise);
 /* All values given, NULL-terminated; owned (the array alone). NULL when there are none. */

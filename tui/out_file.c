@@ -92,6 +92,19 @@ int out_check(const char *command, const char *path, bool force)
     return refuse(command, path);
 }
 
+/* A task's output was cut off there, or has come without its line in the log: it would be there twice. Or it is
+ * somebody else's: it is not for us to cut. */
+int out_check_append(const char *command, const char *path, uint64_t known)
+{
+    struct stat st;
+    if (is_standard(path) || stat(path, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size <= known)
+        return 0;
+    return say(2,
+        "%s: %s has %llu bytes more than the job log accounts for: output of a task that was cut off; cut it too: "
+        "truncate -s %llu %s",
+        command, path, (unsigned long long)st.st_size - known, (unsigned long long)known, path);
+}
+
 int out_stdout(const char *command, const char *path, bool force, bool append)
 {
     struct stat st;

@@ -4,6 +4,7 @@
 #define TUI_OUT_FILE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* A file that is written whole. One that is there stays as it is until the new one is complete. */
@@ -22,6 +23,8 @@ int out_close(struct out_file *o, int status);
 
 /* For results that are printed as they come: would the file be refused? 0, or told. Opens nothing. */
 int out_check(const char *command, const char *path, bool force);
+/* The same for one that is added to, and has so many bytes as far as is known. */
+int out_check_append(const char *command, const char *path, uint64_t known);
 /* From here on stdout is that file: emptied, or (append) added to. 0, or told. */
 int out_stdout(const char *command, const char *path, bool force, bool append);
 

@@ -18,10 +18,19 @@ static void print_clean(const char *text)
 }
 
 static const char *stdout_name = "stdout";
+static char stdout_loss[120];
 
 void stdout_is(const char *name)
 {
     stdout_name = name;
+}
+
+void stdout_lost(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(stdout_loss, sizeof stdout_loss, format, ap);
+    va_end(ap);
 }
 
 bool stdout_is_good(void)
@@ -31,7 +40,8 @@ bool stdout_is_good(void)
     if (fflush(stdout) == 0 && !ferror(stdout))
         return true;
     if (!told)
-        say(1, "cannot write to %s%s%s", stdout_name, errno ? ": " : "", errno ? strerror(errno) : "");
+        say(1, "cannot write to %s%s%s%s%s", stdout_name, errno ? ": " : "", errno ? strerror(errno) : "",
+            *stdout_loss ? "; " : "", stdout_loss);
     told = true;
     return false;
 }

@@ -65,6 +65,7 @@ struct clowder_job {
     struct clowder *c;
     uint32_t number;
     struct func func;
+    uint64_t deadline_ms; /* by mono_ms(); 0: none */
     bool ordered, opened, finished, end_sent, cancelled, closed_by_engine;
     struct clw_error broken; /* the job cannot go on */
     struct clw_error fault;  /* it went on, but its results are in doubt */

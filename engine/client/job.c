@@ -110,14 +110,20 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     return code;
 }
 
-static void start_deadline(struct func *f, uint64_t started_us)
+/* It runs by a clock that nobody sets; an engine is told it by the wall's, as that is when it is told. */
+static void start_deadline(struct clowder_job *j, uint64_t started_us)
 {
-    f->deadline_ms += f->deadline_ms ? started_us / 1000 : 0;
+    uint64_t end_ms = j->func.deadline_ms + started_us / 1000, now_ms = wall_us() / 1000;
+    if (j->func.deadline_ms)
+        j->deadline_ms = mono_ms() + (end_ms > now_ms ? end_ms - now_ms : 0);
 }
 
 void job_send_open(struct clowder_job *j)
 {
     struct buf b = {0};
+    uint64_t now_ms = mono_ms();
+    if (j->deadline_ms)
+        j->func.deadline_ms = wall_us() / 1000 + (j->deadline_ms > now_ms ? j->deadline_ms - now_ms : 0);
     func_encode(&j->func, &b);
     link_send(j->c->link, &(struct frame){.type = WIRE_OPEN, .job = j->number, .len = (uint32_t)b.len}, b.data);
     buf_fini(&b);
@@ -173,7 +179,7 @@ int clowder_job_open(
     struct clowder_job *j = mem_zalloc(sizeof *j);
     enum clw_err code = make_func(&j->func, f, &err);
     j->ordered = !f->unordered;
-    start_deadline(&j->func, wall_us());
+    start_deadline(j, wall_us());
     return open_job(c, j, code, err, job, out);
 }
 
@@ -197,7 +203,7 @@ int client_job_open_kept(struct clowder *c, const uint8_t *func, size_t len, int
     struct clowder_job *j = mem_zalloc(sizeof *j);
     enum clw_err code = func_decode(&j->func, func, len, &err);
     j->func.kept = id;
-    start_deadline(&j->func, started_us);
+    start_deadline(j, started_us);
     return open_job(c, j, code, err, job, out);
 }
 

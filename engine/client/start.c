@@ -49,11 +49,17 @@ static enum clw_err why_not(int status)
     }
 }
 
+static const char *task_of(void)
+{
+    const char *daemon = getenv("CLOWDER_DAEMON");
+    return daemon && *daemon ? daemon : NULL;
+}
+
 /* A task that starts one would leave it behind on a machine where nobody looks for it. */
 static enum clw_err check_may_start(struct clw_error *err)
 {
-    const char *daemon = getenv("CLOWDER_DAEMON"), *host = getenv("CLOWDER_HOST");
-    if (!daemon || !*daemon)
+    const char *daemon = task_of(), *host = getenv("CLOWDER_HOST");
+    if (!daemon)
         return CLW_OK;
     return clw_fail(err, CLW_REFUSED,
         "submit from where the engine is; or unset CLOWDER_DAEMON to start an engine of this "
@@ -138,7 +144,10 @@ enum clw_err client_dial(struct clowder *c, const char *socket_name, client_dial
             nanosleep(&(struct timespec){.tv_nsec = DIAL_PAUSE_MS * 1000000L}, NULL);
     }
     if (!code && rv == ENOENT && c->no_start)
-        code = clw_fail(err, CLW_UNREACHABLE, "start it: clowder engine start", "no engine runs");
+        code = clw_fail(err, CLW_UNREACHABLE,
+            task_of() ? "this is a task, and tasks start none: ask from where the engine is"
+                      : "start it: clowder engine start",
+            "no engine runs");
     else if (!code && rv == ETIMEDOUT)
         code = clw_fail(err, CLW_TIMED_OUT, "see 'clowder log'", "the engine did not answer in time");
     else if (!code && rv)

@@ -464,11 +464,14 @@ static int block_signals(void)
 }
 
 /* On a host the program is also what the SSH link talks to. */
-static int other_role(const char *word)
+static int other_role(const char *word, const char *folder)
 {
     prctl(PR_SET_DUMPABLE, 0);
-    if (strcmp(word, "--mux") == 0)
+    if (strcmp(word, "--mux") == 0) {
+        if (folder)
+            mux_go_to(folder);
         return mux_serve(NULL, 0, 1);
+    }
     if (strcmp(word, "--version") == 0 || strcmp(word, "--help") == 0) {
         puts("clowder-daemon " CLW_VERSION);
         if (word[2] == 'h')
@@ -494,7 +497,7 @@ int main(int argc, char **argv)
     pid_t starter = getppid();
     standard_open();
     if (argc > 1)
-        return other_role(argv[1]);
+        return other_role(argv[1], argv[2]);
     close_range(3, UINT_MAX, 0); /* nothing but standard input and output was meant for us */
     prctl(PR_SET_DUMPABLE, 0);   /* the token stays out of core files and debuggers */
     mem_keep_freed();

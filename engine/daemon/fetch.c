@@ -94,6 +94,9 @@ static void look(struct fetch *f, const char *pattern)
     }
     f->found.gl_pathv[kept] = NULL; /* glob made room for it */
     f->found.gl_pathc = kept;
+    if (kept > FUNC_FETCH_MAX)
+        fail(f, "--fetch: '%s' finds %zu files, and %d may come home; let the task pack them: tar", pattern, kept,
+            FUNC_FETCH_MAX);
     if (!kept)
         fail(f, "--fetch: there is no file '%s' but those that were shipped", pattern);
 }

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HELLO_MS = 10000, QUEUE_FULL_MS = 20 };
+enum { HELLO_MS = 10000, GONE_MS = 2000, QUEUE_FULL_MS = 20 };
 
 /* ---- TLS ---- */
 
@@ -69,13 +69,20 @@ static bool is_socket(const char *url, char *target, size_t size)
     return dial_is_target(target);
 }
 
-/* -1: errno; EPERM: somebody else listens there. */
-static int dial_socket(const char *target)
+/* It was there a moment ago, for whoever started us: a logout has taken it, and it is made again. */
+static bool comes_back(bool is_first, uint64_t since_ms)
 {
-    uint64_t until_ms = mono_ms() + HELLO_MS;
+    return is_first && (errno == ENOENT || errno == ECONNREFUSED) && mono_ms() - since_ms < GONE_MS;
+}
+
+/* -1: errno; EPERM: somebody else listens there. */
+static int dial_socket(const char *target, bool is_first)
+{
+    uint64_t since_ms = mono_ms();
     bool pending;
     int fd;
-    while ((fd = dial_target(target, &pending)) < 0 && errno == EAGAIN && mono_ms() < until_ms)
+    while ((fd = dial_target(target, &pending)) < 0 &&
+           ((errno == EAGAIN && mono_ms() - since_ms < HELLO_MS) || comes_back(is_first, since_ms)))
         poll(NULL, 0, QUEUE_FULL_MS);
     if (fd < 0 || peer_is_ours(peer_uid_unix(fd)))
         return fd;
@@ -107,7 +114,7 @@ static struct link *dial(struct daemon *d)
     char target[300];
     int fd, rv;
     if (is_socket(d->config.url, target, sizeof target)) {
-        if ((fd = dial_socket(target)) >= 0)
+        if ((fd = dial_socket(target, !d->name[0])) >= 0)
             return link_new_socket(fd, NULL, &d->owner, d, WIRE_BODY_MAX);
         snprintf(d->refused, sizeof d->refused, "cannot reach %s: %s", d->config.url, strerror(errno));
         return NULL;

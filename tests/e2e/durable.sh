@@ -173,6 +173,35 @@ case_life() {
   same out <(seq 20)
   expect 4 clowder job show "$job"
 
+  # While its inputs are still being read nobody runs it: that is said, and waited for.
+  mkfifo feed
+  clowder submit -a feed -- echo >number &
+  local reader=$!
+  exec 7>feed
+  echo 1 >&7
+  reading() { job=$(clowder job list --json | jq '[.jobs[].id] | max') && clowder job show "$job" | grep -q 'still being read'; }
+  wait_until reading
+  expect 6 clowder job wait "$job" --timeout 0.3s
+  says "job $job: its inputs are still being read; waiting"
+  says "job $job is not finished: its inputs are still being read"
+  clowder job wait "$job" 2>told 7>&- &
+  waiter=$!
+  wait_until grep -q 'still being read; waiting' told
+  exec 7>&-
+  wait "$reader" || fail "submit ended with $?"
+  wait "$waiter" || fail "wait ended with $?: $(cat told)"
+  [ "$(cat number)" = "$job" ] || fail "another number: $(cat number)"
+  expect 0 clowder job collect "$job" --remove
+
+  # Who cannot read the number hears of the job nevertheless.
+  expect 1 sh -c 'clowder submit -- echo ::: 1 >/dev/full'
+  says 'cannot write to stdout: No space left on device; job [0-9]+ is submitted nevertheless$'
+  one_line
+  job=$(sed 's/.*job \([0-9]*\) is.*/\1/' err)
+  expect 0 clowder job wait "$job"
+  expect 0 clowder job collect "$job" --remove
+  prints 1
+
   # Removing asks only for what nobody has collected.
   job=$(clowder submit -- echo ::: 1)
   expect 0 clowder job wait "$job"
@@ -659,6 +688,32 @@ case_joblog() {
   rmdir result-2
   expect 0 clowder job collect --remove "$job"
   [ -f result-2 ] || fail "not fetched from the store"
+
+  # What a crash left behind the last task of the log is not taken for a result: a resume refuses, and says how to go on.
+  clowder map -a five --joblog log6 -o results -- sh -c 'echo {}'
+  cp results whole
+  sed -i '$d' log6 # as if it had died between the two
+  expect 2 clowder map -a five --joblog log6 --resume -o results -- sh -c 'echo {}'
+  says 'results has 2 bytes more than the job log accounts for'
+  one_line
+  sh -c "$(sed -n 's/.*cut it too: //p' err)"
+  printf torn >>results
+  expect 2 clowder map -a five --joblog log6 --resume -o results -- sh -c 'echo {}'
+  sh -c "$(sed -n 's/.*cut it too: //p' err)"
+  expect 0 clowder map -a five --joblog log6 --resume -o results -- sh -c 'echo {}'
+  cmp results whole
+  clowder map -a five --tag --joblog log7 -o tagged -- sh -c 'echo {}; test {} != 3' && fail "one was to fail"
+  expect 0 clowder map -a five --tag --joblog log7 --resume-failed -o tagged -- sh -c 'echo {}'
+  [ "$(awk -F'\t' 'NR > 1 { n += $6 } END { print n }' log7)" = "$(wc -c <tagged)" ] || fail "the log counts other bytes: $(cat log7)"
+
+  # One file is not two things.
+  cp five in.txt
+  expect 2 clowder map -a in.txt -o ./in.txt --force -- echo
+  says 'the results would replace their own inputs'
+  cmp five in.txt
+  expect 2 clowder map -a five --joblog same -o same --force -- echo
+  says 'are one file'
+  [ ! -e same ] || fail "a refused map made its log"
 
   # Another file than a log stays what it is.
   head -c 3000 /dev/urandom | base64 -w 0 >notes

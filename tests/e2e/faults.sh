@@ -87,6 +87,25 @@ for how in '-n 2' ''; do
   says 'another engine runs; it was given the [0-9]+ tasks without a result again'
 done
 
+# A deadline is so long, whatever becomes of the wall's clock meanwhile, and of the engine.
+clock=$CLOWDER_BUILD/bin/tests/libfaultclock.so
+if ! nm "$bin/clowder" | grep -q __asan; then
+  python3 -c "import struct, sys; sys.stdout.buffer.write(struct.pack('<q', 0))" >clock
+  at_that_time() { env LD_PRELOAD="$clock" CLOWDER_FAULT_CLOCK="$work/clock" "$@"; }
+  clowder engine stop --now >/dev/null
+  at_that_time clowder up timely -n 1 >/dev/null
+  at_that_time clowder map -p timely --deadline 1h -- sh -c 'touch late.began; until test -e late.go; do sleep 0.02; done; echo {}' ::: 1 2 3 >late.out 2>late.err &
+  map=$!
+  wait_until test -e late.began
+  python3 -c "import struct, sys; sys.stdout.buffer.write(struct.pack('<q', 400 * 86400))" >clock.new
+  cat clock.new >clock
+  kill -9 "$(engine_pid)"
+  touch late.go
+  wait $map || fail "a clock that was set ended tasks: $(cat late.err)"
+  [ "$(cat late.out)" = $'1\n2\n3' ] || fail "results: $(cat late.out)"
+  clowder engine stop --now >/dev/null
+fi
+
 # An engine that dies while it greets a client is not the last word: the next one gets the tasks.
 clowder up -n 1 >/dev/null
 clowder map -- sh -c 'until test -e open; do sleep 0.02; done; echo y{}' ::: 1 2 3 >got 2>err &

@@ -94,11 +94,34 @@ says '2 of 3 tasks failed'
 [ "$(sort out out.?)" = $'from 1\nfrom 2\nfrom 3' ] || fail "saved: $(tail -n +1 out*)"
 [ "$(awk -F'\t' 'NR > 1 && $7 == 0' "$work/log2" | wc -l)" -eq 1 ] || fail "job log: $(cat "$work/log2")"
 rm ./*
+echo mine >out.2 # nor over what is there by a name that nobody asked for
+expect 1 clowder map -n 1 --json --fetch out -- sh -c 'echo "from $1" >out' x ::: 1 2
+[ "$(cat out.2 out.2.1)" = $'mine\nfrom 2' ] || fail "saved: $(tail -n +1 out*)"
+[ "$(jq -r '[.index, .status, .error != null] | join(" ")' "$work/out" | sort)" = $'1 done false\n2 failed true' ] || fail "JSON: $(cat "$work/out")"
+rm ./*
 for i in 1 2; do # but another map replaces what an earlier one brought
   expect 0 clowder map --fetch 'out-{}' -- sh -c "echo $i >out-{}" ::: a b
   [ "$(cat out-a out-b)" = "$i"$'\n'"$i" ] || fail "round $i: $(cat out-a out-b)"
 done
 rm ./*
+
+# A file that is there stays whole until the new one is: not written over in part, nor through a link, nor in a folder's place.
+echo old >f
+(trap '' XFSZ; ulimit -f 1000; expect 1 clowder map --fetch f -- sh -c 'head -c 3000000 /dev/zero >f' ::: 1) || exit
+says 'cannot save the fetched file f: File too large'
+[ "$(cat f)" = old ] || fail "it has $(wc -c <f) bytes now"
+ln -sf /nonexistent/x f
+expect 1 clowder map --fetch f -- sh -c 'echo x >f' ::: 1
+says 'cannot save the fetched file f: Too many levels of symbolic links'
+[ "$(ls -A)" = f ] || fail "left: $(ls -A)"
+rm f
+(umask 027; expect 0 clowder map --fetch f -- sh -c 'echo x >f' ::: 1) || exit
+[ "$(stat -c %a f)" = 640 ] || fail "its mode is $(stat -c %a f)"
+rm f
+
+# One pattern: a second one would be the only one.
+expect 2 clowder map --fetch 'o*' --fetch 's*' -- true ::: 1
+says 'fetch is there twice'
 
 # Shipped files stay for the next task: a wildcard does not mean them, their name does.
 echo 1 >tool.sh

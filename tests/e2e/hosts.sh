@@ -28,6 +28,19 @@ case_day() {
     expect 5 cl host trust "h$i" </dev/null
     expect 0 cl host trust "h$i" --yes
   done
+  # A key on record is compared, too, with the link up and without.
+  local shown op
+  shown=$(ssh-keygen -lf "$LAB/h1/hostkey.pub" | cut -d ' ' -f 2)
+  for op in 'host retry h1' 'up -p default --on h1:1'; do
+    expect 5 cl host trust h1 --fingerprint SHA256:aaaa
+    grep -qF "known already, and it is $shown, not SHA256:aaaa" err || fail "trust: $(cat err)"
+    one_line
+    expect 0 cl host trust h1 --fingerprint "$shown"
+    prints 'h1: its key is known already'
+    # shellcheck disable=SC2086
+    expect 0 cl $op
+  done
+  expect 5 cl host trust h1 --fingerprint SHA256:aaaa
   expect 0 cl up -p default --on h1:2 --on h2:2 --on h3:2
   prints 'default: 6 daemons up'
   seq 10000 | expect 0 cl map -w -- cat
@@ -77,6 +90,15 @@ case_profiles() {
   expect 0 cl scale gpu --on h2:3
   connected gpu 3 || fail "scale: $(clowder status)"
   expect 0 cl map -p gpu -- sh -c 'cat $HOME/set-up' ::: a b c d
+  # What is in use keeps its name; the advice works.
+  expect 5 cl host edit h2 --name other --note new
+  says "'h2' is in use, in profile 'gpu', .*; take it down there first: clowder down gpu --on h2"
+  one_line
+  expect 0 cl host edit h2 --name h2 --note 'in use'
+  expect 0 cl down gpu --on h2
+  expect 0 cl host edit h2 --name other h2
+  expect 0 cl up gpu --on other:1
+  [ "$(status_of gpu '[.hosts[] | "\(.host)=\(.daemons)"] | join(" ")')" = other=1 ] || fail "renamed: $(clowder status)"
   expect 0 cl down --on h1
   [ "$(status_of default '[.hosts[].host] | join(" ")')" = local ] || fail "down --on: $(clowder status)"
   expect 4 cl up --on nobody:1
@@ -194,6 +216,16 @@ case_secrets() {
   sed -i "s,IdentityFile .*,IdentityFile $LAB/locked," "$LAB/config"
   expect 5 cl up --on h1:1
   says 'unlock'
+  # Again, while its session waits for the answer; and in the words of a command that needs daemons.
+  expect 5 cl up --on h1:1 --timeout 20s
+  says "host 'h1': needs an answer: passphrase of .*; clowder host unlock h1"
+  one_line
+  expect 3 cl run -- true
+  says 'no daemons up: needs an answer: passphrase of .*; clowder host unlock h1$'
+  one_line
+  kill -9 "$(engine_pid)" # the next one asks anew
+  expect 3 cl run -- true
+  says 'needs an answer: passphrase of .*; clowder host unlock h1$'
   printf 'open sesame 42\n' | expect 2 cl host unlock h1
   says '[-]-kind passphrase, password or interactive; host .h1. asks for this \(passphrase\): passphrase of'
   one_line

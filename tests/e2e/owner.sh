@@ -157,6 +157,17 @@ case_nested() {
   expect 5 env XDG_DATA_HOME="$work/far" CLOWDER_DAEMON=default-1 CLOWDER_HOST=h1 clowder map -n 1 -- true ::: a
   says 'this is a task of default-1 on h1'
   one_line
+  local verb
+  for verb in start run; do
+    expect 5 env XDG_DATA_HOME="$work/far" CLOWDER_DAEMON=default-1 CLOWDER_HOST=h1 timeout 20 clowder engine $verb
+    says 'this is a task of default-1 on h1'
+    one_line
+  done
+  expect 3 env XDG_DATA_HOME="$work/far" CLOWDER_DAEMON=default-1 CLOWDER_HOST=h1 clowder engine status
+  says 'no engine runs; this is a task, and tasks start none'
+  one_line
+  expect 0 clowder run -- clowder engine start # the one that it is from runs
+  one_engine
 }
 
 # An engine that is hung or stopped ends all the same; its daemons go with it, and the next one starts without them.
@@ -211,12 +222,15 @@ case_deaths() {
   says 'the engine died 3 times'
   expect 0 clowder up
   prints 'default: 2 daemons up'
-  expect 0 clowder map -- echo ::: a # it works: deaths are forgotten
-  for i in 1 2 3 4; do
-    kill_engine
+  # Once it works, deaths are no reason to rest; but ten within a minute are.
+  for i in 1 2 3 4 5 6; do
     expect 0 clowder map -- echo ::: "$i"
     prints "$i"
+    wait_until grep -q '^worked$' "$XDG_DATA_HOME/clowder/engine.lock"
+    kill_engine
   done
+  expect 3 sh -c 'for i in 1 2 3 4 5 6 7 8 9; do clowder map -- echo ::: a 2>rest.err || exit; kill -9 "$(head -1 "$XDG_DATA_HOME/clowder/engine.lock")"; done'
+  grep -q 'the engine died 10 times within 60 s' rest.err || fail "why: $(cat rest.err)"
 }
 
 # Two stores of one user are two engines, which leave each other's sockets alone.

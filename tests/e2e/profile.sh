@@ -168,5 +168,52 @@ expect 0 clowder map -p limits -- sh -c 'echo "$MINE$(nice)"' ::: 1
 prints 0
 clowder down limits
 expect 0 clowder profile remove --yes limits
+clowder up away -n 1
+clowder profile set later -n 2
+clowder profile set empty --env A=1
+expect 0 clowder status later
+grep -qx 'later is down; bring it up: clowder up later' out || fail "status of one that is down: $(cat out)"
+expect 0 clowder status empty
+grep -qx 'empty is down; bring it up: clowder up empty -n 2' out || fail "status of one without daemons: $(cat out)"
+expect 0 clowder up later
+expect 0 clowder up empty -n 2
+clowder down --all
+expect 0 clowder profile remove --yes later empty away
+
+# Work that waits for a profile whose daemons do not come is told why.
+clowder host add dead root@127.0.0.1:1 >/dev/null
+expect 3 clowder up waiting --on dead:1
+expect 124 timeout 13 clowder map -p waiting -- echo ::: 1
+says "no result for 10 s: no daemon of 'waiting' is up: cannot connect to 127.0.0.1:1: Connection refused"
+clowder down waiting --now >/dev/null
+
+# An edit of a profile that is up is there when it is brought up again: daemons that run are replaced, after their tasks.
+clowder up -n 1 --env FOO=one edited >/dev/null
+expect 0 clowder profile set edited --env FOO=two -n 3 --maxtasks 7 --nice 3
+clowder scale edited -n 2 >/dev/null # neither this nor down forgets it
+expect 0 clowder profile show edited --json
+[ "$(jq -c '[.env, .maxtasks, .nice]' out)" = '[["FOO=two"],7,3]' ] || fail "scale forgot an edit: $(cat out)"
+expect 0 clowder map -p edited -- sh -c 'echo $FOO' ::: 1 2 3 4
+[ "$(sort -u out)" = two ] || fail "tasks see $(cat out)"
+expect 0 clowder profile set edited -n 3
+expect 0 clowder up edited
+prints 'edited: 3 daemons up'
+expect 0 clowder up --env FOO=three edited
+expect 0 clowder map -p edited -- sh -c 'echo $FOO' ::: 1 2 3 4
+[ "$(sort -u out)" = three ] || fail "tasks see $(cat out)"
+launched() { grep -c 'daemon launched daemon=edited' "$engine_log"; }
+before=$(launched)
+expect 0 clowder up edited # the same again replaces nobody
+[ "$(launched)" -eq "$before" ] || fail "replaced for nothing"
+clowder down edited >/dev/null
+expect 0 clowder profile show edited --json
+[ "$(jq -c '[.env, .maxtasks, .nice, .local_daemons]' out)" = '[["FOO=three"],7,3,3]' ] || fail "down forgot an edit: $(cat out)"
+expect 0 clowder up edited
+prints 'edited: 3 daemons up'
+expect 0 clowder profile set edited --runtime command -- sleep 100
+expect 5 clowder up edited
+says "profile 'edited' was changed to another runtime while it is up; take it down first: clowder down"
+clowder down edited --now >/dev/null
+
 clowder engine stop
 expect 4 clowder profile show limits

@@ -9,18 +9,21 @@ ping    it asks whether home is there, six million times, and reads no answer
 leave   it says without end that it leaves
 faults  it finds fault without end with a job that it has
 sit     it takes tasks and does nothing
-tired   the same, once it has answered a job's first one
+stay N  it does its tasks, N seconds each, and does not go when it is told to
+tired   the same as sit, once it has answered a job's first one
 """
 import os
 import socket
 import struct
 import sys
+import time
 
 if len(sys.argv) > 1:
     print("clowder-daemon 0")
     sys.exit(0)
 config = dict(line.split(" ", 1) for line in sys.stdin.read().splitlines() if " " in line)
-errand = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "errand")).read().split()[0]
+errand = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "errand")).read().split()
+errand, seconds = errand[0], float(errand[1]) if errand[1:] else 0
 HELLO, WELCOME, REFUSE, OPEN, TASKS, RESULT, REPORT, CLOSE, CLOSED, QUIT = 1, 2, 3, 4, 6, 7, 8, 12, 13, 19
 PING, LEAVE = 16, 18
 FAULT, YIELD, BACK = 14, 23, 24
@@ -106,6 +109,10 @@ while True:
     elif type == TASKS and errand == "back":
         send(home, BACK, job=job, n=n, first=first)
         note("gave back")
+    elif type == TASKS and errand == "stay":
+        for i in range(n):
+            time.sleep(seconds)
+            send(home, REPORT, struct.pack("<iiQQQIIII", 0, 0, 1, 0, 0, 0, 0, 0, 0), job=job, n=1, first=first + i)
     elif type == TASKS:
         for i in range(n):
             files = b""
@@ -118,5 +125,7 @@ while True:
             send(home, REPORT, head + out + why + files, code=outcome, job=job, n=1, first=first + i)
     elif type == CLOSE:
         send(home, CLOSED, job=job)
+    elif type == QUIT and errand == "stay":
+        note("stays")
     elif type == QUIT:
         sys.exit(0)

@@ -89,6 +89,69 @@ case_tmp() {
   expect 0 as $uid env -u XDG_RUNTIME_DIR clowder engine stop
 }
 
+# What is kept is the user's own, or is not used: not the folder that somebody else has made at a place that all may use, nor
+# what lies in one that was open.
+case_kept() {
+  needs_root
+  local uid=$((50000 + $$ % 10000)) other=$((40000 + $$ % 10000)) variable path
+  own() { as $uid env XDG_RUNTIME_DIR="$work/home$uid/run" "$@"; }
+  own mkdir -m 700 "$work/home$uid/run"
+  mkdir -m 1777 "$work/shared"
+  as $other env XDG_DATA_HOME="$work/shared" XDG_RUNTIME_DIR="$work/home$other" clowder profile set default --setup "touch $work/shared/ran" >/dev/null
+  as $other env XDG_RUNTIME_DIR="$work/home$other" XDG_DATA_HOME="$work/shared" clowder engine stop >/dev/null
+  chmod 777 "$work/shared/clowder"
+  chmod 666 "$work/shared/clowder"/*
+  for variable in XDG_DATA_HOME XDG_STATE_HOME CLOWDER_DATA; do
+    path=$work/shared
+    [ $variable != CLOWDER_DATA ] || path=$work/shared/clowder
+    expect 5 own env $variable="$path" clowder up -n 1
+    says "$work/shared/clowder is not a folder that belongs to you"
+    one_line
+  done
+  [ ! -e "$work/shared/ran" ] || fail "another user's set-up command was run"
+  rm -r "$work/shared/clowder"
+  ln -s "$work/home$uid" "$work/shared/clowder" && chown -h "$other" "$work/shared/clowder"
+  expect 5 own env XDG_DATA_HOME="$work/shared" clowder engine start
+  says 'is not a folder that belongs to you'
+  rm "$work/shared/clowder"
+  chmod 777 "$work/shared"
+  expect 5 own env XDG_DATA_HOME="$work/shared" clowder engine start
+  says 'others may replace'
+  chown "$other" "$work/shared"
+  chmod 755 "$work/shared"
+  mkdir -p "$work/shared/clowder" && chown "$uid" "$work/shared/clowder"
+  expect 5 own env XDG_DATA_HOME="$work/shared" clowder engine start
+  says 'others may replace'
+  # An ordinary home, of a user with a group of their own; and a folder of theirs that is elsewhere.
+  expect 0 own sh -c 'umask 002; rm -rf ~/.local; mkdir -p ~/.local/share ~/.local/state far && ln -s "$PWD/far" ~/.local/share/clowder'
+  chmod 775 "$work/home$uid" "$work/home$uid"/.local "$work/home$uid"/.local/*
+  expect 0 own clowder engine start
+  expect 0 own clowder engine stop
+  [ "$(mode "$work/home$uid/far")" = 700 ] || fail "left open: $(ls -ld "$work/home$uid/far")"
+  # Files of somebody else's, from when it was open.
+  local file state=$work/home$uid/.local/state/clowder
+  for file in "$work/home$uid/far/clowder.db" "$work/home$uid/far/clowder.db-wal"; do
+    [ -e "$file" ] || : >"$file"
+    chown "$other" "$file"
+    expect 5 own clowder profile list
+    says "${file##*/} is not a file that belongs to you"
+    one_line
+    chown "$uid" "$file"
+  done
+  for file in engine.log daemons.log; do
+    rm "$state/$file"
+    ln -s "$work/home$uid/victim" "$state/$file"
+    expect 1 own clowder engine start
+    says "cannot write the log .*/$file"
+    rm "$state/$file"
+    : >"$state/$file" && chown "$other" "$state/$file" && chmod 666 "$state/$file"
+    expect 1 own clowder engine start
+    says "cannot write the log .*/$file"
+    rm "$state/$file"
+  done
+  [ ! -e "$work/home$uid/victim" ] || fail "a link was followed"
+}
+
 # Another user of the desktop who reaches the sockets, for somebody opened them: dropped by uid, on each of them.
 case_uid() {
   needs nngcat:nng-utils
@@ -121,6 +184,40 @@ PY
   prints still
 }
 
+# crowd.py SOCKET|PORT: 1200 connections that say nothing, until its stdin ends.
+write_crowd() { # which stays: who is shown out comes again
+  cat >crowd.py <<'PY'
+import resource, select, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+def come():
+    if sys.argv[1].isdigit():
+        return socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    return s
+held = {}
+waiting = select.poll()
+waiting.register(0, select.POLLIN)
+told = False
+while True:
+    while len(held) < 1200:
+        try:
+            s = come()
+        except OSError:
+            break
+        held[s.fileno()] = s
+        waiting.register(s, select.POLLIN)
+    if not told and len(held) >= 1000:
+        print("here", flush=True)
+        told = True
+    for fd, _ in waiting.poll(100):
+        if fd == 0:
+            sys.exit(0)
+        waiting.unregister(fd)
+        held.pop(fd).close()
+PY
+}
+
 # The way home on a host is for its user, and so for anything that user runs: a crowd of silent connections keeps nobody else
 # out for long.
 case_crowd() {
@@ -132,32 +229,51 @@ case_crowd() {
   cl host add h2 >/dev/null
   expect 0 cl up far --on h1:1
   expect 0 cl up near --on h2:1
-  cat >crowd.py <<'PY'
-import resource, socket, sys, time
-resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
-held = []
-for i in range(1200):
-    s = socket.socket(socket.AF_UNIX)
-    s.connect(sys.argv[1])
-    held.append(s)
-print("here", flush=True)
-sys.stdin.read()
-PY
+  write_crowd
   coproc CROWD { exec ip netns exec "$PREFIX-h1" python3 crowd.py "$(sed -n 's,.*host=h1 step=tunnel url=ipc://\([^ ]*\).*,\1,p' "$engine_log" | tail -1)"; }
   local word
   read -r word <&"${CROWD[0]}"
   [ "$word" = here ] || fail "the crowd did not come"
-  # Another host's daemon comes home while they are there.
+  # Another host's daemon comes home while they are there, at its first try.
   crowded() { [ "$(clowder status --json | jq .engine.connections)" -gt 900 ]; }
+  launched() { grep -c 'daemon launched daemon=near-' "$engine_log"; }
   wait_until crowded
   expect 0 cl up near --on h2:2
-  crowded || fail "it came only when the crowd was gone"
+  [ "$(launched)" = 2 ] || fail "another host's daemon was kept out: $(launched) were launched"
   seq 100 | cl map -p far -- echo >map.out
   seq 100 | cmp - map.out || fail "a crowd disturbed a map"
-  expect 0 cl up far --on h1:2
   wait_until grep -q 'more than 1000 connections without a hello' "$engine_log"
+  eval "exec ${CROWD[1]}>&-"
   alone() { [ "$(clowder status --json | jq .engine.connections)" -lt 20 ]; }
-  wait_until alone # who does not say hello is gone after five seconds
+  wait_until alone
+  expect 0 cl up far --on h1:2
+}
+
+# At the direct port of one profile, too: those of others are open.
+case_crowd_direct() {
+  use_lab clwe 10.94
+  set +e
+  lab_up 1
+  set -e
+  [ "$lab_mode" = namespaces ] || { echo "SKIP: needs network namespaces"; exit 77; }
+  cl host add h1 >/dev/null
+  expect 0 cl host edit h1 --direct
+  # shellcheck disable=SC2154
+  $desktop nft insert rule inet fw in ip saddr "$(lab_address 1)" accept
+  expect 0 cl up far --on h1:1
+  expect 0 cl up near --on h1:1
+  write_crowd
+  local word
+  # shellcheck disable=SC2086
+  coproc CROWD { exec $desktop python3 crowd.py "$(sed -n 's,.*listens profile=far tls port=,,p' "$engine_log")"; }
+  read -r word <&"${CROWD[0]}"
+  [ "$word" = here ] || fail "the crowd did not come"
+  crowded() { [ "$(clowder status --json | jq .engine.connections)" -gt 900 ]; }
+  wait_until crowded
+  wait_until grep -q 'more than 1000 connections without a hello' "$engine_log"
+  launched() { grep -c 'daemon launched daemon=near-' "$engine_log"; }
+  expect 0 cl up near --on h1:2
+  [ "$(launched)" = 2 ] || fail "another profile's daemon was kept out: $(launched) were launched"
   eval "exec ${CROWD[1]}>&-"
 }
 
@@ -431,6 +547,24 @@ case_sits() {
 2"
   grep -q 'lost daemon=.*silent for' "$engine_log" || fail "nothing is said of the silence"
 }
+
+# A daemon that has nothing to do and does not go when it is told to is ended. One that has a task is waited for.
+case_stays() {
+  rogue_is stay
+  clowder up one -n 1 --no-respawn >/dev/null
+  expect 0 timeout 30 clowder down one
+  noted stays || fail "it was not told to go"
+  wait_until grep -q 'stays daemon=one-1 .*did not go when it was told to' "$engine_log"
+  rogue_is 'stay 7'
+  clowder up two -n 1 --no-respawn >/dev/null
+  clowder map -p two -- true ::: 1 >/dev/null &
+  local map=$!
+  wait_until executing two
+  expect 0 timeout 60 clowder down two
+  wait $map || fail "a daemon with a task was ended"
+  [ "$(lines 'stays daemon=two-1')" = 1 ] || fail "said $(lines 'stays daemon=two-1') times"
+}
+executing() { [ "$(status_of "$1" '.daemon_list[0].state')" = executing ]; }
 
 # An SSH server that asks for answers without end and reads none is dropped, before it has filled the engine's memory.
 case_sshd() {

@@ -357,6 +357,36 @@ case_open_cache() {
     chmod 775 "$home"; chgrp 65533 "$home"
     drive h1; has "code=5 .*$home is not yours"
     chmod 755 "$home"; chgrp 0 "$home"
+    # A group of the user's own may write there, while it is nobody's first group but theirs. (Some systems have more in root's.)
+    chmod 775 "$home/.cache"
+    if [ -z "$(getent group 0 | cut -d : -f 4)" ] && [ "$(getent passwd | awk -F : '$4 == 0 && $3' | wc -l)" = 0 ]; then
+        drive h1; ok
+    fi
+    made_user=clwtest$$
+    useradd -M -N -g 0 "$made_user"
+    drive h1; has "code=5 .*$home/.cache is not yours, or they may write to it"
+    userdel -f "$made_user" 2>/dev/null; made_user=
+    chmod 755 "$home/.cache"
+    swapped_cache
+}
+
+# Between the look at the folder and the use of the program another user has put a folder there.
+swapped_cache() {
+    mkdir "$home/evil"
+    printf '#!/bin/sh\necho >%s/ran\n' "$LAB" >"$home/evil/$(basename "$program")"
+    chmod 755 "$home/evil"/*
+    chown -R 65533 "$home/evil"
+    # shellcheck disable=SC2016
+    echo 'case $BASH_EXECUTION_STRING in *--mux*) cd ~ && mv .cache/clowder was && mv evil .cache/clowder;; esac' >"$home/.bashrc"
+    lab_stop 1; lab_sshd 1 "SetEnv HOME=$home"
+    drive h1
+    [ -d "$home/was" ] || problem "nothing was swapped"
+    has "code=5 .*could replace what is in ~/.cache/clowder: $home/.cache/clowder is not yours"
+    [ ! -e "$LAB/ran" ] || problem "another user's program was run"
+    rm -rf "$home/.bashrc" "$home/.cache/clowder"
+    mv "$home/was" "$home/.cache/clowder"
+    lab_stop 1; lab_sshd 1
+    drive h1; ok
 }
 
 case_wrong_machine() {

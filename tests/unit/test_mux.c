@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -101,6 +102,7 @@ struct pair {
     int dialled[64]; /* our side of what home dialled */
     size_t dialled_count;
     bool refuse, good;
+    int hold; /* > 0: what is dialled is a copy of this */
     uint32_t listener;
     char control[100];
 };
@@ -114,6 +116,8 @@ static int dial(void *arg, uint32_t listener, bool *pending, struct meter **mete
     p->listener = listener;
     if (p->refuse)
         return -1;
+    if (p->hold)
+        return dup(p->hold);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     p->dialled[p->dialled_count++] = fds[0];
     return fds[1];
@@ -220,6 +224,77 @@ static void streams(void **state)
     assert_int_equal(mux_end_streams(p->home) + mux_end_streams(p->host), 0);
     assert_true(p->good);
     part(p);
+}
+
+static unsigned open_files(void)
+{
+    unsigned n = 0;
+    for (int fd = 0; fd < 10000; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+static void ask(struct pair *p, uint32_t id)
+{
+    struct buf b = {0};
+    mux_put_u32(&b, MUX_OPEN, id, 1);
+    assert_true(mux_end_feed(p->home, b.data, b.len));
+    buf_fini(&b);
+}
+
+/* Who dials home and never closes holds no descriptors there of connections that home has ended. */
+static void never_closes(void **state)
+{
+    (void)state;
+    struct pair *p = join();
+    unsigned before = open_files();
+    char text[10];
+    for (uint32_t id = 1; id <= 50; id++) {
+        ask(p, id);
+        mux_end_work(p->home);
+        close(p->dialled[id - 1]);
+        mux_end_work(p->home);
+    }
+    assert_int_equal(open_files(), before);
+    assert_int_equal(mux_end_streams(p->home), 50); /* it may say something of them still */
+    part(p);
+    /* Home has said only that no more comes from it: what the host says still arrives. */
+    p = join();
+    int a = open_stream(p, 3);
+    shutdown(p->dialled[0], SHUT_WR);
+    settle(p, 5);
+    assert_int_equal(read(a, text, sizeof text), 0);
+    assert_int_equal(write(a, "up", 2), 2);
+    settle(p, 5);
+    assert_int_equal(read(p->dialled[0], text, sizeof text), 2);
+    close(a);
+    part(p);
+}
+
+/* One host has no more descriptors of home's than it may have streams. */
+static void many_descriptors(void **state)
+{
+    (void)state;
+    struct rlimit was, limit;
+    int fds[2];
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    limit = was;
+    limit.rlim_cur = limit.rlim_max;
+    if (limit.rlim_max < MUX_STREAMS + 500 || setrlimit(RLIMIT_NOFILE, &limit))
+        skip();
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    struct pair *p = join();
+    p->hold = fds[1];
+    unsigned before = open_files();
+    for (uint32_t id = 1; id <= MUX_STREAMS + 10; id++)
+        ask(p, id);
+    assert_int_equal(open_files(), before + MUX_STREAMS);
+    assert_int_equal(mux_end_streams(p->home), MUX_STREAMS + 10);
+    part(p);
+    assert_int_equal(open_files(), before - 2); /* with the two ends' own */
+    close(fds[0]);
+    close(fds[1]);
+    setrlimit(RLIMIT_NOFILE, &was);
 }
 
 /* One stream whose reader sleeps holds a bounded number of bytes and does not stop the other. */
@@ -759,6 +834,8 @@ int main(void)
         cmocka_unit_test(frames),
         cmocka_unit_test(bad_frames),
         cmocka_unit_test(streams),
+        cmocka_unit_test(never_closes),
+        cmocka_unit_test(many_descriptors),
         cmocka_unit_test(backpressure),
         cmocka_unit_test(liars),
         cmocka_unit_test(asks_without_end),

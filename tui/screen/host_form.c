@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "tui/inventory.h"
 #include "tui/screen/form.h"
 #include "tui/screen/request.h"
 #include "tui/screen/term.h"
@@ -126,8 +127,11 @@ static void save_run(struct feed_work *w)
             free(s->host.directives);
             s->host.directives = mem_strdup(old.directives);
             store_host_fini(&old);
-            code = store_host_set(w->store, s->name, &s->host, &err);
+            if (strcmp(s->name, s->host.name) != 0)
+                code = inventory_host_may_rename(s->name, &err);
         }
+        if (!code)
+            code = store_host_set(w->store, s->name, &s->host, &err);
     }
     if (code)
         feed_fail(w, &err);
