@@ -106,21 +106,72 @@ void control_wait(struct engine *e, struct sp_request *r, struct waiter from, co
     core_wake(e);
 }
 
+/* ---- which is which ---- */
+
+static json_t *ping(const struct call *c)
+{
+    return reply_engine(c->e);
+}
+
+static json_t *help(const struct call *c);
+
+static const struct op own_ops[] = {
+    {"ping", OP_NOTHING, "", "engine: a number that no other engine has", ping},
+    {"help", OP_NOTHING, "", "ops: [{op fields answer}], this list", help},
+    {.name = NULL},
+};
+
+static const struct op *const op_lists[] = {own_ops, profile_ops, host_ops};
+
+enum { OP_LISTS = sizeof op_lists / sizeof *op_lists };
+
+static json_t *help(const struct call *c)
+{
+    json_t *o = reply_ok(), *list = json_array();
+    (void)c;
+    for (size_t i = 0; i < OP_LISTS; i++)
+        for (const struct op *op = op_lists[i]; op->name; op++)
+            json_array_append_new(
+                list, json_pack("{s:s, s:s, s:s}", "op", op->name, "fields", op->fields, "answer", op->answer));
+    json_object_set_new(o, "ops", list);
+    return o;
+}
+
+static const struct op *find_op(const char *name)
+{
+    for (size_t i = 0; i < OP_LISTS; i++)
+        for (const struct op *op = op_lists[i]; op->name; op++)
+            if (strcmp(op->name, name) == 0)
+                return op;
+    return NULL;
+}
+
+static json_t *refuse_op(void)
+{
+    struct buf known = {0};
+    buf_add_text(&known, "known:");
+    for (size_t i = 0; i < OP_LISTS; i++)
+        for (const struct op *op = op_lists[i]; op->name; op++)
+            buf_printf(&known, " %s", op->name);
+    json_t *o = reply_refusal(CLW_USAGE, buf_text(&known), "the request has no known \"op\"");
+    buf_fini(&known);
+    return o;
+}
+
 static json_t *serve(struct engine *e, struct sp_request *r, json_t *request)
 {
-    const char *op = request_text(request, "op", "");
-    bool known = true;
-    if (strcmp(op, "ping") == 0)
-        return reply_engine(e);
-    json_t *o = control_profiles(e, r, op, request, &known);
-    if (!known)
-        o = control_hosts(e, r, op, request, &known);
-    return known ? o
-                 : reply_refusal(CLW_USAGE,
-                       "known: status up down launch remove stop ping jobs cancel wait reserve look hosts probe key "
-                       "trust prompt unlock "
-                       "forget retry wake doctor leave ssh_config",
-                       "the request has no known \"op\"");
+    struct clw_error err;
+    const struct op *op = find_op(request_text(request, "op", ""));
+    struct call c = {.e = e, .asked = r, .request = request, .name = request_text(request, "host", NULL)};
+    if (!op)
+        return refuse_op();
+    if (op->needs != OP_NOTHING && !c.name)
+        return reply_refusal(CLW_USAGE, NULL, "the request needs a \"host\"");
+    if (op->needs != OP_NOTHING && !e->store)
+        return reply_refusal(CLW_IO, "see 'clowder log'", "the inventory cannot be read");
+    if (op->needs == OP_LINK && host_get(e, c.name, &c.host, &err))
+        return reply_error(&err);
+    return op->run(&c);
 }
 
 /* In place: jansson would keep it. */

@@ -39,8 +39,26 @@ bool request_bool(const json_t *request, const char *key, bool *value);
 /* control_profiles.c: one machine out of a profile; the others go on. False: it has none there. */
 bool control_down_on(struct engine *e, struct pool *p, const char *host, bool now);
 
-/* The requests: an answer, or NULL when it comes later. */
-json_t *control_profiles(struct engine *e, struct sp_request *r, const char *op, json_t *request, bool *known);
-json_t *control_hosts(struct engine *e, struct sp_request *r, const char *op, json_t *request, bool *known);
+/* ---- requests, as a table: one row each; the list in docs/protocol.md and the hint on an unknown op come from it ----
+ */
+
+struct call {
+    struct engine *e;
+    struct sp_request *asked;
+    json_t *request;
+    const char *name;  /* its "host"; NULL: none */
+    struct host *host; /* OP_LINK: the engine's */
+};
+
+enum op_needs { OP_NOTHING, OP_HOST /* a name, and the store */, OP_LINK /* one that is known and is not leaving */ };
+
+struct op {
+    const char *name;
+    enum op_needs needs;
+    const char *fields, *answer;             /* for people; fields in brackets may be left out */
+    json_t *(*run)(const struct call *call); /* an answer, or NULL when it comes later */
+};
+
+extern const struct op profile_ops[], host_ops[]; /* each ends with a NULL name */
 
 #endif

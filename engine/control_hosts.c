@@ -20,13 +20,12 @@
 /* A store up to this size is read as a whole by the doctor, and from the other on it is called large. */
 enum { CHECK_BYTES = 64 << 20, LARGE_BYTES = 1 << 30 };
 
-static json_t *hosts(struct engine *e, const json_t *request)
+static json_t *hosts(const struct call *c)
 {
-    const char *name = request_text(request, "host", NULL);
     json_t *o = reply_ok(), *list = json_array();
-    for (const struct host *h = e->hosts; h; h = h->next)
-        if (h->link && !h->here && (!name || strcmp(h->name, name) == 0))
-            json_array_append_new(list, host_json(e, h));
+    for (const struct host *h = c->e->hosts; h; h = h->next)
+        if (h->link && !h->here && (!c->name || strcmp(h->name, c->name) == 0))
+            json_array_append_new(list, host_json(c->e, h));
     json_object_set_new(o, "hosts", list);
     return o;
 }
@@ -87,8 +86,9 @@ static json_t *probe_answer(struct engine *e, struct waiter *w)
     return o;
 }
 
-static json_t *probe(struct engine *e, struct sp_request *r, struct host *h, const json_t *request)
+static json_t *probe(const struct call *c)
 {
+    struct host *h = c->host;
     struct clw_error err;
     struct waiter w = waiter_for(h, probe_answer, "was not measured in time");
     bool is_up = h->link && h->shot.state == HOST_UP;
@@ -96,7 +96,7 @@ static json_t *probe(struct engine *e, struct sp_request *r, struct host *h, con
         return reply_error(&err);
     if (is_up)
         host_link_probe(h->link);
-    control_wait(e, r, w, request);
+    control_wait(c->e, c->asked, w, c->request);
     return NULL;
 }
 
@@ -120,20 +120,22 @@ static json_t *key_answer(struct engine *e, struct waiter *w)
     return o;
 }
 
-static json_t *key(struct engine *e, struct sp_request *r, struct host *h, const json_t *request)
+static json_t *key(const struct call *c)
 {
+    struct host *h = c->host;
     struct clw_error err;
     struct waiter w = waiter_for(h, key_answer, "did not show its key in time");
     if (host_reach(h, HOST_GOAL_LOGIN, true, &err))
         return reply_error(&err);
-    control_wait(e, r, w, request);
+    control_wait(c->e, c->asked, w, c->request);
     return NULL;
 }
 
-static json_t *trust(struct host *h, const json_t *request)
+static json_t *trust(const struct call *c)
 {
+    struct host *h = c->host;
     struct clw_error err;
-    const char *fingerprint = request_text(request, "fingerprint", "");
+    const char *fingerprint = request_text(c->request, "fingerprint", "");
     if (!h->link)
         return reply_refusal(
             CLW_NOT_FOUND, "look at its key first: clowder host trust", "no key of '%s' is waiting", h->name);
@@ -168,22 +170,24 @@ static struct waiter prompt_waiter(const struct host *h)
 }
 
 /* What has to be answered to log in, if anything. */
-static json_t *prompt(struct engine *e, struct sp_request *r, struct host *h, const json_t *request)
+static json_t *prompt(const struct call *c)
 {
+    struct host *h = c->host;
     struct clw_error err;
     struct waiter w = prompt_waiter(h);
     if (h->link && h->shot.state == HOST_NEEDS_SECRET)
         return prompt_reply(h);
     if (host_reach(h, HOST_GOAL_LOGIN, true, &err))
         return reply_error(&err);
-    control_wait(e, r, w, request);
+    control_wait(c->e, c->asked, w, c->request);
     return NULL;
 }
 
-static json_t *unlock(struct engine *e, struct sp_request *r, struct host *h, json_t *request)
+static json_t *unlock(const struct call *c)
 {
+    struct host *h = c->host;
     struct clw_error err;
-    const char *secret = request_text(request, "secret", NULL), *question = request_text(request, "prompt", NULL);
+    const char *secret = request_text(c->request, "secret", NULL), *question = request_text(c->request, "prompt", NULL);
     struct waiter w = prompt_waiter(h);
     if (!secret || !question)
         return reply_refusal(CLW_USAGE, NULL, "an unlock needs a \"secret\", and the \"prompt\" that it answers");
@@ -192,25 +196,25 @@ static json_t *unlock(struct engine *e, struct sp_request *r, struct host *h, js
             CLW_NOT_FOUND, "ask what it needs first: clowder host unlock NAME", "host '%s' asks nothing", h->name);
     if (host_link_answer(h->link, question, secret, &err))
         return reply_error(&err);
-    control_wait(e, r, w, request);
+    control_wait(c->e, c->asked, w, c->request);
     return NULL;
 }
 
-static json_t *wake(struct engine *e, const char *name)
+static json_t *wake(const struct call *c)
 {
     struct store_host s;
     struct clw_error err;
-    enum clw_err code = store_host_get(e->store, name, &s, &err);
+    enum clw_err code = store_host_get(c->e->store, c->name, &s, &err);
     if (code)
         return reply_error(&err);
     if (!s.mac[0])
         code = clw_fail(&err, CLW_USAGE, "give it one: clowder host edit NAME --mac aa:bb:cc:dd:ee:ff",
-            "host '%s' has no hardware address", name);
+            "host '%s' has no hardware address", c->name);
     else
         code = wake_send(s.mac, NULL, &err);
     store_host_fini(&s);
     if (!code)
-        log_info("host", "woken host=%s", name);
+        log_info("host", "woken host=%s", c->name);
     return code ? reply_error(&err) : reply_ok();
 }
 
@@ -230,13 +234,13 @@ static json_t *ssh_config_host(const struct ssh_config *config, const char *name
     return o;
 }
 
-static json_t *ssh_config(const json_t *request)
+static json_t *ssh_config(const struct call *c)
 {
     struct ssh_config *config;
     struct ssh_words names = {0};
     struct buf notes = {0};
     struct clw_error err;
-    if (ssh_config_load(request_text(request, "path", NULL), &config, &err))
+    if (ssh_config_load(request_text(c->request, "path", NULL), &config, &err))
         return reply_error(&err);
     json_t *o = reply_ok(), *list = json_array();
     ssh_config_names(config, &names);
@@ -298,20 +302,21 @@ static void *walk_thread(void *arg)
     return NULL;
 }
 
-static json_t *start_walk(struct engine *e, struct sp_request *r, const char *name, const json_t *request)
+static json_t *start_walk(const struct call *c)
 {
+    struct engine *e = c->e;
     struct clw_error err;
     struct walk *w = mem_zalloc(sizeof *w);
     pthread_t thread;
     uint64_t limit_ms = 0;
-    request_ms(request, "timeout_ms", &limit_ms);
+    request_ms(c->request, "timeout_ms", &limit_ms);
     if (e->stopping) { /* its end waits for nobody who comes now */
         free(w);
         return reply_refusal(CLW_REFUSED, "run the command again to start it anew", "the engine is stopping");
     }
-    enum clw_err code = store_host_get(e->store, name, &w->host, &err);
+    enum clw_err code = store_host_get(e->store, c->name, &w->host, &err);
     if (!code && !host_has_ssh(&w->host)) {
-        code = clw_fail(&err, CLW_USAGE, NULL, "host '%s' is not reached by SSH", name);
+        code = clw_fail(&err, CLW_USAGE, NULL, "host '%s' is not reached by SSH", c->name);
         store_host_fini(&w->host);
     }
     if (code) {
@@ -319,7 +324,7 @@ static json_t *start_walk(struct engine *e, struct sp_request *r, const char *na
         return reply_error(&err);
     }
     w->engine = e;
-    w->asked = r;
+    w->asked = c->asked;
     w->limit_ms = (unsigned)(limit_ms < 600000 ? limit_ms : 600000);
     if (!thread_start(&thread, walk_thread, w)) {
         store_host_fini(&w->host);
@@ -418,14 +423,15 @@ static json_t *leave_answer(struct engine *e, struct waiter *w)
 }
 
 /* It leaves all profiles; its daemons end what they have, or now, and then its link ends. */
-static json_t *leave(struct engine *e, struct sp_request *r, const char *name, const json_t *request)
+static json_t *leave(const struct call *c)
 {
+    struct engine *e = c->e;
     bool now = false, wait = true;
-    struct host *h = host_find(e, name);
-    if (!request_bool(request, "now", &now) || !request_bool(request, "wait", &wait))
+    struct host *h = host_find(e, c->name);
+    if (!request_bool(c->request, "now", &now) || !request_bool(c->request, "wait", &wait))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
     for (struct pool *p = e->pools; p; p = p->next)
-        control_down_on(e, p, name, now);
+        control_down_on(e, p, c->name, now);
     if (h)
         h->leaving = true;
     core_changed(e);
@@ -433,62 +439,56 @@ static json_t *leave(struct engine *e, struct sp_request *r, const char *name, c
     if (!wait)
         return reply_ok();
     struct waiter w = {.check = leave_answer, .what = "has daemons still"};
-    snprintf(w.name, sizeof w.name, "%s", name);
-    control_wait(e, r, w, request);
+    snprintf(w.name, sizeof w.name, "%s", c->name);
+    control_wait(e, c->asked, w, c->request);
     return NULL;
 }
 
-/* ---- which is which ---- */
-
-static json_t *with_host(struct engine *e, struct sp_request *r, const char *op, const char *name, json_t *request)
+static json_t *forget(const struct call *c)
 {
-    struct host *h;
-    struct clw_error err;
-    if (strcmp(op, "wake") == 0)
-        return wake(e, name);
-    if (strcmp(op, "doctor") == 0)
-        return start_walk(e, r, name, request);
-    if (strcmp(op, "leave") == 0)
-        return leave(e, r, name, request);
-    if (host_get(e, name, &h, &err))
-        return reply_error(&err);
-    if (strcmp(op, "probe") == 0)
-        return probe(e, r, h, request);
-    if (strcmp(op, "key") == 0)
-        return key(e, r, h, request);
-    if (strcmp(op, "trust") == 0)
-        return trust(h, request);
-    if (strcmp(op, "prompt") == 0)
-        return prompt(e, r, h, request);
-    if (strcmp(op, "unlock") == 0)
-        return unlock(e, r, h, request);
-    if (h->link && strcmp(op, "forget") == 0)
-        host_link_forget(h->link);
-    if (h->link && strcmp(op, "retry") == 0)
-        host_link_retry(h->link);
+    if (c->host->link)
+        host_link_forget(c->host->link);
     return reply_ok();
 }
 
-json_t *control_hosts(struct engine *e, struct sp_request *r, const char *op, json_t *request, bool *known)
+static json_t *retry(const struct call *c)
 {
-    static const char *const named[] = {
-        "probe", "key", "trust", "prompt", "unlock", "forget", "retry", "wake", "doctor", "leave"};
-    const char *name = request_text(request, "host", NULL);
-    *known = true;
-    if (strcmp(op, "hosts") == 0)
-        return hosts(e, request);
-    if (strcmp(op, "ssh_config") == 0)
-        return ssh_config(request);
-    if (strcmp(op, "doctor") == 0 && !name)
-        return doctor_here(e);
-    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
-        if (strcmp(op, named[i]) != 0)
-            continue;
-        if (!e->store)
-            return reply_refusal(CLW_IO, "see 'clowder log'", "the inventory cannot be read");
-        return name ? with_host(e, r, op, name, request)
-                    : reply_refusal(CLW_USAGE, NULL, "the request needs a \"host\"");
-    }
-    *known = false;
-    return NULL;
+    if (c->host->link)
+        host_link_retry(c->host->link);
+    return reply_ok();
 }
+
+static json_t *doctor(const struct call *c)
+{
+    if (!c->name)
+        return doctor_here(c->e);
+    return c->e->store ? start_walk(c) : reply_refusal(CLW_IO, "see 'clowder log'", "the inventory cannot be read");
+}
+
+const struct op host_ops[] = {
+    {"hosts", OP_NOTHING, "[host]", "hosts: the links as they are (below); a host that nothing uses is not among them",
+        hosts},
+    {"probe", OP_LINK, "host [timeout_ms]", "facts, state", probe},
+    {"key", OP_LINK, "host [timeout_ms]",
+        "known: true and fingerprint: of the key that the host shows and that is on record; or key: the key that waits "
+        "for a yes",
+        key},
+    {"trust", OP_LINK, "host fingerprint", "", trust},
+    {"prompt", OP_LINK, "host [timeout_ms]",
+        "prompt: what it asks before it lets us in, as in a link; none when it asks nothing", prompt},
+    {"unlock", OP_LINK, "host secret prompt [timeout_ms]",
+        "prompt: the text that is answered; refused when the host asks something else by now. After the login, or with "
+        "`prompt` when it asks one more; the secret stays in locked memory until `forget`, or until the engine ends",
+        unlock},
+    {"forget", OP_LINK, "host", "", forget},
+    {"retry", OP_LINK, "host", "tries at once, out of any rest", retry},
+    {"wake", OP_HOST, "host", "", wake},
+    {"doctor", OP_NOTHING, "[host] [timeout_ms]", "findings: [{step ok ms seen fix}], healthy", doctor},
+    {"leave", OP_HOST, "host [now] [wait] [timeout_ms]",
+        "it leaves all profiles, and is forgotten when nothing of ours is there any more; until then `up` there and "
+        "all "
+        "other requests about its link are refused. Its row in the store is for who asks",
+        leave},
+    {"ssh_config", OP_NOTHING, "[path]", "hosts: [{name address user port jump identity}], notes", ssh_config},
+    {.name = NULL},
+};

@@ -233,8 +233,10 @@ static void tell_daemons(struct pool *p, struct buf *before, const struct store_
     buf_fini(&now);
 }
 
-static json_t *up(struct engine *e, struct sp_request *r, const json_t *request)
+static json_t *up(const struct call *c)
 {
+    struct engine *e = c->e;
+    const json_t *request = c->request;
     const char *name = request_text(request, "profile", "default");
     bool wait = true, named = names_places(request);
     struct pool *p = pool_find(e, name);
@@ -267,7 +269,7 @@ static json_t *up(struct engine *e, struct sp_request *r, const json_t *request)
         return reply_ok();
     struct waiter w = {.check = up_answer, .what = "is not up yet"};
     snprintf(w.name, sizeof w.name, "%s", p->name);
-    control_wait(e, r, w, request);
+    control_wait(c->e, c->asked, w, request);
     return NULL;
 }
 
@@ -309,8 +311,10 @@ static bool is_of_job(struct engine *e, const char *name, int64_t *job)
     return p && p->ephemeral && sscanf(name, "job-%" SCNd64, job) == 1 && keep_has(e->keeper, *job, NULL);
 }
 
-static json_t *down(struct engine *e, struct sp_request *r, const json_t *request)
+static json_t *down(const struct call *c)
 {
+    struct engine *e = c->e;
+    const json_t *request = c->request;
     const char *name = request_text(request, "profile", ""), *host = request_text(request, "on", "");
     bool now = false, wait = true, any = false, of_job = false; /* of_job: the keeper asks, whose they are */
     int64_t job;
@@ -341,14 +345,15 @@ static json_t *down(struct engine *e, struct sp_request *r, const json_t *reques
     struct waiter w = {.check = down_answer, .what = "is not down yet"};
     snprintf(w.name, sizeof w.name, "%s", name);
     snprintf(w.host, sizeof w.host, "%s", host);
-    control_wait(e, r, w, request);
+    control_wait(c->e, c->asked, w, request);
     return NULL;
 }
 
 /* A profile that nobody uses is forgotten; in the store it is removed by who asks. */
-static json_t *remove_profile(struct engine *e, const json_t *request)
+static json_t *remove_profile(const struct call *c)
 {
-    const char *name = request_text(request, "profile", "");
+    struct engine *e = c->e;
+    const char *name = request_text(c->request, "profile", "");
     struct pool *p = pool_find(e, name);
     struct disp_stats s = {0};
     if (!p)
@@ -391,8 +396,10 @@ static json_t *pool_for_order(struct engine *e, const char *name, struct pool **
     return NULL;
 }
 
-static json_t *launch(struct engine *e, const json_t *request)
+static json_t *launch(const struct call *c)
 {
+    struct engine *e = c->e;
+    const json_t *request = c->request;
     const char *name = request_text(request, "profile", "default"), *command = request_text(request, "command", "");
     struct clw_error err;
     struct pool *p;
@@ -418,10 +425,11 @@ static json_t *launch(struct engine *e, const json_t *request)
 
 /* ---- stop and status ---- */
 
-static json_t *stop(struct engine *e, const json_t *request)
+static json_t *stop(const struct call *c)
 {
+    struct engine *e = c->e;
     bool now = false;
-    request_bool(request, "now", &now);
+    request_bool(c->request, "now", &now);
     for (struct pool *p = e->pools; p; p = p->next)
         restore_save(e, p, false, false); /* the user's word: the next engine starts without them */
     core_stop(e, now);
@@ -430,9 +438,10 @@ static json_t *stop(struct engine *e, const json_t *request)
     return reply;
 }
 
-static json_t *status(struct engine *e, const json_t *request)
+static json_t *status(const struct call *c)
 {
-    const char *name = request_text(request, "profile", NULL);
+    struct engine *e = c->e;
+    const char *name = request_text(c->request, "profile", NULL);
     json_t *document = status_json(e, name);
     if (!document && (strcmp(name, "default") == 0 || restore_is_known(e, name))) {
         document = status_json(e, NULL);
@@ -446,33 +455,33 @@ static json_t *status(struct engine *e, const json_t *request)
 
 /* ---- jobs ---- */
 
-static json_t *jobs(struct engine *e, const json_t *request)
+static json_t *jobs(const struct call *c)
 {
     json_t *o = reply_ok();
-    json_object_set_new(o, "jobs", ledger_json(e, request_text(request, "profile", NULL)));
+    json_object_set_new(o, "jobs", ledger_json(c->e, request_text(c->request, "profile", NULL)));
     return o;
 }
 
-static json_t *cancel(struct engine *e, const json_t *request)
+static json_t *cancel(const struct call *c)
 {
-    json_int_t id = json_integer_value(json_object_get(request, "job"));
-    return keep_cancel(e->keeper, id) || ledger_cancel(e, id)
+    json_int_t id = json_integer_value(json_object_get(c->request, "job"));
+    return keep_cancel(c->e->keeper, id) || ledger_cancel(c->e, id)
                ? reply_ok()
                : reply_refusal(CLW_NOT_FOUND, "see 'clowder job list'", "no job %lld runs", (long long)id);
 }
 
 /* A number in the ledger, for a job that its submitter will write into the store. It is the job's alone when this
  * engine runs still once it is written (ping says so): the next one looks at the store first. */
-static json_t *reserve(struct engine *e)
+static json_t *reserve(const struct call *c)
 {
-    json_t *o = reply_engine(e);
-    json_object_set_new(o, "job", json_integer(ledger_next_id(e)));
+    json_t *o = reply_engine(c->e);
+    json_object_set_new(o, "job", json_integer(ledger_next_id(c->e)));
     return o;
 }
 
-static json_t *look(struct engine *e)
+static json_t *look(const struct call *c)
 {
-    keep_look(e->keeper);
+    keep_look(c->e->keeper);
     return reply_ok();
 }
 
@@ -490,43 +499,41 @@ static json_t *wait_answer(struct engine *e, struct waiter *w)
 }
 
 /* Until the job does not run any more, or more than so many of its results are in the store. */
-static json_t *wait_job(struct engine *e, struct sp_request *r, const json_t *request)
+static json_t *wait_job(const struct call *c)
 {
-    const json_t *recorded = json_object_get(request, "recorded");
+    const json_t *recorded = json_object_get(c->request, "recorded");
     struct waiter w = {.check = wait_answer, .what = "is not finished"};
-    w.job = json_integer_value(json_object_get(request, "job"));
+    w.job = json_integer_value(json_object_get(c->request, "job"));
     w.has_recorded = json_is_integer(recorded);
     w.recorded = (uint64_t)json_integer_value(recorded);
-    w.look = keep_look(e->keeper);
+    w.look = keep_look(c->e->keeper);
     snprintf(w.name, sizeof w.name, "job %lld", (long long)w.job);
-    control_wait(e, r, w, request);
+    control_wait(c->e, c->asked, w, c->request);
     return NULL;
 }
 
-json_t *control_profiles(struct engine *e, struct sp_request *r, const char *op, json_t *request, bool *known)
-{
-    if (strcmp(op, "status") == 0)
-        return status(e, request);
-    if (strcmp(op, "up") == 0)
-        return up(e, r, request);
-    if (strcmp(op, "down") == 0)
-        return down(e, r, request);
-    if (strcmp(op, "launch") == 0)
-        return launch(e, request);
-    if (strcmp(op, "remove") == 0)
-        return remove_profile(e, request);
-    if (strcmp(op, "stop") == 0)
-        return stop(e, request);
-    if (strcmp(op, "jobs") == 0)
-        return jobs(e, request);
-    if (strcmp(op, "cancel") == 0)
-        return cancel(e, request);
-    if (strcmp(op, "reserve") == 0)
-        return reserve(e);
-    if (strcmp(op, "look") == 0)
-        return look(e);
-    if (strcmp(op, "wait") == 0)
-        return wait_job(e, r, request);
-    *known = false;
-    return NULL;
-}
+const struct op profile_ops[] = {
+    {"status", OP_NOTHING, "[profile]", "the document of `clowder status --json`", status},
+    {"up", OP_NOTHING,
+        "[profile] [n] [on: {HOST: N, ...}] [by: {HOST: +-N}] [per_gpu] [env: [\"K=V\"]] [idletime_ms walltime_ms "
+        "maxtasks memory_bytes seed respawn cleanup output] [nice cpus mem_bytes pause_load pause_user_ms hours "
+        "pause_now no_new_privs] [wait] [timeout_ms]",
+        "connected. n is for this machine; hosts that are not named keep their number, 0 takes one out; by changes "
+        "what there is (\"local\": this machine)",
+        up},
+    {"down", OP_NOTHING, "[profile] [on: HOST] [now] [wait] [timeout_ms]", "", down},
+    {"remove", OP_NOTHING, "profile",
+        "it is forgotten; refused while it is up or has jobs. What the store has of it stays", remove_profile},
+    {"launch", OP_NOTHING, "[profile] command [local_env: [\"K=V\"]]",
+        "profile, host, daemon: of another engine, by its command line", launch},
+    {"stop", OP_NOTHING, "[now]", "pid of the process that will end", stop},
+    {"jobs", OP_NOTHING, "[profile]", "jobs: those that the engine has now", jobs},
+    {"cancel", OP_NOTHING, "job", "", cancel},
+    {"reserve", OP_NOTHING, "", "job: a number in the ledger, for a job that is written into the store", reserve},
+    {"look", OP_NOTHING, "", "the keeper looks into the store: a detached job was submitted, or changed", look},
+    {"wait", OP_NOTHING, "job [recorded] [timeout_ms]",
+        "live. When the job does not run any more; with recorded also when another number of its results is in the "
+        "store",
+        wait_job},
+    {.name = NULL},
+};

@@ -2,6 +2,7 @@
 #include "tui/command.h"
 
 #include "base/text.h"
+#include "build_id.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +101,9 @@ int cmd_help(const struct opts *o, bool json)
 int cmd_version(const struct opts *o, bool json)
 {
     (void)o;
-    printf(json ? "{\"version\":\"%s\"}\n" : "clowder %s\n", clowder_version());
+    if (json)
+        printf("{\"version\":\"%s\",\"commit\":\"%s\"}\n", clowder_version(), CLW_BUILD_ID);
+    else
+        printf(*CLW_BUILD_ID ? "clowder %s (%s)\n" : "clowder %s\n", clowder_version(), CLW_BUILD_ID);
     return 0;
 }

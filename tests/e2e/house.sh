@@ -35,4 +35,6 @@ done < <({
   for c in set list show remove; do clowder help profile $c; done
   for c in list show wait collect cancel retry save remove prune; do clowder help job $c; done
 } | grep -oE -- '--[a-z-]+' | sort -u)
+[[ $(clowder version) =~ ^clowder\ [0-9.]+(\ \([^\ ]+\))?$ ]] || fail "version: $(clowder version)"
+clowder version --json | jq -e '.version and (.commit | type == "string")' >/dev/null || fail "version: $(clowder version --json)"
 grep -q "$(clowder version | awk '{ print $2 }')" CHANGELOG.md || fail "CHANGELOG does not know this version"
