@@ -262,7 +262,8 @@ const struct command commands[] = {
         cmd_completion},
     {"help", "[COMMAND [VERB]]", "explain a command", "clowder help map\nclowder help host add", no_options, false,
         cmd_help},
-    {"version", "", "print the version, and the commit that it was built from", "clowder version", json_options, false, cmd_version},
+    {"version", "", "print the version, and the commit that it was built from", "clowder version", json_options, false,
+        cmd_version},
     {NULL, NULL, NULL, NULL, NULL, false, NULL},
 };
 
