@@ -232,7 +232,7 @@ enum clw_err link__hostkey(struct host_link *l, struct hop *h, struct clw_error 
         code = clw_fail(err, CLW_PROTOCOL, NULL, "%s shows a host key that cannot be read", h->label);
     else
         code = judge(l, h, &key, err);
-    keep_known(l, code ? "" : key.fingerprint);
+    keep_known(l, code || !key.fingerprint ? "" : key.fingerprint);
     shown_key_fini(&key);
     return code;
 }
