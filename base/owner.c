@@ -99,8 +99,7 @@ static bool is_held(int fd)
 
 static enum clw_err check_file(int fd, const char *path, struct clw_error *err)
 {
-    struct stat st;
-    if (fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
+    if (!paths_is_our_file(fd))
         return clw_fail(err, CLW_REFUSED, "remove it, or set XDG_DATA_HOME to a folder of your own",
             "%s is not a file that belongs to you", path);
     return CLW_OK;
@@ -218,11 +217,9 @@ unsigned owner_is_hurt(const struct owner_lock *lock)
 bool owner_is_found(const struct owner_lock *lock)
 {
     char *path;
-    struct stat ours, found;
     if (paths_data(OWNER_FILE, &path, NULL))
         return false;
-    bool is = fstat(lock->fd, &ours) == 0 && lstat(path, &found) == 0 && ours.st_dev == found.st_dev &&
-              ours.st_ino == found.st_ino;
+    bool is = paths_leads_to(path, lock->fd);
     free(path);
     return is;
 }

@@ -45,6 +45,19 @@ void paths_close_to_others(int fd)
         fchmod(fd, 0600);
 }
 
+bool paths_is_our_file(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid();
+}
+
+bool paths_leads_to(const char *path, int fd)
+{
+    struct stat ours, found;
+    return fstat(fd, &ours) == 0 && lstat(path, &found) == 0 && ours.st_dev == found.st_dev &&
+           ours.st_ino == found.st_ino;
+}
+
 /* Nobody but us and root can put something else in the place of dir: its parent is ours or root's, and where others may
  * write there, they may not touch what is not theirs. others: the bits of those that count. */
 static bool is_safe_parent(const char *dir, mode_t others)

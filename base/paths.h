@@ -6,6 +6,10 @@
 
 /* A regular file of ours that was there, open to others: not any more. */
 void paths_close_to_others(int fd);
+/* A regular file that belongs to this user. */
+bool paths_is_our_file(int fd);
+/* Is what fd is of still what others find by that name? */
+bool paths_leads_to(const char *path, int fd);
 
 /* The folder for sockets, made (0700): a real directory of this user, closed to others, at a place where nobody else
  * can put another there. nth: 0, or another number when those before are in use. In $XDG_RUNTIME_DIR; where that is not

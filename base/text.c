@@ -83,6 +83,11 @@ bool text_is_name(const char *text)
     return true;
 }
 
+bool text_is_file_name(const char *text)
+{
+    return *text && !strchr(text, '/') && strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
+}
+
 size_t text_utf8_len(const char *data, size_t len)
 {
     const unsigned char *s = (const unsigned char *)data;

@@ -15,6 +15,8 @@ enum clw_err text_parse_size(const char *text, uint64_t *bytes, struct clw_error
 enum clw_err text_parse_int(const char *text, int64_t min, int64_t max, int64_t *value, struct clw_error *err);
 /* A name of a profile, host or tag: 1 to 63 of a-z A-Z 0-9 . _ -, not starting with '-' or '.'. */
 bool text_is_name(const char *text);
+/* The plain name of a file in a folder: not empty, without '/', and not the folder or the one above. */
+bool text_is_file_name(const char *text);
 
 /* Copies len bytes with control bytes as \n, \t, \xNN and invalid UTF-8 as \xNN; always terminates, never passes size.
  * Returns the length written. */

@@ -48,6 +48,11 @@ json_t *reply_refusal(enum clw_err code, const char *hint, const char *format, .
     return o;
 }
 
+json_t *reply_no_store(void)
+{
+    return reply_refusal(CLW_IO, "see 'clowder log'", "the inventory cannot be read");
+}
+
 json_t *reply_error(const struct clw_error *err)
 {
     return reply_refusal(err->code, err->hint, "%s", err->message);
@@ -168,7 +173,7 @@ static json_t *serve(struct engine *e, struct sp_request *r, json_t *request)
     if (op->needs != OP_NOTHING && !c.name)
         return reply_refusal(CLW_USAGE, NULL, "the request needs a \"host\"");
     if (op->needs != OP_NOTHING && !e->store)
-        return reply_refusal(CLW_IO, "see 'clowder log'", "the inventory cannot be read");
+        return reply_no_store();
     if (op->needs == OP_LINK && host_get(e, c.name, &c.host, &err))
         return reply_error(&err);
     return op->run(&c);

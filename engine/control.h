@@ -9,6 +9,7 @@ json_t *reply_ok(void);
 json_t *reply_engine(const struct engine *e); /* ok, and which engine this is */
 json_t *reply_refusal(enum clw_err code, const char *hint, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+json_t *reply_no_store(void);
 json_t *reply_error(const struct clw_error *err);
 /* Answers; takes o. Once for each request that got no answer by return. */
 void control_answer(struct sp_request *r, json_t *o);

@@ -462,7 +462,7 @@ static json_t *doctor(const struct call *c)
 {
     if (!c->name)
         return doctor_here(c->e);
-    return c->e->store ? start_walk(c) : reply_refusal(CLW_IO, "see 'clowder log'", "the inventory cannot be read");
+    return c->e->store ? start_walk(c) : reply_no_store();
 }
 
 const struct op host_ops[] = {
@@ -486,8 +486,7 @@ const struct op host_ops[] = {
     {"doctor", OP_NOTHING, "[host] [timeout_ms]", "findings: [{step ok ms seen fix}], healthy", doctor},
     {"leave", OP_HOST, "host [now] [wait] [timeout_ms]",
         "it leaves all profiles, and is forgotten when nothing of ours is there any more; until then `up` there and "
-        "all "
-        "other requests about its link are refused. Its row in the store is for who asks",
+        "all other requests about its link are refused. Its row in the store is for who asks",
         leave},
     {"ssh_config", OP_NOTHING, "[path]", "hosts: [{name address user port jump identity}], notes", ssh_config},
     {.name = NULL},

@@ -209,22 +209,12 @@ static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const jso
     return problem;
 }
 
-/* What a daemon is told of them when it joins, and never again. */
-static void add_told(struct buf *b, const struct pool *p)
-{
-    const struct pool_settings *s = &p->settings;
-    buf_printf(b, "%llu %llu %llu %d %d", (unsigned long long)s->idletime_ms, (unsigned long long)s->walltime_ms,
-        (unsigned long long)s->maxtasks, s->cleanup, s->output);
-    for (char **env = s->env; env && *env; env++)
-        buf_printf(b, "\n%s", *env);
-}
-
 /* Daemons that were told something else are replaced, after their tasks; manners are told again. */
-static void tell_daemons(struct pool *p, struct buf *before, const struct store_manners *manners)
+static void tell_daemons(struct pool *p, const struct buf *before, const struct store_manners *manners)
 {
     struct buf now = {0};
-    add_told(&now, p);
-    bool is_other = strcmp(buf_text(&now), buf_text(before)) != 0;
+    daemon_add_told(&now, p);
+    bool is_other = now.len != before->len || memcmp(now.data, before->data, now.len) != 0;
     for (struct member *m = p->members; m; m = m->after)
         if (m->peer && is_other && m->state == MEMBER_UP)
             member_quit(m, false, false);
@@ -252,7 +242,7 @@ static json_t *up(const struct call *c)
         p = pool_new(e, name);
     struct store_manners manners = p->settings.manners;
     struct buf told = {0};
-    add_told(&told, p);
+    daemon_add_told(&told, p);
     json_t *problem = bring_up(e, p, is_new, request, &wait);
     if (!problem)
         tell_daemons(p, &told, &manners);

@@ -50,10 +50,10 @@ enum {
     CORE_SLOW_READER = 8 << 20,   /* bytes queued to a client: its jobs pause … */
     CORE_STUCK_READER = 32 << 20, /* … and the daemons that answer it are not read */
     CORE_PEERS_MAX = 20000,
-    CORE_STRANGERS_MAX = 4000, /* out of tunnels and on direct ports, that have not said hello yet */
-    CORE_SPARES = 4,
-    CORE_FILES_MIN = 64,           /* descriptors: with fewer an engine is of no use */
+    CORE_STRANGERS_MAX = 4000,     /* out of tunnels and on direct ports, that have not said hello yet */
     CORE_STRANGERS_EACH = 1000,    /* of them out of one host's, or on the direct port of a profile */
+    CORE_SPARES = 4,               /* descriptors that are kept for commands */
+    CORE_FILES_MIN = 64,           /* descriptors: with fewer an engine is of no use */
     CORE_JOBS_MAX = 1000,          /* per client */
     CORE_DAEMONS_MAX = 10000,      /* per profile */
     CORE_COMMAND_MAX = 256 * 1024, /* bytes of a command that `launch` was given */
@@ -240,7 +240,7 @@ struct peer {
     struct link *link;
     enum peer_role role;
     bool remote, dirty, dead, stranger;
-    const void *from; /* a stranger: where it comes from, only to be compared; NULL: direct ports */
+    const void *from; /* a stranger: the host or listener that it comes from, only to be compared */
     bool unread;      /* a daemon that is not read now: daemon_read() */
     bool must_read;   /* one that is read whatever its clients do */
     bool held;        /* answers wait for others to travel with, until the timer rings */
@@ -379,6 +379,8 @@ void daemon_frame(struct peer *p, const struct frame *f, struct blk *block);
 void daemon_gone(struct peer *p, const char *why);
 /* Tells it the profile's manners as they are now. */
 void daemon_send_terms(struct peer *p, const struct member *m);
+/* The settings that it is told once, when it joins, as they are told. */
+void daemon_add_told(struct buf *b, const struct pool *p);
 /* Whether its answers are read: not while a client that they are for reads none. A daemon that is not read gets nothing
  * new, lest tasks of others stand behind. */
 void daemon_read(struct peer *p, bool read);

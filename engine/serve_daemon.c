@@ -38,6 +38,27 @@ static void add_store(struct buf *b)
     free(folder);
 }
 
+static void add_env(struct buf *b, char *const *env)
+{
+    for (; env && *env; env++)
+        wire_add_text(b, WIRE_K_ENV, *env);
+}
+
+static void add_settings(struct buf *b, const struct pool_settings *s)
+{
+    wire_add_number(b, WIRE_K_IDLETIME_MS, s->idletime_ms);
+    wire_add_number(b, WIRE_K_WALLTIME_MS, s->walltime_ms);
+    wire_add_number(b, WIRE_K_MAXTASKS, s->maxtasks);
+    wire_add_number(b, WIRE_K_CLEANUP, s->cleanup);
+    wire_add_number(b, WIRE_K_OUTPUT, s->output);
+}
+
+void daemon_add_told(struct buf *b, const struct pool *p)
+{
+    add_settings(b, &p->settings);
+    add_env(b, p->settings.env);
+}
+
 static void send_welcome(struct peer *p, const struct member *m)
 {
     const struct pool_settings *s = &m->pool->settings;
@@ -46,17 +67,12 @@ static void send_welcome(struct peer *p, const struct member *m)
     wire_add_text(&b, WIRE_K_DAEMON_NAME, m->name);
     wire_add_text(&b, WIRE_K_PROFILE, m->pool->name);
     wire_add_text(&b, WIRE_K_HOST, m->place->host);
-    wire_add_number(&b, WIRE_K_IDLETIME_MS, s->idletime_ms);
-    wire_add_number(&b, WIRE_K_WALLTIME_MS, s->walltime_ms);
-    wire_add_number(&b, WIRE_K_MAXTASKS, s->maxtasks);
-    wire_add_number(&b, WIRE_K_CLEANUP, s->cleanup);
-    wire_add_number(&b, WIRE_K_OUTPUT, s->output);
-    for (char **env = s->local_env; env && *env && member_is_local(m); env++)
-        wire_add_text(&b, WIRE_K_ENV, *env);
-    if (member_is_local(m))
+    add_settings(&b, s);
+    if (member_is_local(m)) {
+        add_env(&b, s->local_env);
         add_store(&b);
-    for (char **env = s->env; env && *env; env++)
-        wire_add_text(&b, WIRE_K_ENV, *env);
+    }
+    add_env(&b, s->env);
     if (m->gpu >= 0)
         add_gpu(&b, m->gpu);
     peer_send(p, &(struct frame){.type = WIRE_WELCOME, .len = (uint32_t)b.len}, b.data);

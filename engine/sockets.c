@@ -41,12 +41,11 @@ struct sockets {
 static int lock_folder(const char *path, int *fd)
 {
     char text[32];
-    struct stat ours, found;
     *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*fd < 0)
         return errno;
     int rv = flock(*fd, LOCK_EX | LOCK_NB) ? errno : 0;
-    if (!rv && (fstat(*fd, &ours) || lstat(path, &found) || ours.st_ino != found.st_ino))
+    if (!rv && !paths_leads_to(path, *fd))
         rv = ESTALE;
     int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
     if (!rv && (ftruncate(*fd, 0) || write(*fd, text, (size_t)n) != n))
@@ -88,10 +87,8 @@ static enum clw_err take_folder(struct sockets *s, struct clw_error *err)
 
 static bool folder_is_found(const struct sockets *s)
 {
-    struct stat ours, found;
     char *path = s->folder ? mem_printf("%s/%s", s->folder, ENGINE_LOCK_FILE) : NULL;
-    bool is = path && fstat(s->lock_fd, &ours) == 0 && lstat(path, &found) == 0 && ours.st_dev == found.st_dev &&
-              ours.st_ino == found.st_ino;
+    bool is = path && paths_leads_to(path, s->lock_fd);
     free(path);
     return is;
 }

@@ -231,13 +231,11 @@ bool map_close_joblog(struct map *m)
 /* Files come from the machine that ran the task: only those that were asked for are written here. */
 static bool was_asked_for(const struct map *m, const struct clowder_result *r, const char *name)
 {
-    struct buf quoted = {0}, pattern = {0};
+    struct buf pattern = {0};
     if (!m->f.fetch || strchr(name, '/'))
         return false;
-    expand_quote(&quoted, r->input, r->input_len);
-    expand_text(&pattern, m->f.fetch, buf_text(&quoted), quoted.len, r->index);
+    expand_pattern(&pattern, m->f.fetch, r->input, r->input_len, r->index);
     bool good = fnmatch(buf_text(&pattern), name, FNM_PERIOD) == 0;
-    buf_fini(&quoted);
     buf_fini(&pattern);
     return good;
 }
@@ -344,7 +342,7 @@ static __attribute__((format(printf, 3, 4))) void tell_file(
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     if (!*problem)
-        memcpy(problem, text, sizeof text);
+        snprintf(problem, PROBLEM, "%s", text);
     if (m->json || ++m->told_files > TELL_FAILURES)
         return;
     say(0, "%s", text);
@@ -422,10 +420,11 @@ static uint64_t write_output(struct map *m, const struct clowder_result *r)
 
 bool map_write_result(struct map *m, const struct clowder_result *result)
 {
-    struct clowder_result changed = *result;
-    const struct clowder_result *r = &changed;
-    char problem[PROBLEM] = "";
+    struct clowder_result changed;
+    const struct clowder_result *r = result;
+    char problem[PROBLEM];
     uint64_t written = 0;
+    problem[0] = '\0';
     m->done++;
     if (m->stdout_is_terminal)
         progress_clear(m->progress);
@@ -433,6 +432,8 @@ bool map_write_result(struct map *m, const struct clowder_result *result)
         save_files(m, r, problem);
     bool told = *problem && r->outcome == CLOWDER_DONE;
     if (told) {
+        changed = *result;
+        r = &changed;
         changed.outcome = CLOWDER_TASK_FAILED;
         changed.why = problem;
     }

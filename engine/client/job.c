@@ -57,8 +57,7 @@ static enum clw_err check_fetch(const char *pattern, struct clw_error *err)
 {
     struct buf expanded = {0};
     expand_text(&expanded, pattern, "x", 1, 0);
-    const char *name = buf_text(&expanded);
-    bool good = *pattern && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+    bool good = text_is_file_name(buf_text(&expanded));
     buf_fini(&expanded);
     return good ? CLW_OK
                 : clw_fail(err, CLW_USAGE, "let the task copy it there: cp r/out.txt .",

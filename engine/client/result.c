@@ -2,6 +2,8 @@
  * once. */
 #include "engine/client/internal.h"
 
+#include "base/text.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -280,8 +282,7 @@ bool clowder_result_file(
         return false;
     uint64_t size = le_u64(nul + 1);
     const char *plain = (const char *)p;
-    if (size > left - (size_t)(nul + 9 - p) || !*plain || strchr(plain, '/') || strcmp(plain, ".") == 0 ||
-        strcmp(plain, "..") == 0)
+    if (size > left - (size_t)(nul + 9 - p) || !text_is_file_name(plain))
         return false;
     *name = plain;
     *data = nul + 9;

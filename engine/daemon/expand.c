@@ -80,6 +80,14 @@ void expand_quote(struct buf *out, const char *text, size_t len)
     }
 }
 
+void expand_pattern(struct buf *out, const char *pattern, const char *input, size_t len, uint64_t index)
+{
+    struct buf quoted = {0};
+    expand_quote(&quoted, input, len);
+    expand_text(out, pattern, buf_text(&quoted), quoted.len, index);
+    buf_fini(&quoted);
+}
+
 bool expand_has_placeholder(const char *text)
 {
     size_t len;

@@ -15,6 +15,8 @@ void expand_text(struct buf *out, const char *text, const char *input, size_t le
 /* Appends text, not terminated, so that as part of a pattern (glob, fnmatch) it stands for itself alone. As input of
  * expand_text() it gives such texts, whatever part of it is taken. */
 void expand_quote(struct buf *out, const char *text, size_t len);
+/* As expand_text(), of a pattern: what placeholders bring stands for itself alone. */
+void expand_pattern(struct buf *out, const char *pattern, const char *input, size_t len, uint64_t index);
 bool expand_has_placeholder(const char *text);
 
 /* The argv for one input: expanded, with the input appended when no argument names it and append is set. The strings

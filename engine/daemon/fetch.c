@@ -50,15 +50,10 @@ static bool is_shipped(const struct job *j, const char *name)
 
 /* ---- which ---- */
 
-static bool is_folder_itself(const char *name)
-{
-    return !*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
-
 /* Not what a wildcard means: the folder itself, and shipped files, which stay for the next task. */
 static bool is_passed_over(const struct fetch *f, const char *name, const char *pattern)
 {
-    return is_folder_itself(name) || (is_shipped(f->job, name) && strcmp(name, pattern) != 0);
+    return !text_is_file_name(name) || (is_shipped(f->job, name) && strcmp(name, pattern) != 0);
 }
 
 /* What the pattern finds. */
@@ -66,7 +61,7 @@ static void look(struct fetch *f, const char *pattern)
 {
     struct buf path = {0};
     size_t kept = 0;
-    if (is_folder_itself(pattern) || strchr(pattern, '/')) {
+    if (!text_is_file_name(pattern)) {
         fail(f, "--fetch: '%s' names a folder; only files of the job's own folder are brought home", pattern);
         return;
     }
@@ -186,11 +181,9 @@ static void keep_all(struct fetch *f, const char *host)
 
 static void find(struct fetch *f, const struct task *t)
 {
-    struct buf quoted = {0}, pattern = {0};
-    expand_quote(&quoted, t->input, t->len);
-    expand_text(&pattern, f->job->func.fetch, buf_text(&quoted), quoted.len, t->index);
+    struct buf pattern = {0};
+    expand_pattern(&pattern, f->job->func.fetch, t->input, t->len, t->index);
     look(f, buf_text(&pattern));
-    buf_fini(&quoted);
     buf_fini(&pattern);
 }
 
