@@ -117,25 +117,20 @@ void accept_remote(struct engine *e, const struct host *from, int fd)
 
 void accept_stream(struct engine *e, const void *from, nng_stream *stream)
 {
-    pthread_mutex_lock(&e->lock);
-    bool welcome = is_welcome(e, true, from);
-    if (welcome) {
-        struct peer *p = add_peer(e, true, from);
-        p->link = link_new(stream, &e->link_owner, p, WIRE_HELLO_MAX);
-        link_start(p->link);
-    }
-    pthread_mutex_unlock(&e->lock);
-    if (!welcome)
+    if (!is_welcome(e, true, from)) {
         nng_stream_free(stream);
+        return;
+    }
+    struct peer *p = add_peer(e, true, from);
+    p->link = link_new(stream, e->loop, &e->link_owner, p, WIRE_HELLO_MAX);
+    link_start(p->link);
 }
 
 enum clw_err accept_start(struct engine *e, struct clw_error *err)
 {
     static const struct listen_door here = {.take = take_local};
-    e->link_owner =
-        (struct link_owner){.lock = &e->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
-    e->loop = loop_new(&e->lock);
-    e->hold = e->loop ? loop_add(e->loop, e->hold_fd, POLLIN, flush_held, e) : NULL;
+    e->link_owner = (struct link_owner){.frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
+    e->hold = loop_add(e->loop, e->hold_fd, POLLIN, flush_held, e);
     if (!e->hold || !output_start(e))
         return clw_fail(err, CLW_IO, "raise the limits of open files and of processes (ulimit -n, ulimit -u)",
             "cannot wait for connections");
@@ -145,10 +140,7 @@ enum clw_err accept_start(struct engine *e, struct clw_error *err)
 
 void accept_stop(struct engine *e)
 {
-    pthread_mutex_lock(&e->lock);
     loop_remove(e->hold);
-    pthread_mutex_unlock(&e->lock);
-    loop_free(e->loop);
     link_owner_fini(&e->link_owner);
 }
 
@@ -330,10 +322,8 @@ void accept_tick(struct engine *e, uint64_t now_ms)
 
 void accept_reap(struct engine *e)
 {
-    pthread_mutex_lock(&e->lock);
     struct peer *list = e->dead_peers;
     e->dead_peers = NULL;
-    pthread_mutex_unlock(&e->lock);
     for (struct peer *p = list, *next; p; p = next) {
         next = p->after;
         link_free(p->link);

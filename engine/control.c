@@ -294,12 +294,10 @@ void control_start(struct engine *e)
 
 void control_stop(struct engine *e)
 {
-    pthread_mutex_lock(&e->lock);
     sp_free(e->control->rep);
     sp_free(e->control->pub);
     free(e->control);
     e->control = NULL;
-    pthread_mutex_unlock(&e->lock);
 }
 
 bool control_has_listeners(const struct engine *e)

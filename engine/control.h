@@ -1,4 +1,4 @@
-/* Inside the control plane only: requests, answers, and those who wait for theirs. All functions are called locked. */
+/* Inside the control plane only: requests, answers, and those who wait for theirs. */
 #ifndef ENGINE_CONTROL_H
 #define ENGINE_CONTROL_H
 

@@ -260,12 +260,16 @@ static json_t *ssh_config(const struct call *c)
 
 /* ---- the doctor ---- */
 
-/* One walk; its thread answers, and frees it. */
+/* One walk, in a thread of its own; what came of it is posted. */
 struct walk {
     struct engine *engine;
     struct sp_request *asked;
     struct store_host host;
     unsigned limit_ms;
+    enum clw_err code;
+    struct doctor_report *report;
+    struct clw_error err;
+    struct loop_call over;
 };
 
 static json_t *report_json(const struct doctor_report *r)
@@ -286,20 +290,25 @@ static json_t *report_json(const struct doctor_report *r)
 static void *walk_thread(void *arg)
 {
     struct walk *w = arg;
-    struct engine *e = w->engine;
-    struct doctor_report *report = mem_zalloc(sizeof *report);
-    struct clw_error err;
-    struct host_link_options o = host_options(e, &w->host);
-    enum clw_err code = doctor_run(&o, w->limit_ms, e->doctor_fd, report, &err);
-    pthread_mutex_lock(&e->lock);
-    control_answer(w->asked, code ? reply_error(&err) : report_json(report));
-    e->walks--;
-    core_wake(e);
-    pthread_mutex_unlock(&e->lock);
-    store_host_fini(&w->host);
-    free(report);
-    free(w);
+    struct host_link_options o = host_options(w->engine, &w->host);
+    w->code = doctor_run(&o, w->limit_ms, w->engine->doctor_fd, w->report, &w->err);
+    loop_post(w->engine->loop, &w->over);
     return NULL;
+}
+
+static void free_walk(struct walk *w)
+{
+    store_host_fini(&w->host);
+    free(w->report);
+    free(w);
+}
+
+static void end_walk(void *arg)
+{
+    struct walk *w = arg;
+    control_answer(w->asked, w->code ? reply_error(&w->err) : report_json(w->report));
+    w->engine->walks--;
+    free_walk(w);
 }
 
 static json_t *start_walk(const struct call *c)
@@ -311,24 +320,24 @@ static json_t *start_walk(const struct call *c)
     uint64_t limit_ms = 0;
     request_ms(c->request, "timeout_ms", &limit_ms);
     if (e->stopping) { /* its end waits for nobody who comes now */
-        free(w);
+        free_walk(w);
         return reply_refusal(CLW_REFUSED, "run the command again to start it anew", "the engine is stopping");
     }
     enum clw_err code = store_host_get(e->store, c->name, &w->host, &err);
     if (!code && !host_has_ssh(&w->host)) {
         code = clw_fail(&err, CLW_USAGE, NULL, "host '%s' is not reached by SSH", c->name);
-        store_host_fini(&w->host);
     }
     if (code) {
-        free(w);
+        free_walk(w);
         return reply_error(&err);
     }
     w->engine = e;
     w->asked = c->asked;
+    w->report = mem_zalloc(sizeof *w->report);
+    w->over = (struct loop_call){.run = end_walk, .arg = w};
     w->limit_ms = (unsigned)(limit_ms < 600000 ? limit_ms : 600000);
     if (!thread_start(&thread, walk_thread, w)) {
-        store_host_fini(&w->host);
-        free(w);
+        free_walk(w);
         return reply_refusal(CLW_FAILED, "wait until less runs here, or raise the limit (ulimit -u)",
             "there is no thread to be had for it");
     }

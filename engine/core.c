@@ -1,5 +1,5 @@
-/* The engine's main thread: single instance, signals, timers, children. Everything else happens in the loop, in the
- * threads of hosts and, for TLS, in nng's, under the engine's lock. */
+/* The engine's thread: single instance, signals, children, and rounds of work, which do what is due by the clock. What
+ * came is done when it comes; a round follows when something asks for one. Nothing here waits. */
 #include "engine/core.h"
 
 #include "base/log.h"
@@ -31,27 +31,41 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PUBLISH_MS = 1000, PUBLISH_SOON_MS = 100, PUBLISH_SHARE = 20, KEEPER_AGAIN_MS = 500 };
+enum {
+    PUBLISH_MS = 1000,
+    PUBLISH_SOON_MS = 100,
+    PUBLISH_SHARE = 20,
+    KEEPER_AGAIN_MS = 500,
+    ROUND_SHARE = 4,       /* rounds that follow each other leave this many times as much time to others, … */
+    ROUND_REST_US = 10000, /* … but no more than this, for a round may launch daemons */
+    FINISH_MS = 1000,
+};
 
 void core_wake(struct engine *e)
 {
-    uint64_t one = 1;
-    if (write(e->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
-        abort();
+    e->due = true;
+}
+
+void core_nudge(struct engine *e)
+{
+    loop_post(e->loop, &e->nudge);
+}
+
+static void nudged(void *arg)
+{
+    core_wake(arg);
 }
 
 void core_changed(struct engine *e)
 {
-    if (!e->changed && (e->waiters || control_has_listeners(e)))
-        core_wake(e);
+    e->due |= !e->changed && (e->waiters || control_has_listeners(e));
     e->changed = true;
 }
 
 void core_worked(struct engine *e, struct member *m)
 {
     m->worked = true;
-    if (!e->worked)
-        core_wake(e);
+    e->due |= !e->worked;
     e->worked = true;
 }
 
@@ -102,57 +116,77 @@ static bool is_dead(pid_t pid)
     return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
 }
 
-/* The daemons on this machine that died and are not reaped yet; owned. */
-static pid_t *dead_daemons(struct engine *e, size_t *count)
+/* Daemons on this machine that died: what they left running is ended before anybody hears of it. */
+struct reaping {
+    struct engine *engine;
+    struct errand errand;
+    size_t count;
+    pid_t pids[];
+};
+
+static struct reaping *find_dead(struct engine *e)
 {
-    size_t n = 0, dead = 0;
-    pthread_mutex_lock(&e->lock);
+    size_t n = 0;
     for (const struct pool *p = e->pools; p; p = p->next)
         n += p->member_count;
-    pid_t *list = mem_alloc((n + 1) * sizeof *list);
+    struct reaping *r = mem_zalloc(sizeof *r + n * sizeof *r->pids);
+    r->engine = e;
     for (const struct pool *p = e->pools; p; p = p->next)
         for (const struct member *m = p->members; m; m = m->after)
             if (m->pid && is_dead(m->pid))
-                list[dead++] = m->pid;
-    pthread_mutex_unlock(&e->lock);
-    *count = dead;
-    return list;
+                r->pids[r->count++] = m->pid;
+    return r;
 }
 
 /* Many may die at once: one look at all processes is for all of them. */
+static void end_sessions(void *arg)
+{
+    struct reaping *r = arg;
+    session_end(r->pids, r->count);
+}
+
+static void reap(struct engine *e);
+
+static void end_reaping(void *arg)
+{
+    struct reaping *r = arg;
+    struct engine *e = r->engine;
+    int status;
+    for (size_t i = 0; i < r->count; i++)
+        if (waitpid(r->pids[i], &status, WNOHANG) == r->pids[i])
+            member_exited(e, r->pids[i], status);
+    free(r);
+    e->reaping = false;
+    reap(e);
+}
+
 static void reap(struct engine *e)
 {
     siginfo_t info = {0};
-    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid) {
-        size_t count;
-        int status;
-        pid_t *dead = dead_daemons(e, &count);
-        if (!count) /* no daemon, or one whose place is gone already */
+    int status;
+    while (!e->reaping && waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid) {
+        struct reaping *r = find_dead(e);
+        e->reaping = r->count > 0;
+        if (e->reaping) {
+            r->errand = (struct errand){.work = end_sessions, .done = end_reaping, .arg = r};
+            worker_give(e->reaper, &r->errand);
+        } else { /* no daemon, or one whose place is gone already */
+            free(r);
             waitpid(info.si_pid, &status, 0);
-        else
-            session_end(dead, count);
-        for (size_t i = 0; i < count; i++) {
-            if (waitpid(dead[i], &status, 0) != dead[i])
-                continue;
-            pthread_mutex_lock(&e->lock);
-            member_exited(e, dead[i], status);
-            pthread_mutex_unlock(&e->lock);
         }
-        free(dead);
         info = (siginfo_t){0};
     }
 }
 
-static void take_signals(struct engine *e, int fd)
+static void take_signals(void *arg)
 {
+    struct engine *e = arg;
     struct signalfd_siginfo info;
-    while (read(fd, &info, sizeof info) == sizeof info) {
+    while (read(e->signal_fd, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGCHLD)
             continue;
-        pthread_mutex_lock(&e->lock);
         log_info("engine", "signal number=%u", info.ssi_signo);
         core_stop(e, false);
-        pthread_mutex_unlock(&e->lock);
     }
     reap(e);
 }
@@ -220,8 +254,8 @@ static void start_keeper(struct engine *e, uint64_t now_ms)
     e->keeper_again_ms = now_ms + KEEPER_AGAIN_MS;
 }
 
-/* When to wake without being woken: ms from now, or -1. */
-static int next_timeout(const struct engine *e, uint64_t now_ms, uint64_t publish_ms)
+/* When the next round is due by the clock. */
+static uint64_t next_round_ms(const struct engine *e, uint64_t now_ms, uint64_t publish_ms)
 {
     uint64_t next = control_next_ms(e);
     for (struct pool *p = e->pools; p; p = p->next) {
@@ -245,16 +279,14 @@ static int next_timeout(const struct engine *e, uint64_t now_ms, uint64_t publis
         next = now_ms + CORE_HELLO_MS / 4;
     if (is_idle(e) && e->idle_ms && e->idle_since_ms + e->idle_ms < next)
         next = e->idle_since_ms + e->idle_ms;
-    if (next == UINT64_MAX)
-        return -1;
-    return next <= now_ms ? 0 : next - now_ms > 3600000 ? 3600000 : (int)(next - now_ms);
+    return next;
 }
 
-/* Timers and chores under the lock; true when it is time to end. */
-static bool round_of_work(struct engine *e, uint64_t *publish_ms, int *timeout_ms)
+/* Timers and chores; true when it is time to end. */
+static bool round_of_work(struct engine *e, uint64_t *publish_ms)
 {
-    pthread_mutex_lock(&e->lock);
-    uint64_t now_ms = mono_ms();
+    uint64_t began_us = mono_us(), now_ms = began_us / 1000;
+    e->due = false;
     for (struct pool *p = e->pools; p; p = p->next)
         pool_tick(e, p, now_ms);
     host_tick(e, now_ms);
@@ -267,16 +299,14 @@ static bool round_of_work(struct engine *e, uint64_t *publish_ms, int *timeout_m
         owner_worked(&e->owner, sockets_folder(e));
     control_tick(e, now_ms);
     drop_finished_pools(e);
+    tls_reap(e);
     stop_when_idle(e, now_ms);
     bool over = is_stopped(e);
     publish(e, now_ms, publish_ms);
-    core_flush(e);
     e->changed = false;
-    *timeout_ms = next_timeout(e, now_ms, *publish_ms);
-    pthread_mutex_unlock(&e->lock);
-    accept_reap(e);
-    host_reap(e, false);
-    tls_reap(e);
+    e->round_ms = next_round_ms(e, now_ms, *publish_ms);
+    uint64_t now_us = mono_us(), rest_us = (now_us - began_us) * ROUND_SHARE;
+    e->rest_us = now_us + (rest_us < ROUND_REST_US ? rest_us : ROUND_REST_US);
     return over;
 }
 
@@ -286,25 +316,43 @@ static void notice_sleep(struct engine *e, uint64_t planned_ms)
     uint64_t now_ms = mono_ms();
     if (now_ms <= planned_ms + CORE_SLEPT_MS)
         return;
-    pthread_mutex_lock(&e->lock);
     e->awake_ms = now_ms;
     log_warn("engine", "slept ms=%llu", (unsigned long long)(now_ms - planned_ms));
-    pthread_mutex_unlock(&e->lock);
 }
 
-static void loop(struct engine *e, int signal_fd)
+/* What came, and what follows from it. */
+static void take_events(struct engine *e, int timeout_ms)
 {
-    uint64_t publish_ms = 0, ignored;
-    int timeout_ms = 0;
-    while (!round_of_work(e, &publish_ms, &timeout_ms)) {
-        struct pollfd fds[] = {{signal_fd, POLLIN, 0}, {e->wake_fd, POLLIN, 0}};
-        uint64_t planned_ms = timeout_ms < 0 ? UINT64_MAX - CORE_SLEPT_MS : mono_ms() + (uint64_t)timeout_ms;
-        poll(fds, 2, timeout_ms);
-        notice_sleep(e, planned_ms);
-        if (fds[1].revents && read(e->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
-            abort();
-        if (fds[0].revents)
-            take_signals(e, signal_fd);
+    loop_once(e->loop, timeout_ms);
+    core_flush(e);
+    accept_reap(e);
+}
+
+static uint64_t next_us(const struct engine *e)
+{
+    uint64_t at_us = e->due ? 0 : e->round_ms > UINT64_MAX / 1000 ? UINT64_MAX : e->round_ms * 1000;
+    return at_us > e->rest_us ? at_us : e->rest_us;
+}
+
+static int timeout_until(uint64_t at_us, uint64_t now_us)
+{
+    if (at_us == UINT64_MAX)
+        return -1;
+    uint64_t ms = at_us > now_us ? (at_us - now_us + 999) / 1000 : 0;
+    return ms > 3600000 ? 3600000 : (int)ms;
+}
+
+static void loop(struct engine *e)
+{
+    uint64_t publish_ms = 0;
+    for (bool over = false; !over;) {
+        uint64_t now_us = mono_us();
+        int timeout_ms = timeout_until(next_us(e), now_us);
+        take_events(e, timeout_ms);
+        notice_sleep(e, timeout_ms < 0 ? UINT64_MAX - CORE_SLEPT_MS : now_us / 1000 + (uint64_t)timeout_ms);
+        if (mono_us() >= next_us(e))
+            over = round_of_work(e, &publish_ms);
+        core_flush(e);
     }
 }
 
@@ -365,7 +413,6 @@ static enum clw_err start(struct engine *e, struct clw_error *err)
     if (!e->daemon_program)
         code = clw_fail(
             err, CLW_UNREACHABLE, "reinstall Clowder, or set CLOWDER_LIBEXEC", "clowder-daemon is not installed");
-    pthread_mutex_lock(&e->lock); /* who is quick to dial is answered when the profiles of before are there */
     if (!code)
         code = accept_start(e, err);
     if (!code) {
@@ -375,58 +422,55 @@ static enum clw_err start(struct engine *e, struct clw_error *err)
     if (!code) {
         e->recorder = recorder_start();
         note_deaths(e);
-        restore_load(e);
+        restore_load(e); /* a command that dials before this is done is answered after it */
         start_keeper(e, mono_ms());
     }
-    pthread_mutex_unlock(&e->lock);
     return code;
 }
 
 static void close_peers(struct engine *e)
 {
-    pthread_mutex_lock(&e->lock);
     for (struct peer *p = e->peers; p; p = p->after) {
         if (p->role == PEER_CLIENT) /* so that it does not start another engine */
             link_send(p->link, &(struct frame){.type = WIRE_QUIT}, NULL);
         link_flush(p->link);
         link_close(p->link);
     }
-    while (e->peers) { /* their callbacks take them off the list */
-        pthread_mutex_unlock(&e->lock);
-        struct pollfd fd = {e->wake_fd, POLLIN, 0};
-        uint64_t ignored;
-        poll(&fd, 1, 1000);
-        if (read(e->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
-            abort();
-        pthread_mutex_lock(&e->lock);
-    }
-    pthread_mutex_unlock(&e->lock);
-    accept_reap(e);
+    while (e->peers) /* their callbacks take them off the list */
+        take_events(e, FINISH_MS);
 }
 
 /* Doctors that still walk come home first: they have a request each to answer. */
 static void finish_walks(struct engine *e)
 {
-    uint64_t one = 1, ignored;
+    uint64_t one = 1;
     if (write(e->doctor_fd, &one, sizeof one) != sizeof one)
         abort();
-    pthread_mutex_lock(&e->lock);
-    while (e->walks) {
-        pthread_mutex_unlock(&e->lock);
-        struct pollfd fd = {e->wake_fd, POLLIN, 0};
-        poll(&fd, 1, -1);
-        if (read(e->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
-            abort();
-        pthread_mutex_lock(&e->lock);
-    }
-    pthread_mutex_unlock(&e->lock);
+    while (e->walks)
+        take_events(e, FINISH_MS);
+}
+
+static void finish_keeper(struct engine *e)
+{
+    keep_stop(e->keeper);
+    while (!keep_is_over(e->keeper))
+        take_events(e, FINISH_MS);
+}
+
+static void finish_workers(struct engine *e)
+{
+    host_close_all(e);
+    while (worker_count(e->closer) || worker_count(e->reaper))
+        take_events(e, FINISH_MS);
+    worker_free(e->closer);
+    worker_free(e->reaper);
 }
 
 static void finish(struct engine *e)
 {
     finish_walks(e);
-    keep_stop(e->keeper);
-    host_reap(e, true);
+    finish_keeper(e);
+    finish_workers(e);
     sockets_stop(e);
     listen_stop(e);
     control_stop(e);
@@ -445,12 +489,26 @@ static void finish(struct engine *e)
     free(e->data_url);
     free(e->daemon_program);
     output_stop(e);
-    close(e->wake_fd);
-    close(e->doctor_fd);
     accept_stop(e);
+    loop_remove(e->signals);
+    loop_free(e->loop);
+    close(e->doctor_fd);
     close(e->hold_fd);
+    close(e->signal_fd);
     log_close();
     nng_fini();
+}
+
+static enum clw_err start_threads(struct engine *e, struct clw_error *err)
+{
+    e->loop = loop_new(NULL);
+    e->signals = e->loop ? loop_add(e->loop, e->signal_fd, POLLIN, take_signals, e) : NULL;
+    e->closer = e->loop ? worker_new(e->loop) : NULL;
+    e->reaper = e->loop ? worker_new(e->loop) : NULL;
+    if (e->signals && e->closer && e->reaper)
+        return CLW_OK;
+    return clw_fail(err, CLW_IO, "raise the limits of open files and of processes (ulimit -n, ulimit -u)",
+        "there are no threads or descriptors for an engine");
 }
 
 /* Runs in the process that stays. Tells ready_fd (or nobody: -1) how the start went: one byte and a text. */
@@ -458,9 +516,8 @@ static int run(const struct engine_options *o, int ready_fd)
 {
     struct engine *e = mem_zalloc(sizeof *e);
     struct clw_error err;
-    int signal_fd = block_signals();
-    pthread_mutex_init(&e->lock, NULL);
-    e->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    e->signal_fd = block_signals();
+    e->nudge = (struct loop_call){.run = nudged, .arg = e};
     e->hold_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     e->doctor_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     e->owner.fd = -1;
@@ -476,6 +533,8 @@ static int run(const struct engine_options *o, int ready_fd)
         code = owner_take(&e->owner, &err);
     if (!code)
         code = open_logs(e, o->foreground, &err);
+    if (!code)
+        code = start_threads(e, &err);
     if (!code)
         code = start(e, &err);
     if (ready_fd >= 0) {
@@ -496,10 +555,8 @@ static int run(const struct engine_options *o, int ready_fd)
         _exit(clw_err_exit_status(code));
     }
     log_info("engine", "started version=%s pid=%d url=%s", CLW_VERSION, (int)getpid(), e->data_url);
-    loop(e, signal_fd);
+    loop(e);
     finish(e);
-    close(signal_fd);
-    pthread_mutex_destroy(&e->lock);
     free(e);
     return 0;
 }

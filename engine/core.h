@@ -1,16 +1,18 @@
-/* The engine's own structures: one lock over everything, the loop's thread brings the events, the main thread does what
- * takes time (launch, reap, free). Only the engine's files include this. */
+/* The engine's own structures. They belong to the main thread, which runs the loop: only it reads or changes them, so
+ * that there is no lock, and nothing in it waits. Other threads do loop_post() and nothing else. Only the engine's
+ * files include this. */
 #ifndef ENGINE_CORE_H
 #define ENGINE_CORE_H
 
 #include "base/err.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "base/owner.h"
 #include "base/quota.h"
+#include "base/worker.h"
 #include "engine/disp.h"
 #include "engine/func.h"
 #include "engine/link.h"
-#include "engine/loop.h"
 #include "engine/rates.h"
 #include "hosts/link.h"
 #include "hosts/scheduler.h"
@@ -18,7 +20,7 @@
 #include "store/profile.h"
 
 #include <jansson.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -129,6 +131,8 @@ struct host {
     unsigned measured;   /* how many facts came */
     uint64_t refresh_ms; /* when to measure again */
     uint64_t again_ms;   /* when to open the link again, if that failed */
+    atomic_uint news;    /* that the link posted and that are not taken yet */
+    struct errand closing;
     struct host *next;
 };
 
@@ -261,19 +265,24 @@ struct sockets;
 struct store;
 
 struct engine {
-    pthread_mutex_t lock;
-    int hold_fd; /* timer: what is held goes out */
-    int wake_fd;
+    struct loop *loop;      /* what the main thread waits for */
+    bool due;               /* a round of work is due, as soon as others have had their turn … */
+    uint64_t round_ms;      /* … by itself at this time */
+    uint64_t rest_us;       /* … and not before this one */
+    struct loop_call nudge; /* the same, from another thread */
+    int signal_fd, hold_fd; /* timer: what is held goes out */
+    struct worker *reaper;  /* ends the sessions of daemons that died here */
+    bool reaping;
+    struct worker *closer;   /* closes links to hosts */
     struct owner_lock owner; /* beside the store */
-    bool worked;             /* a task has been answered; said there by the main thread */
+    bool worked;             /* a task has been answered; said there in the next round */
     struct output *output;
     int output_fd;       /* where daemons on this machine print */
     unsigned user_umask; /* of who started us: tasks on this machine have it */
     char *daemon_program;
     struct sockets *sockets;
     char *data_url; /* where daemons on this machine dial; another one when the sockets had to move */
-    struct loop_watch *hold;
-    struct loop *loop; /* of connections on this machine's sockets */
+    struct loop_watch *hold, *signals;
     struct listener *listener;
     uint64_t listen_again_ms; /* nobody is accepted until then, for want of descriptors; or 0 */
     int spares[CORE_SPARES];  /* descriptors for commands, when all others are used up */
@@ -291,7 +300,7 @@ struct engine {
     unsigned walks; /* of doctors, under way */
     int doctor_fd;  /* readable: they are to come to an end */
     struct batch *batches;
-    struct host *hosts, *retired; /* retired: for the main thread to close and free */
+    struct host *hosts;
     struct waiter *waiters;
     uint32_t last_daemon;
     uint64_t last_client;
@@ -307,21 +316,22 @@ struct engine {
 };
 
 /* core.c */
-void core_wake(struct engine *e);    /* the main thread has something to do */
+void core_wake(struct engine *e);    /* there is something to do in a round */
+void core_nudge(struct engine *e);   /* the same, from any thread */
 void core_changed(struct engine *e); /* something that status shows has changed */
 void core_stop(struct engine *e, bool now);
 void core_worked(struct engine *e, struct member *m); /* a daemon has answered a task */
 
 /* accept.c */
-enum clw_err accept_start(struct engine *e, struct clw_error *err); /* locked */
-void accept_stop(struct engine *e); /* when all connections are closed and freed; not locked */
-/* A connection from a TLS listener, from, which is taken; not locked. */
+enum clw_err accept_start(struct engine *e, struct clw_error *err);
+void accept_stop(struct engine *e); /* when all connections are closed and freed */
+/* A connection from a TLS listener, from, which is taken. */
 struct nng_stream;
 void accept_stream(struct engine *e, const void *from, struct nng_stream *stream);
-/* A connection that a host's link brings home, which is taken; locked. */
+/* A connection that a host's link brings home, which is taken. */
 void accept_remote(struct engine *e, const struct host *from, int fd);
 void accept_tick(struct engine *e, uint64_t now_ms);
-void accept_reap(struct engine *e); /* frees closed connections; not locked */
+void accept_reap(struct engine *e); /* frees closed connections; not from one of their callbacks */
 void peer_send(struct peer *p, const struct frame *f, const void *body);
 void peer_mark(struct peer *p);
 void peer_drop(struct peer *p, const char *why); /* one log line, then it is closed */
@@ -334,34 +344,34 @@ void core_flush(struct engine *e);
 
 /* output.c */
 enum clw_err output_open(struct engine *e, struct clw_error *err);
-bool output_start(struct engine *e); /* the loop runs; locked. False: no descriptors */
-void output_stop(struct engine *e);  /* not locked */
+bool output_start(struct engine *e); /* there is a loop. False: no descriptors */
+void output_stop(struct engine *e);
 
 /* listen.c */
-/* Who comes in at a socket of this machine: this user and root. All are called locked. */
+/* Who comes in at a socket of this machine: this user and root. */
 struct listen_door {
     void (*take)(struct engine *e, int fd);  /* a connection, which is taken */
     bool (*is_full)(const struct engine *e); /* others wait for a moment; NULL: never */
     bool has_spares;                         /* descriptors are kept for it */
 };
-/* A door behind the socket of that name, from listen_open() until listen_stop(); locked. Both texts are kept. */
+/* A door behind the socket of that name, from listen_open() until listen_stop(). Both texts are kept. */
 void listen_on(struct engine *e, const char *name, const struct listen_door *door);
-/* Every such socket that is not there listens in that folder from now on; those that are there stay. Locked. */
+/* Every such socket that is not there listens in that folder from now on; those that are there stay. */
 enum clw_err listen_open(struct engine *e, const char *folder, struct clw_error *err);
-bool listen_is_found(const struct engine *e); /* those who dial find every socket; locked */
+bool listen_is_found(const struct engine *e); /* those who dial find every socket */
 /* Takes the listener, which listens, and accepts from it until listen_end() or listen_stop(). */
 struct nng_stream_listener;
 struct listener *listen_tls(struct engine *e, struct nng_stream_listener *listener);
 void listen_tick(struct engine *e, uint64_t now_ms);
-void listen_end(struct engine *e, struct listener *l); /* not locked */
-void listen_stop(struct engine *e);                    /* not locked */
+void listen_end(struct engine *e, struct listener *l);
+void listen_stop(struct engine *e);
 
 /* sockets.c: the folder of the sockets, and moving out of one that vanished */
-enum clw_err sockets_open(struct engine *e, struct clw_error *err); /* the doors are there; locked */
+enum clw_err sockets_open(struct engine *e, struct clw_error *err); /* the doors are there */
 const char *sockets_folder(const struct engine *e);
 void sockets_tick(struct engine *e, uint64_t now_ms);
 uint64_t sockets_next_ms(const struct engine *e); /* UINT64_MAX: no look is due */
-void sockets_stop(struct engine *e);              /* before listen_stop(): they stay as they are; not locked */
+void sockets_stop(struct engine *e);              /* before listen_stop(): they stay as they are */
 void sockets_free(struct engine *e);              /* the loop is gone */
 
 /* serve_client.c */
@@ -532,8 +542,8 @@ json_t *host_prompt_json(const struct host_prompt *p);
 json_t *host_json(struct engine *e, const struct host *h);
 void host_tick(struct engine *e, uint64_t now_ms);
 uint64_t host_next_ms(const struct engine *e);
-/* Closes links that are not needed any more; not locked. all: every one. */
-void host_reap(struct engine *e, bool all);
+/* Closes the links to all hosts; e->closer is at it until all are. */
+void host_close_all(struct engine *e);
 /* What a link to it needs. Texts are borrowed from both. */
 struct host_link_options host_options(const struct engine *e, const struct store_host *s);
 
@@ -557,7 +567,7 @@ bool ledger_has(const struct engine *e, int64_t id);        /* it runs */
 /* Starts to listen, once a profile; the port, and the certificate to trust. */
 enum clw_err tls_listen(struct engine *e, struct pool *p, unsigned *port, const char **cert, struct clw_error *err);
 void tls_stop(struct pool *p);
-void tls_reap(struct engine *e); /* listeners of profiles that are down; not locked */
+void tls_reap(struct engine *e); /* listeners of profiles that are down */
 
 /* How many tasks ended. */
 void pool_record(struct pool *p, uint32_t n);

@@ -1,5 +1,5 @@
-/* Hosts as the engine uses them: one link each (hosts/link.h), shared by all profiles, and what it says. A link's
- * thread calls in here; links are closed by the main thread, without the lock. */
+/* Hosts as the engine uses them: one link each (hosts/link.h), shared by all profiles, and what it says. A link has a
+ * thread, which posts what it has to say; another one closes links. */
 #include "engine/core.h"
 
 #include "base/log.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPEN_AGAIN_MS = 1000 };
+enum { OPEN_AGAIN_MS = 1000, NEWS_MAX = 10000 };
 
 struct host *host_find(struct engine *e, const char *name)
 {
@@ -33,7 +33,7 @@ bool host_is_open(const struct host *h)
     return h && h->shot.state == HOST_UP && !h->direct;
 }
 
-/* ---- what the link says (in its thread) ---- */
+/* ---- what the link says ---- */
 
 /* The way home is closed: who is away already gets its time from now. */
 static void grant_grace(struct engine *e, const struct host *h)
@@ -54,20 +54,17 @@ static void await_return(struct engine *e, struct host *h, bool same_way)
                 m->away_until_ms = same_way ? now_ms + CORE_RETURN_MS : now_ms;
 }
 
-static void state_cb(void *arg, const struct host_snapshot *shot)
+static void take_state(struct host *h, const struct host_snapshot *shot)
 {
-    struct host *h = arg;
     struct engine *e = h->engine;
-    pthread_mutex_lock(&e->lock);
     bool was_up = h->shot.state == HOST_UP, is_up = shot->state == HOST_UP;
     h->shot = *shot;
     if (was_up && !is_up) {
         grant_grace(e, h);
         foreign_link_lost(e, h);
     }
-    if (is_up && !was_up)
-        foreign_link_up(e, h);
     if (is_up && !was_up) {
+        foreign_link_up(e, h);
         await_return(e, h, shot->same_url);
         h->refresh_ms = mono_ms() + CORE_REFRESH_MS;
     }
@@ -78,35 +75,22 @@ static void state_cb(void *arg, const struct host_snapshot *shot)
         pool_fail_jobs(e, p);
     core_changed(e);
     core_wake(e);
-    pthread_mutex_unlock(&e->lock);
 }
 
-static void facts_cb(void *arg, const struct host_facts *facts)
+static void take_facts(struct host *h, const struct host_facts *facts)
 {
-    struct host *h = arg;
     struct engine *e = h->engine;
-    pthread_mutex_lock(&e->lock);
     h->facts = *facts;
     h->has_facts = true;
+    core_changed(e);
+    if (h->here && !h->is_scheduler) /* this machine: nobody's row in the inventory */
+        return;
     h->measured++;
     recorder_facts(e->recorder, h->name, facts);
     if (facts->load1 >= 0)
         recorder_load(e->recorder, h->name, facts->load1,
             facts->mem_available_bytes ? facts->mem_total_bytes - facts->mem_available_bytes : 0);
-    core_changed(e);
     core_wake(e);
-    pthread_mutex_unlock(&e->lock);
-}
-
-/* Of this machine: nobody's row in the inventory. */
-static void facts_here_cb(void *arg, const struct host_facts *facts)
-{
-    struct host *h = arg;
-    pthread_mutex_lock(&h->engine->lock);
-    h->facts = *facts;
-    h->has_facts = true;
-    core_changed(h->engine);
-    pthread_mutex_unlock(&h->engine->lock);
 }
 
 static struct member *by_launch(struct host *h, uint64_t id)
@@ -147,11 +131,9 @@ static void failed(struct engine *e, struct member *m, const struct host_daemon_
     member_remove(e, m);
 }
 
-static void daemon_cb(void *arg, const struct host_daemon_event *event)
+static void take_event(struct host *h, const struct host_daemon_event *event)
 {
-    struct host *h = arg;
     struct engine *e = h->engine;
-    pthread_mutex_lock(&e->lock);
     struct member *m = by_launch(h, event->id);
     if (m && m->foreign) {
         foreign_event(e, m, event);
@@ -171,28 +153,90 @@ static void daemon_cb(void *arg, const struct host_daemon_event *event)
     case HOST_DAEMON_EXITED: ended(e, m, event); break;
     case HOST_DAEMON_FAILED: failed(e, m, event); break;
     }
-    core_flush(e);
-    pthread_mutex_unlock(&e->lock);
+}
+
+/* ---- on its way from the link's thread to ours ---- */
+
+/* One thing that a link said, with copies of its texts. */
+struct news {
+    struct loop_call call;
+    struct host *host;
+    enum { NEWS_STATE, NEWS_FACTS, NEWS_EVENT, NEWS_RUN, NEWS_CONNECTION } kind;
+    union {
+        struct host_snapshot shot;
+        struct host_facts facts;
+        struct host_daemon_event event;
+        struct host_run_result run;
+        int fd;
+    };
+    char *texts[2];
+};
+
+static void take_news(void *arg)
+{
+    struct news *n = arg;
+    struct host *h = n->host;
+    atomic_fetch_sub(&h->news, 1);
+    switch (n->kind) {
+    case NEWS_STATE: take_state(h, &n->shot); break;
+    case NEWS_FACTS: take_facts(h, &n->facts); break;
+    case NEWS_EVENT: take_event(h, &n->event); break;
+    case NEWS_RUN:
+        if (h->is_scheduler)
+            batch_ran(h->engine, h, &n->run);
+        break;
+    case NEWS_CONNECTION: accept_remote(h->engine, h, n->fd); break; /* a daemon on the host comes home */
+    }
+    free(n->texts[0]);
+    free(n->texts[1]);
+    free(n);
+}
+
+static void tell(struct host *h, struct news *from)
+{
+    struct news *n = mem_alloc(sizeof *n);
+    *n = *from;
+    n->host = h;
+    n->call = (struct loop_call){.run = take_news, .arg = n};
+    atomic_fetch_add(&h->news, 1);
+    loop_post(h->engine->loop, &n->call);
+}
+
+static void state_cb(void *arg, const struct host_snapshot *shot)
+{
+    tell(arg, &(struct news){.kind = NEWS_STATE, .shot = *shot});
+}
+
+static void facts_cb(void *arg, const struct host_facts *facts)
+{
+    tell(arg, &(struct news){.kind = NEWS_FACTS, .facts = *facts});
+}
+
+static void daemon_cb(void *arg, const struct host_daemon_event *event)
+{
+    struct host *h = arg;
+    struct news n = {.kind = NEWS_EVENT, .event = *event};
+    if (event->kind == HOST_DAEMON_STDERR && atomic_load(&h->news) > NEWS_MAX)
+        return; /* a host that talks without end fills no memory */
+    n.event.text = n.texts[0] = event->text ? mem_strdup(event->text) : NULL;
+    n.event.hint = n.texts[1] = event->hint ? mem_strdup(event->hint) : NULL;
+    tell(h, &n);
 }
 
 static void run_cb(void *arg, const struct host_run_result *result)
 {
-    struct host *h = arg;
-    pthread_mutex_lock(&h->engine->lock);
-    if (h->is_scheduler)
-        batch_ran(h->engine, h, result);
-    core_flush(h->engine);
-    pthread_mutex_unlock(&h->engine->lock);
+    struct news n = {.kind = NEWS_RUN, .run = *result};
+    n.texts[0] = mem_alloc(result->out_len + 1);
+    memcpy(n.texts[0], result->out, result->out_len);
+    n.texts[0][result->out_len] = '\0';
+    n.run.out = n.texts[0];
+    n.run.errors = n.texts[1] = mem_strdup(result->errors);
+    tell(arg, &n);
 }
 
-/* A daemon on the host comes home. */
 static void connection_cb(void *arg, int fd)
 {
-    struct host *h = arg;
-    pthread_mutex_lock(&h->engine->lock);
-    accept_remote(h->engine, h, fd);
-    core_flush(h->engine);
-    pthread_mutex_unlock(&h->engine->lock);
+    tell(arg, &(struct news){.kind = NEWS_CONNECTION, .fd = fd});
 }
 
 /* ---- links ---- */
@@ -251,20 +295,33 @@ static bool is_in_use(const struct engine *e, const struct host *h)
     return batch_uses(e, h);
 }
 
-/* The main thread closes and frees it. now: who takes its place, or NULL. */
+static void close_link(void *arg)
+{
+    host_link_close(((struct host *)arg)->link);
+}
+
+/* What its link said before its end was posted before this. */
+static void host_free(void *arg)
+{
+    struct host *h = arg;
+    free(h->settings);
+    free(h->directives);
+    free(h);
+}
+
+/* It is of no use any more. now: who takes its place, or NULL. */
 static void retire(struct engine *e, struct host *h, struct host *now)
 {
     struct host **at = &e->hosts;
     while (*at != h)
         at = &(*at)->next;
     *at = h->next;
-    h->next = e->retired;
-    e->retired = h;
     for (struct pool *p = e->pools; p; p = p->next)
         for (struct place *l = p->places; l; l = l->next)
             if (l->via == h)
                 l->via = now;
-    core_wake(e);
+    h->closing = (struct errand){.work = close_link, .done = host_free, .arg = h};
+    worker_give(e->closer, &h->closing);
 }
 
 /* With its link and its places. */
@@ -347,11 +404,7 @@ static enum clw_err open_link(struct host *h, enum host_goal goal, bool retry, s
             .here = true,
             .goal = goal,
             .retry = retry,
-            .cb = {.arg = h,
-                .state = state_cb,
-                .facts = h->is_scheduler ? facts_cb : facts_here_cb,
-                .daemon = daemon_cb,
-                .run = run_cb}};
+            .cb = {.arg = h, .state = state_cb, .facts = facts_cb, .daemon = daemon_cb, .run = run_cb}};
         return host_link_open(&here, &h->link, err);
     }
     enum clw_err code = store_host_get(h->engine->store, h->name, &s, err);
@@ -503,21 +556,10 @@ uint64_t host_next_ms(const struct engine *e)
     return next;
 }
 
-void host_reap(struct engine *e, bool all)
+void host_close_all(struct engine *e)
 {
-    pthread_mutex_lock(&e->lock);
-    while (all && e->hosts)
+    while (e->hosts)
         retire(e, e->hosts, NULL);
-    struct host *list = e->retired;
-    e->retired = NULL;
-    pthread_mutex_unlock(&e->lock);
-    for (struct host *h = list, *next; h; h = next) {
-        next = h->next;
-        host_link_close(h->link);
-        free(h->settings);
-        free(h->directives);
-        free(h);
-    }
 }
 
 /* ---- for people ---- */

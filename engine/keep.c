@@ -41,7 +41,7 @@ void keep_set_reason(struct keeper *k, struct keep_job *j, const char *reason)
     j->news = true;
     if (*reason)
         log_info("job", "waits job=%lld profile=%s why=\"%s\"", (long long)j->id, j->profile, reason);
-    core_wake(k->e);
+    core_nudge(k->e);
 }
 
 /* ---- which jobs there are ---- */
@@ -84,7 +84,7 @@ static void forget_gone(struct keeper *k)
         *at = j->next;
         pthread_mutex_unlock(&k->lock);
         keep_job_free(k, j);
-        core_wake(k->e);
+        core_nudge(k->e);
     }
 }
 
@@ -154,7 +154,7 @@ static void look_now(struct keeper *k)
         k->told = false;
     }
     k->looked = asked;
-    core_wake(k->e);
+    core_nudge(k->e);
 }
 
 /* A little of it: there may be much, and jobs do not wait for it. */
@@ -315,6 +315,8 @@ static void *run(void *arg)
     finish(k);
     clowder_close(k->c);
     store_close(k->s);
+    k->over = true;
+    core_nudge(k->e);
     return NULL;
 }
 
@@ -340,13 +342,18 @@ void keep_stop(struct keeper *k)
         return;
     k->stopping = true;
     wake(k);
-    pthread_join(k->thread, NULL);
+}
+
+bool keep_is_over(const struct keeper *k)
+{
+    return !k || k->over;
 }
 
 void keep_free(struct keeper *k)
 {
     if (!k)
         return;
+    pthread_join(k->thread, NULL);
     free(k->to_cancel);
     close(k->wake_fd);
     pthread_mutex_destroy(&k->lock);

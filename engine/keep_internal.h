@@ -67,7 +67,7 @@ struct keeper {
     pthread_t thread;
     pthread_mutex_t lock;
     int wake_fd;
-    _Atomic bool stopping, hurry;
+    _Atomic bool stopping, over, hurry;
     _Atomic uint64_t asked, looked; /* looks into the store: asked for, done */
     int64_t *to_cancel;             /* under the lock */
     size_t cancel_count;

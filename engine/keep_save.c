@@ -249,7 +249,7 @@ void keep_save(struct keeper *k)
         if (strcmp(k->trouble, err.message) != 0)
             log_warn("job", "results cannot be written why=\"%s\" hint=\"%s\"", err.message, err.hint);
         say_trouble(k, err.message);
-        core_wake(k->e);
+        core_nudge(k->e);
         return;
     }
     if (k->trouble[0]) {
@@ -267,5 +267,5 @@ void keep_save(struct keeper *k)
         settle(k, j);
     }
     pthread_mutex_unlock(&k->lock);
-    core_wake(k->e);
+    core_nudge(k->e);
 }

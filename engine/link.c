@@ -27,10 +27,12 @@ static struct clw_error *why(struct link *l)
     return l->why;
 }
 
-struct link *link__new(const struct link_io *io, struct link_owner *owner, void *arg, uint32_t max_body)
+struct link *link__new(
+    const struct link_io *io, struct loop *loop, struct link_owner *owner, void *arg, uint32_t max_body)
 {
     struct link *l = mem_zalloc(sizeof *l);
     l->io = io;
+    l->loop = loop;
     l->owner = owner;
     l->arg = arg;
     l->max_body = max_body;

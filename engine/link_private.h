@@ -2,11 +2,12 @@
 #ifndef ENGINE_LINK_PRIVATE_H
 #define ENGINE_LINK_PRIVATE_H
 
+#include "base/loop.h"
 #include "engine/link.h"
 
 #include <sys/uio.h>
 
-/* How bytes are moved. All locked, but free. */
+/* How bytes are moved. */
 struct link_io {
     void (*start)(struct link *l); /* brings what comes from now on, unless it is paused */
     void (*pause)(struct link *l); /* paused has changed */
@@ -24,6 +25,7 @@ struct link_segment {
 struct link {
     const struct link_io *io;
     struct link_owner *owner;
+    struct loop *loop; /* NULL: a socket that its owner polls */
     void *arg;
     uint32_t max_body;
     uint64_t heard_ms;
@@ -33,13 +35,13 @@ struct link {
     /* link_stream.c */
     struct nng_stream *stream;
     struct nng_aio *recv_aio, *send_aio; /* send_aio: NULL until the kernel does not take all at once */
-    bool try_first;          /* not over TLS: a record that was begun must be finished with the same bytes */
-    bool receiving, sending; /* an aio has it: sending, the front of the queue */
+    bool try_first;                  /* not over TLS: a record that was begun must be finished with the same bytes */
+    bool receiving, sending;         /* an aio has it: sending, the front of the queue */
+    struct loop_call received, sent; /* an aio is done, as nng's thread says */
 
     /* link_socket.c */
     int fd;
     bool blocked; /* it takes no more for now */
-    struct loop *loop;
     struct loop_watch *watch;
 
     struct blk *in;
@@ -54,7 +56,8 @@ struct link {
     unsigned thin; /* times in a row that all was sent and little of the arena was used */
 };
 
-struct link *link__new(const struct link_io *io, struct link_owner *owner, void *arg, uint32_t max_body);
+struct link *link__new(
+    const struct link_io *io, struct loop *loop, struct link_owner *owner, void *arg, uint32_t max_body);
 /* Room for l->room bytes at the result, or NULL: there is no memory, and the link is closed. */
 uint8_t *link__room(struct link *l);
 /* n bytes were put there: whole frames are handed over. */

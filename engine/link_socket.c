@@ -2,8 +2,6 @@
  * when something comes, and that one takes it. */
 #include "engine/link_private.h"
 
-#include "engine/loop.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -96,11 +94,7 @@ static void stop(struct link *l)
 
 static void release(struct link *l)
 {
-    if (l->loop) {
-        pthread_mutex_lock(l->owner->lock); /* from here on its thread is not in it */
-        loop_remove(l->watch);
-        pthread_mutex_unlock(l->owner->lock);
-    }
+    loop_remove(l->watch);
     close(l->fd);
 }
 
@@ -113,8 +107,7 @@ static void start(struct link *l)
 struct link *link_new_socket(int fd, struct loop *loop, struct link_owner *owner, void *arg, uint32_t max_body)
 {
     static const struct link_io io = {.start = start, .pause = watch, .flush = flush, .close = stop, .free = release};
-    struct link *l = link__new(&io, owner, arg, max_body);
+    struct link *l = link__new(&io, loop, owner, arg, max_body);
     l->fd = fd;
-    l->loop = loop;
     return l;
 }

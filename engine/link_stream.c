@@ -1,7 +1,8 @@
 /* A link over an nng stream: ipc, tcp or tls+tcp.
  *
  * A send is first tried on an aio without a callback and cancelled at once: when the kernel has room the bytes are gone
- * by then and no thread was woken; only what is left waits on an aio with a callback. */
+ * by then and no thread was woken; only what is left waits on an aio with a callback. Callbacks run in nng's threads
+ * and do nothing but post. */
 #include "engine/link_private.h"
 
 #include <nng/nng.h>
@@ -58,8 +59,13 @@ static void end(struct link *l, int rv)
 static void recv_cb(void *arg)
 {
     struct link *l = arg;
+    loop_post(l->loop, &l->received);
+}
+
+static void received(void *arg)
+{
+    struct link *l = arg;
     int rv = nng_aio_result(l->recv_aio);
-    pthread_mutex_lock(l->owner->lock);
     l->receiving = false;
     if (rv || l->closing) {
         end(l, rv);
@@ -68,7 +74,6 @@ static void recv_cb(void *arg)
         if (!l->closing)
             receive(l);
     }
-    pthread_mutex_unlock(l->owner->lock);
 }
 
 /* ---- out ---- */
@@ -120,8 +125,13 @@ static void flush(struct link *l)
 static void send_cb(void *arg)
 {
     struct link *l = arg;
+    loop_post(l->loop, &l->sent);
+}
+
+static void sent(void *arg)
+{
+    struct link *l = arg;
     int rv = nng_aio_result(l->send_aio);
-    pthread_mutex_lock(l->owner->lock);
     l->sending = false;
     if (rv) {
         link__send_failed(l, nng_strerror(rv));
@@ -131,7 +141,6 @@ static void send_cb(void *arg)
         if (l->owner->batch_cb && !l->closing)
             l->owner->batch_cb(l);
     }
-    pthread_mutex_unlock(l->owner->lock);
 }
 
 /* ---- its end ---- */
@@ -154,15 +163,19 @@ static void release(struct link *l)
         nng_aio_stop(l->send_aio);
         nng_aio_free(l->send_aio);
     }
+    loop_unpost(l->loop, &l->received);
+    loop_unpost(l->loop, &l->sent);
     nng_stream_free(l->stream);
 }
 
-struct link *link_new(nng_stream *stream, struct link_owner *owner, void *arg, uint32_t max_body)
+struct link *link_new(nng_stream *stream, struct loop *loop, struct link_owner *owner, void *arg, uint32_t max_body)
 {
     static const struct link_io io = {
         .start = receive, .pause = receive, .flush = flush, .close = stop, .free = release};
-    struct link *l = link__new(&io, owner, arg, max_body);
+    struct link *l = link__new(&io, loop, owner, arg, max_body);
     l->stream = stream;
+    l->received = (struct loop_call){.run = received, .arg = l};
+    l->sent = (struct loop_call){.run = sent, .arg = l};
     l->recv_aio = new_aio(recv_cb, l);
     if (!owner->try_aio)
         owner->try_aio = new_aio(NULL, NULL);

@@ -6,7 +6,6 @@
 #include "base/peer.h"
 
 #include <nng/nng.h>
-#include <nng/supplemental/util/platform.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +25,7 @@ struct listener {
 
     nng_stream_listener *tls;
     nng_aio *aio;
+    struct loop_call accepted; /* the aio is done, as nng's thread says */
 
     const struct listen_door *door; /* NULL: it is for TLS */
     const char *name;
@@ -62,7 +62,7 @@ static bool is_welcome(int fd)
 static void keep_spares(struct engine *e)
 {
     int fd;
-    while (e->spare_count < CORE_SPARES && (fd = fcntl(e->wake_fd, F_DUPFD_CLOEXEC, 0)) >= 0)
+    while (e->spare_count < CORE_SPARES && (fd = fcntl(e->signal_fd, F_DUPFD_CLOEXEC, 0)) >= 0)
         e->spares[e->spare_count++] = fd;
     if (e->spare_count < CORE_SPARES && !e->listen_again_ms)
         e->listen_again_ms = mono_ms() + SPARE_MS;
@@ -91,7 +91,7 @@ static void pause_accepting(struct listener *l, const char *why)
     core_wake(l->engine);
 }
 
-/* The loop says that somebody dials. Locked. */
+/* The loop says that somebody dials. */
 static void accept_some(void *arg)
 {
     struct listener *l = arg;
@@ -198,6 +198,12 @@ bool listen_is_found(const struct engine *e)
     return true;
 }
 
+static void accept_next(struct listener *l)
+{
+    l->waits = false;
+    nng_stream_listener_accept(l->tls, l->aio);
+}
+
 void listen_tick(struct engine *e, uint64_t now_ms)
 {
     if (!e->listen_again_ms || now_ms < e->listen_again_ms)
@@ -206,6 +212,8 @@ void listen_tick(struct engine *e, uint64_t now_ms)
     for (struct listener *l = e->listener; l; l = l->next)
         if (l->watch)
             loop_change(l->watch, POLLIN);
+        else if (l->tls && l->waits)
+            accept_next(l);
     keep_spares(e);
 }
 
@@ -215,16 +223,24 @@ void listen_tick(struct engine *e, uint64_t now_ms)
 static void accept_cb(void *arg)
 {
     struct listener *l = arg;
+    loop_post(l->engine->loop, &l->accepted);
+}
+
+static void accepted(void *arg)
+{
+    struct listener *l = arg;
     int rv = nng_aio_result(l->aio);
     if (rv == NNG_ECLOSED || rv == NNG_ECANCELED)
         return;
     if (rv == 0) {
         accept_stream(l->engine, l, nng_aio_get_output(l->aio, 0));
-    } else {
-        log_warn("accept", "failed why=\"%s\"", nng_strerror(rv));
-        nng_msleep(SHORT_MS); /* out of descriptors: let some go */
+        accept_next(l);
+        return;
     }
-    nng_stream_listener_accept(l->tls, l->aio);
+    log_warn("accept", "failed why=\"%s\"", nng_strerror(rv));
+    l->waits = true; /* out of descriptors: until some go */
+    l->engine->listen_again_ms = mono_ms() + SHORT_MS;
+    core_wake(l->engine);
 }
 
 struct listener *listen_tls(struct engine *e, nng_stream_listener *listener)
@@ -234,7 +250,8 @@ struct listener *listen_tls(struct engine *e, nng_stream_listener *listener)
     if (nng_aio_alloc(&l->aio, accept_cb, l))
         abort();
     nng_aio_set_timeout(l->aio, NNG_DURATION_INFINITE);
-    nng_stream_listener_accept(l->tls, l->aio);
+    l->accepted = (struct loop_call){.run = accepted, .arg = l};
+    accept_next(l);
     return l;
 }
 
@@ -245,13 +262,14 @@ static void listener_free(struct listener *l)
     if (l->tls) {
         nng_stream_listener_close(l->tls);
         nng_aio_stop(l->aio);
+        if (l->accepted.posted && nng_aio_result(l->aio) == 0)
+            nng_stream_free(nng_aio_get_output(l->aio, 0));
+        loop_unpost(l->engine->loop, &l->accepted);
         nng_aio_free(l->aio);
         nng_stream_listener_free(l->tls);
     }
     if (l->fd >= 0) {
-        pthread_mutex_lock(&l->engine->lock);
         loop_remove(l->watch);
-        pthread_mutex_unlock(&l->engine->lock);
         if (is_found(l))
             unlink(l->address.sun_path);
         close(l->fd);
@@ -262,12 +280,10 @@ static void listener_free(struct listener *l)
 void listen_end(struct engine *e, struct listener *l)
 {
     struct listener **at = &e->listener;
-    pthread_mutex_lock(&e->lock);
     while (*at && *at != l)
         at = &(*at)->next;
     if (*at)
         *at = l->next;
-    pthread_mutex_unlock(&e->lock);
     listener_free(l);
 }
 

@@ -66,11 +66,7 @@ bool output_start(struct engine *e)
 void output_stop(struct engine *e)
 {
     struct output *o = e->output;
-    if (o->watch) {
-        pthread_mutex_lock(&e->lock);
-        loop_remove(o->watch);
-        pthread_mutex_unlock(&e->lock);
-    }
+    loop_remove(o->watch);
     while (copy_some(o))
         ;
     logfile_close(o->file);

@@ -101,7 +101,6 @@ static void look_soon(struct engine *e)
     core_wake(e);
 }
 
-/* Locked, as all that the loop calls. */
 static void changed(void *arg)
 {
     struct engine *e = arg;
@@ -233,10 +232,8 @@ uint64_t sockets_next_ms(const struct engine *e)
 void sockets_stop(struct engine *e)
 {
     struct sockets *s = e->sockets;
-    pthread_mutex_lock(&e->lock);
     loop_remove(s->changes);
     loop_remove(s->mounts);
-    pthread_mutex_unlock(&e->lock);
     if (s->changes_fd >= 0)
         close(s->changes_fd);
     if (s->mounts_fd >= 0)

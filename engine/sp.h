@@ -1,10 +1,9 @@
 /* Scalability protocols as nng speaks them, over a socket of this machine: the sides that answer (REP) and that tell
- * (PUB). nng's own listener is not used for them: docs/architecture.md says why. Everything is called under the lock of
- * the loop. */
+ * (PUB). nng's own listener is not used for them: docs/architecture.md says why. */
 #ifndef ENGINE_SP_H
 #define ENGINE_SP_H
 
-#include "engine/loop.h"
+#include "base/loop.h"
 #include "engine/sp_frame.h"
 
 #include <stdbool.h>

@@ -123,23 +123,18 @@ enum clw_err tls_listen(struct engine *e, struct pool *p, unsigned *port, const 
     return CLW_OK;
 }
 
-void tls_reap(struct engine *e)
-{
-    struct tls_listener *t = NULL;
-    pthread_mutex_lock(&e->lock);
-    for (struct pool *p = e->pools; p && !t; p = p->next)
-        if (p->tls && p->going && !p->member_count) {
-            t = p->tls;
-            p->tls = NULL;
-        }
-    pthread_mutex_unlock(&e->lock);
-    if (t)
-        listen_end(e, t->listener);
-    free(t);
-}
-
 void tls_stop(struct pool *p)
 {
-    free(p->tls); /* its listener ends with the others */
+    free(p->tls);
     p->tls = NULL;
+}
+
+void tls_reap(struct engine *e)
+{
+    for (struct pool *p = e->pools; p; p = p->next) {
+        if (!p->tls || !p->going || p->member_count)
+            continue;
+        listen_end(e, p->tls->listener);
+        tls_stop(p);
+    }
 }

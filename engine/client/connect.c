@@ -147,13 +147,22 @@ static bool wait_changed(struct clowder *c, uint64_t deadline_ms)
     return pthread_cond_timedwait(&c->changed, &c->lock, &at) == 0;
 }
 
+static bool has_loop(struct clowder *c)
+{
+    if (!c->loop && (c->loop = loop_new(&c->lock)) && !loop_start(c->loop)) {
+        loop_free(c->loop);
+        c->loop = NULL;
+    }
+    return c->loop != NULL;
+}
+
 /* One link, greeted: OK, REFUSED, AGAIN when the engine went away meanwhile, or why there is none. */
 static enum clw_err greet(struct clowder *c, struct clw_error *err)
 {
     int fd = -1;
-    enum clw_err code = c->loop || (c->loop = loop_new(&c->lock)) ? CLW_OK : CLW_IO;
-    if (code)
-        return clw_fail(err, code, "raise the limits of open files and of processes (ulimit -n, ulimit -u)",
+    enum clw_err code = CLW_OK;
+    if (!has_loop(c))
+        return clw_fail(err, CLW_IO, "raise the limits of open files and of processes (ulimit -n, ulimit -u)",
             "cannot wait for the engine");
     code = client_dial(c, ENGINE_DATA_SOCKET, dial_data, UINT64_MAX, &fd, err);
     if (code)
@@ -172,11 +181,11 @@ static enum clw_err greet(struct clowder *c, struct clw_error *err)
             err, CLW_REFUSED, "stop the old engine: clowder engine stop", "the engine refused: %s", c->refused);
     else if (!c->welcome)
         code = clw_fail(err, c->lost ? CLW_AGAIN : CLW_TIMED_OUT, "see 'clowder log'", "the engine does not say hello");
-    pthread_mutex_unlock(&c->lock);
     if (code) {
         link_free(c->link);
         c->link = NULL;
     }
+    pthread_mutex_unlock(&c->lock);
     return code;
 }
 
@@ -218,9 +227,10 @@ enum clw_err client_connect(struct clowder *c, struct clw_error *err)
 
 void client_disconnect(struct clowder *c)
 {
-    struct link *l = c->link;
+    pthread_mutex_lock(&c->lock);
+    link_free(c->link);
     c->link = NULL;
-    link_free(l);
+    pthread_mutex_unlock(&c->lock);
 }
 
 static void tell(struct clowder *c, const char *text)
@@ -330,8 +340,7 @@ int clowder_open(struct clowder **out, const struct clowder_options *o, struct c
     pthread_cond_init(&c->changed, &attr);
     pthread_condattr_destroy(&attr);
     c->event_fd = event_fd;
-    c->owner =
-        (struct link_owner){.lock = &c->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
+    c->owner = (struct link_owner){.frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     if (o) {
         c->program = o->program ? mem_strdup(o->program) : NULL;
         c->no_start = o->no_start;

@@ -8,7 +8,7 @@
 #include "engine/client/clowder.h"
 #include "engine/func.h"
 #include "engine/link.h"
-#include "engine/loop.h"
+#include "base/loop.h"
 #include "engine/wire.h"
 
 #include <jansson.h>

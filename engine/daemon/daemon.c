@@ -32,13 +32,6 @@ enum {
     AGAIN_MS = 100    /* … and is tried so often, before tasks fail for it */
 };
 
-void daemon_wake(struct daemon *d)
-{
-    uint64_t one = 1;
-    if (write(d->wake_fd, &one, sizeof one) < 0 && errno != EAGAIN)
-        abort();
-}
-
 /* ---- out of something ---- */
 
 bool daemon_is_short(struct daemon *d, int rv)
@@ -75,7 +68,7 @@ bool watch_is_ready(const struct watch *w, int place)
     return place >= 0 && w->fds[place].revents;
 }
 
-/* ---- frames (nng's threads, locked) ---- */
+/* ---- frames ---- */
 
 static struct job *find_job(struct daemon *d, uint32_t number)
 {
@@ -229,14 +222,12 @@ static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
     }
 }
 
-/* A worker that runs gets its tasks right here; anything else is for the main thread. */
+/* A worker that runs gets its tasks right here; anything else waits for the next step. */
 static void batch_cb(struct link *l)
 {
     struct daemon *d = link_arg(l);
     worker_feed(d);
-    link_flush(d->link);
-    if (link_fd(l) < 0) /* TLS: this is a thread of nng's */
-        daemon_wake(d);
+    link_flush(l);
 }
 
 static void closed_cb(struct link *l, const struct clw_error *why)
@@ -244,7 +235,6 @@ static void closed_cb(struct link *l, const struct clw_error *why)
     struct daemon *d = link_arg(l);
     (void)why;
     d->broken = true;
-    daemon_wake(d);
 }
 
 /* ---- the work ---- */
@@ -347,13 +337,11 @@ static void step(struct daemon *d, struct watch *w)
 static void work(struct daemon *d)
 {
     struct watch w = {0};
-    uint64_t ignored;
-    pthread_mutex_lock(&d->lock);
     while (!is_over(d)) {
         neighbour_judge(d);
         step(d, &w);
         neighbour_step(d, &w);
-        int wake_place = watch_add(&w, d->wake_fd, POLLIN), signal_place = watch_add(&w, d->signal_fd, POLLIN);
+        int loop_place = watch_add(&w, loop_fd(d->loop), POLLIN), signal_place = watch_add(&w, d->signal_fd, POLLIN);
         check_life(d, &w);
         check_link(d, &w);
         usage_step(d, &w);
@@ -365,12 +353,9 @@ static void work(struct daemon *d)
         int link_place = watch_add(&w, link_fd(d->link), link_events(d->link));
         command_watch(d, &w);
         worker_watch(d, &w);
-        pthread_mutex_unlock(&d->lock);
         int n = poll(w.fds, w.count, timeout_ms(&w));
-        if (n > 0 && watch_is_ready(&w, wake_place) && read(d->wake_fd, &ignored, sizeof ignored) < 0 &&
-            errno != EAGAIN)
-            abort();
-        pthread_mutex_lock(&d->lock);
+        if (n > 0 && watch_is_ready(&w, loop_place))
+            loop_once(d->loop, 0);
         if (n > 0 && watch_is_ready(&w, signal_place))
             take_signal(d);
         if (n <= 0)
@@ -379,13 +364,11 @@ static void work(struct daemon *d)
         if (watch_is_ready(&w, link_place))
             link_step(d->link);
     }
-    pthread_mutex_unlock(&d->lock);
 }
 
 /* Everything that came over a link goes with it. */
 static void drop_work(struct daemon *d)
 {
-    pthread_mutex_lock(&d->lock);
     command_kill(d);
     worker_drop_all(d);
     while (d->head) {
@@ -399,7 +382,6 @@ static void drop_work(struct daemon *d)
         d->jobs = j->next;
         job_free(j);
     }
-    pthread_mutex_unlock(&d->lock);
     link_free(d->link);
     d->link = NULL;
 }
@@ -508,10 +490,11 @@ int main(int argc, char **argv)
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (null >= 0)
         dup2(null, 0);
-    pthread_mutex_init(&d->lock, NULL);
-    d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    d->owner =
-        (struct link_owner){.lock = &d->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
+    if (!(d->loop = loop_new(NULL))) {
+        fprintf(stderr, "clowder-daemon: cannot make a descriptor: %s\n", strerror(errno));
+        return 3;
+    }
+    d->owner = (struct link_owner){.frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     d->started_ms = d->active_ms = mono_ms();
     limits_clear(&d->limits);
     wire_new_secret(d->instance);
@@ -528,8 +511,7 @@ int main(int argc, char **argv)
     free(d->env);
     free(d->config.url);
     free(d->config.cert);
-    close(d->wake_fd);
-    pthread_mutex_destroy(&d->lock);
+    loop_free(d->loop);
     free(d);
     return status;
 }

@@ -1,16 +1,16 @@
 /* The daemon's own structures. It dials home, says hello, and then runs tasks one at a time, in the order in which they
- * came. The main thread does it all; over TLS nng's threads bring the frames, and there is one lock between them. */
+ * came. The main thread does it all; over TLS nng's threads tell its loop what came. */
 #ifndef ENGINE_DAEMON_DAEMON_H
 #define ENGINE_DAEMON_DAEMON_H
 
 #include "base/hours.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "engine/func.h"
 #include "engine/link.h"
 #include "engine/wire.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -73,11 +73,11 @@ struct limits {
 };
 
 struct daemon {
-    pthread_mutex_t lock;
     struct daemon_config config;
     struct link_owner owner;
+    struct loop *loop;
     struct link *link;
-    int wake_fd, signal_fd;
+    int signal_fd;
     bool welcome, broken, quit, quit_now, left;
     bool terminated;               /* by SIGTERM */
     char refused[200], said[200];  /* why home is not reached, and what of that was said already */
@@ -117,7 +117,6 @@ struct task {
 };
 
 /* daemon.c */
-void daemon_wake(struct daemon *d);
 /* A start failed with error rv: true when this machine is out of something for the moment; until again_ms, which is
  * then set, nothing is to be started. */
 bool daemon_is_short(struct daemon *d, int rv);

@@ -122,7 +122,7 @@ static struct link *dial(struct daemon *d)
     nng_stream *stream = strncmp(d->config.url, "tls+tcp://", 10) == 0 && d->config.cert ? dial_stream(&d->config, &rv)
                                                                                          : (rv = NNG_EADDRINVAL, NULL);
     if (stream)
-        return link_new(stream, &d->owner, d, WIRE_BODY_MAX);
+        return link_new(stream, d->loop, &d->owner, d, WIRE_BODY_MAX);
     snprintf(d->refused, sizeof d->refused, "cannot reach %s: %s", d->config.url, nng_strerror(rv));
     return NULL;
 }
@@ -130,21 +130,13 @@ static struct link *dial(struct daemon *d)
 void daemon_wait(struct daemon *d, uint64_t ms)
 {
     struct watch w = {.deadline_us = mono_us() + ms * 1000};
-    int wake_place = watch_add(&w, d->wake_fd, POLLIN), link_place = -1;
-    uint64_t ignored;
-    if (d->link) {
-        pthread_mutex_lock(d->owner.lock);
-        link_place = watch_add(&w, link_fd(d->link), link_events(d->link));
-        pthread_mutex_unlock(d->owner.lock);
-    }
+    int loop_place = watch_add(&w, loop_fd(d->loop), POLLIN);
+    int link_place = d->link ? watch_add(&w, link_fd(d->link), link_events(d->link)) : -1;
     int n = poll(w.fds, w.count, (int)ms);
-    if (n > 0 && watch_is_ready(&w, wake_place) && read(d->wake_fd, &ignored, sizeof ignored) < 0 && errno != EAGAIN)
-        abort();
-    if (n > 0 && watch_is_ready(&w, link_place)) {
-        pthread_mutex_lock(d->owner.lock);
+    if (n > 0 && watch_is_ready(&w, loop_place))
+        loop_once(d->loop, 0);
+    if (n > 0 && watch_is_ready(&w, link_place))
         link_step(d->link);
-        pthread_mutex_unlock(d->owner.lock);
-    }
 }
 
 enum clw_err daemon_connect(struct daemon *d)
@@ -154,17 +146,11 @@ enum clw_err daemon_connect(struct daemon *d)
     d->welcome = d->broken = false;
     d->refused[0] = '\0';
     uint64_t until_ms = mono_ms() + HELLO_MS;
-    pthread_mutex_lock(&d->lock);
     link_start(d->link);
     say_hello(d);
-    while (!d->welcome && !d->broken && mono_ms() < until_ms) {
-        pthread_mutex_unlock(&d->lock);
+    while (!d->welcome && !d->broken && mono_ms() < until_ms)
         daemon_wait(d, until_ms - mono_ms());
-        pthread_mutex_lock(&d->lock);
-    }
-    bool welcome = d->welcome;
-    pthread_mutex_unlock(&d->lock);
-    if (welcome)
+    if (d->welcome)
         return CLW_OK;
     link_free(d->link);
     d->link = NULL;

@@ -80,7 +80,7 @@ static int become(void *arg)
  * asks for each signal what becomes of it. */
 static int start(struct process *p, struct birth *b)
 {
-    static char *stack; /* all starts are under the daemon's lock */
+    static char *stack; /* one thread starts all */
     static size_t size;
     size_t need = STACK, argc = 0;
     sigset_t all, before;

@@ -2,7 +2,7 @@
  * breaks the rules is dropped; a reader that stops stops its writer. */
 #include "base/mono.h"
 #include "engine/link.h"
-#include "engine/loop.h"
+#include "base/loop.h"
 
 #include <nng/nng.h>
 #include <nng/supplemental/tls/tls.h>
@@ -64,7 +64,7 @@ static void closed_cb(struct link *l, const struct clw_error *why)
     pthread_cond_broadcast(&changed);
 }
 
-static struct link_owner owner = {.lock = &lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
+static struct link_owner owner = {.frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
 
 /* Waits, locked, until the condition holds; gives up after 60 s. */
 #define WAIT(condition)                                                                                                \
@@ -183,8 +183,8 @@ static void open_pair(const char *scheme, struct side *a, struct side *b, uint32
         b->link = link_new_socket(fds[1], loop, &owner, b, max);
     } else {
         connect_pair(scheme, &x, &y);
-        a->link = link_new(x, &owner, a, max);
-        b->link = link_new(y, &owner, b, max);
+        a->link = link_new(x, loop, &owner, a, max);
+        b->link = link_new(y, loop, &owner, b, max);
     }
     pthread_mutex_lock(&lock);
     link_start(a->link);
@@ -194,8 +194,10 @@ static void open_pair(const char *scheme, struct side *a, struct side *b, uint32
 
 static void close_pair(struct side *a, struct side *b)
 {
+    pthread_mutex_lock(&lock);
     link_free(a->link);
     link_free(b->link);
+    pthread_mutex_unlock(&lock);
     assert_false(a->wrong || b->wrong);
 }
 
@@ -384,6 +386,8 @@ int main(void)
         cmocka_unit_test(test_tls), cmocka_unit_test(test_limits), cmocka_unit_test(test_backpressure),
         cmocka_unit_test(test_closing), cmocka_unit_test(test_freed)};
     loop = loop_new(&lock);
+    if (!loop || !loop_start(loop))
+        return 1;
     int rv = cmocka_run_group_tests(tests, make_cert, NULL);
     loop_free(loop);
     link_owner_fini(&owner);

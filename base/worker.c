@@ -1,0 +1,94 @@
+#include "base/worker.h"
+
+#include "base/mem.h"
+#include "base/thread.h"
+
+#include <stdlib.h>
+
+struct worker {
+    struct loop *home;
+    unsigned count; /* the loop's thread's own */
+    pthread_t thread;
+    pthread_mutex_t lock; /* of the rest */
+    pthread_cond_t more;
+    struct errand *first, **last;
+    bool over;
+};
+
+static struct errand *take(struct worker *w)
+{
+    pthread_mutex_lock(&w->lock);
+    while (!w->first && !w->over)
+        pthread_cond_wait(&w->more, &w->lock);
+    struct errand *errand = w->first;
+    if (errand)
+        w->first = errand->next;
+    if (!w->first)
+        w->last = &w->first;
+    pthread_mutex_unlock(&w->lock);
+    return errand;
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    for (struct errand *errand; (errand = take(w));) {
+        errand->work(errand->arg);
+        loop_post(w->home, &errand->call);
+    }
+    return NULL;
+}
+
+static void done(void *arg)
+{
+    struct errand *errand = arg;
+    errand->worker->count--;
+    errand->done(errand->arg);
+}
+
+struct worker *worker_new(struct loop *home)
+{
+    struct worker *w = mem_zalloc(sizeof *w);
+    w->home = home;
+    w->last = &w->first;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->more, NULL);
+    if (thread_start(&w->thread, run, w))
+        return w;
+    pthread_cond_destroy(&w->more);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+    return NULL;
+}
+
+void worker_give(struct worker *w, struct errand *errand)
+{
+    errand->worker = w;
+    errand->call = (struct loop_call){.run = done, .arg = errand};
+    errand->next = NULL;
+    w->count++;
+    pthread_mutex_lock(&w->lock);
+    *w->last = errand;
+    w->last = &errand->next;
+    pthread_cond_signal(&w->more);
+    pthread_mutex_unlock(&w->lock);
+}
+
+unsigned worker_count(const struct worker *w)
+{
+    return w->count;
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->over = true;
+    pthread_cond_signal(&w->more);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    pthread_cond_destroy(&w->more);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
