@@ -8,6 +8,7 @@
 struct worker {
     struct loop *home;
     unsigned count; /* the loop's thread's own */
+    bool has_thread;
     pthread_t thread;
     pthread_mutex_t lock; /* of the rest */
     pthread_cond_t more;
@@ -53,12 +54,7 @@ struct worker *worker_new(struct loop *home)
     w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->more, NULL);
-    if (thread_start(&w->thread, run, w))
-        return w;
-    pthread_cond_destroy(&w->more);
-    pthread_mutex_destroy(&w->lock);
-    free(w);
-    return NULL;
+    return w;
 }
 
 void worker_give(struct worker *w, struct errand *errand)
@@ -67,6 +63,11 @@ void worker_give(struct worker *w, struct errand *errand)
     errand->call = (struct loop_call){.run = done, .arg = errand};
     errand->next = NULL;
     w->count++;
+    if (!w->has_thread && !(w->has_thread = thread_start(&w->thread, run, w))) {
+        errand->work(errand->arg);
+        loop_post(w->home, &errand->call);
+        return;
+    }
     pthread_mutex_lock(&w->lock);
     *w->last = errand;
     w->last = &errand->next;
@@ -87,7 +88,8 @@ void worker_free(struct worker *w)
     w->over = true;
     pthread_cond_signal(&w->more);
     pthread_mutex_unlock(&w->lock);
-    pthread_join(w->thread, NULL);
+    if (w->has_thread)
+        pthread_join(w->thread, NULL);
     pthread_cond_destroy(&w->more);
     pthread_mutex_destroy(&w->lock);
     free(w);

@@ -1,5 +1,5 @@
-/* A thread with a queue, for what may wait: for a disk, a name, a process, another thread. Errands are done one after the
- * other in that thread, and what came of each is told in the thread of a loop. */
+/* A thread with a queue, for what may wait: for a disk, a name, a process, another thread. Errands are done one after
+ * the other in that thread, and what came of each is told in the thread of a loop. */
 #ifndef BASE_WORKER_H
 #define BASE_WORKER_H
 
@@ -17,8 +17,9 @@ struct errand {
     struct errand *next;
 };
 
-/* NULL: there is no thread to be had. */
+/* Its thread begins with the first errand. */
 struct worker *worker_new(struct loop *home);
+/* As long as there is no thread to be had, the errand is done at once by the caller's. */
 void worker_give(struct worker *worker, struct errand *errand);
 /* Errands that are given and not done yet. */
 unsigned worker_count(const struct worker *worker);

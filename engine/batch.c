@@ -6,9 +6,10 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/text.h"
+#include "engine/catalog.h"
+#include "engine/recorder.h"
 #include "hosts/scheduler.h"
 #include "store/batch.h"
-#include "store/host.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -211,17 +212,44 @@ static void submit_failed(struct engine *e, struct batch *b, int status, const c
     batch_free(e, b);
 }
 
+/* What the next engine has to know of it. */
+struct batch_write {
+    struct recorder_write write;
+    struct store_batch row;
+    bool is_there;
+};
+
+static enum clw_err write_one(struct store *s, void *arg, struct clw_error *err)
+{
+    struct batch_write *w = arg;
+    return w->is_there ? store_batch_add(s, &w->row, err) : store_batch_remove(s, w->row.host, w->row.job, err);
+}
+
+static void written(void *arg)
+{
+    struct batch_write *w = arg;
+    if (w->write.err.code)
+        log_warn("store", "failed why=\"%s\"", w->write.err.message);
+    free(w);
+}
+
+static void write_row(struct engine *e, const struct batch *b, bool is_there)
+{
+    struct batch_write *w = mem_zalloc(sizeof *w);
+    *w = (struct batch_write){
+        .write = {.write = write_one, .done = written, .arg = w}, .row = b->row, .is_there = is_there};
+    recorder_write(e->recorder, &w->write);
+}
+
 static void submitted(struct engine *e, struct batch *b)
 {
-    struct clw_error err;
     b->state = BATCH_ACTIVE;
     b->run_id = 0;
     b->submitted_ms = mono_ms();
     ask_soon(b->host);
     log_info("batch", "submitted profile=%s host=%s job=%s daemons=%u", b->row.profile, b->row.host, b->row.job,
         b->row.count);
-    if (e->store && store_batch_add(e->store, &b->row, &err))
-        log_warn("store", "failed why=\"%s\"", err.message);
+    write_row(e, b, true);
     for (struct pool *p = e->pools; p; p = p->next)
         for (struct member *m = p->members; m; m = m->after)
             if (m->batch == b && m->state == MEMBER_LAUNCHING)
@@ -231,8 +259,7 @@ static void submitted(struct engine *e, struct batch *b)
 static void over(struct engine *e, struct batch *b)
 {
     log_info("batch", "over profile=%s host=%s job=%s", b->row.profile, b->row.host, b->row.job);
-    if (e->store)
-        store_batch_remove(e->store, b->row.host, b->row.job, NULL);
+    write_row(e, b, false);
     remove_members(e, b);
     batch_free(e, b);
 }
@@ -437,8 +464,7 @@ static void adopt(struct engine *e, struct batch *b)
     if (code || !h->is_scheduler) {
         log_warn(
             "batch", "forgotten host=%s job=%s why=\"the host is not a scheduler any more\"", b->row.host, b->row.job);
-        if (e->store)
-            store_batch_remove(e->store, b->row.host, b->row.job, NULL);
+        write_row(e, b, false);
         batch_free(e, b);
         return;
     }
@@ -483,17 +509,14 @@ bool batch_uses(const struct engine *e, const struct host *h)
 
 void batch_restore(struct engine *e)
 {
-    struct store_batch_list list;
-    if (!e->store || store_batch_list(e->store, &list, NULL))
-        return;
-    for (size_t i = 0; i < list.count; i++) {
+    const struct store_batch_list *list = catalog_batches(e->catalog);
+    for (size_t i = 0; i < list->count; i++) {
         struct batch *b = mem_zalloc(sizeof *b);
-        b->row = list.items[i];
+        b->row = list->items[i];
         b->state = BATCH_ACTIVE;
         b->next = e->batches;
         e->batches = b;
     }
-    store_batch_list_fini(&list);
 }
 
 void batch_fini(struct engine *e)

@@ -5,12 +5,13 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "engine/engine.h"
+#include "engine/catalog.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { REQUEST_MAX = 1 << 20, UPDATE_MAX = 1024 };
+enum { REQUEST_MAX = 1 << 20, UPDATE_MAX = 1024, SAVE_MS = 2000 };
 
 struct control {
     struct sp *rep, *pub;
@@ -51,6 +52,13 @@ json_t *reply_refusal(enum clw_err code, const char *hint, const char *format, .
 json_t *reply_no_store(void)
 {
     return reply_refusal(CLW_IO, "see 'clowder log'", "the inventory cannot be read");
+}
+
+json_t *reply_saved(struct engine *e, struct waiter *w)
+{
+    (void)e;
+    (void)w;
+    return reply_ok();
 }
 
 json_t *reply_error(const struct clw_error *err)
@@ -104,6 +112,7 @@ void control_wait(struct engine *e, struct sp_request *r, struct waiter from, co
     request_ms(request, "timeout_ms", &timeout_ms);
     *w = from;
     w->asked = r;
+    w->saved_ms = w->saves ? mono_ms() + SAVE_MS : 0;
     w->deadline_ms = timeout_ms ? mono_ms() + timeout_ms : 0;
     w->next = e->waiters;
     e->waiters = w;
@@ -163,20 +172,22 @@ static json_t *refuse_op(void)
     return o;
 }
 
-static json_t *serve(struct engine *e, struct sp_request *r, json_t *request)
+static json_t *serve(struct call *c)
 {
     struct clw_error err;
-    const struct op *op = find_op(request_text(request, "op", ""));
-    struct call c = {.e = e, .asked = r, .request = request, .name = request_text(request, "host", NULL)};
+    const struct op *op = find_op(request_text(c->request, "op", ""));
+    c->name = request_text(c->request, "host", NULL);
     if (!op)
         return refuse_op();
-    if (op->needs != OP_NOTHING && !c.name)
+    if (op->needs >= OP_HOST && !c->name)
         return reply_refusal(CLW_USAGE, NULL, "the request needs a \"host\"");
-    if (op->needs != OP_NOTHING && !e->store)
+    if (op->needs >= OP_HOST && !c->e->catalog)
         return reply_no_store();
-    if (op->needs == OP_LINK && host_get(e, c.name, &c.host, &err))
+    if (op->needs != OP_NOTHING && c->e->catalog && !c->has_looked)
+        return control_look(c);
+    if (op->needs == OP_LINK && host_get(c->e, c->name, &c->host, &err))
         return reply_error(&err);
-    return op->run(&c);
+    return op->run(c);
 }
 
 /* In place: jansson would keep it. */
@@ -186,23 +197,57 @@ static void wipe_text(json_t *text)
         mem_wipe((char *)(uintptr_t)json_string_value(text), json_string_length(text));
 }
 
+/* Somebody may hold the request until the store was looked at. */
+static void drop_request(json_t *request)
+{
+    if (request && request->refcount == 1)
+        wipe_text(json_object_get(request, "secret"));
+    json_decref(request);
+}
+
+static void serve_again(void *arg)
+{
+    struct call *c = arg;
+    json_t *reply = serve(c);
+    if (reply)
+        control_answer(c->asked, reply);
+    core_flush(c->e);
+    drop_request(c->request);
+    free(c);
+}
+
+json_t *control_look(const struct call *c)
+{
+    struct call *later = mem_alloc(sizeof *later);
+    *later = *c;
+    later->has_looked = true;
+    json_incref(later->request);
+    catalog_look(c->e->catalog, serve_again, later);
+    return NULL;
+}
+
 static void take_request(void *arg, struct sp_request *r, uint8_t *data, size_t len)
 {
     struct engine *e = arg;
     json_error_t why;
     json_t *request = json_loadb((const char *)data, len, JSON_REJECT_DUPLICATES, &why), *reply;
+    struct call c = {.e = e, .asked = r, .request = request};
     if (json_is_object(request))
-        reply = serve(e, r, request);
+        reply = serve(&c);
     else
         reply = reply_refusal(CLW_USAGE, "send one JSON object, as {\"op\":\"status\"}", "not a JSON object");
     if (reply)
         control_answer(r, reply);
     core_flush(e);
-    wipe_text(json_object_get(request, "secret"));
-    json_decref(request);
+    drop_request(request);
 }
 
 /* ---- those who wait ---- */
+
+static bool is_unsaved(const struct engine *e, const struct waiter *w, uint64_t now_ms)
+{
+    return now_ms < w->saved_ms && restore_is_saving(e, w->name);
+}
 
 void control_tick(struct engine *e, uint64_t now_ms)
 {
@@ -210,7 +255,7 @@ void control_tick(struct engine *e, uint64_t now_ms)
     e->control->due_ms = rep_ms < pub_ms ? rep_ms : pub_ms;
     for (struct waiter **at = &e->waiters; *at;) {
         struct waiter *w = *at;
-        json_t *o = w->check(e, w);
+        json_t *o = is_unsaved(e, w, now_ms) ? NULL : w->check(e, w);
         if (!o && w->deadline_ms && now_ms >= w->deadline_ms)
             o = reply_refusal(CLW_TIMED_OUT, "see 'clowder status' and 'clowder log'", "'%s' %s", w->name, w->what);
         if (!o) {
@@ -241,9 +286,12 @@ static void forget(void *arg, struct sp_request *r)
 uint64_t control_next_ms(const struct engine *e)
 {
     uint64_t next = e->control->due_ms;
-    for (const struct waiter *w = e->waiters; w; w = w->next)
+    for (const struct waiter *w = e->waiters; w; w = w->next) {
         if (w->deadline_ms && w->deadline_ms < next)
             next = w->deadline_ms;
+        if (w->saved_ms < next && is_unsaved(e, w, mono_ms()))
+            next = w->saved_ms;
+    }
     return next;
 }
 

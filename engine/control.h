@@ -26,11 +26,16 @@ struct waiter {
     int64_t job;        /* wait: which */
     uint64_t look, recorded;
     bool has_recorded;
+    bool saves;           /* the answer waits, for a moment, until what is wanted of the profile is in the store */
+    uint64_t saved_ms;    /* the end of that moment */
     uint64_t deadline_ms; /* 0: none */
     const char *what;     /* "profile 'x' is not up yet": "is not up yet" */
     struct waiter *next;
 };
 void control_wait(struct engine *e, struct sp_request *r, struct waiter w, const json_t *request);
+
+/* For a waiter that waits for nothing but that: ok. */
+json_t *reply_saved(struct engine *e, struct waiter *w);
 
 /* Fields of requests. The readers give false when the field is there with another type. */
 const char *request_text(const json_t *request, const char *key, const char *otherwise);
@@ -49,9 +54,12 @@ struct call {
     json_t *request;
     const char *name;  /* its "host"; NULL: none */
     struct host *host; /* OP_LINK: the engine's */
+    bool has_looked;   /* the inventory is as the store was after the request came */
 };
 
-enum op_needs { OP_NOTHING, OP_HOST /* a name, and the store */, OP_LINK /* one that is known and is not leaving */ };
+/* What an op needs before it runs: nothing; a fresh look at the store, if there is one; besides, a host's name, and a
+ * store; besides, that this host is known and does not leave. */
+enum op_needs { OP_NOTHING, OP_LOOK, OP_HOST, OP_LINK };
 
 struct op {
     const char *name;
@@ -59,6 +67,9 @@ struct op {
     const char *fields, *answer;             /* for people; fields in brackets may be left out */
     json_t *(*run)(const struct call *call); /* an answer, or NULL when it comes later */
 };
+
+/* Has a look taken at the store, and the op run again after it. NULL: its answer comes later. */
+json_t *control_look(const struct call *c);
 
 extern const struct op profile_ops[], host_ops[]; /* each ends with a NULL name */
 

@@ -6,6 +6,7 @@
 #include "base/paths.h"
 #include "base/text.h"
 #include "base/thread.h"
+#include "engine/catalog.h"
 #include "hosts/doctor.h"
 #include "hosts/ssh_config.h"
 #include "hosts/wake.h"
@@ -202,17 +203,16 @@ static json_t *unlock(const struct call *c)
 
 static json_t *wake(const struct call *c)
 {
-    struct store_host s;
+    const struct store_host *s;
     struct clw_error err;
-    enum clw_err code = store_host_get(c->e->store, c->name, &s, &err);
+    enum clw_err code = catalog_host_get(c->e->catalog, c->name, &s, &err);
     if (code)
         return reply_error(&err);
-    if (!s.mac[0])
+    if (!s->mac[0])
         code = clw_fail(&err, CLW_USAGE, "give it one: clowder host edit NAME --mac aa:bb:cc:dd:ee:ff",
             "host '%s' has no hardware address", c->name);
     else
-        code = wake_send(s.mac, NULL, &err);
-    store_host_fini(&s);
+        code = wake_send(s->mac, NULL, &err);
     if (!code)
         log_info("host", "woken host=%s", c->name);
     return code ? reply_error(&err) : reply_ok();
@@ -234,13 +234,13 @@ static json_t *ssh_config_host(const struct ssh_config *config, const char *name
     return o;
 }
 
-static json_t *ssh_config(const struct call *c)
+static json_t *ssh_config_json(const char *path)
 {
     struct ssh_config *config;
     struct ssh_words names = {0};
     struct buf notes = {0};
     struct clw_error err;
-    if (ssh_config_load(request_text(c->request, "path", NULL), &config, &err))
+    if (ssh_config_load(path, &config, &err))
         return reply_error(&err);
     json_t *o = reply_ok(), *list = json_array();
     ssh_config_names(config, &names);
@@ -258,12 +258,63 @@ static json_t *ssh_config(const struct call *c)
     return o;
 }
 
+/* ---- answers that have to read files: in the thread that reads the store ---- */
+
+struct reading {
+    struct engine *engine;
+    struct sp_request *asked;
+    json_t *request; /* held */
+    json_t *reply;
+    void (*read)(struct reading *r, struct store *s);
+};
+
+static void read_in_thread(struct store *s, void *arg)
+{
+    struct reading *r = arg;
+    r->read(r, s);
+}
+
+static void answer_reading(void *arg)
+{
+    struct reading *r = arg;
+    control_answer(r->asked, r->reply);
+    json_decref(r->request);
+    free(r);
+}
+
+/* reply: what read() adds to, or NULL. Without a store nobody else is there to read. */
+static json_t *answer_by_reading(const struct call *c, json_t *reply, void (*read)(struct reading *r, struct store *s))
+{
+    struct reading *r = mem_zalloc(sizeof *r);
+    *r = (struct reading){
+        .engine = c->e, .asked = c->asked, .request = json_incref(c->request), .reply = reply, .read = read};
+    if (c->e->catalog) {
+        catalog_ask(c->e->catalog, read_in_thread, answer_reading, r);
+    } else {
+        read(r, NULL);
+        answer_reading(r);
+    }
+    return NULL;
+}
+
+static void read_ssh_config(struct reading *r, struct store *s)
+{
+    (void)s;
+    r->reply = ssh_config_json(request_text(r->request, "path", NULL));
+}
+
+static json_t *ssh_config(const struct call *c)
+{
+    return answer_by_reading(c, NULL, read_ssh_config);
+}
+
 /* ---- the doctor ---- */
 
 /* One walk, in a thread of its own; what came of it is posted. */
 struct walk {
     struct engine *engine;
     struct sp_request *asked;
+    char name[STORE_NAME_SIZE];
     struct store_host host;
     unsigned limit_ms;
     enum clw_err code;
@@ -311,38 +362,41 @@ static void end_walk(void *arg)
     free_walk(w);
 }
 
+static void find_host(struct store *s, void *arg)
+{
+    struct walk *w = arg;
+    w->code = store_host_get(s, w->name, &w->host, &w->err);
+}
+
+static void begin_walk(void *arg)
+{
+    struct walk *w = arg;
+    pthread_t thread;
+    if (!w->code && !host_has_ssh(&w->host))
+        w->code = clw_fail(&w->err, CLW_USAGE, NULL, "host '%s' is not reached by SSH", w->name);
+    if (!w->code && !thread_start(&thread, walk_thread, w))
+        w->code = clw_fail(&w->err, CLW_FAILED, "wait until less runs here, or raise the limit (ulimit -u)",
+            "there is no thread to be had for it");
+    if (w->code)
+        end_walk(w);
+    else
+        pthread_detach(thread);
+}
+
 static json_t *start_walk(const struct call *c)
 {
     struct engine *e = c->e;
-    struct clw_error err;
-    struct walk *w = mem_zalloc(sizeof *w);
-    pthread_t thread;
     uint64_t limit_ms = 0;
-    request_ms(c->request, "timeout_ms", &limit_ms);
-    if (e->stopping) { /* its end waits for nobody who comes now */
-        free_walk(w);
+    if (e->stopping) /* its end waits for nobody who comes now */
         return reply_refusal(CLW_REFUSED, "run the command again to start it anew", "the engine is stopping");
-    }
-    enum clw_err code = store_host_get(e->store, c->name, &w->host, &err);
-    if (!code && !host_has_ssh(&w->host)) {
-        code = clw_fail(&err, CLW_USAGE, NULL, "host '%s' is not reached by SSH", c->name);
-    }
-    if (code) {
-        free_walk(w);
-        return reply_error(&err);
-    }
-    w->engine = e;
-    w->asked = c->asked;
+    request_ms(c->request, "timeout_ms", &limit_ms);
+    struct walk *w = mem_zalloc(sizeof *w);
+    *w = (struct walk){.engine = e, .asked = c->asked, .limit_ms = (unsigned)(limit_ms < 600000 ? limit_ms : 600000)};
+    snprintf(w->name, sizeof w->name, "%s", c->name);
     w->report = mem_zalloc(sizeof *w->report);
     w->over = (struct loop_call){.run = end_walk, .arg = w};
-    w->limit_ms = (unsigned)(limit_ms < 600000 ? limit_ms : 600000);
-    if (!thread_start(&thread, walk_thread, w)) {
-        free_walk(w);
-        return reply_refusal(CLW_FAILED, "wait until less runs here, or raise the limit (ulimit -u)",
-            "there is no thread to be had for it");
-    }
     e->walks++;
-    pthread_detach(thread);
+    catalog_ask(e->catalog, find_host, begin_walk, w);
     return NULL;
 }
 
@@ -367,51 +421,58 @@ static void look_at_descriptors(const struct engine *e, json_t *list, bool *heal
         "take down what is not needed, or raise the limit (ulimit -n) and start the engine again");
 }
 
-/* The store: whole, as far as it can be read without keeping everybody waiting, and how much room detached jobs take.
- */
-static void look_at_store(struct engine *e, json_t *list, bool *healthy)
+/* The store: whole, as far as it can be read in a moment, and how much room detached jobs take. */
+static void look_at_store(struct store *s, json_t *list, bool *healthy)
 {
     struct clw_error err = {0};
     struct stat st = {0};
     uint64_t jobs = 0;
     char size[24], text[700];
-    bool open = e->store != NULL && stat(store_path(e->store), &st) == 0;
-    enum clw_err code = open && st.st_size <= CHECK_BYTES ? store_check(e->store, &err) : CLW_OK;
+    bool open = s && stat(store_path(s), &st) == 0;
+    enum clw_err code = open && st.st_size <= CHECK_BYTES ? store_check(s, &err) : CLW_OK;
     if (open && !code)
-        code = store_kept_count(e->store, &jobs, &err);
+        code = store_kept_count(s, &jobs, &err);
     if (!open || code) {
         finding(list, healthy, "store", false, open ? err.message : "the store cannot be used; see 'clowder log'",
             err.hint);
         return;
     }
-    snprintf(text, sizeof text, "%.500s, %s, %llu detached jobs", store_path(e->store),
+    snprintf(text, sizeof text, "%.500s, %s, %llu detached jobs", store_path(s),
         text_bytes(size, sizeof size, (uint64_t)st.st_size), (unsigned long long)jobs);
     finding(list, healthy, "store", true, text,
         st.st_size > LARGE_BYTES ? "'clowder job prune --keep N' removes finished jobs with their results" : "");
 }
 
-/* This machine: what every host needs of it. */
-static json_t *doctor_here(struct engine *e)
+static void look_at_files(struct reading *r, struct store *s)
 {
     struct clw_error err = {0};
     struct ssh_config *config = NULL;
-    json_t *o = reply_ok(), *list = json_array();
-    bool healthy = true;
-    char text[300];
+    json_t *list = json_object_get(r->reply, "findings");
+    bool healthy = json_is_true(json_object_get(r->reply, "healthy"));
     const char *agent = getenv("SSH_AUTH_SOCK");
-    snprintf(text, sizeof text, "version %s, %u connections", CLW_VERSION, e->peer_count);
-    finding(list, &healthy, "engine", true, text, "");
-    finding(list, &healthy, "program", true, e->daemon_program, "");
-    look_at_descriptors(e, list, &healthy);
-    look_at_store(e, list, &healthy);
+    look_at_store(s, list, &healthy);
     bool read = ssh_config_load(NULL, &config, &err) == CLW_OK;
     finding(list, &healthy, "config", read, read ? "the ssh configuration can be read" : err.message, err.hint);
     ssh_config_free(config);
     finding(
         list, &healthy, "agent", true, agent ? agent : "no SSH agent: keys with a passphrase need 'host unlock'", "");
+    json_object_set_new(r->reply, "healthy", json_boolean(healthy));
+}
+
+/* This machine: what every host needs of it. */
+static json_t *doctor_here(const struct call *c)
+{
+    const struct engine *e = c->e;
+    json_t *o = reply_ok(), *list = json_array();
+    bool healthy = true;
+    char text[300];
+    snprintf(text, sizeof text, "version %s, %u connections", CLW_VERSION, e->peer_count);
+    finding(list, &healthy, "engine", true, text, "");
+    finding(list, &healthy, "program", true, e->daemon_program, "");
+    look_at_descriptors(e, list, &healthy);
     json_object_set_new(o, "findings", list);
     json_object_set_new(o, "healthy", json_boolean(healthy));
-    return o;
+    return answer_by_reading(c, o, look_at_files);
 }
 
 /* ---- taken out of the inventory ---- */
@@ -445,9 +506,7 @@ static json_t *leave(const struct call *c)
         h->leaving = true;
     core_changed(e);
     core_wake(e);
-    if (!wait)
-        return reply_ok();
-    struct waiter w = {.check = leave_answer, .what = "has daemons still"};
+    struct waiter w = {.check = wait ? leave_answer : reply_saved, .saves = true, .what = "has daemons still"};
     snprintf(w.name, sizeof w.name, "%s", c->name);
     control_wait(e, c->asked, w, c->request);
     return NULL;
@@ -470,8 +529,8 @@ static json_t *retry(const struct call *c)
 static json_t *doctor(const struct call *c)
 {
     if (!c->name)
-        return doctor_here(c->e);
-    return c->e->store ? start_walk(c) : reply_no_store();
+        return doctor_here(c);
+    return c->e->catalog ? start_walk(c) : reply_no_store();
 }
 
 const struct op host_ops[] = {

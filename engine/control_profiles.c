@@ -255,9 +255,7 @@ static json_t *up(const struct call *c)
     log_info("pool", "up profile=%s daemons=%u", p->name, pool_want(p));
     pool_start(e, p);
     restore_save(e, p, pool_is_wanted(p), true);
-    if (!wait)
-        return reply_ok();
-    struct waiter w = {.check = up_answer, .what = "is not up yet"};
+    struct waiter w = {.check = wait ? up_answer : reply_saved, .saves = true, .what = "is not up yet"};
     snprintf(w.name, sizeof w.name, "%s", p->name);
     control_wait(c->e, c->asked, w, request);
     return NULL;
@@ -330,9 +328,7 @@ static json_t *down(const struct call *c)
         return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "no daemons are up on '%s'", host);
     core_changed(e);
     core_wake(e);
-    if (!wait)
-        return reply_ok();
-    struct waiter w = {.check = down_answer, .what = "is not down yet"};
+    struct waiter w = {.check = wait ? down_answer : reply_saved, .saves = true, .what = "is not down yet"};
     snprintf(w.name, sizeof w.name, "%s", name);
     snprintf(w.host, sizeof w.host, "%s", host);
     control_wait(c->e, c->asked, w, request);
@@ -433,6 +429,8 @@ static json_t *status(const struct call *c)
     struct engine *e = c->e;
     const char *name = request_text(c->request, "profile", NULL);
     json_t *document = status_json(e, name);
+    if (!document && e->catalog && !c->has_looked)
+        return control_look(c);
     if (!document && (strcmp(name, "default") == 0 || restore_is_known(e, name))) {
         document = status_json(e, NULL);
         json_object_set_new(document, "profiles", json_array());
@@ -504,22 +502,22 @@ static json_t *wait_job(const struct call *c)
 
 const struct op profile_ops[] = {
     {"status", OP_NOTHING, "[profile]", "the document of `clowder status --json`", status},
-    {"up", OP_NOTHING,
+    {"up", OP_LOOK,
         "[profile] [n] [on: {HOST: N, ...}] [by: {HOST: +-N}] [per_gpu] [env: [\"K=V\"]] [idletime_ms walltime_ms "
         "maxtasks memory_bytes seed respawn cleanup output] [nice cpus mem_bytes pause_load pause_user_ms hours "
         "pause_now no_new_privs] [wait] [timeout_ms]",
         "connected. n is for this machine; hosts that are not named keep their number, 0 takes one out; by changes "
         "what there is (\"local\": this machine)",
         up},
-    {"down", OP_NOTHING, "[profile] [on: HOST] [now] [wait] [timeout_ms]", "", down},
+    {"down", OP_LOOK, "[profile] [on: HOST] [now] [wait] [timeout_ms]", "", down},
     {"remove", OP_NOTHING, "profile",
         "it is forgotten; refused while it is up or has jobs. What the store has of it stays", remove_profile},
-    {"launch", OP_NOTHING, "[profile] command [local_env: [\"K=V\"]]",
+    {"launch", OP_LOOK, "[profile] command [local_env: [\"K=V\"]]",
         "profile, host, daemon: of another engine, by its command line", launch},
     {"stop", OP_NOTHING, "[now]", "pid of the process that will end", stop},
     {"jobs", OP_NOTHING, "[profile]", "jobs: those that the engine has now", jobs},
     {"cancel", OP_NOTHING, "job", "", cancel},
-    {"reserve", OP_NOTHING, "", "job: a number in the ledger, for a job that is written into the store", reserve},
+    {"reserve", OP_LOOK, "", "job: a number in the ledger, for a job that is written into the store", reserve},
     {"look", OP_NOTHING, "", "the keeper looks into the store: a detached job was submitted, or changed", look},
     {"wait", OP_NOTHING, "job [recorded] [timeout_ms]",
         "live. When the job does not run any more; with recorded also when another number of its results is in the "

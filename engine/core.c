@@ -8,10 +8,10 @@
 #include "base/paths.h"
 #include "base/random.h"
 #include "engine/engine.h"
+#include "engine/catalog.h"
 #include "engine/keep.h"
 #include "engine/recorder.h"
 #include "hosts/session.h"
-#include "store/store.h"
 
 #include <nng/nng.h>
 
@@ -420,7 +420,7 @@ static enum clw_err start(struct engine *e, struct clw_error *err)
         code = sockets_open(e, err);
     }
     if (!code) {
-        e->recorder = recorder_start();
+        e->recorder = recorder_start(e->loop);
         note_deaths(e);
         restore_load(e); /* a command that dials before this is done is answered after it */
         start_keeper(e, mono_ms());
@@ -460,7 +460,7 @@ static void finish_keeper(struct engine *e)
 static void finish_workers(struct engine *e)
 {
     host_close_all(e);
-    while (worker_count(e->closer) || worker_count(e->reaper))
+    while (worker_count(e->closer) || worker_count(e->reaper) || catalog_is_looking(e->catalog))
         take_events(e, FINISH_MS);
     worker_free(e->closer);
     worker_free(e->reaper);
@@ -475,12 +475,13 @@ static void finish(struct engine *e)
     listen_stop(e);
     control_stop(e);
     recorder_flush(e->recorder); /* the next engine numbers its jobs after ours */
+    take_events(e, 0);           /* and what came of it */
     sockets_free(e);
     owner_leave(&e->owner);     /* the sockets are gone: from here on another engine may start … */
     close_peers(e);             /* … and those who wait for our end see it */
     recorder_stop(e->recorder); /* their jobs ended with them */
-    store_close(e->store);
-    e->store = NULL;
+    catalog_close(e->catalog);
+    e->catalog = NULL;
     while (e->pools)
         pool_free(e, e->pools);
     batch_fini(e);
@@ -499,16 +500,15 @@ static void finish(struct engine *e)
     nng_fini();
 }
 
-static enum clw_err start_threads(struct engine *e, struct clw_error *err)
+static enum clw_err open_loop(struct engine *e, struct clw_error *err)
 {
     e->loop = loop_new(NULL);
     e->signals = e->loop ? loop_add(e->loop, e->signal_fd, POLLIN, take_signals, e) : NULL;
-    e->closer = e->loop ? worker_new(e->loop) : NULL;
-    e->reaper = e->loop ? worker_new(e->loop) : NULL;
-    if (e->signals && e->closer && e->reaper)
-        return CLW_OK;
-    return clw_fail(err, CLW_IO, "raise the limits of open files and of processes (ulimit -n, ulimit -u)",
-        "there are no threads or descriptors for an engine");
+    if (!e->signals)
+        return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot wait for signals");
+    e->closer = worker_new(e->loop);
+    e->reaper = worker_new(e->loop);
+    return CLW_OK;
 }
 
 /* Runs in the process that stays. Tells ready_fd (or nobody: -1) how the start went: one byte and a text. */
@@ -534,7 +534,7 @@ static int run(const struct engine_options *o, int ready_fd)
     if (!code)
         code = open_logs(e, o->foreground, &err);
     if (!code)
-        code = start_threads(e, &err);
+        code = open_loop(e, &err);
     if (!code)
         code = start(e, &err);
     if (ready_fd >= 0) {

@@ -201,9 +201,10 @@ struct pool {
     bool ephemeral;
     uint64_t owner; /* client that it lives for, when ephemeral */
     struct place *places;
-    bool unsaved; /* the store has not got what is wanted of it */
-    bool going;   /* being taken down; freed when the last member is gone, if ephemeral */
-    bool resting; /* wanted, but nothing is started until it is brought up by somebody; its places say why */
+    bool unsaved;    /* the store has not got what is wanted of it, … */
+    unsigned saving; /* … or will have it when so many writes are done */
+    bool going;      /* being taken down; freed when the last member is gone, if ephemeral */
+    bool resting;    /* wanted, but nothing is started until it is brought up by somebody; its places say why */
     struct member *members, *last_member;
     unsigned member_count, counter, place_count;
     uint64_t started_ms;
@@ -262,7 +263,7 @@ struct control;
 struct waiter;
 struct listener;
 struct sockets;
-struct store;
+struct catalog;
 
 struct engine {
     struct loop *loop;      /* what the main thread waits for */
@@ -291,7 +292,7 @@ struct engine {
     struct recorder *recorder;
     struct keeper *keeper;    /* detached jobs; NULL: there is no room for it yet */
     uint64_t keeper_again_ms; /* when it is tried again */
-    struct store *store;      /* NULL: it cannot be used, and … */
+    struct catalog *catalog;  /* NULL: the store cannot be used, and … */
     char store_problem[1200]; /* … why */
     struct peer *peers, *dead_peers, *dirty;
     unsigned peer_count, stranger_count;
@@ -589,6 +590,7 @@ void restore_load(struct engine *e);
 /* Places as they are, and whether it is wanted up; settings only when they are to replace those in the store, where
  * somebody may have edited them. What it has when it is taken down stays as it was. */
 void restore_save(struct engine *e, struct pool *p, bool wanted, bool settings);
+bool restore_is_saving(const struct engine *e, const char *profile); /* "": any */
 bool restore_is_known(struct engine *e, const char *name);
 /* What was edited in the store since p was brought up: settings, and its daemons and hosts as well (places). False: it
  * is of another runtime now, and daemons of the one before are here; nothing was taken. */

@@ -5,8 +5,8 @@
 #include "base/mono.h"
 #include "base/text.h"
 #include "engine/foreign_script.h"
+#include "engine/catalog.h"
 #include "engine/recorder.h"
-#include "store/host.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -167,11 +167,12 @@ static void write_script(
     struct engine *e, struct member *m, const struct foreign_base *base, const char *mark, struct buf *script)
 {
     const struct pool_settings *s = &m->pool->settings;
-    struct store_host host = {0};
-    bool is_here = place_is_here(m->place), known = !is_here && !store_host_get(e->store, m->place->host, &host, NULL);
-    char **tags = mem_zalloc((host.tags.count + 1) * sizeof *tags);
-    for (size_t i = 0; i < host.tags.count; i++)
-        tags[i] = host.tags.items[i];
+    bool is_here = place_is_here(m->place);
+    const struct store_host *host = is_here ? NULL : catalog_host(e->catalog, m->place->host);
+    size_t tag_count = host ? host->tags.count : 0;
+    char **tags = mem_zalloc((tag_count + 1) * sizeof *tags);
+    for (size_t i = 0; i < tag_count; i++)
+        tags[i] = host->tags.items[i];
     struct foreign_launch l = {.runtime = s->runtime,
         .base = base,
         .mark = mark,
@@ -194,8 +195,6 @@ static void write_script(
     else
         foreign_script(&l, script);
     free(tags);
-    if (known)
-        store_host_fini(&host);
 }
 
 enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error *err)

@@ -4,8 +4,8 @@
 
 #include "base/log.h"
 #include "base/mono.h"
+#include "engine/catalog.h"
 #include "engine/recorder.h"
-#include "store/host.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -356,33 +356,28 @@ static struct host *host_new(struct engine *e, const struct store_host *s, char 
 
 enum clw_err host_get(struct engine *e, const char *name, struct host **out, struct clw_error *err)
 {
-    struct store_host s;
+    const struct store_host *s;
     struct host *h = *out = host_find(e, name);
-    if (!e->store)
-        return clw_fail(err, CLW_IO, "see 'clowder log'", "the inventory cannot be read");
     if (h && h->leaving)
         return clw_fail(err, CLW_REFUSED,
             "try again when its tasks have ended, or end them: clowder host remove --now NAME",
             "host '%s' is being removed", name);
-    enum clw_err code = store_host_get(e->store, name, &s, err);
+    enum clw_err code = catalog_host_get(e->catalog, name, &s, err);
     if (code)
         return code;
     enum scheduler_kind kind;
-    if (s.launcher != STORE_LAUNCHER_SSH && !scheduler_of(s.launcher, &kind))
-        code = clw_fail(err, CLW_USAGE, "change it: clowder host edit NAME --launcher ssh",
-            "host '%s' is reached by %s, which this version cannot use", name, store_launcher_text(s.launcher));
-    if (!code) {
-        char *settings = settings_text(&s);
-        if (!h || (strcmp(h->settings, settings) != 0 && !is_in_use(e, h))) {
-            *out = host_new(e, &s, settings);
-            if (h)
-                retire(e, h, *out);
-        } else {
-            free(settings);
-        }
+    if (s->launcher != STORE_LAUNCHER_SSH && !scheduler_of(s->launcher, &kind))
+        return clw_fail(err, CLW_USAGE, "change it: clowder host edit NAME --launcher ssh",
+            "host '%s' is reached by %s, which this version cannot use", name, store_launcher_text(s->launcher));
+    char *settings = settings_text(s);
+    if (!h || (strcmp(h->settings, settings) != 0 && !is_in_use(e, h))) {
+        *out = host_new(e, s, settings);
+        if (h)
+            retire(e, h, *out);
+    } else {
+        free(settings);
     }
-    store_host_fini(&s);
-    return code;
+    return CLW_OK;
 }
 
 struct host *host_here(struct engine *e)
@@ -397,7 +392,7 @@ struct host *host_here(struct engine *e)
 
 static enum clw_err open_link(struct host *h, enum host_goal goal, bool retry, struct clw_error *err)
 {
-    struct store_host s;
+    const struct store_host *s;
     if (h->here) {
         struct host_link_options here = {.name = h->name,
             .program = h->engine->daemon_program,
@@ -407,10 +402,10 @@ static enum clw_err open_link(struct host *h, enum host_goal goal, bool retry, s
             .cb = {.arg = h, .state = state_cb, .facts = facts_cb, .daemon = daemon_cb, .run = run_cb}};
         return host_link_open(&here, &h->link, err);
     }
-    enum clw_err code = store_host_get(h->engine->store, h->name, &s, err);
+    enum clw_err code = catalog_host_get(h->engine->catalog, h->name, &s, err);
     if (code)
         return code;
-    struct host_link_options o = host_options(h->engine, &s);
+    struct host_link_options o = host_options(h->engine, s);
     o.goal = goal;
     o.retry = retry;
     o.cb = (struct host_callbacks){.arg = h,
@@ -419,9 +414,7 @@ static enum clw_err open_link(struct host *h, enum host_goal goal, bool retry, s
         .daemon = daemon_cb,
         .run = run_cb,
         .connection = connection_cb};
-    code = host_link_open(&o, &h->link, err);
-    store_host_fini(&s);
-    return code;
+    return host_link_open(&o, &h->link, err);
 }
 
 enum clw_err host_reach(struct host *h, enum host_goal goal, bool again, struct clw_error *err)

@@ -6,6 +6,7 @@
 #include "base/mono.h"
 #include "base/text.h"
 #include "engine/keep.h"
+#include "engine/catalog.h"
 #include "engine/recorder.h"
 #include "store/job.h"
 
@@ -127,8 +128,8 @@ static void save(struct core_job *j, uint64_t now_ms)
 
 int64_t ledger_next_id(struct engine *e)
 {
-    int64_t stored = 0;
-    if (e->store && store_job_last_id(e->store, &stored, NULL) == CLW_OK && stored > e->last_job)
+    int64_t stored = catalog_last_job(e->catalog);
+    if (stored > e->last_job)
         e->last_job = stored; /* a submitter had it from the engine before */
     return ++e->last_job;
 }

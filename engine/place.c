@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "hosts/local.h"
-#include "store/host.h"
+#include "engine/catalog.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,21 +27,17 @@ bool place_is_here(const struct place *l)
 static enum clw_err find_way(
     struct engine *e, const struct pool *p, const char *host, struct host **via, struct clw_error *err)
 {
-    struct store_host s;
+    const struct store_host *s;
     *via = NULL;
     if (strcmp(host, "local") == 0) {
         *via = pool_is_foreign(p) ? host_here(e) : NULL;
         return CLW_OK;
     }
-    if (!e->store)
-        return clw_fail(err, CLW_IO, "see 'clowder log'", "the inventory cannot be read");
-    enum clw_err code = store_host_get(e->store, host, &s, err);
+    enum clw_err code = catalog_host_get(e->catalog, host, &s, err);
     if (code)
         return code;
-    enum store_launcher launcher = s.launcher;
-    bool enabled = s.enabled;
-    store_host_fini(&s);
-    if (!enabled)
+    enum store_launcher launcher = s->launcher;
+    if (!s->enabled)
         return clw_fail(err, CLW_REFUSED, NULL, "host '%s' is disabled", host);
     if (launcher != STORE_LAUNCHER_LOCAL && launcher != STORE_LAUNCHER_SSH && pool_is_foreign(p))
         return clw_fail(err, CLW_USAGE, "give the profile hosts that are reached by ssh",

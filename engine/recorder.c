@@ -1,6 +1,6 @@
-/* The recorder: what happened goes into the store in a thread of its own, so that a slow disk slows nobody. It is told
- * under the engine's lock and only queues; when the queue is full the oldest news is dropped, and the log says so.
- * Lines of the log become events. */
+/* The recorder: what happened goes into the store in a thread of its own, so that a slow disk slows nobody. To tell it
+ * only queues; when the queue is full the newest news is dropped, and the log says so. Lines of the log become events.
+ */
 #include "engine/recorder.h"
 
 #include "base/log.h"
@@ -17,9 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_MAX = 20000, FAILURES_BYTES_MAX = 128 << 20, JOBS_KEPT = 1000, TIDY_MS = 60000 };
+enum { QUEUE_MAX = 20000, FAILURES_BYTES_MAX = 128 << 20, JOBS_KEPT = 1000, TIDY_MS = 60000, LAST_TRIES = 3 };
 
-enum kind { STATE, FACTS, EVENT, SAMPLE, LOAD, RESET, JOB_NEW, JOB, FAILURES };
+enum kind { STATE, FACTS, EVENT, SAMPLE, LOAD, RESET, JOB_NEW, JOB, FAILURES, WRITE };
 
 struct record {
     struct record *next;
@@ -36,9 +36,11 @@ struct record {
     int64_t job_id;
     struct store_failure *failures;
     size_t failure_count;
+    struct recorder_write *write;
 };
 
 struct recorder {
+    struct loop *home;
     pthread_mutex_t lock;
     pthread_cond_t more, idle;
     pthread_t thread;
@@ -46,6 +48,7 @@ struct recorder {
     unsigned count, dropped;
     size_t failure_bytes; /* in the queue */
     bool stopping, writing, complained;
+    bool hurried;         /* somebody waits for the end: a store that is locked is not waited for without end */
     int64_t *strange;     /* its thread's own: numbers of detached jobs, given by an engine that died … */
     size_t strange_count; /* … and then by this one to its own: nothing is written of those */
 };
@@ -118,6 +121,7 @@ static enum clw_err write_record(struct recorder *r, struct store *s, const stru
         memcpy(sample.profile, c->name, sizeof sample.profile);
         return store_sample_add(s, &sample, 1, err);
     }
+    case WRITE: return c->write->err.code = c->write->write(s, c->write->arg, &c->write->err);
     }
     return CLW_OK;
 }
@@ -133,20 +137,59 @@ static void record_free(struct record *c)
     free(c);
 }
 
-/* A host or profile that is not in the store any more is no failure. */
+/* All in one transaction. A host or profile that is not in the store any more is no failure. */
+static enum clw_err write_list(struct recorder *r, struct store *s, const struct record *list, struct clw_error *err)
+{
+    struct clw_error one;
+    enum clw_err code = store_begin(s, err);
+    if (code)
+        return code;
+    for (const struct record *c = list; c; c = c->next) {
+        code = write_record(r, s, c, &one);
+        if (code && code != CLW_NOT_FOUND)
+            complain(r, &one);
+    }
+    return store_commit(s, err);
+}
+
+static bool is_hurried(struct recorder *r)
+{
+    pthread_mutex_lock(&r->lock);
+    bool hurried = r->hurried || r->stopping;
+    pthread_mutex_unlock(&r->lock);
+    return hurried;
+}
+
+/* Another process may keep the store for long: what is to be written then waits, and nobody waits for us. */
+static enum clw_err write_in_time(struct recorder *r, struct store *s, const struct record *list, struct clw_error *err)
+{
+    enum clw_err code;
+    int last_tries = 0;
+    do
+        code = write_list(r, s, list, err);
+    while (code == CLW_BUSY && (!is_hurried(r) || ++last_tries < LAST_TRIES));
+    return code;
+}
+
+static void tell(struct recorder *r, struct recorder_write *w, enum clw_err code, const struct clw_error *err)
+{
+    if (code)
+        w->err = *err;
+    loop_post(r->home, &w->call);
+}
+
 static void write_all(struct recorder *r, struct store *s, struct record *list)
 {
-    struct clw_error err = {0};
-    bool group = s && store_begin(s, &err) == CLW_OK;
+    struct clw_error err;
+    enum clw_err code = s ? write_in_time(r, s, list, &err) : clw_fail(&err, CLW_IO, NULL, "the store cannot be used");
+    if (code && list)
+        complain(r, &err);
     for (struct record *c = list, *next; c; c = next) {
         next = c->next;
-        enum clw_err code = s ? write_record(r, s, c, &err) : CLW_OK;
-        if (code && code != CLW_NOT_FOUND)
-            complain(r, &err);
+        if (c->kind == WRITE)
+            tell(r, c->write, code, &err);
         record_free(c);
     }
-    if (group && store_commit(s, &err))
-        complain(r, &err);
 }
 
 static struct record *take_all(struct recorder *r, bool *stopping)
@@ -211,8 +254,9 @@ static size_t bytes_of(const struct record *c)
 static void push(struct recorder *r, struct record *c)
 {
     pthread_mutex_lock(&r->lock);
-    bool is_full = r->count >= QUEUE_MAX && c->kind != JOB && c->kind != JOB_NEW;
-    if (is_full || r->failure_bytes + bytes_of(c) > FAILURES_BYTES_MAX || r->stopping) {
+    bool must = c->kind == JOB || c->kind == JOB_NEW || c->kind == WRITE;
+    bool is_full = (r->count >= QUEUE_MAX && !must) || r->failure_bytes + bytes_of(c) > FAILURES_BYTES_MAX;
+    if (is_full || r->stopping) {
         r->dropped++;
         pthread_mutex_unlock(&r->lock);
         record_free(c);
@@ -273,9 +317,10 @@ static void tap(void *arg, enum log_level level, const char *line)
     push(r, c);
 }
 
-struct recorder *recorder_start(void)
+struct recorder *recorder_start(struct loop *home)
 {
     struct recorder *r = mem_zalloc(sizeof *r);
+    r->home = home;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->more, NULL);
     pthread_cond_init(&r->idle, NULL);
@@ -292,6 +337,7 @@ void recorder_flush(struct recorder *r)
     if (!r)
         return;
     pthread_mutex_lock(&r->lock);
+    r->hurried = true;
     while (r->first || r->writing)
         pthread_cond_wait(&r->idle, &r->lock);
     pthread_mutex_unlock(&r->lock);
@@ -364,5 +410,14 @@ void recorder_failures(struct recorder *r, int64_t job, struct store_failure *fa
     c->job_id = job;
     c->failures = failures;
     c->failure_count = count;
+    push(r, c);
+}
+
+void recorder_write(struct recorder *r, struct recorder_write *w)
+{
+    struct record *c = record_new(WRITE, "", "", "");
+    c->write = w;
+    w->err.code = CLW_OK;
+    w->call = (struct loop_call){.run = w->done, .arg = w->arg};
     push(r, c);
 }

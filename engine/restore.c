@@ -3,9 +3,9 @@
 #include "engine/core.h"
 
 #include "base/log.h"
-#include "store/job.h"
+#include "engine/catalog.h"
+#include "engine/recorder.h"
 #include "store/profile.h"
-#include "store/store.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -100,12 +100,10 @@ static void apply(struct engine *e, struct pool *p, const struct store_profile *
 
 bool restore_profile(struct engine *e, struct pool *p, bool places)
 {
-    struct store_profile profile;
-    if (!e->store || store_profile_get(e->store, p->name, &profile, NULL))
-        return false;
-    apply(e, p, &profile, places);
-    store_profile_fini(&profile);
-    return true;
+    const struct store_profile *profile = catalog_profile(e->catalog, p->name);
+    if (profile)
+        apply(e, p, profile, places);
+    return profile != NULL;
 }
 
 static bool has_place(const struct store_profile *from, const char *host)
@@ -129,27 +127,19 @@ static void drop_places(struct pool *p, const struct store_profile *from)
 
 bool restore_edits(struct engine *e, struct pool *p, bool places)
 {
-    struct store_profile profile;
-    if (!e->store || store_profile_get(e->store, p->name, &profile, NULL))
+    const struct store_profile *profile = catalog_profile(e->catalog, p->name);
+    if (!profile || p->saving) /* then what is here is newer */
         return true;
     if (!p->member_count)
-        apply_kind(p, &profile);
-    bool fits = profile.runtime == p->settings.runtime;
+        apply_kind(p, profile);
+    bool fits = profile->runtime == p->settings.runtime;
     if (fits)
-        apply_settings(p, &profile);
-    if (fits && places && !p->unsaved) { /* else what is here is newer */
-        drop_places(p, &profile);
-        apply_places(e, p, &profile);
+        apply_settings(p, profile);
+    if (fits && places && !p->unsaved) {
+        drop_places(p, profile);
+        apply_places(e, p, profile);
     }
-    store_profile_fini(&profile);
     return fits;
-}
-
-static void restore_last_job(struct engine *e)
-{
-    struct clw_error err;
-    if (store_job_last_id(e->store, &e->last_job, &err))
-        complain(&err);
 }
 
 static bool is_short_of_files(void)
@@ -166,10 +156,10 @@ static bool is_short_of_files(void)
 /* A shortage that passes is waited out: without the store nobody knows the profiles of before. */
 static enum clw_err open_store(struct engine *e, struct clw_error *err)
 {
-    enum clw_err code = store_open(NULL, &e->store, err);
+    enum clw_err code = catalog_open(e->loop, &e->catalog, err);
     for (int tries = 0; code && tries < SHORTAGE_MS / LOOK_MS && is_short_of_files(); tries++) {
         usleep(LOOK_MS * 1000);
-        code = store_open(NULL, &e->store, err);
+        code = catalog_open(e->loop, &e->catalog, err);
     }
     return code;
 }
@@ -194,20 +184,16 @@ static bool rests(const struct engine *e, struct pool *p)
 void restore_load(struct engine *e)
 {
     struct clw_error err;
-    struct store_profile_list list = {0};
     if (open_store(e, &err)) {
         complain(&err);
         snprintf(e->store_problem, sizeof e->store_problem, "%s%s%s", err.message, *err.hint ? "; " : "", err.hint);
         return;
     }
-    restore_last_job(e);
+    e->last_job = catalog_last_job(e->catalog);
     batch_restore(e);
-    if (store_profile_list(e->store, &list, &err)) {
-        complain(&err);
-        return;
-    }
-    for (size_t i = 0; i < list.count; i++) {
-        const struct store_profile *from = &list.items[i];
+    const struct store_profile_list *list = catalog_profiles(e->catalog);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct store_profile *from = &list->items[i];
         if (!from->wanted)
             continue;
         struct pool *p = pool_new(e, from->name);
@@ -216,7 +202,6 @@ void restore_load(struct engine *e)
         if (!rests(e, p))
             pool_start(e, p);
     }
-    store_profile_list_fini(&list);
 }
 
 static void fill(struct store_profile *to, const struct pool *p)
@@ -237,63 +222,117 @@ static void fill(struct store_profile *to, const struct pool *p)
     to->manners = s->manners;
 }
 
-static enum clw_err save_places(struct engine *e, const struct pool *p, struct clw_error *err)
+static void fill_places(struct store_profile *to, const struct pool *p)
 {
-    struct store_profile_host *hosts = NULL;
-    unsigned here = 0;
-    size_t n = 0;
     for (const struct place *l = p->places; l; l = l->next) {
         if (!l->on)
             continue;
         if (strcmp(l->host, "local") == 0) {
-            here = l->want;
+            to->local_daemons = l->want;
             continue;
         }
-        hosts = mem_realloc(hosts, (n + 1) * sizeof *hosts);
-        hosts[n] = (struct store_profile_host){.daemons = l->want};
-        memcpy(hosts[n++].host, l->host, sizeof hosts[0].host);
+        to->hosts = mem_realloc(to->hosts, (to->host_count + 1) * sizeof *to->hosts);
+        to->hosts[to->host_count] = (struct store_profile_host){.daemons = l->want};
+        memcpy(to->hosts[to->host_count++].host, l->host, sizeof to->hosts->host);
     }
-    enum clw_err code = store_profile_want(e->store, p->name, here, true, err);
+}
+
+/* What is to be written of a profile. */
+struct save {
+    struct recorder_write write;
+    struct engine *engine;
+    struct store_profile profile;
+    bool settings; /* also those */
+};
+
+/* What its daemons are, and their set-up, stays as it is in the store. */
+static void keep_kind(struct store_profile *to, struct store_profile *from)
+{
+    struct store_profile was = *to;
+    to->runtime = from->runtime;
+    to->base_url = from->base_url;
+    to->command = from->command;
+    to->options = from->options;
+    to->setup = from->setup;
+    to->setup_count = from->setup_count;
+    from->base_url = was.base_url;
+    from->command = was.command;
+    from->options = was.options;
+    from->setup = was.setup;
+    from->setup_count = was.setup_count;
+}
+
+static enum clw_err write_wish(struct store *s, const struct save *v, unsigned local_daemons, struct clw_error *err)
+{
+    const struct store_profile *p = &v->profile;
+    if (!p->wanted)
+        return store_profile_want(s, p->name, local_daemons, false, err);
+    enum clw_err code = store_profile_want(s, p->name, p->local_daemons, true, err);
+    return code ? code : store_profile_hosts_set(s, p->name, p->hosts, p->host_count, err);
+}
+
+/* In the recorder's thread. */
+static enum clw_err write_profile(struct store *s, void *arg, struct clw_error *err)
+{
+    struct save *v = arg;
+    struct store_profile there;
+    enum clw_err code = store_begin(s, err);
+    if (code)
+        return code;
+    bool is_new = store_profile_get(s, v->profile.name, &there, NULL) != CLW_OK;
+    if (!is_new)
+        keep_kind(&v->profile, &there);
+    if (is_new || v->settings)
+        code = store_profile_set(s, &v->profile, err);
     if (!code)
-        code = store_profile_hosts_set(e->store, p->name, hosts, n, err);
-    free(hosts);
+        code = write_wish(s, v, is_new ? 0 : there.local_daemons, err);
+    if (!is_new)
+        store_profile_fini(&there);
+    if (!code)
+        return store_commit(s, err);
+    store_rollback(s);
     return code;
+}
+
+static void saved(void *arg)
+{
+    struct save *v = arg;
+    struct pool *p = pool_find(v->engine, v->profile.name);
+    if (v->write.err.code)
+        complain(&v->write.err);
+    if (p && p->saving && --p->saving == 0)
+        p->unsaved = v->write.err.code != CLW_OK;
+    core_changed(v->engine); /* somebody may wait for it */
+    core_wake(v->engine);
+    store_profile_fini(&v->profile);
+    free(v);
 }
 
 void restore_save(struct engine *e, struct pool *p, bool wanted, bool settings)
 {
-    struct clw_error err;
-    struct store_profile profile;
-    if (!e->store || p->ephemeral)
+    if (!e->catalog || p->ephemeral)
         return;
-    bool is_new = store_profile_get(e->store, p->name, &profile, &err) != CLW_OK;
-    if (is_new)
-        store_profile_init(&profile);
-    if (is_new || settings)
-        fill(&profile, p);
-    enum clw_err code = store_begin(e->store, &err);
-    if (!code) {
-        if (is_new || settings)
-            code = store_profile_set(e->store, &profile, &err);
-        if (!code)
-            code = wanted ? save_places(e, p, &err)
-                          : store_profile_want(e->store, p->name, profile.local_daemons, false, &err);
-        if (code)
-            store_rollback(e->store);
-        else
-            code = store_commit(e->store, &err);
-    }
-    p->unsaved = code != CLW_OK;
-    if (code)
-        complain(&err);
-    store_profile_fini(&profile);
+    struct save *v = mem_zalloc(sizeof *v);
+    *v = (struct save){.engine = e, .settings = settings};
+    v->write = (struct recorder_write){.write = write_profile, .done = saved, .arg = v};
+    store_profile_init(&v->profile);
+    fill(&v->profile, p);
+    v->profile.wanted = wanted;
+    if (wanted)
+        fill_places(&v->profile, p);
+    p->saving++;
+    recorder_write(e->recorder, &v->write);
+}
+
+bool restore_is_saving(const struct engine *e, const char *profile)
+{
+    for (const struct pool *p = e->pools; p; p = p->next)
+        if (p->saving && (!*profile || strcmp(p->name, profile) == 0))
+            return true;
+    return false;
 }
 
 bool restore_is_known(struct engine *e, const char *name)
 {
-    struct store_profile profile;
-    if (!e->store || store_profile_get(e->store, name, &profile, NULL))
-        return false;
-    store_profile_fini(&profile);
-    return true;
+    return catalog_profile(e->catalog, name) != NULL;
 }

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mono.h"
+#include "engine/catalog.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -92,15 +93,58 @@ static void open_refused(struct peer *p, uint32_t job, enum clw_err code, const 
     send_text(p, WIRE_OPENED, job, code, text, hint);
 }
 
-static struct pool *pool_for(struct peer *p, const struct frame *f, const struct func *spec)
+static void refuse_without_daemons(struct peer *p, uint32_t job, const char *name, const struct pool *pool)
 {
     char text[700], hint[300];
+    bool is_default = strcmp(name, "default") == 0;
+    snprintf(text, sizeof text, "profile '%s' has no daemons up%s%s", name, pool && *pool_reason(pool) ? ": " : "",
+        pool ? pool_reason(pool) : "");
+    if (pool && *pool_hint(pool))
+        snprintf(hint, sizeof hint, "%s", pool_hint(pool));
+    else
+        snprintf(hint, sizeof hint, "start some: clowder up%s%s -n 2", is_default ? "" : " ", is_default ? "" : name);
+    open_refused(p, job, CLW_UNREACHABLE, hint, text);
+}
+
+/* A job for a profile that is not here: whether there is such a one, the store says. */
+struct stray {
+    struct engine *engine;
+    uint64_t client;
+    uint32_t job;
+    char name[STORE_NAME_SIZE];
+};
+
+static void refuse_stray(void *arg)
+{
+    struct stray *s = arg;
+    struct peer *p = client_find(s->engine, s->client);
+    char text[200], hint[200];
+    if (p && restore_is_known(s->engine, s->name)) {
+        refuse_without_daemons(p, s->job, s->name, pool_find(s->engine, s->name));
+    } else if (p) {
+        snprintf(text, sizeof text, "there is no profile '%s'", s->name);
+        snprintf(hint, sizeof hint, "see 'clowder status', or make it: clowder up %s -n 2", s->name);
+        open_refused(p, s->job, CLW_NOT_FOUND, hint, text);
+    }
+    core_flush(s->engine);
+    free(s);
+}
+
+static void refuse_after_look(struct peer *p, uint32_t job, const char *name)
+{
+    struct stray *s = mem_zalloc(sizeof *s);
+    *s = (struct stray){.engine = p->engine, .client = p->id, .job = job};
+    snprintf(s->name, sizeof s->name, "%s", name);
+    catalog_look(p->engine->catalog, refuse_stray, s);
+}
+
+static struct pool *pool_for(struct peer *p, const struct frame *f, const struct func *spec)
+{
+    char text[700];
     const char *name = spec->profile ? spec->profile : "default";
     struct pool *pool = pool_find(p->engine, name);
-    if (!pool && strcmp(name, "default") != 0 && !restore_is_known(p->engine, name)) {
-        snprintf(text, sizeof text, "there is no profile '%s'", name);
-        snprintf(hint, sizeof hint, "see 'clowder status', or make it: clowder up %s -n 2", name);
-        open_refused(p, f->job, CLW_NOT_FOUND, hint, text);
+    if (!pool && strcmp(name, "default") != 0 && p->engine->catalog) {
+        refuse_after_look(p, f->job, name);
         return NULL;
     }
     if (pool && pool_is_foreign(pool)) {
@@ -111,15 +155,7 @@ static struct pool *pool_for(struct peer *p, const struct frame *f, const struct
         return NULL;
     }
     if (!pool || pool_is_hopeless(pool)) {
-        snprintf(text, sizeof text, "profile '%s' has no daemons up%s%s", name, pool && *pool_reason(pool) ? ": " : "",
-            pool ? pool_reason(pool) : "");
-        bool is_default = strcmp(name, "default") == 0;
-        if (pool && *pool_hint(pool))
-            snprintf(hint, sizeof hint, "%s", pool_hint(pool));
-        else
-            snprintf(
-                hint, sizeof hint, "start some: clowder up%s%s -n 2", is_default ? "" : " ", is_default ? "" : name);
-        open_refused(p, f->job, CLW_UNREACHABLE, hint, text);
+        refuse_without_daemons(p, f->job, name, pool);
         return NULL;
     }
     return pool;

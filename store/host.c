@@ -11,14 +11,17 @@
     "facts,"                                                                                                           \
     " probed_at_us, state, reason"
 
-enum clw_err store__host_id(struct store *s, const char *name, int64_t *id, struct clw_error *err)
+enum clw_err store_host_missing(const char *name, struct clw_error *err)
 {
     struct store__shown shown;
+    return clw_fail(err, CLW_NOT_FOUND, "'clowder host list' shows the names; 'clowder host add' makes one",
+        "there is no host named %s", store__show(&shown, name));
+}
+
+enum clw_err store__host_id(struct store *s, const char *name, int64_t *id, struct clw_error *err)
+{
     enum clw_err code = store__number(s, "SELECT id FROM host WHERE name = ?1", ARGS(TEXT(name)), id, err);
-    if (code == CLW_NOT_FOUND)
-        clw_fail(err, code, "'clowder host list' shows the names; 'clowder host add' makes one",
-            "there is no host named %s", store__show(&shown, name));
-    return code;
+    return code == CLW_NOT_FOUND ? store_host_missing(name, err) : code;
 }
 
 static enum clw_err exists(const char *name, struct clw_error *err)

@@ -89,6 +89,8 @@ enum clw_err store_host_add(struct store *s, const struct store_host *h, struct 
 enum clw_err store_host_set(struct store *s, const char *name, const struct store_host *h, struct clw_error *err);
 /* Fills *out, which the caller finishes; on failure (CLW_NOT_FOUND) it is all zero. */
 enum clw_err store_host_get(struct store *s, const char *name, struct store_host *out, struct clw_error *err);
+/* The failure of a name that no host has: CLW_NOT_FOUND, with message and hint. */
+enum clw_err store_host_missing(const char *name, struct clw_error *err);
 /* Takes it out of every profile too; history keeps its name. CLW_NOT_FOUND. */
 enum clw_err store_host_remove(struct store *s, const char *name, struct clw_error *err);
 /* All hosts. On failure *out is empty. */
