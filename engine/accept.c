@@ -90,7 +90,7 @@ static struct peer *add_peer(struct engine *e, bool remote, const void *from)
         p->after->before = p;
     e->peers = p;
     e->peer_count++;
-    core_wake(e); /* its time to say hello runs */
+    core_due(e); /* its time to say hello runs */
     return p;
 }
 
@@ -283,6 +283,15 @@ static void unlink_dirty(struct peer *p)
     }
 }
 
+/* Not before its link's callback is over. */
+static void peer_free(void *arg)
+{
+    struct peer *p = arg;
+    link_free(p->link);
+    free(p->named);
+    free(p);
+}
+
 static void closed_cb(struct link *l, const struct clw_error *why)
 {
     struct peer *p = link_arg(l);
@@ -304,10 +313,10 @@ static void closed_cb(struct link *l, const struct clw_error *why)
     if (p->after)
         p->after->before = p->before;
     e->peer_count--;
-    p->after = e->dead_peers;
-    e->dead_peers = p;
+    p->end = (struct loop_call){.run = peer_free, .arg = p};
+    loop_post(e->loop, &p->end);
     core_flush(e);
-    core_wake(e);
+    core_due(e);
 }
 
 /* Connections that stay silent instead of saying hello are dropped. */
@@ -318,16 +327,4 @@ void accept_tick(struct engine *e, uint64_t now_ms)
             p->since_ms = now_ms;
             peer_drop(p, "no hello in time");
         }
-}
-
-void accept_reap(struct engine *e)
-{
-    struct peer *list = e->dead_peers;
-    e->dead_peers = NULL;
-    for (struct peer *p = list, *next; p; p = next) {
-        next = p->after;
-        link_free(p->link);
-        free(p->named);
-        free(p);
-    }
 }

@@ -1,6 +1,5 @@
 /* Daemons that a cluster's scheduler starts: those that are missing are submitted as one array, asked after as long as
- * they wait, and cancelled. The scheduler's commands run through the host's link, one script at a time, and never under
- * the lock. */
+ * they wait, and cancelled. The scheduler's commands run through the host's link, one script at a time. */
 #include "engine/core.h"
 
 #include "base/log.h"
@@ -364,7 +363,7 @@ void batch_ran(struct engine *e, struct host *h, const struct host_run_result *r
             submit_failed(e, b, status, r->code ? r->errors : said);
         break;
     }
-    core_wake(e);
+    core_due(e);
     core_changed(e);
 }
 
@@ -529,5 +528,5 @@ void batch_fini(struct engine *e)
 void batch_look(struct member *m)
 {
     ask_soon(m->batch->host);
-    core_wake(m->pool->engine);
+    core_due(m->pool->engine);
 }

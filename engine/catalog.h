@@ -21,8 +21,7 @@ bool catalog_is_looking(const struct catalog *i);
 /* Reads what has changed, and then calls then(arg) in the thread of the loop. then may be NULL. */
 void catalog_look(struct catalog *i, void (*then)(void *arg), void *arg);
 /* work(store, arg) in the thread that looks, between two looks, with its handle; then done(arg) in the loop's. */
-void catalog_ask(
-    struct catalog *i, void (*work)(struct store *s, void *arg), void (*done)(void *arg), void *arg);
+void catalog_ask(struct catalog *i, void (*work)(struct store *s, void *arg), void (*done)(void *arg), void *arg);
 
 /* Borrowed until the next look; of what there is none (also when i is NULL): NULL. */
 const struct store_host *catalog_host(const struct catalog *i, const char *name);

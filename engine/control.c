@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mono.h"
+#include "engine/bases.h"
 #include "engine/engine.h"
 #include "engine/catalog.h"
 
@@ -116,8 +117,7 @@ void control_wait(struct engine *e, struct sp_request *r, struct waiter from, co
     w->deadline_ms = timeout_ms ? mono_ms() + timeout_ms : 0;
     w->next = e->waiters;
     e->waiters = w;
-    core_changed(e);
-    core_wake(e);
+    core_due(e);
 }
 
 /* ---- which is which ---- */
@@ -216,13 +216,27 @@ static void serve_again(void *arg)
     free(c);
 }
 
-json_t *control_look(const struct call *c)
+static struct call *keep(const struct call *c)
 {
     struct call *later = mem_alloc(sizeof *later);
     *later = *c;
-    later->has_looked = true;
     json_incref(later->request);
+    return later;
+}
+
+json_t *control_look(const struct call *c)
+{
+    struct call *later = keep(c);
+    later->has_looked = true;
     catalog_look(c->e->catalog, serve_again, later);
+    return NULL;
+}
+
+json_t *control_knock(const struct call *c, const char *url)
+{
+    struct call *later = keep(c);
+    later->has_knocked = true;
+    bases_ask(c->e->bases, url, serve_again, later);
     return NULL;
 }
 
@@ -280,7 +294,7 @@ static void forget(void *arg, struct sp_request *r)
     *at = w->next;
     free(w);
     sp_answer(r, NULL, 0);
-    core_wake(e);
+    core_due(e);
 }
 
 uint64_t control_next_ms(const struct engine *e)
@@ -299,7 +313,7 @@ uint64_t control_next_ms(const struct engine *e)
 
 static void changed(void *arg)
 {
-    core_wake(arg);
+    core_due(arg);
 }
 
 static void add_to(struct sp *sp, int fd)

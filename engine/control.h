@@ -54,7 +54,8 @@ struct call {
     json_t *request;
     const char *name;  /* its "host"; NULL: none */
     struct host *host; /* OP_LINK: the engine's */
-    bool has_looked;   /* the inventory is as the store was after the request came */
+    bool has_looked;   /* the catalog is as the store was after the request came … */
+    bool has_knocked;  /* … and the base of its profile was looked at */
 };
 
 /* What an op needs before it runs: nothing; a fresh look at the store, if there is one; besides, a host's name, and a
@@ -70,6 +71,8 @@ struct op {
 
 /* Has a look taken at the store, and the op run again after it. NULL: its answer comes later. */
 json_t *control_look(const struct call *c);
+/* The same after somebody has looked whether this base listens. */
+json_t *control_knock(const struct call *c, const char *url);
 
 extern const struct op profile_ops[], host_ops[]; /* each ends with a NULL name */
 

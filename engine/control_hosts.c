@@ -132,15 +132,42 @@ static json_t *key(const struct call *c)
     return NULL;
 }
 
+/* A key on its way into the user's file, in the thread that also closes links: this one is there until it is done. */
+struct trusting {
+    struct errand errand;
+    struct sp_request *asked;
+    struct host_link *link;
+    char *fingerprint;
+    enum clw_err code;
+    struct clw_error err;
+};
+
+static void write_key(void *arg)
+{
+    struct trusting *t = arg;
+    t->code = host_link_trust(t->link, t->fingerprint, &t->err);
+}
+
+static void answer_trust(void *arg)
+{
+    struct trusting *t = arg;
+    control_answer(t->asked, t->code ? reply_error(&t->err) : reply_ok());
+    free(t->fingerprint);
+    free(t);
+}
+
 static json_t *trust(const struct call *c)
 {
     struct host *h = c->host;
-    struct clw_error err;
-    const char *fingerprint = request_text(c->request, "fingerprint", "");
     if (!h->link)
         return reply_refusal(
             CLW_NOT_FOUND, "look at its key first: clowder host trust", "no key of '%s' is waiting", h->name);
-    return host_link_trust(h->link, fingerprint, &err) ? reply_error(&err) : reply_ok();
+    struct trusting *t = mem_zalloc(sizeof *t);
+    *t = (struct trusting){.asked = c->asked, .link = h->link};
+    t->fingerprint = mem_strdup(request_text(c->request, "fingerprint", ""));
+    t->errand = (struct errand){.work = write_key, .done = answer_trust, .arg = t};
+    worker_give(c->e->closer, &t->errand);
+    return NULL;
 }
 
 /* It is logged in, or this is what it asks now. */
@@ -504,8 +531,7 @@ static json_t *leave(const struct call *c)
         control_down_on(e, p, c->name, now);
     if (h)
         h->leaving = true;
-    core_changed(e);
-    core_wake(e);
+    core_due(e);
     struct waiter w = {.check = wait ? leave_answer : reply_saved, .saves = true, .what = "has daemons still"};
     snprintf(w.name, sizeof w.name, "%s", c->name);
     control_wait(e, c->asked, w, c->request);

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/text.h"
+#include "engine/catalog.h"
+#include "engine/foreign_script.h"
 #include "engine/keep.h"
 #include "store/job.h"
 #include "store/valid.h"
@@ -223,6 +225,13 @@ static void tell_daemons(struct pool *p, const struct buf *before, const struct 
     buf_fini(&now);
 }
 
+/* Where daemons of another engine will dial, or "". */
+static const char *base_of(const struct engine *e, const char *name)
+{
+    const struct store_profile *stored = catalog_profile(e->catalog, name);
+    return stored && stored->runtime != STORE_RUNTIME_CLOWDER ? stored->base_url : "";
+}
+
 static json_t *up(const struct call *c)
 {
     struct engine *e = c->e;
@@ -238,6 +247,9 @@ static json_t *up(const struct call *c)
     if (!named && !p && !restore_is_known(e, name) && strcmp(name, "default") != 0)
         return reply_refusal(
             CLW_NOT_FOUND, "say how many daemons to make it: -n N, or --on HOST:N", "there is no profile '%s'", name);
+    const char *base = base_of(e, name);
+    if (*base && !c->has_knocked)
+        return control_knock(c, base);
     if (!p)
         p = pool_new(e, name);
     struct store_manners manners = p->settings.manners;
@@ -326,8 +338,7 @@ static json_t *down(const struct call *c)
     }
     if (*host && !any)
         return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "no daemons are up on '%s'", host);
-    core_changed(e);
-    core_wake(e);
+    core_due(e);
     struct waiter w = {.check = wait ? down_answer : reply_saved, .saves = true, .what = "is not down yet"};
     snprintf(w.name, sizeof w.name, "%s", name);
     snprintf(w.host, sizeof w.host, "%s", host);
@@ -393,6 +404,9 @@ static json_t *launch(const struct call *c)
         return reply_refusal(CLW_USAGE, NULL, "a daemon's command has 1 to %d bytes", CORE_COMMAND_MAX);
     if (e->stopping)
         return reply_refusal(CLW_REFUSED, "try again in a moment", "the engine is stopping");
+    struct foreign_base base;
+    if (!c->has_knocked && foreign_base_find(command, &base))
+        return control_knock(c, base.target);
     json_t *problem = pool_for_order(e, name, &p);
     if (problem)
         return problem;

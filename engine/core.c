@@ -7,6 +7,7 @@
 #include "base/owner.h"
 #include "base/paths.h"
 #include "base/random.h"
+#include "engine/bases.h"
 #include "engine/engine.h"
 #include "engine/catalog.h"
 #include "engine/keep.h"
@@ -41,9 +42,9 @@ enum {
     FINISH_MS = 1000,
 };
 
-void core_wake(struct engine *e)
+void core_due(struct engine *e)
 {
-    e->due = true;
+    e->due = e->changed = true;
 }
 
 void core_nudge(struct engine *e)
@@ -53,7 +54,7 @@ void core_nudge(struct engine *e)
 
 static void nudged(void *arg)
 {
-    core_wake(arg);
+    core_due(arg);
 }
 
 void core_changed(struct engine *e)
@@ -89,7 +90,7 @@ void core_stop(struct engine *e, bool now)
     if (now)
         for (struct pool *p = e->pools; p; p = p->next)
             pool_down(e, p, true);
-    core_wake(e);
+    core_due(e);
 }
 
 /* True when there is nothing left to wait for. */
@@ -325,7 +326,6 @@ static void take_events(struct engine *e, int timeout_ms)
 {
     loop_once(e->loop, timeout_ms);
     core_flush(e);
-    accept_reap(e);
 }
 
 static uint64_t next_us(const struct engine *e)
@@ -436,8 +436,9 @@ static void close_peers(struct engine *e)
         link_flush(p->link);
         link_close(p->link);
     }
-    while (e->peers) /* their callbacks take them off the list */
+    while (e->peers) /* their callbacks take them off the list … */
         take_events(e, FINISH_MS);
+    take_events(e, 0); /* … and then they are freed */
 }
 
 /* Doctors that still walk come home first: they have a request each to answer. */
@@ -460,10 +461,13 @@ static void finish_keeper(struct engine *e)
 static void finish_workers(struct engine *e)
 {
     host_close_all(e);
-    while (worker_count(e->closer) || worker_count(e->reaper) || catalog_is_looking(e->catalog))
+    while (
+        worker_count(e->closer) || worker_count(e->reaper) || catalog_is_looking(e->catalog) || bases_count(e->bases))
         take_events(e, FINISH_MS);
     worker_free(e->closer);
     worker_free(e->reaper);
+    bases_free(e->bases);
+    e->bases = NULL;
 }
 
 static void finish(struct engine *e)
@@ -508,6 +512,7 @@ static enum clw_err open_loop(struct engine *e, struct clw_error *err)
         return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot wait for signals");
     e->closer = worker_new(e->loop);
     e->reaper = worker_new(e->loop);
+    e->bases = bases_new(e->loop, nudged, e);
     return CLW_OK;
 }
 

@@ -256,6 +256,7 @@ struct peer {
     uint8_t *named; /* bit per daemon number that the client knows the name of */
     size_t named_size;
     struct member *member;
+    struct loop_call end; /* it is freed */
     struct peer *before, *after, *dirty_next;
 };
 
@@ -263,6 +264,7 @@ struct control;
 struct waiter;
 struct listener;
 struct sockets;
+struct bases;
 struct catalog;
 
 struct engine {
@@ -294,12 +296,13 @@ struct engine {
     uint64_t keeper_again_ms; /* when it is tried again */
     struct catalog *catalog;  /* NULL: the store cannot be used, and … */
     char store_problem[1200]; /* … why */
-    struct peer *peers, *dead_peers, *dirty;
+    struct peer *peers, *dirty;
     unsigned peer_count, stranger_count;
     struct quota complaints; /* log lines about connections that nobody answers for */
     struct pool *pools;
-    unsigned walks; /* of doctors, under way */
-    int doctor_fd;  /* readable: they are to come to an end */
+    unsigned walks;      /* of doctors, under way */
+    int doctor_fd;       /* readable: they are to come to an end */
+    struct bases *bases; /* of other engines */
     struct batch *batches;
     struct host *hosts;
     struct waiter *waiters;
@@ -317,9 +320,10 @@ struct engine {
 };
 
 /* core.c */
-void core_wake(struct engine *e);    /* there is something to do in a round */
-void core_nudge(struct engine *e);   /* the same, from any thread */
-void core_changed(struct engine *e); /* something that status shows has changed */
+void core_due(struct engine *e);   /* a round of work is due: something changed that it has to act on */
+void core_nudge(struct engine *e); /* the same, from any thread */
+void core_changed(
+    struct engine *e); /* something changed that status shows: a round is due if somebody waits for news */
 void core_stop(struct engine *e, bool now);
 void core_worked(struct engine *e, struct member *m); /* a daemon has answered a task */
 
@@ -332,7 +336,6 @@ void accept_stream(struct engine *e, const void *from, struct nng_stream *stream
 /* A connection that a host's link brings home, which is taken. */
 void accept_remote(struct engine *e, const struct host *from, int fd);
 void accept_tick(struct engine *e, uint64_t now_ms);
-void accept_reap(struct engine *e); /* frees closed connections; not from one of their callbacks */
 void peer_send(struct peer *p, const struct frame *f, const void *body);
 void peer_mark(struct peer *p);
 void peer_drop(struct peer *p, const char *why); /* one log line, then it is closed */
@@ -431,7 +434,9 @@ void pool_add_setup_argv(struct pool *p, const char *const *argv, size_t argc);
 /* foreign.c: daemons of other engines. They have no peer and no part in the dispatcher: their link tells how they fare,
  * and their meter what passes. */
 bool pool_is_foreign(const struct pool *p);
-/* May it be brought up: it has a base, and somebody listens there? */
+/* May it be brought up: what its settings have to say is said? */
+enum clw_err foreign_check_words(const struct pool *p, struct clw_error *err);
+/* The same, and somebody listens at its base, as far as that is known. */
 enum clw_err foreign_check(const struct pool *p, struct clw_error *err);
 enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error *err);
 void foreign_event(struct engine *e, struct member *m, const struct host_daemon_event *event);
@@ -443,8 +448,8 @@ void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms);
 bool foreign_mismatch(const struct place *l, char *text, size_t size);
 uint64_t foreign_next_ms(const struct pool *p);
 void foreign_fini(struct member *m); /* before it is freed */
-/* Somebody listens where the place's next daemon will dial; else it says so, and looks again a little later. Always
- * true for our own daemons. */
+/* Somebody listens where the place's next daemon will dial. Else it says so and looks again a little later; or it is
+ * not known yet, and a round follows when it is. Always true for our own daemons. */
 bool foreign_has_base(struct place *l, uint64_t now_ms);
 void foreign_sample(struct member *m, uint64_t now_ms); /* reads its meter */
 

@@ -5,21 +5,19 @@
 #include "base/mono.h"
 #include "base/text.h"
 #include "engine/foreign_script.h"
+#include "engine/bases.h"
 #include "engine/catalog.h"
 #include "engine/recorder.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { SECOND = 1000, SAMPLE_AT = 950, LISTENS_MS = 1000 };
+enum { SECOND = 1000, SAMPLE_AT = 950, BELIEVED_MS = 1500 };
 
 bool pool_is_foreign(const struct pool *p)
 {
@@ -28,40 +26,12 @@ bool pool_is_foreign(const struct pool *p)
 
 /* ---- before it starts ---- */
 
-/* Of "tcp:ADDRESS:PORT", or "unix:PATH". */
-static bool listens(const char *target)
-{
-    struct stat st;
-    if (strncmp(target, "unix:", 5) == 0)
-        return stat(target + 5, &st) == 0 && S_ISSOCK(st.st_mode);
-    char host[64];
-    struct sockaddr_in six_less = {.sin_family = AF_INET};
-    const char *colon = strrchr(target, ':');
-    int problem = 0;
-    socklen_t len = sizeof problem;
-    snprintf(host, sizeof host, "%.*s", (int)(colon - target - 4), target + 4);
-    if (inet_pton(AF_INET, host, &six_less.sin_addr) != 1)
-        return true; /* IPv6: the first connection will tell */
-    six_less.sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return true;
-    bool good = connect(fd, (struct sockaddr *)&six_less, sizeof six_less) == 0;
-    if (!good && errno == EINPROGRESS) {
-        struct pollfd p = {.fd = fd, .events = POLLOUT};
-        good = poll(&p, 1, LISTENS_MS) > 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &len) == 0 && !problem;
-    }
-    close(fd);
-    return good;
-}
-
 static bool has_base(const struct pool *p)
 {
     return p->settings.base_url && *p->settings.base_url;
 }
 
-/* What a profile has to have, whoever says it: a request, or a store. */
-static enum clw_err check_settings(const struct pool *p, struct foreign_base *base, struct clw_error *err)
+enum clw_err foreign_check_words(const struct pool *p, struct clw_error *err)
 {
     const struct pool_settings *s = &p->settings;
     char hint[300];
@@ -69,46 +39,67 @@ static enum clw_err check_settings(const struct pool *p, struct foreign_base *ba
         snprintf(hint, sizeof hint, "say it: clowder profile set %s --runtime command -- PROGRAM {url}", p->name);
         return clw_fail(err, CLW_USAGE, hint, "profile '%s' has no command for its daemons", p->name);
     }
-    if (!has_base(p)) {
-        snprintf(hint, sizeof hint, "say it: clowder profile set %s --base tcp://127.0.0.1:5555", p->name);
-        return s->runtime == STORE_RUNTIME_COMMAND
-                   ? CLW_OK
-                   : clw_fail(err, CLW_USAGE, hint, "profile '%s' has no base that its daemons could dial", p->name);
-    }
-    return foreign_base_parse(s->base_url, base, err);
+    if (has_base(p) || s->runtime == STORE_RUNTIME_COMMAND)
+        return CLW_OK;
+    snprintf(hint, sizeof hint, "say it: clowder profile set %s --base tcp://127.0.0.1:5555", p->name);
+    return clw_fail(err, CLW_USAGE, hint, "profile '%s' has no base that its daemons could dial", p->name);
 }
 
 enum clw_err foreign_check(const struct pool *p, struct clw_error *err)
 {
     const struct pool_settings *s = &p->settings;
-    struct foreign_base base;
-    enum clw_err code = check_settings(p, &base, err);
-    if (!code && has_base(p) && !listens(base.target))
-        code = clw_fail(err, CLW_UNREACHABLE,
+    enum clw_err code = foreign_check_words(p, err);
+    if (code || !has_base(p))
+        return code;
+    switch (bases_state(p->engine->bases, s->base_url, BELIEVED_MS, NULL, err)) {
+    case BASE_BAD: return err->code;
+    case BASE_SILENT:
+        return clw_fail(err, CLW_UNREACHABLE,
             s->runtime == STORE_RUNTIME_MIRAI  ? "start it in R: mirai::daemons(url = mirai::local_url(tcp = TRUE))"
             : s->runtime == STORE_RUNTIME_DASK ? "start it: dask scheduler --host 127.0.0.1"
                                                : "start it first",
             "nobody listens at the base %s", s->base_url);
-    return code;
+    case BASE_ASKED:
+    case BASE_LISTENS: break;
+    }
+    return CLW_OK;
+}
+
+/* The next order there that has no daemon and whose base, if it names one, listens. False: it is not known yet. */
+static bool find_order(struct place *l, struct order **o)
+{
+    struct foreign_base base;
+    while ((*o = foreign_next_order(l)) && foreign_base_find((*o)->command, &base)) {
+        enum base_state state = bases_state(l->pool->engine->bases, base.target, BELIEVED_MS, NULL, NULL);
+        if (state != BASE_SILENT)
+            return state != BASE_ASKED;
+        log_warn("daemon", "dropped profile=%s host=%s why=\"nobody listens at %s any more\"", l->pool->name, l->host,
+            strchr(base.target, ':') + 1);
+        foreign_forget_order(*o);
+    }
+    return true;
 }
 
 bool foreign_has_base(struct place *l, uint64_t now_ms)
 {
-    struct foreign_base base;
+    struct pool *p = l->pool;
     struct clw_error err;
     struct order *o;
-    if (!pool_is_foreign(l->pool))
+    if (!pool_is_foreign(p))
         return true;
-    while ((o = foreign_next_order(l)) && foreign_base_find(o->command, &base) && !listens(base.target)) {
-        log_warn("daemon", "dropped profile=%s host=%s why=\"nobody listens at %s any more\"", l->pool->name, l->host,
-            strchr(base.target, ':') + 1);
-        foreign_forget_order(o);
-    }
-    if (o || !has_base(l->pool) || foreign_base_parse(l->pool->settings.base_url, &base, &err) || listens(base.target))
+    if (!find_order(l, &o))
+        return false;
+    if (o || !has_base(p))
         return place_may_launch(l);
-    snprintf(l->reason, sizeof l->reason, "nobody listens at the base %.300s", l->pool->settings.base_url);
+    switch (bases_state(p->engine->bases, p->settings.base_url, BELIEVED_MS, NULL, &err)) {
+    case BASE_LISTENS: return place_may_launch(l);
+    case BASE_ASKED: return false;
+    case BASE_BAD: pool_rest(p, err.code, err.hint, err.message); return false;
+    case BASE_SILENT: break;
+    }
+    snprintf(l->reason, sizeof l->reason, "nobody listens at the base %.300s", p->settings.base_url);
     l->next_launch_ms = now_ms + CORE_BASE_MS;
-    core_changed(l->pool->engine);
+    core_changed(p->engine);
     return false;
 }
 
@@ -197,6 +188,14 @@ static void write_script(
     free(tags);
 }
 
+/* As it was found a moment ago, when it was looked at before this launch. */
+static enum clw_err find_base(const struct pool *p, struct foreign_base *base, struct clw_error *err)
+{
+    if (bases_state(p->engine->bases, p->settings.base_url, UINT64_MAX, base, err) == BASE_LISTENS)
+        return CLW_OK;
+    return clw_fail(err, CLW_UNREACHABLE, NULL, "nobody listens at the base %s", p->settings.base_url);
+}
+
 enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error *err)
 {
     struct pool *p = m->pool;
@@ -213,7 +212,7 @@ enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error
         m->foreign->is_metered = foreign_base_find(m->foreign->order->command, &base);
         runtime = order_runtime(p, m->foreign->order->command);
     } else {
-        code = check_settings(p, &base, err);
+        code = has_base(p) ? find_base(p, &base, err) : CLW_OK;
         m->foreign->is_metered = !code && has_base(p);
     }
     if (runtime == STORE_RUNTIME_DASK && !m->foreign->order)
@@ -251,8 +250,7 @@ static void set_up(struct engine *e, struct member *m)
     place_connected(m->place);
     log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", was_away ? "resumed" : "connected", m->name,
         m->place->host, (int)m->worker_pid, (unsigned long long)(m->connected_ms - m->started_ms));
-    core_changed(e);
-    core_wake(e);
+    core_due(e);
 }
 
 static void on_connections(struct engine *e, struct member *m, unsigned n)
@@ -263,8 +261,7 @@ static void on_connections(struct engine *e, struct member *m, unsigned n)
         member_set_state(m, MEMBER_AWAY);
         m->away_until_ms = mono_ms() + CORE_GRACE_MS;
         member_say(&m->reason, "its connection to the base ended");
-        core_changed(e);
-        core_wake(e);
+        core_due(e);
     }
 }
 

@@ -70,8 +70,7 @@ struct order *foreign_order(struct engine *e, struct pool *p, const char *comman
         l->attempts = l->via->shot.attempts;
     host_reach(l->via, HOST_GOAL_UP, true, NULL); /* also when it is up: it may be about to come to rest */
     place_tick(e, l, mono_ms());
-    core_changed(e);
-    core_wake(e);
+    core_due(e);
     return o;
 }
 

@@ -73,8 +73,7 @@ static void take_state(struct host *h, const struct host_snapshot *shot)
             shot->state == HOST_DOWN && !shot->code ? "idle" : host_state_text(shot->state), shot->reason);
     for (struct pool *p = e->pools; p && host_is_resting(h); p = p->next)
         pool_fail_jobs(e, p);
-    core_changed(e);
-    core_wake(e);
+    core_due(e);
 }
 
 static void take_facts(struct host *h, const struct host_facts *facts)
@@ -90,7 +89,7 @@ static void take_facts(struct host *h, const struct host_facts *facts)
     if (facts->load1 >= 0)
         recorder_load(e->recorder, h->name, facts->load1,
             facts->mem_available_bytes ? facts->mem_total_bytes - facts->mem_available_bytes : 0);
-    core_wake(e);
+    core_due(e);
 }
 
 static struct member *by_launch(struct host *h, uint64_t id)

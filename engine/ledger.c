@@ -216,7 +216,7 @@ static void count(struct core_job *j, enum wire_outcome outcome, const char *hos
         *(failed ? &h->failed : &h->done) += n;
     }
     if (!l->changed)
-        core_wake(j->pool->engine);
+        core_due(j->pool->engine);
     l->changed = true;
 }
 

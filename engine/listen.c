@@ -76,7 +76,7 @@ static bool use_spare(struct listener *l, int why)
     close(e->spares[--e->spare_count]);
     if (!e->listen_again_ms)
         e->listen_again_ms = mono_ms() + SPARE_MS;
-    core_wake(e);
+    core_due(e);
     return true;
 }
 
@@ -88,7 +88,7 @@ static void pause_accepting(struct listener *l, const char *why)
     l->waits = true;
     l->engine->listen_again_ms = mono_ms() + SHORT_MS;
     loop_change(l->watch, 0);
-    core_wake(l->engine);
+    core_due(l->engine);
 }
 
 /* The loop says that somebody dials. */
@@ -240,7 +240,7 @@ static void accepted(void *arg)
     log_warn("accept", "failed why=\"%s\"", nng_strerror(rv));
     l->waits = true; /* out of descriptors: until some go */
     l->engine->listen_again_ms = mono_ms() + SHORT_MS;
-    core_wake(l->engine);
+    core_due(l->engine);
 }
 
 struct listener *listen_tls(struct engine *e, nng_stream_listener *listener)

@@ -88,8 +88,7 @@ void member_remove(struct engine *e, struct member *m)
     forget_text(&m->limits);
     free(m);
     pool_fail_jobs(e, p);
-    core_changed(e);
-    core_wake(e);
+    core_due(e);
 }
 
 void member_signal(const struct member *m, int signal)
@@ -144,7 +143,7 @@ void member_quit(struct member *m, bool now, bool shrink)
         member_signal(m, SIGTERM);
         if (m->batch) { /* the scheduler is told, and it is gone then */
             m->kill_at_ms = mono_ms() + CORE_LAUNCH_MS;
-            core_wake(m->pool->engine);
+            core_due(m->pool->engine);
             return;
         }
         m->kill_at_ms = mono_ms() + (m->foreign && !now ? CORE_FOREIGN_QUIT_MS : CORE_QUIT_MS);
@@ -156,7 +155,7 @@ void member_quit(struct member *m, bool now, bool shrink)
     if (!m->quit_sent || now)
         peer_send(m->peer, &(struct frame){.type = WIRE_QUIT, .flags = now ? WIRE_NOW : 0}, NULL);
     m->quit_sent = true;
-    core_wake(m->pool->engine); /* its time to go runs */
+    core_due(m->pool->engine); /* its time to go runs */
 }
 
 static void give_up_on(struct engine *e, struct member *m)

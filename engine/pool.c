@@ -217,8 +217,7 @@ void pool_down(struct engine *e, struct pool *p, bool now)
         member_quit(m, now, true);
     core_flush(e);
     pool_fail_jobs(e, p);
-    core_changed(e);
-    core_wake(e);
+    core_due(e);
 }
 
 void pool_rest(struct pool *p, enum clw_err code, const char *hint, const char *reason)
@@ -241,8 +240,7 @@ void pool_start(struct engine *e, struct pool *p)
         place_tick(e, l, mono_ms());
     }
     core_flush(e);
-    core_changed(e);
-    core_wake(e);
+    core_due(e);
     keep_hurry(e->keeper);
 }
 
@@ -260,7 +258,7 @@ void pool_record(struct pool *p, uint32_t n)
         record(p);
     if (!p->sample_n) {
         p->sample_due_ms = mono_ms() + 1000;
-        core_wake(p->engine);
+        core_due(p->engine);
     }
     p->sample_s = second;
     p->sample_n += n;
@@ -392,6 +390,6 @@ void pool_act(struct engine *e, struct pool *p)
     uint64_t due_us = disp_next_us(p->disp);
     if (due_us < p->armed_us) { /* sooner than the main thread will look */
         p->armed_us = due_us;
-        core_wake(e);
+        core_due(e);
     }
 }

@@ -173,8 +173,7 @@ static bool rests(const struct engine *e, struct pool *p)
     snprintf(hint, sizeof hint, "bring it up: clowder up %s", p->name);
     if (*e->hurt)
         pool_rest(p, CLW_UNREACHABLE, hint, e->hurt);
-    else if (pool_is_foreign(p) && foreign_check(p, &err) &&
-             err.code != CLW_UNREACHABLE) /* nobody listens yet: it waits */
+    else if (pool_is_foreign(p) && foreign_check_words(p, &err)) /* at its base nobody listens yet: it waits */
         pool_rest(p, err.code, err.hint, err.message);
     else
         return false;
@@ -302,8 +301,7 @@ static void saved(void *arg)
         complain(&v->write.err);
     if (p && p->saving && --p->saving == 0)
         p->unsaved = v->write.err.code != CLW_OK;
-    core_changed(v->engine); /* somebody may wait for it */
-    core_wake(v->engine);
+    core_due(v->engine); /* somebody may wait for it */
     store_profile_fini(&v->profile);
     free(v);
 }

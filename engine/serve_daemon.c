@@ -144,8 +144,7 @@ void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
         start_setups(m);
     }
     pool_act(e, pool);
-    core_changed(e);
-    core_wake(e); /* the next may be launched */
+    core_due(e); /* the next may be launched */
     keep_hurry(e->keeper);
 }
 
@@ -274,8 +273,7 @@ static void take_yield(struct peer *p, const struct frame *f)
         log_info("daemon", "goes on daemon=%s host=%s", m->name, m->place->host);
     m->paused = paused;
     give_or_not(m);
-    core_changed(p->engine);
-    core_wake(p->engine);
+    core_due(p->engine);
 }
 
 void daemon_read(struct peer *p, bool read)
@@ -366,14 +364,13 @@ static void take_leave(struct peer *p, const struct frame *f)
     m->quit_sent = true;
     if (m->batch)
         batch_look(m);
-    core_changed(p->engine);
-    core_wake(p->engine);
+    core_due(p->engine);
 }
 
 void daemon_frame(struct peer *p, const struct frame *f, struct blk *block)
 {
     if (p->member->quit_sent) /* that may have been its last task */
-        core_wake(p->engine);
+        core_due(p->engine);
     switch (f->type) {
     case WIRE_RESULT:
     case WIRE_REPORT: take_answer(p, f, block); break;
@@ -424,8 +421,7 @@ void daemon_gone(struct peer *p, const char *why)
     pool_act(e, pool);
     if (m->state != MEMBER_AWAY && !m->batch && (!is_local || !m->pid))
         member_remove(e, m);
-    core_changed(e);
-    core_wake(e);
+    core_due(e);
 }
 
 static uint64_t awake_since(const struct member *m, uint64_t ms)

@@ -98,7 +98,7 @@ static bool folder_is_found(const struct sockets *s)
 static void look_soon(struct engine *e)
 {
     e->sockets->look_ms = mono_ms() + QUIET_MS;
-    core_wake(e);
+    core_due(e);
 }
 
 static void changed(void *arg)

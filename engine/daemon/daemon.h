@@ -203,7 +203,7 @@ void watch_until(struct watch *w, uint64_t at_us);
 /* What poll said of that place. */
 bool watch_is_ready(const struct watch *w, int place);
 
-/* command.c: one process a task. All locked, main thread. */
+/* command.c: one process a task. */
 void command_step(struct daemon *d, const struct watch *w); /* starts, collects, times out: whatever is due */
 void command_watch(struct daemon *d, struct watch *w);
 void command_kill(struct daemon *d);   /* the one that runs, without a word */
@@ -212,7 +212,7 @@ void command_cancel(struct daemon *d); /* … its task ends as cancelled */
 /* Stops it, or lets it go on; passed_us: how long it was stopped. */
 void command_stop(struct daemon *d, bool stop, uint64_t passed_us);
 
-/* worker.c: one process a job. All locked; feed from any thread, the others from the main thread. */
+/* worker.c: one process a job. */
 bool worker_is_kind(const struct job *j);
 void worker_feed(struct daemon *d); /* writes what the worker of the head batch may have */
 void worker_step(struct daemon *d, const struct watch *w);
