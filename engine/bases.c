@@ -27,13 +27,13 @@ struct known {
 };
 
 struct bases {
-    struct worker *worker;
+    struct errands *errands;
     void (*changed)(void *arg);
     void *arg;
     struct known *known;
 };
 
-/* ---- in the worker's thread ---- */
+/* ---- in the thread of the errands ---- */
 
 /* Of "tcp:ADDRESS:PORT", or "unix:PATH". */
 static bool listens(const char *target)
@@ -144,7 +144,7 @@ void bases_ask(struct bases *b, const char *url, void (*then)(void *arg), void *
     k->asking = true;
     *q = (struct inquiry){.bases = b, .answer = {.url = mem_strdup(url)}, .then = then, .arg = arg};
     q->errand = (struct errand){.work = find_out, .done = take_answer, .arg = q};
-    worker_give(b->worker, &q->errand);
+    errands_give(b->errands, &q->errand);
 }
 
 enum base_state bases_state(
@@ -166,20 +166,20 @@ enum base_state bases_state(
 struct bases *bases_new(struct loop *home, void (*changed)(void *arg), void *arg)
 {
     struct bases *b = mem_zalloc(sizeof *b);
-    *b = (struct bases){.worker = worker_new(home), .changed = changed, .arg = arg};
+    *b = (struct bases){.errands = errands_new(home), .changed = changed, .arg = arg};
     return b;
 }
 
 unsigned bases_count(const struct bases *b)
 {
-    return worker_count(b->worker);
+    return errands_count(b->errands);
 }
 
 void bases_free(struct bases *b)
 {
     if (!b)
         return;
-    worker_free(b->worker);
+    errands_free(b->errands);
     while (b->known) {
         struct known *k = b->known;
         b->known = k->next;

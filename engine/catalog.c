@@ -16,7 +16,7 @@ struct view {
 };
 
 struct catalog {
-    struct worker *reader;
+    struct errands *reader;
     struct store *store; /* in use by the reader's thread while it looks */
     int64_t version;     /* the reader's own: of the store at the last look */
     struct view now;
@@ -91,7 +91,7 @@ void catalog_look(struct catalog *i, void (*then)(void *arg), void *arg)
     struct look *l = mem_zalloc(sizeof *l);
     *l = (struct look){.catalog = i, .then = then, .arg = arg};
     l->errand = (struct errand){.work = read_changes, .done = take_view, .arg = l};
-    worker_give(i->reader, &l->errand);
+    errands_give(i->reader, &l->errand);
 }
 
 struct question {
@@ -120,7 +120,7 @@ void catalog_ask(struct catalog *i, void (*work)(struct store *s, void *arg), vo
     struct question *q = mem_zalloc(sizeof *q);
     *q = (struct question){.catalog = i, .work = work, .done = done, .arg = arg};
     q->errand = (struct errand){.work = ask, .done = answer, .arg = q};
-    worker_give(i->reader, &q->errand);
+    errands_give(i->reader, &q->errand);
 }
 
 /* ---- what there is ---- */
@@ -169,7 +169,7 @@ int64_t catalog_last_job(const struct catalog *i)
 
 bool catalog_is_looking(const struct catalog *i)
 {
-    return i && worker_count(i->reader);
+    return i && errands_count(i->reader);
 }
 
 enum clw_err catalog_open(struct loop *home, struct catalog **out, struct clw_error *err)
@@ -187,7 +187,7 @@ enum clw_err catalog_open(struct loop *home, struct catalog **out, struct clw_er
         free(i);
         return code;
     }
-    i->reader = worker_new(home);
+    i->reader = errands_new(home);
     *out = i;
     return CLW_OK;
 }
@@ -196,7 +196,7 @@ void catalog_close(struct catalog *i)
 {
     if (!i)
         return;
-    worker_free(i->reader);
+    errands_free(i->reader);
     store_close(i->store);
     view_fini(&i->now);
     free(i);

@@ -4,7 +4,7 @@
 #define ENGINE_CATALOG_H
 
 #include "base/err.h"
-#include "base/worker.h"
+#include "base/errands.h"
 #include "store/batch.h"
 #include "store/host.h"
 #include "store/profile.h"

@@ -166,7 +166,7 @@ static json_t *trust(const struct call *c)
     *t = (struct trusting){.asked = c->asked, .link = h->link};
     t->fingerprint = mem_strdup(request_text(c->request, "fingerprint", ""));
     t->errand = (struct errand){.work = write_key, .done = answer_trust, .arg = t};
-    worker_give(c->e->closer, &t->errand);
+    errands_give(c->e->closer, &t->errand);
     return NULL;
 }
 

@@ -170,7 +170,7 @@ static void reap(struct engine *e)
         e->reaping = r->count > 0;
         if (e->reaping) {
             r->errand = (struct errand){.work = end_sessions, .done = end_reaping, .arg = r};
-            worker_give(e->reaper, &r->errand);
+            errands_give(e->reaper, &r->errand);
         } else { /* no daemon, or one whose place is gone already */
             free(r);
             waitpid(info.si_pid, &status, 0);
@@ -462,10 +462,10 @@ static void finish_workers(struct engine *e)
 {
     host_close_all(e);
     while (
-        worker_count(e->closer) || worker_count(e->reaper) || catalog_is_looking(e->catalog) || bases_count(e->bases))
+        errands_count(e->closer) || errands_count(e->reaper) || catalog_is_looking(e->catalog) || bases_count(e->bases))
         take_events(e, FINISH_MS);
-    worker_free(e->closer);
-    worker_free(e->reaper);
+    errands_free(e->closer);
+    errands_free(e->reaper);
     bases_free(e->bases);
     e->bases = NULL;
 }
@@ -510,8 +510,8 @@ static enum clw_err open_loop(struct engine *e, struct clw_error *err)
     e->signals = e->loop ? loop_add(e->loop, e->signal_fd, POLLIN, take_signals, e) : NULL;
     if (!e->signals)
         return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot wait for signals");
-    e->closer = worker_new(e->loop);
-    e->reaper = worker_new(e->loop);
+    e->closer = errands_new(e->loop);
+    e->reaper = errands_new(e->loop);
     e->bases = bases_new(e->loop, nudged, e);
     return CLW_OK;
 }

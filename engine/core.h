@@ -9,7 +9,7 @@
 #include "base/mem.h"
 #include "base/owner.h"
 #include "base/quota.h"
-#include "base/worker.h"
+#include "base/errands.h"
 #include "engine/disp.h"
 #include "engine/func.h"
 #include "engine/link.h"
@@ -274,9 +274,9 @@ struct engine {
     uint64_t rest_us;       /* … and not before this one */
     struct loop_call nudge; /* the same, from another thread */
     int signal_fd, hold_fd; /* timer: what is held goes out */
-    struct worker *reaper;  /* ends the sessions of daemons that died here */
+    struct errands *reaper; /* ends the sessions of daemons that died here */
     bool reaping;
-    struct worker *closer;   /* closes links to hosts */
+    struct errands *closer;  /* closes links to hosts */
     struct owner_lock owner; /* beside the store */
     bool worked;             /* a task has been answered; said there in the next round */
     struct output *output;

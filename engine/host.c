@@ -320,7 +320,7 @@ static void retire(struct engine *e, struct host *h, struct host *now)
             if (l->via == h)
                 l->via = now;
     h->closing = (struct errand){.work = close_link, .done = host_free, .arg = h};
-    worker_give(e->closer, &h->closing);
+    errands_give(e->closer, &h->closing);
 }
 
 /* With its link and its places. */

@@ -1,5 +1,5 @@
-/* What is slow elsewhere, preloaded into an engine: a disk that takes CLOWDER_SLOW_FSYNC_MS to write (fsync, fdatasync),
- * and a name server that takes CLOWDER_SLOW_NAMES_MS to answer (getaddrinfo). */
+/* What is slow elsewhere, preloaded into an engine: a disk that takes CLOWDER_SLOW_FSYNC_MS to write (fsync,
+ * fdatasync), and a name server that takes CLOWDER_SLOW_NAMES_MS to answer (getaddrinfo). */
 #include <dlfcn.h>
 #include <netdb.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
-#include "base/worker.h"
+#include "base/errands.h"
 
 #include "base/mem.h"
 #include "base/thread.h"
 
 #include <stdlib.h>
 
-struct worker {
+struct errands {
     struct loop *home;
     unsigned count; /* the loop's thread's own */
     bool has_thread;
@@ -16,7 +16,7 @@ struct worker {
     bool over;
 };
 
-static struct errand *take(struct worker *w)
+static struct errand *take(struct errands *w)
 {
     pthread_mutex_lock(&w->lock);
     while (!w->first && !w->over)
@@ -32,7 +32,7 @@ static struct errand *take(struct worker *w)
 
 static void *run(void *arg)
 {
-    struct worker *w = arg;
+    struct errands *w = arg;
     for (struct errand *errand; (errand = take(w));) {
         errand->work(errand->arg);
         loop_post(w->home, &errand->call);
@@ -43,13 +43,13 @@ static void *run(void *arg)
 static void done(void *arg)
 {
     struct errand *errand = arg;
-    errand->worker->count--;
+    errand->errands->count--;
     errand->done(errand->arg);
 }
 
-struct worker *worker_new(struct loop *home)
+struct errands *errands_new(struct loop *home)
 {
-    struct worker *w = mem_zalloc(sizeof *w);
+    struct errands *w = mem_zalloc(sizeof *w);
     w->home = home;
     w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
@@ -57,9 +57,9 @@ struct worker *worker_new(struct loop *home)
     return w;
 }
 
-void worker_give(struct worker *w, struct errand *errand)
+void errands_give(struct errands *w, struct errand *errand)
 {
-    errand->worker = w;
+    errand->errands = w;
     errand->call = (struct loop_call){.run = done, .arg = errand};
     errand->next = NULL;
     w->count++;
@@ -75,12 +75,12 @@ void worker_give(struct worker *w, struct errand *errand)
     pthread_mutex_unlock(&w->lock);
 }
 
-unsigned worker_count(const struct worker *w)
+unsigned errands_count(const struct errands *w)
 {
     return w->count;
 }
 
-void worker_free(struct worker *w)
+void errands_free(struct errands *w)
 {
     if (!w)
         return;
