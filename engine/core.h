@@ -14,7 +14,6 @@
 #include "engine/rates.h"
 #include "hosts/link.h"
 #include "hosts/scheduler.h"
-#include "store/manners.h"
 #include "store/profile.h"
 
 #include <jansson.h>
@@ -182,11 +181,7 @@ struct pool_settings {
     char **command, **options; /* NULL-terminated, or NULL */
     char **env;                /* K=V, NULL-terminated, owned: what the user stated */
     char **local_env;          /* the same, of the caller's shell: what tasks on this machine see besides */
-    uint64_t idletime_ms, walltime_ms, maxtasks, memory_bytes;
-    bool respawn, cleanup, output, per_gpu;
-    bool has_seed;
-    uint64_t seed;
-    struct store_manners manners;
+    struct store_settings set; /* the others */
 };
 
 /* A profile that is up, was up, or has work. */
@@ -377,7 +372,7 @@ struct peer *client_find(struct engine *e, uint64_t id);
 void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h);
 void daemon_frame(struct peer *p, const struct frame *f, struct blk *block);
 void daemon_gone(struct peer *p, const char *why);
-/* Tells it the profile's manners as they are now. */
+/* Tells it the profile's terms as they are now. */
 void daemon_send_terms(struct peer *p, const struct member *m);
 /* The settings that it is told once, when it joins, as they are told. */
 void daemon_add_told(struct buf *b, const struct pool *p);

@@ -123,16 +123,11 @@ static void take_welcome(struct daemon *d, const struct frame *f)
         case WIRE_K_DAEMON_NAME: wire_field_copy(&w, d->name, sizeof d->name); break;
         case WIRE_K_PROFILE: wire_field_copy(&w, d->profile, sizeof d->profile); break;
         case WIRE_K_HOST: wire_field_copy(&w, d->host, sizeof d->host); break;
-        case WIRE_K_IDLETIME_MS: d->idletime_ms = wire_field_number(&w); break;
-        case WIRE_K_WALLTIME_MS: d->walltime_ms = wire_field_number(&w); break;
-        case WIRE_K_MAXTASKS: d->maxtasks = wire_field_number(&w); break;
-        case WIRE_K_CLEANUP: d->cleanup = wire_field_number(&w) != 0; break;
-        case WIRE_K_OUTPUT: d->output = wire_field_number(&w) != 0; break;
         case WIRE_K_ENV:
             if ((text = wire_field_text(&w)))
                 set_env(d, text);
             break;
-        default: break;
+        default: wire_take_setting(&w, &d->set, STORE_TOLD_WELCOME); break;
         }
     }
     for (size_t i = 0; i < d->env_count; i++)
@@ -260,19 +255,19 @@ static void leave(struct daemon *d, const char *why)
 static void check_life(struct daemon *d, struct watch *w)
 {
     uint64_t now = mono_ms();
-    if (d->maxtasks && d->done >= d->maxtasks)
+    if (d->set.maxtasks && d->done >= d->set.maxtasks)
         leave(d, "maxtasks");
-    if (d->walltime_ms) {
-        if (now - d->started_ms >= d->walltime_ms)
+    if (d->set.walltime_ms) {
+        if (now - d->started_ms >= d->set.walltime_ms)
             leave(d, "walltime");
         else
-            watch_until(w, (d->started_ms + d->walltime_ms) * 1000 + 1000);
+            watch_until(w, (d->started_ms + d->set.walltime_ms) * 1000 + 1000);
     }
-    if (d->idletime_ms && !d->head) {
-        if (now - d->active_ms >= d->idletime_ms)
+    if (d->set.idletime_ms && !d->head) {
+        if (now - d->active_ms >= d->set.idletime_ms)
             leave(d, "idletime");
         else
-            watch_until(w, (d->active_ms + d->idletime_ms) * 1000 + 1000);
+            watch_until(w, (d->active_ms + d->set.idletime_ms) * 1000 + 1000);
     }
 }
 
@@ -513,6 +508,7 @@ int main(int argc, char **argv)
     d->owner =
         (struct link_owner){.lock = &d->lock, .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     d->started_ms = d->active_ms = mono_ms();
+    store_settings_init(&d->set);
     limits_clear(&d->limits);
     wire_new_secret(d->instance);
     d->signal_fd = signal_fd;
