@@ -42,6 +42,7 @@ enum {
     CORE_STABLE_MS = 10000,       /* a daemon that lived this long, or worked, ends the doubling */
     CORE_GIVE_UP = 5,             /* launches in a row without that: the place is quarantined … */
     CORE_QUARANTINE_MS = 300000,  /* … and tried again after so long, when it is on a host */
+    CORE_DIAL_MS = 60000,         /* one on a host that does not reach home at first gives up after so long */
     CORE_GRACE_MS = 60000,        /* a daemon on a host whose link broke looks for home so long … */
     CORE_RETURN_MS = 5000,        /* … and comes home in this time once the host is reached again */
     CORE_HOLD_MS = 4,             /* answers of commands wait so long for others to travel with */
@@ -503,6 +504,12 @@ void member_exited(struct engine *e, pid_t pid, int status); /* a process on thi
 void member_quit(struct member *m, bool now, bool shrink);
 void member_signal(const struct member *m, int signal);
 bool member_is_local(const struct member *m);
+/* On a host: how long it is waited for, and looks for home, once its link broke. */
+static inline uint64_t member_grace_ms(const struct member *m)
+{
+    (void)m;
+    return CORE_GRACE_MS;
+}
 void member_tick(struct engine *e, struct member *m, uint64_t now_ms);
 uint64_t member_next_ms(const struct member *m, uint64_t now_ms);
 

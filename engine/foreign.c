@@ -262,7 +262,7 @@ static void on_connections(struct engine *e, struct member *m, unsigned n)
         set_up(e, m);
     } else if (m->state == MEMBER_UP) {
         member_set_state(m, MEMBER_AWAY);
-        m->away_until_ms = mono_ms() + CORE_GRACE_MS;
+        m->away_until_ms = mono_ms() + member_grace_ms(m);
         member_say(&m->reason, "its connection to the base ended");
         core_changed(e);
         core_wake(e);

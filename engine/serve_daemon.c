@@ -401,7 +401,7 @@ void daemon_gone(struct peer *p, const char *why)
             member_say(&m->reason, "%.190s", why);
         bool may_return = !is_local && !m->ended && !m->overdue;
         member_set_state(m, may_return ? MEMBER_AWAY : MEMBER_LOST);
-        m->away_until_ms = mono_ms() + (host_is_open(m->place->via) ? CORE_RETURN_MS : CORE_GRACE_MS);
+        m->away_until_ms = mono_ms() + (host_is_open(m->place->via) ? CORE_RETURN_MS : member_grace_ms(m));
         log_warn("daemon", "%s daemon=%s host=%s tasks=%u why=\"%s\"", may_return ? "away" : "lost", m->name,
             m->place->host, in_flight, m->reason);
         if (!may_return)
