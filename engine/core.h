@@ -43,8 +43,7 @@ enum {
     CORE_GIVE_UP = 5,             /* launches in a row without that: the place is quarantined … */
     CORE_QUARANTINE_MS = 300000,  /* … and tried again after so long, when it is on a host */
     CORE_DIAL_MS = 60000,         /* one on a host that does not reach home at first gives up after so long */
-    CORE_GRACE_MS = 60000,        /* a daemon on a host whose link broke looks for home so long … */
-    CORE_RETURN_MS = 5000,        /* … and comes home in this time once the host is reached again */
+    CORE_RETURN_MS = 5000,        /* a daemon that looks for home comes in this time once the host is reached again */
     CORE_HOLD_MS = 4,             /* answers of commands wait so long for others to travel with */
     CORE_REFRESH_MS = 30000,      /* a host that is up is measured again after so long */
     CORE_SLOW_READER = 8 << 20,   /* bytes queued to a client: its jobs pause … */
@@ -507,8 +506,7 @@ bool member_is_local(const struct member *m);
 /* On a host: how long it is waited for, and looks for home, once its link broke. */
 static inline uint64_t member_grace_ms(const struct member *m)
 {
-    (void)m;
-    return CORE_GRACE_MS;
+    return m->pool->settings.set.grace_ms;
 }
 void member_tick(struct engine *e, struct member *m, uint64_t now_ms);
 uint64_t member_next_ms(const struct member *m, uint64_t now_ms);

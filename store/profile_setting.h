@@ -87,6 +87,12 @@ struct store_setting_row {
         .on = {"maxtasks", STORE_UP | STORE_SET, "a daemon leaves after N tasks, and is replaced (0: never)"},         \
         .told = STORE_TOLD_WELCOME, .wire = 13, .form = {STORE_FORM_LIMITS, "Tasks at most", "then replaced"},         \
         .show = {"maxtasks", "", ""})                                                                                  \
+    X(grace_ms, SPAN, 60000, grace_ms,                                                                                 \
+        .on = {"grace", STORE_UP | STORE_SET,                                                                          \
+            "a daemon on a host whose link broke looks for home, and is waited for, so long (default 1m)"},            \
+        .told = STORE_TOLD_TERMS, .wire = 27,                                                                          \
+        .form = {STORE_FORM_LIMITS, "Grace", "to come home when a link broke; empty: 1m"},                             \
+        .show = {"grace", "", " after its link broke"})                                                                \
     X(memory_bytes, BYTES, 0, memory_bytes,                                                                            \
         .on = {"memory", STORE_UP | STORE_SET, "budget of the queue in the engine (0: 64M)"},                          \
         .form = {STORE_FORM_LIMITS, "Queue memory", "empty: 64M"}, .show = {"memory", "", ""})                         \

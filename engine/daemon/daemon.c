@@ -419,6 +419,13 @@ static void say_why(struct daemon *d)
     fprintf(stderr, "clowder-daemon: %s\n", d->refused);
 }
 
+/* How long home is looked for: on a host as its profile says, once that is known. */
+static uint64_t patience_ms(const struct daemon *d)
+{
+    bool is_told = d->config.remote && d->name[0];
+    return is_told ? d->set.grace_ms : d->config.autoexit_ms;
+}
+
 static int run(struct daemon *d)
 {
     uint64_t lost_ms = mono_ms();
@@ -438,9 +445,8 @@ static int run(struct daemon *d)
             fprintf(stderr, "clowder-daemon: the engine refused: %s\n", d->refused);
             return 5;
         }
-        if (mono_ms() - lost_ms >= d->config.autoexit_ms) {
+        if (mono_ms() - lost_ms >= patience_ms(d))
             return ever ? 0 : 3;
-        }
         if (rest(d, REDIAL_MS))
             return 0;
     }
