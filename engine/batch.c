@@ -53,7 +53,7 @@ static void add_config(struct buf *b, const struct member *m, const char *cert, 
             buf_add_text(b, "\\n");
         else
             buf_add(b, cert, 1);
-    buf_printf(b, "\ndaemon %u\ntoken %s\nautoexit %d\nremote 1\nbatch 1\n", m->number, m->token, CORE_GRACE_MS);
+    buf_printf(b, "\ndaemon %u\ntoken %s\nautoexit %d\nremote 1\nbatch 1\n", m->number, m->token, CORE_DIAL_MS);
     buf_add(b, "", 1);
 }
 

@@ -8,6 +8,7 @@
 #include "engine/foreign_script.h"
 #include "engine/keep.h"
 #include "store/job.h"
+#include "store/profile_setting_json.h"
 #include "store/valid.h"
 
 #include <inttypes.h>
@@ -57,17 +58,8 @@ static bool read_env(const json_t *request, const char *key, char ***env)
 
 static bool read_settings(const json_t *request, struct pool_settings *s)
 {
-    const json_t *seed = json_object_get(request, "seed");
-    if (seed) {
-        s->has_seed = json_is_integer(seed);
-        s->seed = (uint64_t)json_integer_value(seed);
-    }
-    return !store_manners_take(request, &s->manners) && read_env(request, "env", &s->env) &&
-           read_env(request, "local_env", &s->local_env) && request_ms(request, "idletime_ms", &s->idletime_ms) &&
-           request_ms(request, "walltime_ms", &s->walltime_ms) && request_ms(request, "maxtasks", &s->maxtasks) &&
-           request_ms(request, "memory_bytes", &s->memory_bytes) && request_bool(request, "respawn", &s->respawn) &&
-           request_bool(request, "cleanup", &s->cleanup) && request_bool(request, "output", &s->output) &&
-           request_bool(request, "per_gpu", &s->per_gpu);
+    return !store_settings_take(request, &s->set) && read_env(request, "env", &s->env) &&
+           read_env(request, "local_env", &s->local_env);
 }
 
 /* ---- up ---- */
@@ -81,7 +73,7 @@ static json_t *want_at(struct engine *e, struct pool *p, const char *host, unsig
 {
     struct clw_error err;
     struct place *l = place_find(p, host);
-    bool take_out = n == 0 && !p->settings.per_gpu;
+    bool take_out = n == 0 && !p->settings.set.per_gpu;
     if (take_out && !l)
         return NULL;
     if (!take_out && place_get(e, p, host, &l, &err)) {
@@ -211,8 +203,8 @@ static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const jso
     return problem;
 }
 
-/* Daemons that were told something else are replaced, after their tasks; manners are told again. */
-static void tell_daemons(struct pool *p, const struct buf *before, const struct store_manners *manners)
+/* Daemons that were welcomed with something else are replaced, after their tasks; terms are told again. */
+static void tell_daemons(struct pool *p, const struct buf *before, const struct store_settings *was)
 {
     struct buf now = {0};
     daemon_add_told(&now, p);
@@ -220,7 +212,7 @@ static void tell_daemons(struct pool *p, const struct buf *before, const struct 
     for (struct member *m = p->members; m; m = m->after)
         if (m->peer && is_other && m->state == MEMBER_UP)
             member_quit(m, false, false);
-        else if (m->peer && !store_manners_same(manners, &p->settings.manners))
+        else if (m->peer && !store_settings_same(was, &p->settings.set, STORE_TOLD_TERMS))
             daemon_send_terms(m->peer, m);
     buf_fini(&now);
 }
@@ -252,18 +244,18 @@ static json_t *up(const struct call *c)
         return control_knock(c, base);
     if (!p)
         p = pool_new(e, name);
-    struct store_manners manners = p->settings.manners;
+    struct store_settings was = p->settings.set;
     struct buf told = {0};
     daemon_add_told(&told, p);
     json_t *problem = bring_up(e, p, is_new, request, &wait);
     if (!problem)
-        tell_daemons(p, &told, &manners);
+        tell_daemons(p, &told, &was);
     buf_fini(&told);
     if (problem && is_new)
         pool_free(e, p);
     if (problem)
         return problem;
-    disp_set_budget(p->disp, p->settings.memory_bytes);
+    disp_set_budget(p->disp, p->settings.set.memory_bytes);
     log_info("pool", "up profile=%s daemons=%u", p->name, pool_want(p));
     pool_start(e, p);
     restore_save(e, p, pool_is_wanted(p), true);
@@ -514,12 +506,14 @@ static json_t *wait_job(const struct call *c)
     return NULL;
 }
 
+/* A field of `up` for each setting. */
+#define KEY(field, TYPE, value, key, ...) " [" #key "]"
+
 const struct op profile_ops[] = {
     {"status", OP_NOTHING, "[profile]", "the document of `clowder status --json`", status},
     {"up", OP_LOOK,
-        "[profile] [n] [on: {HOST: N, ...}] [by: {HOST: +-N}] [per_gpu] [env: [\"K=V\"]] [idletime_ms walltime_ms "
-        "maxtasks memory_bytes seed respawn cleanup output] [nice cpus mem_bytes pause_load pause_user_ms hours "
-        "pause_now no_new_privs] [wait] [timeout_ms]",
+        "[profile] [n] [on: {HOST: N, ...}] [by: {HOST: +-N}] [env: [\"K=V\"]] [wait] "
+        "[timeout_ms]" STORE_SETTINGS_STORED(KEY) STORE_SETTINGS_PASSING(KEY),
         "connected. n is for this machine; hosts that are not named keep their number, 0 takes one out; by changes "
         "what there is (\"local\": this machine)",
         up},

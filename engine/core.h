@@ -16,7 +16,6 @@
 #include "engine/rates.h"
 #include "hosts/link.h"
 #include "hosts/scheduler.h"
-#include "store/manners.h"
 #include "store/profile.h"
 
 #include <jansson.h>
@@ -45,8 +44,8 @@ enum {
     CORE_STABLE_MS = 10000,       /* a daemon that lived this long, or worked, ends the doubling */
     CORE_GIVE_UP = 5,             /* launches in a row without that: the place is quarantined … */
     CORE_QUARANTINE_MS = 300000,  /* … and tried again after so long, when it is on a host */
-    CORE_GRACE_MS = 60000,        /* a daemon on a host whose link broke looks for home so long … */
-    CORE_RETURN_MS = 5000,        /* … and comes home in this time once the host is reached again */
+    CORE_DIAL_MS = 60000,         /* one on a host that does not reach home at first gives up after so long */
+    CORE_RETURN_MS = 5000,        /* a daemon that looks for home comes in this time once the host is reached again */
     CORE_HOLD_MS = 4,             /* answers of commands wait so long for others to travel with */
     CORE_REFRESH_MS = 30000,      /* a host that is up is measured again after so long */
     CORE_SLOW_READER = 8 << 20,   /* bytes queued to a client: its jobs pause … */
@@ -186,11 +185,7 @@ struct pool_settings {
     char **command, **options; /* NULL-terminated, or NULL */
     char **env;                /* K=V, NULL-terminated, owned: what the user stated */
     char **local_env;          /* the same, of the caller's shell: what tasks on this machine see besides */
-    uint64_t idletime_ms, walltime_ms, maxtasks, memory_bytes;
-    bool respawn, cleanup, output, per_gpu;
-    bool has_seed;
-    uint64_t seed;
-    struct store_manners manners;
+    struct store_settings set; /* the others */
 };
 
 /* A profile that is up, was up, or has work. */
@@ -391,7 +386,7 @@ struct peer *client_find(struct engine *e, uint64_t id);
 void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h);
 void daemon_frame(struct peer *p, const struct frame *f, struct blk *block);
 void daemon_gone(struct peer *p, const char *why);
-/* Tells it the profile's manners as they are now. */
+/* Tells it the profile's terms as they are now. */
 void daemon_send_terms(struct peer *p, const struct member *m);
 /* The settings that it is told once, when it joins, as they are told. */
 void daemon_add_told(struct buf *b, const struct pool *p);
@@ -524,6 +519,11 @@ void member_exited(struct engine *e, pid_t pid, int status); /* a process on thi
 void member_quit(struct member *m, bool now, bool shrink);
 void member_signal(const struct member *m, int signal);
 bool member_is_local(const struct member *m);
+/* On a host: how long it is waited for, and looks for home, once its link broke. */
+static inline uint64_t member_grace_ms(const struct member *m)
+{
+    return m->pool->settings.set.grace_ms;
+}
 void member_tick(struct engine *e, struct member *m, uint64_t now_ms);
 uint64_t member_next_ms(const struct member *m, uint64_t now_ms);
 

@@ -172,9 +172,9 @@ static void write_script(
         .env = (const char *const *)s->env,
         .more_env = is_here ? (const char *const *)s->local_env : NULL,
         .tags = (const char *const *)tags,
-        .idletime_ms = s->idletime_ms,
-        .walltime_ms = s->walltime_ms,
-        .maxtasks = s->maxtasks,
+        .idletime_ms = s->set.idletime_ms,
+        .walltime_ms = s->set.walltime_ms,
+        .maxtasks = s->set.maxtasks,
         .name = m->name,
         .host = m->place->host,
         .number = m->foreign->index,
@@ -259,7 +259,7 @@ static void on_connections(struct engine *e, struct member *m, unsigned n)
         set_up(e, m);
     } else if (m->state == MEMBER_UP) {
         member_set_state(m, MEMBER_AWAY);
-        m->away_until_ms = mono_ms() + CORE_GRACE_MS;
+        m->away_until_ms = mono_ms() + member_grace_ms(m);
         member_say(&m->reason, "its connection to the base ended");
         core_due(e);
     }
@@ -340,12 +340,12 @@ static void on_end(struct engine *e, struct member *m, const struct host_daemon_
         log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
     else
         log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
-    if (m->foreign->order && (by_itself || !m->pool->settings.respawn)) {
+    if (m->foreign->order && (by_itself || !m->pool->settings.set.respawn)) {
         foreign_forget_order(m->foreign->order);
     } else if (idle) { /* it is not needed: not replaced */
         place_lower(m->place);
         restore_save(e, m->pool, pool_is_wanted(m->pool), false);
-    } else if (by_itself && !m->pool->settings.respawn) { /* it did what it was to do, however little that was */
+    } else if (by_itself && !m->pool->settings.set.respawn) { /* it did what it was to do, however little that was */
         place_lower(m->place);
     } else if (!by_itself || !place_was_good(m)) {
         place_back_off(m->place, m);

@@ -41,7 +41,7 @@ static void grant_grace(struct engine *e, const struct host *h)
     for (struct pool *p = e->pools; p; p = p->next)
         for (struct member *m = p->members; m; m = m->after)
             if (m->place->via == h && m->state == MEMBER_AWAY && !h->direct)
-                m->away_until_ms = mono_ms() + CORE_GRACE_MS;
+                m->away_until_ms = mono_ms() + member_grace_ms(m);
 }
 
 /* The host is reached again: who was away may come home, when the way home is still the same. */
@@ -463,7 +463,7 @@ enum clw_err host_launch(struct host *h, struct member *m, struct clw_error *err
     } else {
         buf_add_text(&config, "url @URL@\n");
     }
-    buf_printf(&config, "daemon %u\ntoken %s\nautoexit %d\nremote 1\n", m->number, m->token, CORE_GRACE_MS);
+    buf_printf(&config, "daemon %u\ntoken %s\nautoexit %d\nremote 1\n", m->number, m->token, CORE_DIAL_MS);
     struct host_launch l = {.config = config.data, .config_len = config.len};
     code = host_link_launch(h->link, &l, &m->launch_id, err);
     mem_wipe(config.data, config.cap);

@@ -79,7 +79,7 @@ void place_remove(struct place *l)
 unsigned place_want(const struct place *l)
 {
     unsigned orders = foreign_orders(l);
-    if (!l->on || l->want || orders || !l->pool->settings.per_gpu || place_is_here(l))
+    if (!l->on || l->want || orders || !l->pool->settings.set.per_gpu || place_is_here(l))
         return l->on ? l->want + orders : 0;
     return l->via->has_facts ? (unsigned)l->via->facts.gpu_count : 0;
 }
@@ -176,10 +176,10 @@ bool place_was_good(const struct member *m)
     uint64_t now_ms = mono_ms();
     const struct pool_settings *s = &m->pool->settings;
     uint64_t enough_ms = CORE_STABLE_MS;
-    if (s->walltime_ms && s->walltime_ms < enough_ms)
-        enough_ms = s->walltime_ms;
-    if (s->idletime_ms && s->idletime_ms < enough_ms)
-        enough_ms = s->idletime_ms;
+    if (s->set.walltime_ms && s->set.walltime_ms < enough_ms)
+        enough_ms = s->set.walltime_ms;
+    if (s->set.idletime_ms && s->set.idletime_ms < enough_ms)
+        enough_ms = s->set.idletime_ms;
     return m->worked || (m->connected_ms && now_ms - m->connected_ms >= enough_ms);
 }
 
@@ -207,7 +207,7 @@ void place_back_off(struct place *l, const struct member *m)
         log_error("pool", "gave up profile=%s host=%s launches=%u last=\"%s\"", l->pool->name, l->host, l->fails, text);
         place_break(l, CLW_UNREACHABLE, "see 'clowder log'", text);
     }
-    if (!l->pool->settings.respawn)
+    if (!l->pool->settings.set.respawn)
         place_lower(l);
 }
 
@@ -271,7 +271,7 @@ static bool waits_out_shortage(struct place *l, enum clw_err code, const struct 
 static void launch(struct engine *e, struct place *l)
 {
     struct clw_error err;
-    int gpu = !place_is_here(l) && l->pool->settings.per_gpu ? choose_gpu(l) : -1;
+    int gpu = !place_is_here(l) && l->pool->settings.set.per_gpu ? choose_gpu(l) : -1;
     struct member *m = member_new(e, l);
     m->gpu = gpu;
     enum clw_err code = pool_is_foreign(l->pool) ? foreign_launch(e, m, &err)
@@ -313,7 +313,7 @@ static struct member *most_expendable(struct place *l)
 
 static bool has_gpus(struct place *l)
 {
-    if (place_is_here(l) || !l->pool->settings.per_gpu || !l->via->has_facts || l->via->facts.gpu_count)
+    if (place_is_here(l) || !l->pool->settings.set.per_gpu || !l->via->has_facts || l->via->facts.gpu_count)
         return true;
     if (!l->broken)
         place_break(l, CLW_USAGE, "see 'clowder host probe'; or leave out --per-gpu", "the host shows no GPU");

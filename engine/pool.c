@@ -23,7 +23,8 @@ struct pool *pool_new(struct engine *e, const char *name)
     p->armed_us = UINT64_MAX;
     p->engine = e;
     snprintf(p->name, sizeof p->name, "%s", name);
-    p->settings = (struct pool_settings){.respawn = true, .cleanup = true, .local_env = func_env_own()};
+    p->settings = (struct pool_settings){.local_env = func_env_own()};
+    store_settings_init(&p->settings.set);
     p->started_ms = mono_ms();
     p->disp = disp_new(0);
     struct pool **at = &e->pools;

@@ -44,17 +44,9 @@ static void apply_settings(struct pool *p, const struct store_profile *from)
 {
     struct pool_settings *s = &p->settings;
     set_list(&s->env, &from->env);
-    s->idletime_ms = from->idletime_ms;
-    s->walltime_ms = from->walltime_ms;
-    s->maxtasks = from->maxtasks;
-    s->memory_bytes = from->memory_bytes;
-    s->per_gpu = from->per_gpu;
-    s->respawn = from->respawn;
-    s->has_seed = from->has_seed;
-    s->seed = (uint64_t)from->seed;
-    s->manners = from->manners;
-    if (s->memory_bytes)
-        disp_set_budget(p->disp, s->memory_bytes);
+    store_settings_copy_stored(&s->set, &from->set);
+    if (s->set.memory_bytes)
+        disp_set_budget(p->disp, s->set.memory_bytes);
 }
 
 static void apply_setups(struct pool *p, const struct store_profile *from)
@@ -210,15 +202,7 @@ static void fill(struct store_profile *to, const struct pool *p)
     store_strings_fini(&to->env);
     for (char **env = s->env; env && *env; env++)
         store_strings_add(&to->env, *env);
-    to->idletime_ms = s->idletime_ms;
-    to->walltime_ms = s->walltime_ms;
-    to->maxtasks = s->maxtasks;
-    to->memory_bytes = s->memory_bytes;
-    to->per_gpu = s->per_gpu;
-    to->respawn = s->respawn;
-    to->has_seed = s->has_seed;
-    to->seed = (int64_t)(s->seed & INT64_MAX);
-    to->manners = s->manners;
+    to->set = s->set;
 }
 
 static void fill_places(struct store_profile *to, const struct pool *p)

@@ -186,9 +186,9 @@ static void open_job(struct peer *p, const struct frame *f)
         j->client = p;
         j->client_job = f->job;
         j->pool = pool;
-        if (!spec.has_seed && pool->settings.has_seed) {
+        if (!spec.has_seed && pool->settings.set.seed != STORE_SEED_NONE) {
             spec.has_seed = true;
-            spec.seed = pool->settings.seed;
+            spec.seed = pool->settings.set.seed;
         }
         size_t files = spec.file_count;
         set_func(j, &spec);

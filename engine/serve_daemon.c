@@ -6,6 +6,7 @@
 #include "base/paths.h"
 #include "base/text.h"
 #include "engine/keep.h"
+#include "engine/wire_settings.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -44,18 +45,9 @@ static void add_env(struct buf *b, char *const *env)
         wire_add_text(b, WIRE_K_ENV, *env);
 }
 
-static void add_settings(struct buf *b, const struct pool_settings *s)
-{
-    wire_add_number(b, WIRE_K_IDLETIME_MS, s->idletime_ms);
-    wire_add_number(b, WIRE_K_WALLTIME_MS, s->walltime_ms);
-    wire_add_number(b, WIRE_K_MAXTASKS, s->maxtasks);
-    wire_add_number(b, WIRE_K_CLEANUP, s->cleanup);
-    wire_add_number(b, WIRE_K_OUTPUT, s->output);
-}
-
 void daemon_add_told(struct buf *b, const struct pool *p)
 {
-    add_settings(b, &p->settings);
+    wire_add_settings(b, &p->settings.set, STORE_TOLD_WELCOME);
     add_env(b, p->settings.env);
 }
 
@@ -67,7 +59,7 @@ static void send_welcome(struct peer *p, const struct member *m)
     wire_add_text(&b, WIRE_K_DAEMON_NAME, m->name);
     wire_add_text(&b, WIRE_K_PROFILE, m->pool->name);
     wire_add_text(&b, WIRE_K_HOST, m->place->host);
-    add_settings(&b, s);
+    wire_add_settings(&b, &s->set, STORE_TOLD_WELCOME);
     if (member_is_local(m)) {
         add_env(&b, s->local_env);
         add_store(&b);
@@ -81,16 +73,8 @@ static void send_welcome(struct peer *p, const struct member *m)
 
 void daemon_send_terms(struct peer *p, const struct member *m)
 {
-    const struct store_manners *t = &m->pool->settings.manners;
     struct buf b = {0};
-    wire_add_number(&b, WIRE_K_NICE, t->nice);
-    wire_add_number(&b, WIRE_K_CPUS_PERMILLE, t->cpus_permille);
-    wire_add_number(&b, WIRE_K_MEM_BYTES, t->mem_bytes);
-    wire_add_number(&b, WIRE_K_PAUSE_LOAD_PERMILLE, t->pause_load_permille);
-    wire_add_number(&b, WIRE_K_PAUSE_USER_MS, t->pause_user_ms);
-    wire_add_number(&b, WIRE_K_PAUSE_NOW, t->pause_now);
-    wire_add_text(&b, WIRE_K_HOURS, t->hours);
-    wire_add_number(&b, WIRE_K_NO_NEW_PRIVS, t->no_new_privs);
+    wire_add_settings(&b, &m->pool->settings.set, STORE_TOLD_TERMS);
     peer_send(p, &(struct frame){.type = WIRE_TERMS, .len = (uint32_t)b.len}, b.data);
     buf_fini(&b);
 }
@@ -114,6 +98,14 @@ static void start_setups(struct member *m)
     }
 }
 
+/* A daemon that is told no terms has those of the default. */
+static bool has_terms(const struct pool *p)
+{
+    struct store_settings none;
+    store_settings_init(&none);
+    return !store_settings_same(&p->settings.set, &none, STORE_TOLD_TERMS);
+}
+
 void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
 {
     struct engine *e = p->engine;
@@ -128,12 +120,12 @@ void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
     member_say(&m->reason, NULL);
     link_set_max(p->link, WIRE_BODY_MAX);
     send_welcome(p, m);
-    if (!store_manners_same(&pool->settings.manners, &(struct store_manners){0}))
+    if (has_terms(pool))
         daemon_send_terms(p, m);
     log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", m->state == MEMBER_AWAY ? "resumed" : "connected",
         m->name, m->place->host, (int)m->worker_pid, (unsigned long long)(m->connected_ms - m->started_ms));
     m->daemon =
-        disp_daemon_join(pool->disp, m, m->place->number, pool->settings.maxtasks, pool->setups != NULL, mono_us());
+        disp_daemon_join(pool->disp, m, m->place->number, pool->settings.set.maxtasks, pool->setups != NULL, mono_us());
     if (m->state == MEMBER_LEAVING) {
         disp_daemon_drain(pool->disp, m->daemon);
         peer_send(p, &(struct frame){.type = WIRE_QUIT}, NULL);
@@ -406,7 +398,7 @@ void daemon_gone(struct peer *p, const char *why)
             member_say(&m->reason, "%.190s", why);
         bool may_return = !is_local && !m->ended && !m->overdue;
         member_set_state(m, may_return ? MEMBER_AWAY : MEMBER_LOST);
-        m->away_until_ms = mono_ms() + (host_is_open(m->place->via) ? CORE_RETURN_MS : CORE_GRACE_MS);
+        m->away_until_ms = mono_ms() + (host_is_open(m->place->via) ? CORE_RETURN_MS : member_grace_ms(m));
         log_warn("daemon", "%s daemon=%s host=%s tasks=%u why=\"%s\"", may_return ? "away" : "lost", m->name,
             m->place->host, in_flight, m->reason);
         if (!may_return)
@@ -435,7 +427,7 @@ static uint64_t overdue_ms(const struct member *m)
 {
     struct disp_job *job;
     uint64_t index, since_us;
-    if (!m->daemon || m->peer->unread || (m->paused && m->pool->settings.manners.pause_now) ||
+    if (!m->daemon || m->peer->unread || (m->paused && m->pool->settings.set.pause_now) ||
         !disp_daemon_head(m->daemon, &job, &index, &since_us))
         return UINT64_MAX;
     const struct core_job *j = disp_job_arg(job);

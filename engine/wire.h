@@ -109,23 +109,9 @@ enum wire_key {
     WIRE_K_DAEMON_NAME,
     WIRE_K_CLIENT,
     WIRE_K_ENV,
-    WIRE_K_IDLETIME_MS,
-    WIRE_K_WALLTIME_MS,
-    WIRE_K_MAXTASKS,
-    WIRE_K_AUTOEXIT_MS,
-    WIRE_K_CLEANUP,
-    WIRE_K_OUTPUT,
-    WIRE_K_PROFILE,
-    WIRE_K_INSTANCE, /* a daemon's own secret, by which its token is bound to it */
-    WIRE_K_NICE,     /* of TERMS: */
-    WIRE_K_CPUS_PERMILLE,
-    WIRE_K_MEM_BYTES,
-    WIRE_K_PAUSE_LOAD_PERMILLE,
-    WIRE_K_PAUSE_USER_MS,
-    WIRE_K_PAUSE_NOW,
-    WIRE_K_HOURS,
-    WIRE_K_NO_NEW_PRIVS,
-    WIRE_K_FUNC = 100 /* keys of func.c start here */
+    WIRE_K_PROFILE = 17,
+    WIRE_K_INSTANCE,  /* a daemon's own secret, by which its token is bound to it */
+    WIRE_K_FUNC = 100 /* keys of func.c start here; what is free below: settings, store/profile_setting.h */
 };
 #define WIRE_MAGIC "clowder"
 

@@ -2,6 +2,7 @@
 #include "store/host.h"
 #include "store/jsonx.h"
 #include "store/profile.h"
+#include "store/profile_setting_json.h"
 #include "store/setting.h"
 #include "store/store_internal.h"
 #include "store/transfer.h"
@@ -54,16 +55,9 @@ static json_t *export_profile(const struct store_profile *p, bool *good)
     put(o, "base_url", json_string(p->base_url), good);
     put(o, "command", store__json_strings(&p->command), good);
     put(o, "options", store__json_strings(&p->options), good);
-    put(o, "per_gpu", json_boolean(p->per_gpu), good);
     put(o, "env", store__json_strings(&p->env), good);
-    put(o, "idletime_ms", json_integer((json_int_t)p->idletime_ms), good);
-    put(o, "walltime_ms", json_integer((json_int_t)p->walltime_ms), good);
-    put(o, "maxtasks", json_integer((json_int_t)p->maxtasks), good);
-    put(o, "memory_bytes", json_integer((json_int_t)p->memory_bytes), good);
     put(o, "setup", export_setup(p, good), good);
-    put(o, "seed", p->has_seed ? json_integer(p->seed) : json_null(), good);
-    put(o, "respawn", json_boolean(p->respawn), good);
-    store_manners_put(o, &p->manners);
+    store_settings_put(o, &p->set);
     put(o, "local_daemons", json_integer(p->local_daemons), good);
     put(o, "wanted", json_boolean(p->wanted), good);
     return o;

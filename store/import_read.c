@@ -2,6 +2,7 @@
  * remembered with its place, and what comes after it is skipped. */
 #include "store/import_internal.h"
 #include "store/jsonx.h"
+#include "store/profile_setting_json.h"
 #include "store/store_internal.h"
 
 #include "base/mem.h"
@@ -155,13 +156,25 @@ static void read_profile_hosts(struct reader *r, const json_t *o, struct store_p
     }
 }
 
+static void read_settings_of(struct reader *r, const json_t *o, struct store_profile *p)
+{
+    const struct store_setting_row *wrong = store_settings_take(o, &p->set);
+    if (!wrong)
+        return;
+    fault(r, wrong->key,
+        wrong->type == STORE_TYPE_FLAG ? "it must be true or false"
+        : wrong->type == STORE_TYPE_PERMILLE || wrong->type == STORE_TYPE_HOURS
+            ? "it is not what 'clowder profile set' takes"
+            : "it must be a whole number in its range");
+}
+
 static void read_profile(struct reader *r, json_t *o, struct store_profile *p)
 {
-    static const char *const known[] = {"hosts", "runtime", "base_url", "command", "per_gpu", "env", "idletime_ms",
-        "walltime_ms", "maxtasks", "memory_bytes", "setup", "seed", "respawn", "local_daemons", "wanted", "nice",
-        "cpus", "mem_bytes", "pause_load", "pause_user_ms", "pause_now", "no_new_privs", "hours", "options"};
+#define KEY(field, TYPE, value, key, ...) #key,
+    static const char *const known[] = {STORE_SETTINGS_STORED(KEY) "hosts", "runtime", "base_url", "command", "env",
+        "setup", "local_daemons", "wanted", "options"};
+#undef KEY
     char runtime[32] = "clowder";
-    json_t *seed = json_object_get(o, "seed");
     check_keys(r, o, known, sizeof known / sizeof *known);
     snprintf(p->name, sizeof p->name, "%s", r->name);
     if (json_object_get(o, "runtime"))
@@ -169,22 +182,12 @@ static void read_profile(struct reader *r, json_t *o, struct store_profile *p)
     read_text(r, o, "base_url", &p->base_url);
     read_strings(r, o, "command", &p->command);
     read_strings(r, o, "options", &p->options);
-    read_bool(r, o, "per_gpu", &p->per_gpu);
     read_strings(r, o, "env", &p->env);
-    p->idletime_ms = read_number(r, o, "idletime_ms", STORE_SPAN_MAX_MS);
-    p->walltime_ms = read_number(r, o, "walltime_ms", STORE_SPAN_MAX_MS);
-    p->maxtasks = read_number(r, o, "maxtasks", INT64_MAX);
-    p->memory_bytes = read_number(r, o, "memory_bytes", INT64_MAX);
     read_setup(r, o, p);
-    p->has_seed = seed && !json_is_null(seed);
-    p->seed = p->has_seed ? (int64_t)number(r, seed, "seed", INT64_MAX) : 0;
-    read_bool(r, o, "respawn", &p->respawn);
     p->local_daemons = (unsigned)read_number(r, o, "local_daemons", STORE_DAEMONS_MAX);
     read_bool(r, o, "wanted", &p->wanted);
     read_profile_hosts(r, o, p);
-    const char *wrong = store_manners_take(o, &p->manners);
-    if (wrong)
-        fault(r, wrong, "it is not what 'clowder profile set' takes");
+    read_settings_of(r, o, p);
     if (!r->code)
         checked(r, store_runtime_parse(runtime, &p->runtime, r->err));
     if (!r->code)

@@ -2,11 +2,16 @@
 #include "store/profile_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#define COLUMNS                                                                                                        \
-    "id, name, runtime, base_url, command, per_gpu, env, idletime_ms, walltime_ms, maxtasks, memory_bytes,"            \
-    " setup, seed, respawn, local_daemons, wanted, nice, cpus_permille, mem_bytes, pause_load_permille,"               \
-    " pause_user_ms, pause_now, hours, no_new_privs, options"
+#define NAME(field, ...) ", " #field
+#define VALUE(field, ...) ", ?"
+#define CHANGE(field, ...) ", " #field " = excluded." #field
+#define NAMES STORE_SETTINGS_STORED(NAME)
+#define VALUES STORE_SETTINGS_STORED(VALUE)
+#define CHANGES STORE_SETTINGS_STORED(CHANGE)
+#define COLUMNS "id, name, runtime, base_url, command, env, setup, options, local_daemons, wanted" NAMES
+enum { WORDS = 7, FIRST_SETTING = 10 }; /* columns that are texts, when it is set; of COLUMNS */
 
 enum clw_err store__profile_id(struct store *s, const char *name, int64_t *id, struct clw_error *err)
 {
@@ -18,9 +23,32 @@ enum clw_err store__profile_id(struct store *s, const char *name, int64_t *id, s
     return code;
 }
 
+static struct store__arg setting_arg(const struct store_setting_row *row, const struct store_settings *set)
+{
+    if (row->type == STORE_TYPE_HOURS)
+        return (struct store__arg)TEXT(store_row_text(row, set));
+    uint64_t n = store_row_number(row, set);
+    return (struct store__arg)INT_OR_NULL(row->type != STORE_TYPE_SEED || n != STORE_SEED_NONE, n);
+}
+
+static enum clw_err save(
+    struct store *s, const struct store__arg words[WORDS], const struct store_settings *set, struct clw_error *err)
+{
+    struct store__arg args[WORDS + STORE_SETTINGS_STORED_COUNT + 1];
+    memcpy(args, words, WORDS * sizeof *words);
+    for (size_t i = 0; i < STORE_SETTINGS_STORED_COUNT; i++)
+        args[WORDS + i] = setting_arg(&store_setting_rows[i], set);
+    args[WORDS + STORE_SETTINGS_STORED_COUNT] = (struct store__arg){.type = STORE__END};
+    return store__exec(s,
+        "INSERT INTO profile(name, runtime, base_url, command, env, setup, options" NAMES
+        ") VALUES(?, ?, ?, ?, ?, ?, ?" VALUES
+        ") ON CONFLICT(name) DO UPDATE SET runtime = excluded.runtime, base_url = excluded.base_url,"
+        " command = excluded.command, env = excluded.env, setup = excluded.setup, options = excluded.options" CHANGES,
+        args, NULL, err);
+}
+
 enum clw_err store_profile_set(struct store *s, const struct store_profile *p, struct clw_error *err)
 {
-    const struct store_manners *m = &p->manners;
     enum clw_err code = store_profile_check(p, err);
     if (!code)
         code = store__write(s, err);
@@ -28,22 +56,9 @@ enum clw_err store_profile_set(struct store *s, const struct store_profile *p, s
         return code;
     char *command = store__pack_strings(&p->command), *env = store__pack_strings(&p->env);
     char *setup = store__pack_setup(p), *options = store__pack_strings(&p->options);
-    code = store__exec(s,
-        "INSERT INTO profile(name, runtime, base_url, command, per_gpu, env, idletime_ms, walltime_ms, "
-        "maxtasks,"
-        " memory_bytes, setup, seed, respawn, nice, cpus_permille, mem_bytes, pause_load_permille, pause_user_ms,"
-        " pause_now, hours, no_new_privs, options) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
-        " ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)"
-        " ON CONFLICT(name) DO UPDATE SET runtime = ?2, base_url = ?3, command = ?4, per_gpu = ?5, env = ?6,"
-        " idletime_ms = ?7, walltime_ms = ?8, maxtasks = ?9, memory_bytes = ?10, setup = ?11, seed = ?12,"
-        " respawn = ?13, nice = ?14, cpus_permille = ?15, mem_bytes = ?16, pause_load_permille = ?17,"
-        " pause_user_ms = ?18, pause_now = ?19, hours = ?20, no_new_privs = ?21, options = ?22",
-        ARGS(TEXT(p->name), TEXT(store_runtime_text(p->runtime)), TEXT(p->base_url), TEXT(command), INT(p->per_gpu),
-            TEXT(env), INT(p->idletime_ms), INT(p->walltime_ms), INT(p->maxtasks), INT(p->memory_bytes), TEXT(setup),
-            INT_OR_NULL(p->has_seed, p->seed), INT(p->respawn), INT(m->nice), INT(m->cpus_permille), INT(m->mem_bytes),
-            INT(m->pause_load_permille), INT(m->pause_user_ms), INT(m->pause_now), TEXT(m->hours), INT(m->no_new_privs),
-            TEXT(options)),
-        NULL, err);
+    const struct store__arg words[WORDS] = {TEXT(p->name), TEXT(store_runtime_text(p->runtime)), TEXT(p->base_url),
+        TEXT(command), TEXT(env), TEXT(setup), TEXT(options)};
+    code = save(s, words, &p->set, err);
     free(command);
     free(env);
     free(setup);
@@ -55,8 +70,8 @@ enum clw_err store_profile_set(struct store *s, const struct store_profile *p, s
 static bool read_texts(sqlite3_stmt *stmt, struct store_profile *p)
 {
     char runtime[32];
-    char *command = store__text(stmt, 4), *env = store__text(stmt, 6), *setup = store__text(stmt, 11);
-    char *options = store__text(stmt, 24);
+    char *command = store__text(stmt, 4), *env = store__text(stmt, 5), *setup = store__text(stmt, 6);
+    char *options = store__text(stmt, 7);
     store__copy(stmt, 2, runtime, sizeof runtime);
     bool good = !store_runtime_parse(runtime, &p->runtime, NULL) && store__unpack_strings(command, &p->command) &&
                 store__unpack_strings(env, &p->env) && store__unpack_setup(setup, p) &&
@@ -68,30 +83,27 @@ static bool read_texts(sqlite3_stmt *stmt, struct store_profile *p)
     return good;
 }
 
+static void read_setting(
+    sqlite3_stmt *stmt, int column, const struct store_setting_row *row, struct store_settings *set)
+{
+    if (row->type == STORE_TYPE_HOURS)
+        store__copy(stmt, column, store_row_room(row, set), HOURS_SIZE);
+    else if (row->type == STORE_TYPE_SEED && sqlite3_column_type(stmt, column) == SQLITE_NULL)
+        store_row_set(row, set, STORE_SEED_NONE);
+    else
+        store_row_set(row, set, store__u64(stmt, column));
+}
+
 static enum clw_err read_profile(struct store *s, sqlite3_stmt *stmt, struct store_profile *p, struct clw_error *err)
 {
     store_profile_init(p);
     p->id = sqlite3_column_int64(stmt, 0);
     store__copy(stmt, 1, p->name, sizeof p->name);
     p->base_url = store__text(stmt, 3);
-    p->per_gpu = sqlite3_column_int(stmt, 5) != 0;
-    p->idletime_ms = store__u64(stmt, 7);
-    p->walltime_ms = store__u64(stmt, 8);
-    p->maxtasks = store__u64(stmt, 9);
-    p->memory_bytes = store__u64(stmt, 10);
-    p->has_seed = sqlite3_column_type(stmt, 12) != SQLITE_NULL;
-    p->seed = sqlite3_column_int64(stmt, 12);
-    p->respawn = sqlite3_column_int(stmt, 13) != 0;
-    p->local_daemons = (unsigned)store__u64(stmt, 14);
-    p->wanted = sqlite3_column_int(stmt, 15) != 0;
-    p->manners = (struct store_manners){.nice = (uint32_t)store__u64(stmt, 16),
-        .cpus_permille = (uint32_t)store__u64(stmt, 17),
-        .mem_bytes = store__u64(stmt, 18),
-        .pause_load_permille = (uint32_t)store__u64(stmt, 19),
-        .pause_user_ms = store__u64(stmt, 20),
-        .pause_now = sqlite3_column_int(stmt, 21) != 0,
-        .no_new_privs = sqlite3_column_int(stmt, 23) != 0};
-    store__copy(stmt, 22, p->manners.hours, sizeof p->manners.hours);
+    p->local_daemons = (unsigned)store__u64(stmt, 8);
+    p->wanted = sqlite3_column_int(stmt, 9) != 0;
+    for (int i = 0; i < STORE_SETTINGS_STORED_COUNT; i++)
+        read_setting(stmt, FIRST_SETTING + i, &store_setting_rows[i], &p->set);
     return read_texts(stmt, p) ? CLW_OK : store__damaged(s, err, "a profile cannot be read");
 }
 

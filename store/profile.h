@@ -4,7 +4,7 @@
 #ifndef STORE_PROFILE_H
 #define STORE_PROFILE_H
 
-#include "store/manners.h"
+#include "store/profile_setting.h"
 #include "store/store.h"
 #include "store/strlist.h"
 #include "store/valid.h"
@@ -12,12 +12,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define STORE_DAEMONS_MAX 10000         /* on one host */
-#define STORE_ENV_MAX 256               /* variables of a profile */
-#define STORE_SETUP_MAX 64              /* set-up commands of a profile */
-#define STORE_ARGV_MAX 1024             /* words of a command */
-#define STORE_TEXT_MAX 32768            /* bytes of a word or of a variable */
-#define STORE_SPAN_MAX_MS 315360000000u /* ten years */
+#define STORE_DAEMONS_MAX 10000 /* on one host */
+#define STORE_ENV_MAX 256       /* variables of a profile */
+#define STORE_SETUP_MAX 64      /* set-up commands of a profile */
+#define STORE_ARGV_MAX 1024     /* words of a command */
+#define STORE_TEXT_MAX 32768    /* bytes of a word or of a variable */
 
 /* X(NAME, word) */
 #define STORE_RUNTIME_TABLE(X)                                                                                         \
@@ -47,18 +46,10 @@ struct store_profile {
     char *base_url;               /* "": the engine makes one; else scheme://..., of a foreign runtime */
     struct store_strings command; /* argv of a foreign daemon, with {url}; empty: the runtime's own */
     struct store_strings options; /* of a foreign daemon, "K=V", each K once: what its runtime makes of them */
-    bool per_gpu;
-    struct store_strings env; /* "K=V", each K once, in the user's order */
-    uint64_t idletime_ms;     /* 0: no limit; so are the next two */
-    uint64_t walltime_ms;
-    uint64_t maxtasks;
-    uint64_t memory_bytes;       /* budget of the queue; 0: the default */
-    struct store_strings *setup; /* commands, each an argv, in order */
+    struct store_strings env;     /* "K=V", each K once, in the user's order */
+    struct store_strings *setup;  /* commands, each an argv, in order */
     size_t setup_count;
-    bool has_seed;
-    int64_t seed; /* 0 or more; meaningless without has_seed */
-    bool respawn; /* start a daemon again that went away */
-    struct store_manners manners;
+    struct store_settings set; /* the others */
     /* what is wanted: written by store_profile_want and store_profile_host(s)_set */
     int64_t id;
     unsigned local_daemons;           /* on this machine */
@@ -76,7 +67,7 @@ const char *store_runtime_text(enum store_runtime runtime);
 /* CLW_USAGE with the word that was perhaps meant. */
 enum clw_err store_runtime_parse(const char *text, enum store_runtime *out, struct clw_error *err);
 
-/* An empty profile with the defaults: runtime clowder, respawn. */
+/* An empty profile with the defaults: runtime clowder. */
 void store_profile_init(struct store_profile *p);
 void store_profile_fini(struct store_profile *p);
 /* Appends a copy of argv (argc words) to the set-up commands. */

@@ -35,7 +35,8 @@ enum clw_err store_runtime_parse(const char *text, enum store_runtime *out, stru
 
 void store_profile_init(struct store_profile *p)
 {
-    *p = (struct store_profile){.runtime = STORE_RUNTIME_CLOWDER, .respawn = true};
+    *p = (struct store_profile){.runtime = STORE_RUNTIME_CLOWDER};
+    store_settings_init(&p->set);
 }
 
 void store_profile_fini(struct store_profile *p)
@@ -154,19 +155,6 @@ static enum clw_err check_url(const char *url, struct clw_error *err)
         "%s is not a base URL", store__show(&shown, url));
 }
 
-static enum clw_err check_numbers(const struct store_profile *p, struct clw_error *err)
-{
-    if (p->idletime_ms > STORE_SPAN_MAX_MS || p->walltime_ms > STORE_SPAN_MAX_MS)
-        return clw_fail(err, CLW_USAGE, NULL, "a time limit is at most ten years");
-    if (p->maxtasks > INT64_MAX || p->memory_bytes > INT64_MAX)
-        return clw_fail(err, CLW_USAGE, NULL, "a limit is too large");
-    if (p->has_seed && p->seed < 0)
-        return clw_fail(err, CLW_USAGE, NULL, "a seed is 0 or more");
-    if (p->local_daemons > STORE_DAEMONS_MAX)
-        return clw_fail(err, CLW_USAGE, NULL, "at most %d daemons on one host", STORE_DAEMONS_MAX);
-    return CLW_OK;
-}
-
 enum clw_err store_profile_check(const struct store_profile *p, struct clw_error *err)
 {
     enum clw_err code = store_check_name("profile", p->name, err);
@@ -180,9 +168,9 @@ enum clw_err store_profile_check(const struct store_profile *p, struct clw_error
         code = check_list(&p->env, "variable", store_check_env, err);
     if (!code)
         code = check_list(&p->options, "option", store_check_option, err);
+    if (!code && p->local_daemons > STORE_DAEMONS_MAX)
+        code = clw_fail(err, CLW_USAGE, NULL, "at most %d daemons on one host", STORE_DAEMONS_MAX);
     if (!code)
-        code = check_numbers(p, err);
-    if (!code)
-        code = store_manners_check(&p->manners, err);
+        code = store_settings_check(&p->set, err);
     return code ? code : check_setup(p, err);
 }

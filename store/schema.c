@@ -2,9 +2,21 @@
 #include "store/store_internal.h"
 
 #include "base/mem.h"
+#include "store/profile_setting.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* The columns of a profile's settings. */
+#define COLUMN_COUNT(field, value) " " #field " INTEGER NOT NULL DEFAULT " #value ","
+#define COLUMN_SPAN(field, value) COLUMN_COUNT(field, value)
+#define COLUMN_BYTES(field, value) COLUMN_COUNT(field, value)
+#define COLUMN_PERMILLE(field, value) COLUMN_COUNT(field, value)
+#define COLUMN_FLAG(field, value) " " #field " INTEGER NOT NULL DEFAULT " #value " CHECK(" #field " IN (0, 1)),"
+#define COLUMN_SEED(field, value) " " #field " INTEGER,"
+#define COLUMN_HOURS(field, value) " " #field " TEXT NOT NULL DEFAULT '',"
+#define COLUMN(field, TYPE, value, ...) COLUMN_##TYPE(field, value)
+#define SETTINGS STORE_SETTINGS_STORED(COLUMN)
 
 /* Where the values of a column are words of ours (launcher, runtime, state), the check is in C and not here, so that a
  * new word needs no rebuilt table. */
@@ -47,26 +59,10 @@ static const char schema[] =
     " runtime TEXT NOT NULL DEFAULT 'clowder',"
     " base_url TEXT NOT NULL DEFAULT '',"
     " command TEXT NOT NULL DEFAULT '[]',"
-    " per_gpu INTEGER NOT NULL DEFAULT 0 CHECK(per_gpu IN (0, 1)),"
     " env TEXT NOT NULL DEFAULT '[]',"
-    " idletime_ms INTEGER NOT NULL DEFAULT 0,"
-    " walltime_ms INTEGER NOT NULL DEFAULT 0,"
-    " maxtasks INTEGER NOT NULL DEFAULT 0,"
-    " memory_bytes INTEGER NOT NULL DEFAULT 0,"
     " setup TEXT NOT NULL DEFAULT '[]',"
-    " seed INTEGER,"
-    " respawn INTEGER NOT NULL DEFAULT 1 CHECK(respawn IN (0, 1)),"
     " local_daemons INTEGER NOT NULL DEFAULT 0 CHECK(local_daemons >= 0),"
-    " wanted INTEGER NOT NULL DEFAULT 0 CHECK(wanted IN (0, 1)),"
-    " nice INTEGER NOT NULL DEFAULT 0,"
-    " cpus_permille INTEGER NOT NULL DEFAULT 0,"
-    " mem_bytes INTEGER NOT NULL DEFAULT 0,"
-    " pause_load_permille INTEGER NOT NULL DEFAULT 0,"
-    " pause_user_ms INTEGER NOT NULL DEFAULT 0,"
-    " pause_now INTEGER NOT NULL DEFAULT 0 CHECK(pause_now IN (0, 1)),"
-    " no_new_privs INTEGER NOT NULL DEFAULT 0 CHECK(no_new_privs IN (0, 1)),"
-    " hours TEXT NOT NULL DEFAULT '',"
-    " options TEXT NOT NULL DEFAULT '[]'"
+    " wanted INTEGER NOT NULL DEFAULT 0 CHECK(wanted IN (0, 1))," SETTINGS " options TEXT NOT NULL DEFAULT '[]'"
     ") STRICT;"
     "CREATE TABLE profile_host("
     " profile INTEGER NOT NULL REFERENCES profile(id) ON DELETE CASCADE,"
@@ -186,11 +182,11 @@ static const struct {
     int64_t version;
     const char *sql, *stamp;
 } steps[] = {
-    {8, schema, "PRAGMA application_id = 1131179895; PRAGMA user_version = 8"},
+    {9, schema, "PRAGMA application_id = 1131179895; PRAGMA user_version = 9"},
 };
 enum { STEPS = sizeof steps / sizeof *steps };
 
-_Static_assert(STORE_VERSION == 8, "the last step's");
+_Static_assert(STORE_VERSION == 9, "the last step's");
 _Static_assert(STORE__APPLICATION_ID == 1131179895, "the stamp is the application id");
 
 enum clw_err store__newer(const struct store *s, int64_t version, struct clw_error *err)

@@ -27,69 +27,34 @@ static int read_places(const struct opts *o, struct inventory_places *places, bo
     return status;
 }
 
-static int read_manners(const struct opts *o, struct clowder_profile *p)
-{
-    struct store_manners m = {0};
-    int status = opts_manners(o, &m);
-    p->nice = m.nice;
-    p->cpus = m.cpus_permille / 1000.0;
-    p->mem_bytes = m.mem_bytes;
-    p->pause_load = m.pause_load_permille / 1000.0;
-    p->pause_user_ms = m.pause_user_ms;
-    p->hours = opts_text(o, "hours", NULL);
-    p->pause_now = m.pause_now;
-    p->no_new_privs = m.no_new_privs;
-    return status;
-}
-
-/* A 0 that was given takes the setting back. */
-static unsigned read_unset(const struct opts *o, const struct clowder_profile *p)
-{
-    const struct {
-        const char *option;
-        unsigned bit;
-        bool is_zero;
-    } all[] = {{"idletime", CLOWDER_UNSET_IDLETIME, !p->idletime_ms},
-        {"walltime", CLOWDER_UNSET_WALLTIME, !p->walltime_ms}, {"maxtasks", CLOWDER_UNSET_MAXTASKS, !p->maxtasks},
-        {"memory", CLOWDER_UNSET_MEMORY, !p->memory_bytes}, {"nice", CLOWDER_UNSET_NICE, !p->nice},
-        {"cpus", CLOWDER_UNSET_CPUS, p->cpus <= 0}, {"mem", CLOWDER_UNSET_MEM, !p->mem_bytes},
-        {"pause-load", CLOWDER_UNSET_PAUSE_LOAD, p->pause_load <= 0},
-        {"pause-user", CLOWDER_UNSET_PAUSE_USER, !p->pause_user_ms}};
-    unsigned unset = 0;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        unset |= opts_has(o, all[i].option) && all[i].is_zero ? all[i].bit : 0;
-    return unset;
-}
-
 static int read_up(const struct opts *o, struct clowder_profile *p, struct inventory_places *places)
 {
-    int64_t n = 0, seed = 0;
+    int64_t n = 0;
     uint64_t timeout_ms = 30000;
-    int64_t maxtasks = 0;
+    struct store_settings checked;
     clowder_profile_init(p);
-    if (opts_int(o, "daemons", 1, 10000, &n) || opts_int(o, "seed", 0, INT64_MAX, &seed) ||
-        opts_int(o, "maxtasks", 0, INT64_MAX, &maxtasks) || opts_duration(o, "idletime", &p->idletime_ms) ||
-        opts_duration(o, "walltime", &p->walltime_ms) || opts_size(o, "memory", &p->memory_bytes) ||
-        opts_duration(o, "timeout", &timeout_ms) || read_manners(o, p))
+    store_settings_init(&checked);
+    if (opts_int(o, "daemons", 1, 10000, &n) || opts_settings(o, &checked) || opts_duration(o, "timeout", &timeout_ms))
         return 2;
     p->daemons = (unsigned)n;
-    p->maxtasks = (uint64_t)maxtasks;
-    p->unset = read_unset(o, p);
-    p->has_seed = opts_has(o, "seed");
-    p->seed = (uint64_t)seed;
-    p->no_respawn = opts_has(o, "no-respawn");
-    p->no_cleanup = opts_has(o, "no-cleanup");
-    p->output = opts_has(o, "output");
+    p->settings = (const char *const *)opts_settings_texts(o);
     p->timeout_ms = opts_has(o, "no-wait") ? 0 : timeout_ms ? (int64_t)timeout_ms : -1;
     p->env = opts_all(o, "env");
     for (const char *const *env = p->env; env && *env; env++)
         if (**env == '=' || !strchr(*env, '='))
             return say(2, "up: --env %s is not of the form K=V", *env);
-    p->per_gpu = opts_has(o, "per-gpu");
     int status = read_places(o, places, &p->has_daemons, &p->daemons);
     p->on = places->items;
     p->on_count = places->count;
     return status;
+}
+
+static void up_fini(struct clowder_profile *p)
+{
+    for (const char *const *text = p->settings; text && *text; text++)
+        free((void *)(uintptr_t)*text);
+    free((void *)(uintptr_t)p->settings);
+    free((void *)(uintptr_t)p->env);
 }
 
 static void print_up(struct clowder *c, const char *name, bool json)
@@ -129,7 +94,7 @@ int cmd_up(const struct opts *o, bool json)
             print_up(c, name, json);
         clowder_close(c);
     }
-    free((void *)(uintptr_t)p.env);
+    up_fini(&p);
     inventory_places_fini(&places);
     return status;
 }

@@ -122,39 +122,20 @@ static int set_settings(const struct opts *o, struct store_profile *p)
 {
     struct clw_error err;
     const char *runtime = opts_text(o, "runtime", NULL), *base = opts_text(o, "base", NULL);
-    int64_t maxtasks = (int64_t)p->maxtasks;
-    if (opts_int(o, "maxtasks", 0, INT64_MAX, &maxtasks) || opts_duration(o, "idletime", &p->idletime_ms) ||
-        opts_duration(o, "walltime", &p->walltime_ms) || opts_size(o, "memory", &p->memory_bytes) ||
-        opts_int(o, "seed", 0, INT64_MAX, &p->seed) || opts_manners(o, &p->manners))
+    if (opts_settings(o, &p->set))
         return 2;
-    p->maxtasks = (uint64_t)maxtasks;
     if (runtime && store_runtime_parse(runtime, &p->runtime, &err))
         return say_failure(&err);
     if (base) {
         free(p->base_url);
         p->base_url = mem_strdup(base);
     }
-    p->has_seed = (p->has_seed || opts_has(o, "seed")) && !opts_has(o, "no-seed");
-    p->per_gpu = (p->per_gpu || opts_has(o, "per-gpu")) && !opts_has(o, "no-per-gpu");
-    p->respawn = (p->respawn || opts_has(o, "respawn")) && !opts_has(o, "no-respawn");
     set_setup(o, p);
     set_command(o, p);
     if (p->command.count && p->runtime != STORE_RUNTIME_COMMAND)
         return say(2, "profile set: a command is for --runtime command; what is '%s'?", p->command.items[0]);
     int status = set_options_of(o, p);
     return status ? status : set_env(o, p);
-}
-
-static int check_pairs(const struct opts *o)
-{
-    static const char *const names[] = {"seed", "per-gpu", "respawn", "pause-now", "new-privs", NULL};
-    char no[32];
-    for (const char *const *name = names; *name; name++) {
-        snprintf(no, sizeof no, "no-%s", *name);
-        if (opts_has(o, *name) && opts_has(o, no))
-            return say(2, "profile set: --%s or --%s, not both", *name, no);
-    }
-    return 0;
 }
 
 /* Hosts that are not named stay as they are. */
@@ -165,7 +146,7 @@ static enum clw_err set_hosts(
     for (size_t i = 0; i < places->count && !code; i++) {
         struct store_profile_host host = {.daemons = places->items[i].daemons};
         snprintf(host.host, sizeof host.host, "%s", places->items[i].host);
-        if (host.daemons || p->per_gpu)
+        if (host.daemons || p->set.per_gpu)
             code = store_profile_host_set(s, p->name, &host, err);
         else if ((code = store_profile_host_remove(s, p->name, host.host, err)) == CLW_NOT_FOUND)
             code = CLW_OK;
@@ -228,7 +209,7 @@ int cmd_profile_set(const struct opts *o, bool json)
     struct store *s;
     struct inventory_places places = {0};
     const char *name = o->word_count ? o->words[0] : NULL;
-    int status = name ? check_pairs(o) : inventory_word(o, "profile", &name);
+    int status = name ? 0 : inventory_word(o, "profile", &name);
     if (status == 0)
         status = inventory_places(o, opts_has(o, "per-gpu"), &places);
     if (status == 0)

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "store/profile_setting_json.h"
 #include "tui/command.h"
 #include "tui/request.h"
 
@@ -27,14 +28,11 @@ static json_t *profile_json(const struct store_profile *p)
     for (size_t i = 0; i < p->host_count; i++)
         json_array_append_new(
             hosts, json_pack("{s:s, s:i}", "host", p->hosts[i].host, "daemons", (int)p->hosts[i].daemons));
-    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:b, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:b, s:b, s:i, s:o, s:o}",
-        "name", p->name, "runtime", store_runtime_text(p->runtime), "base", p->base_url, "command",
-        strings_json(&p->command), "per_gpu", (int)p->per_gpu, "env", strings_json(&p->env), "idletime_ms",
-        (json_int_t)p->idletime_ms, "walltime_ms", (json_int_t)p->walltime_ms, "maxtasks", (json_int_t)p->maxtasks,
-        "memory_bytes", (json_int_t)p->memory_bytes, "setup", setup, "seed",
-        p->has_seed ? json_integer(p->seed) : json_null(), "respawn", (int)p->respawn, "wanted", (int)p->wanted,
-        "local_daemons", (int)p->local_daemons, "hosts", hosts, "options", strings_json(&p->options));
-    store_manners_put(o, &p->manners);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:i, s:o, s:o}", "name", p->name, "runtime",
+        store_runtime_text(p->runtime), "base", p->base_url, "command", strings_json(&p->command), "env",
+        strings_json(&p->env), "setup", setup, "wanted", (int)p->wanted, "local_daemons", (int)p->local_daemons,
+        "hosts", hosts, "options", strings_json(&p->options));
+    store_settings_put(o, &p->set);
     return o;
 }
 
@@ -56,32 +54,27 @@ static char *hosts_text(const struct store_profile *p)
     return buf_steal(&b);
 }
 
-static void print_span(const char *key, uint64_t ms)
+/* The value as people read it, which is longer than what they write. */
+static const char *value_text(
+    const struct store_setting_row *row, const struct store_settings *s, char *out, size_t size)
 {
-    char text[32];
-    if (ms)
-        printf("%-10s %s\n", key, text_span(text, sizeof text, ms));
+    switch (row->type) {
+    case STORE_TYPE_SPAN: return text_span(out, size, store_row_number(row, s));
+    case STORE_TYPE_BYTES: return text_bytes(out, size, store_row_number(row, s));
+    case STORE_TYPE_FLAG: return "";
+    default: store_row_write(row, s, out, size); return out;
+    }
 }
 
-static void print_manners(const struct store_manners *m)
+static void print_settings(const struct store_settings *s)
 {
-    char text[32];
-    if (m->nice)
-        printf("%-10s %u\n", "nice", m->nice);
-    if (m->cpus_permille)
-        printf("%-10s %g\n", "CPUs", m->cpus_permille / 1000.0);
-    if (m->mem_bytes)
-        printf("%-10s %s for the tasks of a daemon\n", "mem", text_bytes(text, sizeof text, m->mem_bytes));
-    if (m->pause_load_permille)
-        printf("%-10s while the load of others is above %g\n", "pause", m->pause_load_permille / 1000.0);
-    if (m->pause_user_ms)
-        printf("%-10s until nobody has typed for %s\n", "pause", text_span(text, sizeof text, m->pause_user_ms));
-    if (m->hours[0])
-        printf("%-10s outside %s\n", "pause", m->hours);
-    if (m->no_new_privs)
-        printf("%-10s %s\n", "privileges", "tasks gain none");
-    if (store_manners_pause(m))
-        printf("%-10s %s\n", "pausing", m->pause_now ? "stops what runs" : "lets what runs end");
+    char text[HOURS_SIZE];
+    for (const struct store_setting_row *row = store_setting_rows; row->key; row++)
+        if (row->show.label && !store_row_is_default(row, s))
+            printf("%-10s %s%s%s\n", row->show.label, row->show.before, value_text(row, s, text, sizeof text),
+                row->show.after);
+    if (store_settings_pause(s))
+        printf("%-10s %s\n", "pausing", s->pause_now ? "stops what runs" : "lets what runs end");
 }
 
 static void print_words(const char *what, const struct store_strings *words)
@@ -94,28 +87,16 @@ static void print_words(const char *what, const struct store_strings *words)
 
 static void print_profile(const struct store_profile *p)
 {
-    char *hosts = hosts_text(p), text[32];
+    char *hosts = hosts_text(p);
     printf("%-10s %s\n%-10s %s\n%-10s %s\n%-10s %s\n", "profile", p->name, "daemons", hosts, "wanted",
         p->wanted ? "up" : "down", "runtime", store_runtime_text(p->runtime));
     free(hosts);
     if (*p->base_url)
         printf("%-10s %s\n", "base", p->base_url);
-    if (p->per_gpu)
-        printf("%-10s %s\n", "per GPU", "yes");
-    print_span("idletime", p->idletime_ms);
-    print_span("walltime", p->walltime_ms);
     print_words("command", &p->command);
     for (size_t i = 0; i < p->options.count; i++)
         printf("%-10s %.*s\n", "option", (int)strcspn(p->options.items[i], "\n"), p->options.items[i]);
-    if (p->maxtasks)
-        printf("%-10s %llu\n", "maxtasks", (unsigned long long)p->maxtasks);
-    if (p->memory_bytes)
-        printf("%-10s %s\n", "memory", text_bytes(text, sizeof text, p->memory_bytes));
-    print_manners(&p->manners);
-    if (p->has_seed)
-        printf("%-10s %lld\n", "seed", (long long)p->seed);
-    if (!p->respawn)
-        printf("%-10s %s\n", "respawn", "no");
+    print_settings(&p->set);
     for (size_t i = 0; i < p->env.count; i++)
         printf("%-10s %s\n", "env", p->env.items[i]);
     for (size_t i = 0; i < p->setup_count; i++)

@@ -170,7 +170,7 @@ static bool is_numbered(const char *profile)
     if (store_profile_get(s, profile, &p, NULL) == CLW_OK) {
         wanted = p.local_daemons;
         for (size_t i = 0; i < p.host_count; i++)
-            wanted += p.hosts[i].daemons || p.per_gpu;
+            wanted += p.hosts[i].daemons || p.set.per_gpu;
         store_profile_fini(&p);
     }
     store_close(s);

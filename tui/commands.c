@@ -1,5 +1,6 @@
 /* The table of the single verbs and their options; those of hosts, profiles and jobs are in nouns.c. Help, completions
  * and the manual are made from both. */
+#include "store/profile_setting.h"
 #include "tui/command.h"
 
 #include <string.h>
@@ -34,24 +35,8 @@ static const struct opt up_options[] = {
     PROFILE_WORD_OPTION,
     {"daemons", 'n', "N", "how many daemons on this machine: the number is yours to choose"},
     {"on", 0, "HOST:N", "how many daemons on that host (repeatable; 0: none; \"local\" is this machine)"},
-    {"per-gpu", 0, NULL, "one daemon for each GPU of those hosts: --on HOST"},
     {"env", 0, "K=V", "add to the environment that tasks see (repeatable)"},
-    {"idletime", 0, "D", "a daemon without work for so long leaves (0: never)"},
-    {"walltime", 0, "D", "a daemon leaves after so long, and is replaced (0: never)"},
-    {"maxtasks", 0, "N", "a daemon leaves after N tasks, and is replaced (0: never)"},
-    {"memory", 0, "SIZE", "budget of the queue in the engine (default 64M)"},
-    {"nice", 0, "N", "run tasks with that nice value, 0 to 19; from 10 on their I/O is idle too"},
-    {"cpus", 0, "X", "the tasks of each daemon may use so many CPUs (0: all)"},
-    {"mem", 0, "SIZE", "the tasks of each daemon may use so much memory (0: all)"},
-    {"pause-load", 0, "X", "a daemon pauses while others load its machine more than X (0: never)"},
-    {"pause-user", 0, "D", "a daemon pauses until nobody has typed at its machine for so long (0: never)"},
-    {"hours", 0, "HH:MM-HH:MM,...", "a daemon pauses at other hours of its machine's clock"},
-    {"pause-now", 0, NULL, "a pause stops what runs, instead of letting it end"},
-    {"no-new-privs", 0, NULL, "tasks gain nothing from setuid programs: sudo does not work in them"},
-    {"seed", 0, "N", "give each task CLOWDER_SEED, made from N and its index"},
-    {"no-respawn", 0, NULL, "do not replace a daemon that dies"},
-    {"no-cleanup", 0, NULL, "leave alone what a task leaves running"},
-    {"output", 0, NULL, "copy what tasks write to stderr into daemons.log"},
+    OPT_SETTINGS(STORE_UP),
     {"timeout", 0, "D", "how long to wait until they are connected (default 30s)"},
     {"no-wait", 0, NULL, "return at once"},
     JSON_OPTION,

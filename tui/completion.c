@@ -32,7 +32,7 @@ static void bash_case(const struct command *c, const char *indent)
 {
     const char *names = names_of(c);
     printf("%s%s) words=\"", indent, command_verb(c));
-    for (const struct opt *p = c->options; p->name; p++)
+    for (const struct opt *p = opts_whole(c->options); p->name; p++)
         printf("--%s ", p->name);
     printf("--help\"");
     if (names)
@@ -93,7 +93,7 @@ static void zsh_case(const struct command *c)
         printf("    '%s') _arguments '*:name:($(%s))'", c->name, names);
     else
         printf("    '%s') _arguments '*:file:_files'", c->name);
-    for (const struct opt *p = c->options; p->name; p++) {
+    for (const struct opt *p = opts_whole(c->options); p->name; p++) {
         printf(" '--%s[", p->name);
         print_plain(p->help);
         printf("]%s%s'", p->value ? ":" : "", p->value ? strcmp(p->value, "HOST:N") == 0 ? "HOST" : p->value : "");
@@ -131,7 +131,7 @@ static void fish_options(const struct command *c, const char *when)
     const char *names = names_of(c);
     if (names)
         printf("complete -c clowder -n '%s' -f -a '(%s)'\n", when, names);
-    for (const struct opt *p = c->options; p->name; p++) {
+    for (const struct opt *p = opts_whole(c->options); p->name; p++) {
         printf("complete -c clowder -n '%s' -l %s%s -d '", when, p->name, p->value ? " -r" : "");
         print_plain(p->help);
         puts("'");

@@ -51,7 +51,7 @@ void help_command(const struct command *c)
     print_head(c->name, c->summary, c->examples);
     printf(
         "\nUsage: clowder %s%s%s%s\n\n", c->name, c->options->name ? " [OPTION]..." : "", *c->args ? " " : "", c->args);
-    for (const struct opt *o = c->options; o->name; o++) {
+    for (const struct opt *o = opts_whole(c->options); o->name; o++) {
         char left[48], letter[8] = "    ";
         if (o->letter)
             snprintf(letter, sizeof letter, "-%c, ", o->letter);

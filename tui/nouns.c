@@ -1,4 +1,5 @@
 /* The table of nouns: what can be done with hosts, profiles and jobs. One row a verb. */
+#include "store/profile_setting.h"
 #include "tui/command.h"
 
 #include <string.h>
@@ -112,34 +113,15 @@ static const struct command host_verbs[] = {
 static const struct opt set_options[] = {
     OPTION("daemons", 'n', "N", "how many daemons on this machine; 0: none"),
     OPTION("on", 0, "HOST:N", "how many daemons on that host (repeatable; 0: none)"),
-    OPTION("per-gpu", 0, NULL, "one daemon for each GPU of its hosts: --on HOST"),
-    OPTION("no-per-gpu", 0, NULL, "as many as --on says"),
     OPTION("runtime", 0, "R", "what a daemon is: clowder (default), mirai, dask or command"),
     OPTION("base", 0, "URL", "where daemons of another runtime dial; \"\" takes it back"),
     OPTION("option", 0, "K=V", "an option of those daemons (repeatable; K=@FILE: what is in FILE)"),
     OPTION("no-option", 0, "K", "take an option back (repeatable)"),
     OPTION("env", 0, "K=V", "a variable that tasks see (repeatable; adds to the others)"),
     OPTION("no-env", 0, "K", "take a variable out (repeatable)"),
-    OPTION("idletime", 0, "D", "a daemon without work for so long leaves (0: never)"),
-    OPTION("walltime", 0, "D", "a daemon leaves after so long, and is replaced (0: never)"),
-    OPTION("maxtasks", 0, "N", "a daemon leaves after N tasks, and is replaced (0: never)"),
-    OPTION("memory", 0, "SIZE", "budget of the queue in the engine (0: 64M)"),
-    OPTION("nice", 0, "N", "run tasks with that nice value, 0 to 19; from 10 on their I/O is idle too"),
-    OPTION("cpus", 0, "X", "the tasks of each daemon may use so many CPUs (0: all)"),
-    OPTION("mem", 0, "SIZE", "the tasks of each daemon may use so much memory (0: all)"),
-    OPTION("pause-load", 0, "X", "a daemon pauses while others load its machine more than X (0: never)"),
-    OPTION("pause-user", 0, "D", "a daemon pauses until nobody has typed at its machine for so long (0: never)"),
-    OPTION("hours", 0, "HH:MM-HH:MM,...", "a daemon pauses at other hours of its machine's clock (\"\": never)"),
-    OPTION("pause-now", 0, NULL, "a pause stops what runs"),
-    OPTION("no-pause-now", 0, NULL, "a pause lets what runs come to its end (the default)"),
-    OPTION("no-new-privs", 0, NULL, "tasks gain nothing from setuid programs: sudo does not work in them"),
-    OPTION("new-privs", 0, NULL, "they do (the default)"),
     OPTION("setup", 0, "CMD", "run sh -c CMD on each daemon before its first task (repeatable)"),
     OPTION("no-setup", 0, NULL, "forget the set-up commands (before --setup adds new ones)"),
-    OPTION("seed", 0, "N", "give each task CLOWDER_SEED, made from N and its index"),
-    OPTION("no-seed", 0, NULL, "give none"),
-    OPTION("respawn", 0, NULL, "replace a daemon that dies (the default)"),
-    OPTION("no-respawn", 0, NULL, "do not"),
+    OPT_SETTINGS(STORE_SET),
     JSON_OPTION,
     END_OPTION,
 };

@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "store/manners.h"
+#include "store/profile_setting.h"
 #include "tui/command.h"
 #include "tui/parallel.h"
 
@@ -102,6 +102,7 @@ int opts_parse(struct opts *o, const char *command, const struct opt *table, int
 {
     bool options = true;
     int rv = 0;
+    table = opts_whole(table);
     *o = (struct opts){.command = command};
     o->words = mem_zalloc(((size_t)argc + 1) * sizeof *o->words);
     for (int i = 0; i < argc && rv == 0; i++) {
@@ -180,35 +181,96 @@ int opts_duration(const struct opts *o, const char *name, uint64_t *ms)
     return text && text_parse_duration(text, ms, &err) ? bad(o, name, &err) : 0;
 }
 
-static int permille(const struct opts *o, const char *name, const char *what, uint32_t *value)
-{
-    struct clw_error err;
-    const char *text = opts_text(o, name, NULL);
-    return text && store_manners_permille(what, text, value, &err) ? bad(o, name, &err) : 0;
-}
-
-int opts_manners(const struct opts *o, struct store_manners *m)
-{
-    struct clw_error err;
-    int64_t nice = m->nice;
-    const char *hours = opts_text(o, "hours", NULL);
-    if (opts_int(o, "nice", 0, STORE_NICE_MAX, &nice) || permille(o, "cpus", "number of CPUs", &m->cpus_permille) ||
-        opts_size(o, "mem", &m->mem_bytes) || permille(o, "pause-load", "load", &m->pause_load_permille) ||
-        opts_duration(o, "pause-user", &m->pause_user_ms))
-        return 2;
-    if (hours && hours_check(hours, &err))
-        return bad(o, "hours", &err);
-    if (hours)
-        snprintf(m->hours, sizeof m->hours, "%s", hours);
-    m->nice = (uint32_t)nice;
-    m->pause_now = (m->pause_now || opts_has(o, "pause-now")) && !opts_has(o, "no-pause-now");
-    m->no_new_privs = (m->no_new_privs || opts_has(o, "no-new-privs")) && !opts_has(o, "new-privs");
-    return store_manners_check(m, &err) ? say(2, "%s: %s", o->command, err.message) : 0;
-}
-
 int opts_size(const struct opts *o, const char *name, uint64_t *bytes)
 {
     struct clw_error err;
     const char *text = opts_text(o, name, NULL);
     return text && text_parse_size(text, bytes, &err) ? bad(o, name, &err) : 0;
+}
+
+/* ---- the settings of a profile ---- */
+
+static bool is_given(const struct opts *o, const struct store_setting_option *option)
+{
+    return option->name && opts_has(o, option->name);
+}
+
+static int take_setting(const struct opts *o, const struct store_setting_row *row, struct store_settings *s)
+{
+    struct clw_error err;
+    const char *text = opts_text(o, row->on.name, NULL);
+    if (is_given(o, &row->off))
+        store_row_set(row, s, row->type == STORE_TYPE_SEED ? STORE_SEED_NONE : 0);
+    else if (row->type == STORE_TYPE_FLAG && is_given(o, &row->on))
+        store_row_set(row, s, 1);
+    return text && store_row_parse(row, text, s, &err) ? bad(o, row->on.name, &err) : 0;
+}
+
+int opts_settings(const struct opts *o, struct store_settings *s)
+{
+    struct clw_error err;
+    for (const struct store_setting_row *row = store_setting_rows; row->key; row++) {
+        if (is_given(o, &row->on) && is_given(o, &row->off))
+            return say(2, "%s: --%s or --%s, not both", o->command, row->on.name, row->off.name);
+        if (take_setting(o, row, s))
+            return 2;
+    }
+    return store_settings_check(s, &err) ? say(2, "%s: %s", o->command, err.message) : 0;
+}
+
+char **opts_settings_texts(const struct opts *o)
+{
+    char **list = mem_zalloc((STORE_SETTINGS_COUNT + 1) * sizeof *list);
+    size_t n = 0;
+    for (const struct store_setting_row *row = store_setting_rows; row->key; row++) {
+        const char *text = opts_text(o, row->on.name, NULL);
+        if (is_given(o, &row->off))
+            text = "no";
+        else if (row->type == STORE_TYPE_FLAG && is_given(o, &row->on))
+            text = "yes";
+        if (text)
+            list[n++] = mem_printf("%s=%s", row->on.name, text);
+    }
+    return list;
+}
+
+static size_t add_option(
+    struct opt *out, size_t n, const struct store_setting_option *option, const char *value, unsigned where)
+{
+    if (option->where & where)
+        out[n++] = (struct opt){option->name, 0, value, option->help};
+    return n;
+}
+
+static struct opt *with_settings(const struct opt *table, unsigned where)
+{
+    size_t room = 1, n = 0;
+    while (table[room - 1].name)
+        room++;
+    struct opt *out = mem_zalloc((room + (size_t)2 * STORE_SETTINGS_COUNT) * sizeof *out);
+    for (; table->name; table++) {
+        if (*table->name) {
+            out[n++] = *table;
+            continue;
+        }
+        for (const struct store_setting_row *row = store_setting_rows; row->key; row++) {
+            n = add_option(out, n, &row->on, store_row_metavariable(row), where);
+            n = add_option(out, n, &row->off, NULL, where);
+        }
+    }
+    return out;
+}
+
+const struct opt *opts_whole(const struct opt *table)
+{
+    static struct opt *made[STORE_SET + 1]; /* kept as long as the program runs */
+    const struct opt *place = table;
+    while (place->name && *place->name)
+        place++;
+    if (!place->name)
+        return table;
+    unsigned where = (unsigned)place->letter;
+    if (!made[where])
+        made[where] = with_settings(table, where);
+    return made[where];
 }

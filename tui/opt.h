@@ -42,8 +42,18 @@ const char **opts_all(const struct opts *o, const char *name);
 int opts_int(const struct opts *o, const char *name, int64_t min, int64_t max, int64_t *value);
 int opts_duration(const struct opts *o, const char *name, uint64_t *ms);
 int opts_size(const struct opts *o, const char *name, uint64_t *bytes);
-/* Those of a profile's manners that are given, into m. */
-struct store_manners;
-int opts_manners(const struct opts *o, struct store_manners *m);
+/* Those of a profile's settings that are given, into s, checked. */
+struct store_settings;
+int opts_settings(const struct opts *o, struct store_settings *s);
+/* The same as "NAME=VALUE", for libclowder; NULL-terminated, owned with its texts. */
+char **opts_settings_texts(const struct opts *o);
+/* In a table: here are the options of a profile's settings that a command has (STORE_UP or STORE_SET of
+ * store/profile_setting.h). opts_whole() gives the table with them in this place, borrowed; other tables as they are.
+ */
+#define OPT_SETTINGS(where)                                                                                            \
+    {                                                                                                                  \
+        "", where, NULL, NULL                                                                                          \
+    }
+const struct opt *opts_whole(const struct opt *table);
 
 #endif

@@ -94,50 +94,23 @@ struct clowder_place {
     unsigned daemons; /* 0: none any more; with per_gpu: one for each GPU */
 };
 
-/* Settings that are taken back. */
-enum clowder_unset {
-    CLOWDER_UNSET_IDLETIME = 1,
-    CLOWDER_UNSET_WALLTIME = 2,
-    CLOWDER_UNSET_MAXTASKS = 4,
-    CLOWDER_UNSET_MEMORY = 8,
-    CLOWDER_UNSET_NICE = 16,
-    CLOWDER_UNSET_CPUS = 32,
-    CLOWDER_UNSET_MEM = 64,
-    CLOWDER_UNSET_PAUSE_LOAD = 128,
-    CLOWDER_UNSET_PAUSE_USER = 256
-};
-
 struct clowder_profile {
     unsigned daemons;               /* how many on this machine; 0: as many as it had, but for has_daemons */
     bool has_daemons;               /* daemons counts also when it is 0 */
     const struct clowder_place *on; /* and on other hosts, on_count of them; who is not named keeps its number */
     size_t on_count;
-    bool per_gpu;           /* daemons on other hosts have a GPU each */
     bool ephemeral;         /* it lives as long as this handle, and nobody else sees it in the store */
     const char *const *env; /* "K=V", NULL-terminated, or NULL; added to PATH, HOME, USER, LANG, … of the caller */
-    uint64_t idletime_ms, walltime_ms, maxtasks; /* 0: no limit */
-    uint64_t memory_bytes;                       /* budget of the queue; 0: 64 MiB */
-    bool no_respawn;                             /* a daemon that dies is not replaced */
-    bool no_cleanup;                             /* what a task leaves running is left alone */
-    bool output;                                 /* what tasks write to stderr also goes to daemons.log */
-    bool has_seed;
-    uint64_t seed;
-    /* Good neighbours, on machines that belong to somebody: */
-    unsigned nice;          /* of tasks, up to 19; from 10 on their I/O is idle too */
-    double cpus;            /* the tasks of a daemon may use so many, together */
-    uint64_t mem_bytes;     /* … and so much memory; the state says how that is held to */
-    double pause_load;      /* they pause while others load the machine more than that */
-    uint64_t pause_user_ms; /* … and until nobody has typed there for so long */
-    bool no_new_privs;      /* tasks gain nothing from setuid programs (no sudo) */
-    const char *hours;      /* "22:00-06:00,12:00-13:00": they pause at other hours of that machine's clock */
-    bool pause_now;         /* a pause stops what runs; otherwise that comes to its end */
-    unsigned unset;         /* of enum clowder_unset, or-ed: these are 0 from now on, not as they were */
-    int64_t timeout_ms;     /* how long to wait until they are connected; -1: no limit; 0: do not wait */
+    /* "NAME=VALUE", NULL-terminated, or NULL: the names and values of the options of 'clowder up', as in
+     * "idletime=10m", "memory=128M", "cpus=0.5", "hours=22:00-06:00"; those without a value are yes or no, as in
+     * "per-gpu=yes", "respawn=no", "cleanup=no". 0 takes one back. */
+    const char *const *settings;
+    int64_t timeout_ms; /* how long to wait until they are connected; -1: no limit; 0: do not wait */
 };
 /* Everything 0, timeout_ms 30 s. */
 CLOWDER_API void clowder_profile_init(struct clowder_profile *p);
 /* Brings daemons up, or scales to that number, and waits until they are connected. name NULL: "default". What is 0,
- * false or NULL in p stays as the profile has it. */
+ * false, NULL or not named in p stays as the profile has it. */
 CLOWDER_API int clowder_up(
     struct clowder *c, const char *name, const struct clowder_profile *p, struct clowder_error *err);
 /* Stops a profile's daemons (NULL: of all profiles) after the tasks that they have, or now, and waits until they are

@@ -417,12 +417,8 @@ class _Function(ctypes.Structure):
 
 
 class _Profile(ctypes.Structure):
-    _fields_ = [("daemons", ctypes.c_uint), ("has_daemons", _bool), ("on", _ptr), ("on_count", _size), ("per_gpu", _bool),
-                ("ephemeral", _bool), ("env", ctypes.POINTER(_str)), ("idletime_ms", _u64), ("walltime_ms", _u64),
-                ("maxtasks", _u64), ("memory_bytes", _u64), ("no_respawn", _bool), ("no_cleanup", _bool), ("output", _bool),
-                ("has_seed", _bool), ("seed", _u64), ("nice", ctypes.c_uint), ("cpus", ctypes.c_double),
-                ("mem_bytes", _u64), ("pause_load", ctypes.c_double), ("pause_user_ms", _u64), ("no_new_privs", _bool),
-                ("hours", _str), ("pause_now", _bool), ("unset", ctypes.c_uint), ("timeout_ms", ctypes.c_int64)]
+    _fields_ = [("daemons", ctypes.c_uint), ("has_daemons", _bool), ("on", _ptr), ("on_count", _size), ("ephemeral", _bool),
+                ("env", ctypes.POINTER(_str)), ("settings", ctypes.POINTER(_str)), ("timeout_ms", ctypes.c_int64)]
 
 
 class _Result(ctypes.Structure):

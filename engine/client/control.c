@@ -7,6 +7,7 @@
 #include "base/mono.h"
 #include "base/owner.h"
 #include "engine/engine.h"
+#include "store/profile_setting_json.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -128,12 +129,6 @@ static void set_env(json_t *o, const struct clowder_profile *p)
     free(own);
 }
 
-static void set_true(json_t *o, const char *key, bool value)
-{
-    if (value)
-        json_object_set_new(o, key, json_true());
-}
-
 static json_t *places(const struct clowder_profile *p)
 {
     json_t *o = json_object();
@@ -142,24 +137,33 @@ static json_t *places(const struct clowder_profile *p)
     return o;
 }
 
-static void set_manners(json_t *o, const struct clowder_profile *p)
+/* "idletime=10m" into the field idletime_ms. */
+static enum clw_err set_setting(json_t *o, const char *text, struct clw_error *err)
 {
-    if (p->nice || p->unset & CLOWDER_UNSET_NICE)
-        json_object_set_new(o, "nice", json_integer(p->nice));
-    if (p->cpus > 0 || p->unset & CLOWDER_UNSET_CPUS)
-        json_object_set_new(o, "cpus", json_real(p->cpus));
-    if (p->mem_bytes || p->unset & CLOWDER_UNSET_MEM)
-        json_object_set_new(o, "mem_bytes", json_integer((json_int_t)p->mem_bytes));
-    if (p->pause_load > 0 || p->unset & CLOWDER_UNSET_PAUSE_LOAD)
-        json_object_set_new(o, "pause_load", json_real(p->pause_load));
-    if (p->pause_user_ms || p->unset & CLOWDER_UNSET_PAUSE_USER)
-        json_object_set_new(o, "pause_user_ms", json_integer((json_int_t)p->pause_user_ms));
-    if (p->hours)
-        set_text(o, "hours", p->hours);
-    set_true(o, "pause_now", p->pause_now);
-    set_true(o, "no_new_privs", p->no_new_privs);
+    struct store_settings s;
+    size_t len = strcspn(text, "=");
+    const struct store_setting_row *row = text[len] ? store_row_find(text, len) : NULL;
+    if (!row)
+        return clw_fail(err, CLW_USAGE, "name an option of 'clowder up', as in idletime=10m",
+            "'%.60s' is no setting of a profile", text);
+    store_settings_init(&s);
+    enum clw_err code = store_row_parse(row, text + len + 1, &s, err);
+    if (!code)
+        code = store_settings_check(&s, err);
+    if (!code)
+        store_row_put(o, row, &s);
+    return code;
 }
 
+static enum clw_err set_settings(json_t *o, const struct clowder_profile *p, struct clw_error *err)
+{
+    enum clw_err code = CLW_OK;
+    for (const char *const *text = p->settings; !code && text && *text; text++)
+        code = set_setting(o, *text, err);
+    return code;
+}
+
+/* The settings are left to set_settings(). */
 static json_t *up_request(const char *name, const struct clowder_profile *p)
 {
     json_t *o = json_object();
@@ -170,24 +174,8 @@ static json_t *up_request(const char *name, const struct clowder_profile *p)
         json_object_set_new(o, "n", json_integer(p->daemons));
     if (p->on_count)
         json_object_set_new(o, "on", places(p));
-    set_true(o, "per_gpu", p->per_gpu);
-    if (p->idletime_ms || p->unset & CLOWDER_UNSET_IDLETIME)
-        json_object_set_new(o, "idletime_ms", json_integer((json_int_t)p->idletime_ms));
-    if (p->walltime_ms || p->unset & CLOWDER_UNSET_WALLTIME)
-        json_object_set_new(o, "walltime_ms", json_integer((json_int_t)p->walltime_ms));
-    if (p->maxtasks || p->unset & CLOWDER_UNSET_MAXTASKS)
-        json_object_set_new(o, "maxtasks", json_integer((json_int_t)p->maxtasks));
-    if (p->memory_bytes || p->unset & CLOWDER_UNSET_MEMORY)
-        json_object_set_new(o, "memory_bytes", json_integer((json_int_t)p->memory_bytes));
-    if (p->has_seed)
-        json_object_set_new(o, "seed", json_integer((json_int_t)p->seed));
-    if (p->no_respawn)
-        json_object_set_new(o, "respawn", json_false());
-    set_manners(o, p);
-    if (p->no_cleanup)
-        json_object_set_new(o, "cleanup", json_false());
-    set_true(o, "output", p->output);
-    set_true(o, "ephemeral", p->ephemeral);
+    if (p->ephemeral)
+        json_object_set_new(o, "ephemeral", json_true());
     json_object_set_new(o, "wait", json_boolean(p->timeout_ms != 0));
     json_object_set_new(o, "timeout_ms", json_integer(p->timeout_ms > 0 ? p->timeout_ms : 0));
     return o;
@@ -235,7 +223,9 @@ int clowder_up(struct clowder *c, const char *name, const struct clowder_profile
 {
     struct clw_error err = {0};
     json_t *request = up_request(name ? name : "default", p);
-    enum clw_err code = p->ephemeral ? up_own(c, request, &err) : up(c, request, &err);
+    enum clw_err code = set_settings(request, p, &err);
+    if (!code)
+        code = p->ephemeral ? up_own(c, request, &err) : up(c, request, &err);
     if (!code && p->ephemeral) {
         struct ephemeral *e = mem_alloc(sizeof *e);
         pthread_mutex_lock(&c->lock);

@@ -19,7 +19,7 @@ int client_job_open_kept(struct clowder *c, const uint8_t *func, size_t len, int
     struct clowder_job **job, struct clowder_error *err);
 
 /* The request for an ephemeral profile with the environment of this process, to be kept as text (owned); and the same
- * made with this handle, which the profile then lives as long as. */
+ * made with this handle, which the profile then lives as long as. Without the settings of p. */
 char *client_up_text(const char *name, const struct clowder_profile *p);
 int client_up_again(struct clowder *c, const char *text, struct clowder_error *err);
 /* Its daemons go, without anybody waiting for that. */

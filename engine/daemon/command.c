@@ -235,15 +235,15 @@ static bool collect(struct daemon *d, const struct watch *w)
     if (r->process.out_fd >= 0 && watch_is_ready(w, r->out_place))
         read_out(r, READ_MOST);
     if (r->process.err_fd >= 0 && watch_is_ready(w, r->err_place))
-        read_err(r, d->output);
+        read_err(r, d->set.output);
     if (!watch_is_ready(w, r->pid_place) && !process_is_stuck(r->killed_us)) {
         if (mono_us() >= r->deadline_us && r->forced == WIRE_DONE && !d->stopped_us)
             force(r, WIRE_TIMEOUT);
         return false;
     }
-    if (d->cleanup)
+    if (d->set.cleanup)
         process_kill(&r->process, SIGKILL); /* what it left behind */
-    drain(r, d->output);
+    drain(r, d->set.output);
     r->job->fills_pipes = r->out_total >= PIPE_HOLDS;
     report(d, r, process_reap(&r->process, false));
     run_free(d);

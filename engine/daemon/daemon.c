@@ -116,16 +116,11 @@ static void take_welcome(struct daemon *d, const struct frame *f)
         case WIRE_K_DAEMON_NAME: wire_field_copy(&w, d->name, sizeof d->name); break;
         case WIRE_K_PROFILE: wire_field_copy(&w, d->profile, sizeof d->profile); break;
         case WIRE_K_HOST: wire_field_copy(&w, d->host, sizeof d->host); break;
-        case WIRE_K_IDLETIME_MS: d->idletime_ms = wire_field_number(&w); break;
-        case WIRE_K_WALLTIME_MS: d->walltime_ms = wire_field_number(&w); break;
-        case WIRE_K_MAXTASKS: d->maxtasks = wire_field_number(&w); break;
-        case WIRE_K_CLEANUP: d->cleanup = wire_field_number(&w) != 0; break;
-        case WIRE_K_OUTPUT: d->output = wire_field_number(&w) != 0; break;
         case WIRE_K_ENV:
             if ((text = wire_field_text(&w)))
                 set_env(d, text);
             break;
-        default: break;
+        default: wire_take_setting(&w, &d->set, STORE_TOLD_WELCOME); break;
         }
     }
     for (size_t i = 0; i < d->env_count; i++)
@@ -250,19 +245,19 @@ static void leave(struct daemon *d, const char *why)
 static void check_life(struct daemon *d, struct watch *w)
 {
     uint64_t now = mono_ms();
-    if (d->maxtasks && d->done >= d->maxtasks)
+    if (d->set.maxtasks && d->done >= d->set.maxtasks)
         leave(d, "maxtasks");
-    if (d->walltime_ms) {
-        if (now - d->started_ms >= d->walltime_ms)
+    if (d->set.walltime_ms) {
+        if (now - d->started_ms >= d->set.walltime_ms)
             leave(d, "walltime");
         else
-            watch_until(w, (d->started_ms + d->walltime_ms) * 1000 + 1000);
+            watch_until(w, (d->started_ms + d->set.walltime_ms) * 1000 + 1000);
     }
-    if (d->idletime_ms && !d->head) {
-        if (now - d->active_ms >= d->idletime_ms)
+    if (d->set.idletime_ms && !d->head) {
+        if (now - d->active_ms >= d->set.idletime_ms)
             leave(d, "idletime");
         else
-            watch_until(w, (d->active_ms + d->idletime_ms) * 1000 + 1000);
+            watch_until(w, (d->active_ms + d->set.idletime_ms) * 1000 + 1000);
     }
 }
 
@@ -406,6 +401,13 @@ static void say_why(struct daemon *d)
     fprintf(stderr, "clowder-daemon: %s\n", d->refused);
 }
 
+/* How long home is looked for: on a host as its profile says, once that is known. */
+static uint64_t patience_ms(const struct daemon *d)
+{
+    bool is_told = d->config.remote && d->name[0];
+    return is_told ? d->set.grace_ms : d->config.autoexit_ms;
+}
+
 static int run(struct daemon *d)
 {
     uint64_t lost_ms = mono_ms();
@@ -425,9 +427,8 @@ static int run(struct daemon *d)
             fprintf(stderr, "clowder-daemon: the engine refused: %s\n", d->refused);
             return 5;
         }
-        if (mono_ms() - lost_ms >= d->config.autoexit_ms) {
+        if (mono_ms() - lost_ms >= patience_ms(d))
             return ever ? 0 : 3;
-        }
         if (rest(d, REDIAL_MS))
             return 0;
     }
@@ -496,6 +497,7 @@ int main(int argc, char **argv)
     }
     d->owner = (struct link_owner){.frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
     d->started_ms = d->active_ms = mono_ms();
+    store_settings_init(&d->set);
     limits_clear(&d->limits);
     wire_new_secret(d->instance);
     d->signal_fd = signal_fd;

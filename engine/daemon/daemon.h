@@ -3,12 +3,12 @@
 #ifndef ENGINE_DAEMON_DAEMON_H
 #define ENGINE_DAEMON_DAEMON_H
 
-#include "base/hours.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "engine/func.h"
 #include "engine/link.h"
 #include "engine/wire.h"
+#include "engine/wire_settings.h"
 
 #include <poll.h>
 #include <sched.h>
@@ -53,14 +53,6 @@ struct job {
     struct job *next;
 };
 
-/* What the machine's owner asks of us; 0 and "": nothing. */
-struct terms {
-    uint32_t nice, cpus_permille, load_permille;
-    uint64_t mem_bytes, user_ms;
-    bool now, no_new_privs;
-    char hours[HOURS_SIZE];
-};
-
 /* What a new process gets, made ready: limits.c. */
 struct limits {
     bool idle_io, has_cpus, no_new_privs;
@@ -87,8 +79,7 @@ struct daemon {
     char name[80], host[64], profile[64];
     char **env; /* NULL-terminated */
     size_t env_count;
-    uint64_t idletime_ms, walltime_ms, maxtasks;
-    bool cleanup, output;
+    struct store_settings set; /* what we are told of the profile; also from TERMS, what the machine's owner asks */
 
     struct job *jobs;
     struct batch *head, *tail;
@@ -97,7 +88,6 @@ struct daemon {
     uint64_t started_ms, active_ms, pinged_ms, done;
     bool usage_busy; /* at the last look at what we use, at usage_us; so are the other two */
     uint64_t usage_us, usage_ticks, usage_done;
-    struct terms terms;
     struct limits limits;
     bool judged, paused, pause_is_load; /* judged: the engine knows whether we are paused */
     uint64_t judge_ms, stopped_us;      /* the next look; since when what runs is stopped, or 0 */
@@ -224,7 +214,7 @@ void worker_flush(struct daemon *d); /* sends the answers that wait for others *
 void worker_stop(struct daemon *d, bool stop, uint64_t passed_us);
 
 /* limits.c */
-void limits_set(struct limits *l, const struct terms *t, uint32_t number);
+void limits_set(struct limits *l, const struct store_settings *t, uint32_t number);
 void limits_clear(struct limits *l); /* tasks that run keep theirs */
 /* The daemon goes: what is left in its groups is killed, and they are removed. */
 void limits_end(struct limits *l);

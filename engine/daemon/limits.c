@@ -111,7 +111,7 @@ static void sweep(int parent)
 }
 
 /* All of them, also what has no limit: the group may be one that a daemon with our pid has left. */
-static bool write_limits(int group, const struct terms *t)
+static bool write_limits(int group, const struct store_settings *t)
 {
     char cpu[64] = "max", mem[64] = "max";
     if (t->cpus_permille)
@@ -134,7 +134,7 @@ static void close_group(struct limits *l)
 }
 
 /* The group is there: opened, with these limits; false: tasks could not be put into it. */
-static bool open_group(struct limits *l, const struct terms *t)
+static bool open_group(struct limits *l, const struct store_settings *t)
 {
     l->group_fd = open(l->group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     l->procs_fd = openat(l->group_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
@@ -148,7 +148,7 @@ static bool open_group(struct limits *l, const struct terms *t)
 }
 
 /* A group below dir with these limits; false: it cannot be made there, or is of no use. */
-static bool make_group(struct limits *l, const char *dir, const struct terms *t)
+static bool make_group(struct limits *l, const char *dir, const struct store_settings *t)
 {
     int n = snprintf(l->group, sizeof l->group, "%s/clowder-%d", dir, (int)getpid());
     int parent = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -165,7 +165,7 @@ static bool make_group(struct limits *l, const char *dir, const struct terms *t)
 }
 
 /* The nearest group above ours in which one can be made, up to where the hierarchy is mounted. */
-static void find_group(struct limits *l, const struct terms *t)
+static void find_group(struct limits *l, const struct store_settings *t)
 {
     char dir[400];
     if ((!t->cpus_permille && !t->mem_bytes) || !find_own_group(dir, sizeof dir))
@@ -261,7 +261,7 @@ static void add(struct limits *l, const char *format, ...)
     va_end(args);
 }
 
-static void set_nice(struct limits *l, const struct terms *t)
+static void set_nice(struct limits *l, const struct store_settings *t)
 {
     if (!t->nice)
         return;
@@ -271,19 +271,19 @@ static void set_nice(struct limits *l, const struct terms *t)
     add(l, "nice %d%s", l->nice, l->idle_io ? ", idle I/O" : "");
 }
 
-void limits_set(struct limits *l, const struct terms *t, uint32_t number)
+void limits_set(struct limits *l, const struct store_settings *t, uint32_t number)
 {
     limits_clear(l);
     set_nice(l, t);
     find_group(l, t);
     l->no_new_privs = t->no_new_privs;
     if (t->cpus_permille && l->group[0]) {
-        add(l, "%g CPUs (cgroup)", t->cpus_permille / 1000.0);
+        add(l, "%g CPUs (cgroup)", (double)t->cpus_permille / 1000);
     } else if (t->cpus_permille) {
-        unsigned n = choose_cpus(l, number, t->cpus_permille);
+        unsigned n = choose_cpus(l, number, (uint32_t)t->cpus_permille);
         if (n)
             add(l, "%u whole CPU%s (affinity; no cgroup to write for %g)", n, n == 1 ? "" : "s",
-                t->cpus_permille / 1000.0);
+                (double)t->cpus_permille / 1000);
         else
             add(l, "CPUs not limited: it has no more than that");
     }

@@ -19,7 +19,7 @@ enum { JUDGE_MS = 2000, LOAD_S = 60, DEPTH_MAX = 8, TREE_MAX = 1024, CLOCK_SET_B
 
 /* ---- the hours ---- */
 
-static bool outside_hours(const struct terms *t, char *why, size_t size)
+static bool outside_hours(const struct store_settings *t, char *why, size_t size)
 {
     struct tm now;
     time_t wall = time(NULL);
@@ -33,12 +33,12 @@ static bool outside_hours(const struct terms *t, char *why, size_t size)
 /* ---- its users ---- */
 
 /* The terminals of login sessions, as utmp lists them; when somebody typed at one last is when it was last read. */
-static bool user_is_active(const struct terms *t, char *why, size_t size)
+static bool user_is_active(const struct store_settings *t, char *why, size_t size)
 {
     struct utmp u;
     time_t now = time(NULL);
     bool found = false;
-    int fd = t->user_ms ? open(_PATH_UTMP, O_RDONLY | O_CLOEXEC) : -1;
+    int fd = t->pause_user_ms ? open(_PATH_UTMP, O_RDONLY | O_CLOEXEC) : -1;
     while (!found && fd >= 0 && read(fd, &u, sizeof u) == sizeof u) {
         char path[UT_LINESIZE + 8];
         struct stat st;
@@ -48,7 +48,7 @@ static bool user_is_active(const struct terms *t, char *why, size_t size)
         if (st.st_atime > now + CLOCK_SET_BACK_S)
             continue; /* it says nothing until the clock is there again */
         time_t idle = now > st.st_atime ? now - st.st_atime : 0;
-        found = (uint64_t)idle * 1000 < t->user_ms;
+        found = (uint64_t)idle * 1000 < t->pause_user_ms;
         if (found)
             snprintf(why, size, "%.*s is active on %.*s (%lld s ago)", UT_NAMESIZE, u.ut_user, UT_LINESIZE, u.ut_line,
                 (long long)idle);
@@ -137,10 +137,10 @@ static double load_of_others(struct daemon *d)
 /* Once paused it wants clearly less than the mark, so that it does not change its mind all the time. */
 static bool is_loaded(struct daemon *d, char *why, size_t size)
 {
-    uint32_t mark = d->terms.load_permille;
+    uint64_t mark = d->set.pause_load_permille;
     if (!mark)
         return false;
-    double others = load_of_others(d), limit = mark / 1000.0;
+    double others = load_of_others(d), limit = (double)mark / 1000;
     if (others <= (d->pause_is_load ? limit * 0.8 : limit))
         return false;
     snprintf(why, size, "load %.1f of others, above %g", others, limit);
@@ -172,13 +172,13 @@ static void pause_or_go_on(struct daemon *d, bool paused, bool for_load, const c
     d->judged = true;
     d->paused = paused;
     d->pause_is_load = for_load;
-    set_stopped(d, paused && d->terms.now);
+    set_stopped(d, paused && d->set.pause_now);
 }
 
 void neighbour_judge(struct daemon *d)
 {
     char why[200] = "";
-    bool any = d->terms.hours[0] || d->terms.user_ms || d->terms.load_permille;
+    bool any = d->set.hours[0] || d->set.pause_user_ms || d->set.pause_load_permille;
     uint64_t now_ms = mono_ms();
     if (!any && !d->paused)
         return;
@@ -186,7 +186,7 @@ void neighbour_judge(struct daemon *d)
         return;
     d->judge_ms = now_ms + JUDGE_MS;
     bool loaded = is_loaded(d, why, sizeof why); /* counts each time, whatever else there is */
-    bool paused = outside_hours(&d->terms, why, sizeof why) || user_is_active(&d->terms, why, sizeof why) || loaded;
+    bool paused = outside_hours(&d->set, why, sizeof why) || user_is_active(&d->set, why, sizeof why) || loaded;
     pause_or_go_on(d, paused, loaded, why);
 }
 
@@ -221,49 +221,38 @@ void neighbour_step(struct daemon *d, struct watch *w)
         give_back(d);
         d->active_ms = mono_ms(); /* it would work if it could: it is not idle */
     }
-    if (d->terms.hours[0] || d->terms.user_ms || d->terms.load_permille)
+    if (d->set.hours[0] || d->set.pause_user_ms || d->set.pause_load_permille)
         watch_until(w, d->judge_ms * 1000 + 1000);
 }
 
 /* ---- the terms ---- */
 
-static void read_terms(const struct frame *f, struct terms *t)
+static void read_terms(const struct frame *f, struct store_settings *t)
 {
     struct wire_fields w;
     wire_fields_init(&w, f->body, f->len);
-    while (wire_fields_next(&w)) {
-        uint64_t n = wire_field_number(&w);
-        switch (w.key) {
-        case WIRE_K_NICE: t->nice = (uint32_t)n; break;
-        case WIRE_K_CPUS_PERMILLE: t->cpus_permille = (uint32_t)n; break;
-        case WIRE_K_MEM_BYTES: t->mem_bytes = n; break;
-        case WIRE_K_PAUSE_LOAD_PERMILLE: t->load_permille = (uint32_t)n; break;
-        case WIRE_K_PAUSE_USER_MS: t->user_ms = n; break;
-        case WIRE_K_PAUSE_NOW: t->now = n != 0; break;
-        case WIRE_K_NO_NEW_PRIVS: t->no_new_privs = n != 0; break;
-        case WIRE_K_HOURS: wire_field_copy(&w, t->hours, sizeof t->hours); break;
-        default: break;
-        }
-    }
+    while (wire_fields_next(&w))
+        wire_take_setting(&w, t, STORE_TOLD_TERMS);
 }
 
 void neighbour_terms(struct daemon *d, const struct frame *f)
 {
-    struct terms t = {0};
+    struct store_settings t = d->set;
     char text[sizeof d->limits.text + 60];
+    store_settings_init_told(&t, STORE_TOLD_TERMS);
     if (f)
         read_terms(f, &t);
-    bool same = t.nice == d->terms.nice && t.cpus_permille == d->terms.cpus_permille &&
-                t.mem_bytes == d->terms.mem_bytes && t.no_new_privs == d->terms.no_new_privs;
-    d->terms = t;
+    bool same = t.nice == d->set.nice && t.cpus_permille == d->set.cpus_permille && t.mem_bytes == d->set.mem_bytes &&
+                t.no_new_privs == d->set.no_new_privs;
+    d->set = t;
     d->judge_ms = 0;
     if (!same)
         limits_set(&d->limits, &t, d->config.number);
     if (!f)
         return;
     snprintf(text, sizeof text, "%s%s", d->limits.text,
-        !t.user_ms || sees_users() ? ""
-        : *d->limits.text          ? "; no utmp: users are not seen"
-                                   : "no utmp: users are not seen");
+        !t.pause_user_ms || sees_users() ? ""
+        : *d->limits.text                ? "; no utmp: users are not seen"
+                                         : "no utmp: users are not seen");
     link_send(d->link, &(struct frame){.type = WIRE_LIMITS, .len = (uint32_t)strlen(text)}, text);
 }

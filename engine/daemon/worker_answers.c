@@ -300,7 +300,7 @@ size_t worker__read_err(struct daemon *d, struct worker *w)
 {
     ssize_t n = read(w->process.err_fd, buf_reserve(&w->err, 4096), 4096);
     if (n > 0) {
-        if (d->output && write(2, w->err.data + w->err.len, (size_t)n) < 0)
+        if (d->set.output && write(2, w->err.data + w->err.len, (size_t)n) < 0)
             errno = 0;
         w->err.len += (size_t)n;
         if (w->err.len > ERR_TAIL)

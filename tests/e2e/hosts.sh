@@ -209,6 +209,30 @@ case_link_cut() {
   seq 8000 | cmp - map.out || fail "a link that was cut lost something"
 }
 
+# A daemon whose link broke goes by itself when its grace is over, and is missed no longer; the next one has the new grace.
+case_grace() {
+  ready 1
+  expect 0 cl profile set far --on h1:1 --grace 1h
+  expect 0 cl up far
+  local first
+  first=$(status_of far '.daemon_list[0].pid')
+  expect 0 cl up far --grace 2s # the daemon that is there is told, and stays
+  [ "$(status_of far '.daemon_list[0].pid')" = "$first" ] || fail "another daemon: $(clowder status far)"
+  [ "$(cl profile show far --json | jq .grace_ms)" = 2000 ] || fail "$(cl profile show far)"
+  local cut=$SECONDS
+  lab_stop 1
+  wait_until connected far 0
+  wait_until is_gone "$first"
+  wait_until nobody_away far
+  [ $((SECONDS - cut)) -lt 45 ] || fail "the daemon was waited for $((SECONDS - cut)) s"
+  lab_sshd 1
+  wait_until connected far 1
+  [ "$(status_of far '.daemon_list[0].pid')" != "$first" ] || fail "the daemon came back: $(clowder status far)"
+}
+
+is_gone() { ! kill -0 "$1"; }
+nobody_away() { [ "$(status_of "$1" '.daemon_list | map(select(.state == "away")) | length')" = 0 ]; }
+
 case_secrets() {
   ready 1
   ssh-keygen -q -t ed25519 -N 'open sesame 42' -f "$LAB/locked"

@@ -35,6 +35,18 @@ done < <({
   for c in set list show remove; do clowder help profile $c; done
   for c in list show wait collect cancel retry save remove prune; do clowder help job $c; done
 } | grep -oE -- '--[a-z-]+' | sort -u)
+
+# Each option of a command is explained where the manual explains that command.
+explained() { # HEADING COMMAND...
+  local option text
+  text=$(sed -n "/^\.SS clowder $1\b/,/^\.SS/p" docs/man/clowder.1 | sed 's/\\-/-/g')
+  while read -r option; do
+    grep -qE -- "$option([^a-z-]|\$)" <<<"$text" || fail "the manual does not explain $option where it explains '$1'"
+  done < <(clowder help "${@:2}" | grep -oE -- '^ +(-., )?--[a-z-]+' | grep -oE -- '--[a-z-]+')
+}
+explained up up
+explained profile profile set
+
 [[ $(clowder version) =~ ^clowder\ [0-9.]+(\ \([^\ ]+\))?$ ]] || fail "version: $(clowder version)"
 clowder version --json | jq -e '.version and (.commit | type == "string")' >/dev/null || fail "version: $(clowder version --json)"
 grep -q "$(clowder version | awk '{ print $2 }')" CHANGELOG.md || fail "CHANGELOG does not know this version"

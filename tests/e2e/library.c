@@ -331,6 +331,20 @@ static bool two_updates(void *arg, const char *json)
     return ++*n < 2;
 }
 
+static void settings(struct clowder_profile *p)
+{
+    static const char *const good[] = {"idletime=1h", "cpus=1.5", "hours=00:00-24:00", "respawn=yes", "nice=0", NULL};
+    static const char *const bad[][2] = {{"speed=9"}, {"idletime"}, {"idletime=soon"}, {"nice=20"}, {"mem=1"},
+        {"respawn=1"}, {"hours=25:00-26:00"}, {""}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        p->settings = bad[i];
+        CHECK(clowder_up(c, NULL, p, &err) == CLOWDER_USAGE && err.message[0]);
+    }
+    p->settings = good;
+    CHECK(clowder_up(c, NULL, p, &err) == CLOWDER_OK);
+    p->settings = NULL;
+}
+
 int main(void)
 {
     struct clowder_profile p;
@@ -339,7 +353,7 @@ int main(void)
     clowder_profile_init(&p);
     p.daemons = 2;
     errors();
-    CHECK(clowder_up(c, NULL, &p, &err) == CLOWDER_OK);
+    settings(&p);
     map_in_one_thread(false);
     map_in_one_thread(true);
     futures();

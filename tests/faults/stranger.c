@@ -8,7 +8,7 @@
  * After each round as a client a proper greeting must be answered; as an engine the daemon must end in time, with a
  * status of its own, and leave no process. What was wrong is printed, and the round's seed with it. */
 #include "engine/func.h"
-#include "engine/wire.h"
+#include "engine/wire_settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -414,12 +414,14 @@ static int as_daemon(void)
 static void engine_script(struct script *s)
 {
     const char *const inputs[] = {"one", "two"}, *const lines[] = {"a\n", "b\n", "c\n"};
+    struct store_settings set;
     struct buf b = {0};
+    store_settings_init(&set);
     wire_add_number(&b, WIRE_K_VERSION, WIRE_VERSION);
     wire_add_text(&b, WIRE_K_DAEMON_NAME, "victim-1");
     wire_add_text(&b, WIRE_K_PROFILE, "victim");
     wire_add_text(&b, WIRE_K_HOST, "local");
-    wire_add_number(&b, WIRE_K_CLEANUP, 1);
+    wire_add_settings(&b, &set, STORE_TOLD_WELCOME);
     wire_add_text(&b, WIRE_K_ENV, "PATH=/usr/bin:/bin");
     wire_add_text(&b, WIRE_K_ENV, "A=b");
     add(s, (struct frame){.type = WIRE_WELCOME}, b.data, b.len);

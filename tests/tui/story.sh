@@ -52,7 +52,9 @@ keys a
 see 'New profile'
 type_text 'gpu'
 while ! shows 'what is measured|not probed yet|cores'; do sleep 0.02; done
-for _ in $(seq 22); do keys Tab; done # past the settings, and past this machine
+for _ in $(seq 7); do keys Tab; done
+type_text 5m # as Grace says
+for _ in $(seq 16); do keys Tab; done # past the settings, and past this machine
 for i in 1 2 3; do
   type_text 2
   keys Tab
@@ -61,6 +63,7 @@ keys F10
 gone 'New profile'
 see 'gpu'
 expect 0 clowder profile show gpu
+grep -qx 'grace      5m00s after its link broke' out || fail "the form's grace: $(cat out)"
 keys u
 up() { [ "$(clowder status gpu --json | jq '.profiles[0].daemons.connected')" = "$1" ]; }
 wait_until up 6

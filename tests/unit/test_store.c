@@ -6,7 +6,6 @@
 #include "store/kept.h"
 #include "store/launch.h"
 #include "store/load.h"
-#include "store/manners.h"
 #include "store/profile.h"
 #include "store/sample.h"
 #include "store/setting.h"
@@ -1062,19 +1061,24 @@ static void fill_profile(struct store_profile *p, const char *name)
     p->base_url = mem_strdup("tcp://127.0.0.1:5555");
     store_strings_add(&p->command, "worker");
     store_strings_add(&p->command, "--url={url}");
-    p->per_gpu = true;
+    p->set.per_gpu = true;
     store_strings_add(&p->env, "Z=1");
     store_strings_add(&p->env, "A=with = and \xc3\xbc");
-    p->idletime_ms = 60000;
-    p->walltime_ms = STORE_SPAN_MAX_MS;
-    p->maxtasks = 9;
-    p->memory_bytes = 1ull << 40;
-    p->manners = (struct store_manners){19, 500, 1 << 28, 4500, 900000, true, true, "22:00-06:00"};
+    p->set.idletime_ms = 60000;
+    p->set.walltime_ms = STORE_SPAN_MAX_MS;
+    p->set.maxtasks = 9;
+    p->set.memory_bytes = 1ull << 40;
+    p->set.nice = 19;
+    p->set.cpus_permille = 500;
+    p->set.mem_bytes = 1 << 28;
+    p->set.pause_load_permille = 4500;
+    p->set.pause_user_ms = 900000;
+    p->set.no_new_privs = p->set.pause_now = 1;
+    SET(p->set.hours, "22:00-06:00");
     store_profile_setup_add(p, one, 3);
     store_profile_setup_add(p, two, 3);
-    p->has_seed = true;
-    p->seed = INT64_MAX;
-    p->respawn = false;
+    p->set.seed = INT64_MAX;
+    p->set.respawn = false;
 }
 
 static void test_profiles(void **state)
@@ -1091,22 +1095,22 @@ static void test_profiles(void **state)
     ok(store_profile_set(s, &p, &error));
     ok(store_profile_want(s, "gpu", 3, true, &error));
     ok(store_profile_hosts_set(s, "gpu", hosts, 2, &error));
-    p.maxtasks = 10;
+    p.set.maxtasks = 10;
     ok(store_profile_set(s, &p, &error)); /* what is wanted stays */
     ok(store_profile_get(s, "gpu", &got, &error));
     assert_int_equal(got.runtime, STORE_RUNTIME_COMMAND);
     assert_string_equal(got.base_url, p.base_url);
     assert_string_equal(got.command.items[1], "--url={url}");
-    assert_true(got.per_gpu && !got.respawn && got.has_seed && got.wanted);
+    assert_true(got.set.per_gpu && !got.set.respawn && got.wanted);
     assert_string_equal(got.env.items[0], "Z=1");
-    assert_int_equal(got.idletime_ms, 60000);
-    assert_int_equal(got.walltime_ms, STORE_SPAN_MAX_MS);
-    assert_int_equal(got.maxtasks, 10);
-    assert_int_equal(got.memory_bytes, 1ull << 40);
-    assert_true(store_manners_same(&p.manners, &got.manners) && got.manners.nice == 19);
+    assert_int_equal(got.set.idletime_ms, 60000);
+    assert_int_equal(got.set.walltime_ms, STORE_SPAN_MAX_MS);
+    assert_int_equal(got.set.maxtasks, 10);
+    assert_int_equal(got.set.memory_bytes, 1ull << 40);
+    assert_memory_equal(&p.set, &got.set, sizeof p.set);
     assert_int_equal(got.setup_count, 2);
     assert_string_equal(got.setup[1].items[2], "echo \"hi\"\n");
-    assert_int_equal(got.seed, INT64_MAX);
+    assert_int_equal(got.set.seed, INT64_MAX);
     assert_int_equal(got.local_daemons, 3);
     assert_int_equal(got.host_count, 2);
     assert_string_equal(got.hosts[0].host, "a");
@@ -1129,7 +1133,7 @@ static void test_profiles(void **state)
     ok(store_profile_list(s, &list, &error));
     assert_int_equal(list.count, 2);
     assert_string_equal(list.items[0].name, "default");
-    assert_false(list.items[0].has_seed);
+    assert_true(list.items[0].set.seed == STORE_SEED_NONE);
     assert_string_equal(list.items[0].base_url, "");
     assert_int_equal(list.items[1].host_count, 2);
     store_profile_list_fini(&list);
@@ -1183,14 +1187,14 @@ static void test_profile_checks(void **state)
     BAD_PROFILE(store_strings_add(&p.env, big));
     BAD_PROFILE(store_strings_add(&p.env, "A=1"), store_strings_add(&p.env, "A=2"));
     BAD_PROFILE(for (int i = 0; i <= STORE_ENV_MAX; i++) store_strings_add(&p.env, "A=1"));
-    BAD_PROFILE(p.idletime_ms = STORE_SPAN_MAX_MS + 1);
-    BAD_PROFILE(p.walltime_ms = UINT64_MAX);
-    BAD_PROFILE(p.maxtasks = UINT64_MAX);
-    BAD_PROFILE(p.memory_bytes = UINT64_MAX);
-    BAD_PROFILE(p.manners.nice = 20);
-    BAD_PROFILE(p.manners.mem_bytes = 4096);
-    BAD_PROFILE(strcpy(p.manners.hours, "25:00-26:00"));
-    BAD_PROFILE(p.has_seed = true, p.seed = -1);
+    BAD_PROFILE(p.set.idletime_ms = STORE_SPAN_MAX_MS + 1);
+    BAD_PROFILE(p.set.walltime_ms = UINT64_MAX);
+    BAD_PROFILE(p.set.maxtasks = UINT64_MAX);
+    BAD_PROFILE(p.set.memory_bytes = UINT64_MAX);
+    BAD_PROFILE(p.set.nice = 20);
+    BAD_PROFILE(p.set.mem_bytes = 4096);
+    BAD_PROFILE(strcpy(p.set.hours, "25:00-26:00"));
+    BAD_PROFILE(p.set.seed = (uint64_t)-2);
     BAD_PROFILE(p.local_daemons = STORE_DAEMONS_MAX + 1);
     BAD_PROFILE(store_profile_setup_add(&p, NULL, 0));
     BAD_PROFILE(const char *word = "\xff"; store_profile_setup_add(&p, &word, 1));
@@ -1360,67 +1364,6 @@ static void test_batches(void **state)
     assert_string_equal(list.items[0].job, "18");
     store_batch_list_fini(&list);
     store_close(s);
-}
-
-/* What is wrong in a description of manners is named, and what stood before stays. */
-static void test_manners(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text, *wrong;
-    } cases[] = {
-        {"{}", NULL},
-        {"{'nice': 20}", "nice"},
-        {"{'nice': -1}", "nice"},
-        {"{'nice': 1.5}", "nice"},
-        {"{'cpus': -0.5}", "cpus"},
-        {"{'cpus': 'two'}", "cpus"},
-        {"{'cpus': 1e300}", "cpus"},
-        {"{'mem_bytes': -1}", "mem_bytes"},
-        {"{'pause_load': []}", "pause_load"},
-        {"{'pause_user_ms': '5m'}", "pause_user_ms"},
-        {"{'pause_now': 1}", "pause_now"},
-        {"{'no_new_privs': 'no'}", "no_new_privs"},
-        {"{'hours': 'always'}", "hours"},
-        {"{'hours': 5}", "hours"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct store_manners m = {.nice = 5, .cpus_permille = 500, .hours = "20:00-07:00", .no_new_privs = true},
-                             was = m;
-        char text[64], *quote;
-        snprintf(text, sizeof text, "%s", cases[i].text);
-        while ((quote = strchr(text, '\'')))
-            *quote = '"';
-        json_t *o = json_loads(text, 0, NULL);
-        assert_non_null(o);
-        const char *wrong = store_manners_take(o, &m);
-        assert_true(cases[i].wrong ? wrong && strcmp(wrong, cases[i].wrong) == 0 : !wrong);
-        assert_true(store_manners_same(&m, &was));
-        json_decref(o);
-    }
-    struct store_manners m = {.nice = 3,
-                             .cpus_permille = 1500,
-                             .mem_bytes = 1 << 30,
-                             .pause_load_permille = 800,
-                             .pause_user_ms = 300000,
-                             .pause_now = true,
-                             .no_new_privs = true,
-                             .hours = "20:00-07:00"},
-                         back = {0};
-    json_t *o = json_object();
-    store_manners_put(o, &m);
-    assert_null(store_manners_take(o, &back));
-    assert_true(store_manners_same(&m, &back));
-    json_decref(o);
-    ok(store_manners_check(&m, &error));
-    m.mem_bytes = 1000;
-    fails(CLW_USAGE, store_manners_check(&m, &error));
-    m.mem_bytes = 0, m.nice = STORE_NICE_MAX + 1;
-    fails(CLW_USAGE, store_manners_check(&m, &error));
-    m.nice = 0, m.cpus_permille = STORE_PERMILLE_MAX + 1;
-    fails(CLW_USAGE, store_manners_check(&m, &error));
-    m.cpus_permille = 0, m.pause_user_ms = STORE_SPAN_MAX_MS + 1;
-    fails(CLW_USAGE, store_manners_check(&m, &error));
 }
 
 static void test_events(void **state)
@@ -1869,7 +1812,6 @@ int main(void)
         T(test_jobs),
         T(test_launches),
         T(test_batches),
-        T(test_manners),
         T(test_events),
         T(test_samples),
         T(test_load),

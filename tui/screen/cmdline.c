@@ -93,7 +93,7 @@ static void complete(struct ui *ui, char *text, size_t size, char *shown, size_t
         for (const struct command *at = commands; at->name; at++)
             offer(&c, at->name);
     } else if (text[word] == '-' && command) {
-        for (const struct opt *o = command->options; o->name; o++) {
+        for (const struct opt *o = opts_whole(command->options); o->name; o++) {
             snprintf(option, sizeof option, "--%s", o->name);
             offer(&c, option);
         }

@@ -11,38 +11,16 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    F_NAME,
-    F_PER_GPU,
-    F_ENV,
-    F_SETUP,
-    F_IDLE,
-    F_WALL,
-    F_MAXTASKS,
-    F_MEMORY,
-    F_SEED,
-    F_RESPAWN,
-    F_NICE,
-    F_CPUS,
-    F_MEM,
-    F_PAUSE_LOAD,
-    F_PAUSE_USER,
-    F_HOURS,
-    F_PAUSE_NOW,
-    F_NO_NEW_PRIVS,
-    F_RUNTIME,
-    F_BASE,
-    F_COMMAND,
-    F_HEADING,
-    F_LOCAL,
-    F_HOSTS
-};
+enum { F_NAME, FIXED_MAX = STORE_SETTINGS_COUNT + 16 }; /* FIXED_MAX: all fields but those of hosts */
 
+/* Which field is which. Those of settings have their row. */
 struct edited {
     struct ui *ui;
     bool is_new;
+    int env, setup, runtime, base, command, local, hosts; /* hosts: the first of them */
+    const struct store_setting_row *rows[FIXED_MAX];
     size_t count;
-    char (*hosts)[STORE_NAME_SIZE];
+    char (*names)[STORE_NAME_SIZE];
 };
 
 struct saving {
@@ -59,46 +37,28 @@ static enum clw_err check_name(const struct form *f, int field, struct clw_error
     return code;
 }
 
-static enum clw_err check_span(const struct form *f, int field, struct clw_error *err)
+static enum clw_err check_setting(const struct form *f, int field, struct clw_error *err)
 {
-    uint64_t ms;
-    return *form_text(f, field) ? text_parse_duration(form_text(f, field), &ms, err) : CLW_OK;
+    const struct edited *e = f->arg;
+    struct store_settings any;
+    return *form_text(f, field) ? store_row_parse(e->rows[field], form_text(f, field), &any, err) : CLW_OK;
 }
 
-static enum clw_err check_size(const struct form *f, int field, struct clw_error *err)
+static enum clw_err check_daemons(const struct form *f, int field, struct clw_error *err)
 {
-    uint64_t bytes;
-    return *form_text(f, field) ? text_parse_size(form_text(f, field), &bytes, err) : CLW_OK;
-}
-
-static enum clw_err check_count(const struct form *f, int field, struct clw_error *err)
-{
-    int64_t n, most = field == F_LOCAL || field >= F_HOSTS ? STORE_DAEMONS_MAX
-                      : field == F_NICE                    ? STORE_NICE_MAX
-                                                           : INT64_MAX;
-    return *form_text(f, field) ? text_parse_int(form_text(f, field), 0, most, &n, err) : CLW_OK;
-}
-
-static enum clw_err check_decimal(const struct form *f, int field, struct clw_error *err)
-{
-    uint32_t n;
-    const char *what = field == F_CPUS ? "number of CPUs" : "load", *text = form_text(f, field);
-    return *text ? store_manners_permille(what, text, &n, err) : CLW_OK;
-}
-
-static enum clw_err check_hours(const struct form *f, int field, struct clw_error *err)
-{
-    return hours_check(form_text(f, field), err);
+    int64_t n;
+    return *form_text(f, field) ? text_parse_int(form_text(f, field), 0, STORE_DAEMONS_MAX, &n, err) : CLW_OK;
 }
 
 static enum clw_err check_words(const struct form *f, int field, struct clw_error *err)
 {
+    const struct edited *e = f->arg;
     size_t n;
     enum clw_err code = CLW_OK;
     char **words = child_split(form_text(f, field), &n);
     if (!words)
         return clw_fail(err, CLW_USAGE, NULL, "a quote is open");
-    for (size_t i = 0; field == F_ENV && !code && i < n; i++)
+    for (size_t i = 0; field == e->env && !code && i < n; i++)
         code = store_check_env(words[i], err);
     free(words);
     return code;
@@ -112,37 +72,38 @@ static int64_t number_of(const struct form *f, int field)
 
 static void read_words(const struct form *f, struct store_profile *p)
 {
+    const struct edited *e = f->arg;
     size_t n;
-    char **words = child_split(form_text(f, F_ENV), &n);
+    char **words = child_split(form_text(f, e->env), &n);
     for (size_t i = 0; words && i < n; i++)
         store_strings_add(&p->env, words[i]);
     free(words);
-    words = child_split(form_text(f, F_SETUP), &n);
+    words = child_split(form_text(f, e->setup), &n);
     if (words && n)
         store_profile_setup_add(p, (const char *const *)(uintptr_t)words, n);
     free(words);
 }
 
-static void read_manners(const struct form *f, struct store_manners *m)
+/* An empty field is the default. */
+static void read_settings(const struct form *f, struct store_settings *set)
 {
-    if (*form_text(f, F_CPUS))
-        store_manners_permille("", form_text(f, F_CPUS), &m->cpus_permille, NULL);
-    if (*form_text(f, F_PAUSE_LOAD))
-        store_manners_permille("", form_text(f, F_PAUSE_LOAD), &m->pause_load_permille, NULL);
-    m->nice = (uint32_t)number_of(f, F_NICE);
-    text_parse_size(form_text(f, F_MEM), &m->mem_bytes, NULL);
-    text_parse_duration(form_text(f, F_PAUSE_USER), &m->pause_user_ms, NULL);
-    snprintf(m->hours, sizeof m->hours, "%s", form_text(f, F_HOURS));
-    m->pause_now = form_is_set(f, F_PAUSE_NOW);
-    m->no_new_privs = form_is_set(f, F_NO_NEW_PRIVS);
+    const struct edited *e = f->arg;
+    for (int i = 0; i < FIXED_MAX; i++) {
+        const struct store_setting_row *row = e->rows[i];
+        if (row && row->type == STORE_TYPE_FLAG)
+            store_row_set(row, set, form_is_set(f, i));
+        else if (row && *form_text(f, i))
+            store_row_parse(row, form_text(f, i), set, NULL);
+    }
 }
 
 static void read_runtime(const struct form *f, struct store_profile *p)
 {
+    const struct edited *e = f->arg;
     size_t n;
-    p->runtime = (enum store_runtime)f->fields[F_RUNTIME].choice;
-    p->base_url = mem_strdup(form_text(f, F_BASE));
-    char **words = child_split(form_text(f, F_COMMAND), &n);
+    p->runtime = (enum store_runtime)f->fields[e->runtime].choice;
+    p->base_url = mem_strdup(form_text(f, e->base));
+    char **words = child_split(form_text(f, e->command), &n);
     for (size_t i = 0; words && i < n && p->runtime == STORE_RUNTIME_COMMAND; i++)
         store_strings_add(&p->command, words[i]);
     free(words);
@@ -155,30 +116,22 @@ static void read_form(const struct form *f, struct saving *s)
     const struct store_profile *old = view_profile_saved(e->ui->store, form_text(f, F_NAME));
     store_profile_init(p);
     snprintf(p->name, sizeof p->name, "%s", form_text(f, F_NAME));
-    p->per_gpu = form_is_set(f, F_PER_GPU);
-    p->respawn = form_is_set(f, F_RESPAWN);
-    text_parse_duration(form_text(f, F_IDLE), &p->idletime_ms, NULL);
-    text_parse_duration(form_text(f, F_WALL), &p->walltime_ms, NULL);
-    text_parse_size(form_text(f, F_MEMORY), &p->memory_bytes, NULL);
-    p->maxtasks = (uint64_t)number_of(f, F_MAXTASKS);
-    p->has_seed = *form_text(f, F_SEED) != '\0';
-    p->seed = number_of(f, F_SEED);
+    read_settings(f, &p->set);
     read_words(f, p);
-    read_manners(f, &p->manners);
     read_runtime(f, p);
     if (old) { /* not in the form */
         store_strings_copy(&p->options, &old->options);
         for (size_t i = 1; i < old->setup_count; i++)
             store_profile_setup_add(p, (const char *const *)(uintptr_t)old->setup[i].items, old->setup[i].count);
     }
-    s->local = (unsigned)number_of(f, F_LOCAL);
+    s->local = (unsigned)number_of(f, e->local);
     p->hosts = mem_zalloc((e->count + 1) * sizeof *p->hosts);
     for (size_t i = 0; i < e->count; i++) {
-        int64_t n = number_of(f, F_HOSTS + (int)i);
-        if (!n && !(p->per_gpu && *form_text(f, F_HOSTS + (int)i)))
+        int64_t n = number_of(f, e->hosts + (int)i);
+        if (!n && !(p->set.per_gpu && *form_text(f, e->hosts + (int)i)))
             continue;
         struct store_profile_host *h = &p->hosts[p->host_count++];
-        snprintf(h->host, sizeof h->host, "%s", e->hosts[i]);
+        snprintf(h->host, sizeof h->host, "%s", e->names[i]);
         h->daemons = (unsigned)n;
     }
 }
@@ -248,7 +201,7 @@ static bool save(struct ui *ui, struct form *f, char *why, size_t size)
 static void release(void *arg)
 {
     struct edited *e = arg;
-    free(e->hosts);
+    free(e->names);
     free(e);
 }
 
@@ -259,12 +212,6 @@ static struct form_field *text(struct form *f, const char *label, const char *va
     snprintf(field->hint, sizeof field->hint, "%s", hint);
     field->check = check;
     return field;
-}
-
-static const char *span(uint64_t ms, char *out, size_t size)
-{
-    snprintf(out, size, ms % 1000 ? "%llums" : "%llus", (unsigned long long)(ms % 1000 ? ms : ms / 1000));
-    return ms ? out : "";
 }
 
 /* Words as child_split() reads them back. */
@@ -279,57 +226,44 @@ static void join(const struct store_strings *list, char *out, size_t size)
     }
 }
 
+static void add_section(struct form *f, const struct store_settings *set, enum store_form section)
+{
+    struct edited *e = f->arg;
+    char value[HOURS_SIZE];
+    for (const struct store_setting_row *row = store_setting_rows; row->key; row++) {
+        if (row->form.section != section)
+            continue;
+        e->rows[f->count] = row;
+        if (row->type == STORE_TYPE_FLAG) {
+            struct form_field *field = form_add(f, FORM_CHECK, row->form.label, "");
+            field->choice = store_row_number(row, set) != 0;
+            snprintf(field->hint, sizeof field->hint, "%s", row->form.hint);
+        } else {
+            store_row_write(row, set, value, sizeof value);
+            text(f, row->form.label, value, row->form.hint, check_setting);
+        }
+    }
+}
+
 static void add_settings(struct form *f, const struct store_profile *p)
 {
-    char env[EDIT_SIZE] = "", setup[EDIT_SIZE] = "", a[32], number[24] = "", memory[24] = "", seed[24] = "";
-    if (p) {
+    struct edited *e = f->arg;
+    struct store_settings none;
+    char env[EDIT_SIZE] = "", setup[EDIT_SIZE] = "";
+    store_settings_init(&none);
+    const struct store_settings *set = p ? &p->set : &none;
+    if (p)
         join(&p->env, env, sizeof env);
-        if (p->setup_count)
-            join(&p->setup[0], setup, sizeof setup);
-        if (p->maxtasks)
-            snprintf(number, sizeof number, "%llu", (unsigned long long)p->maxtasks);
-        if (p->memory_bytes)
-            snprintf(memory, sizeof memory, "%llu", (unsigned long long)p->memory_bytes);
-        if (p->has_seed)
-            snprintf(seed, sizeof seed, "%lld", (long long)p->seed);
-    }
+    if (p && p->setup_count)
+        join(&p->setup[0], setup, sizeof setup);
     text(f, "Name *", p ? p->name : "", "as in clowder map -p NAME", check_name);
-    form_add(f, FORM_CHECK, "One per GPU", "")->choice = p && p->per_gpu;
-    snprintf(f->fields[F_PER_GPU].hint, sizeof f->fields[0].hint, "each daemon sees one GPU; 0 below: one for each");
+    add_section(f, set, STORE_FORM_TOP);
+    e->env = f->count;
     text(f, "Environment", env, "K=V K='a b', for its tasks", check_words);
+    e->setup = f->count;
     text(f, "Set-up", setup, "a command, once per daemon", check_words);
-    text(f, "Idle time", p ? span(p->idletime_ms, a, sizeof a) : "", "without work they leave: 10m", check_span);
-    text(f, "Wall time", p ? span(p->walltime_ms, a, sizeof a) : "", "replaced after so long: 12h", check_span);
-    text(f, "Tasks at most", number, "then replaced", check_count);
-    text(f, "Queue memory", memory, "empty: 64M", check_size);
-    text(f, "Seed", seed, "gives tasks CLOWDER_SEED", check_count);
-    form_add(f, FORM_CHECK, "Respawn", "")->choice = !p || p->respawn;
-    snprintf(f->fields[F_RESPAWN].hint, sizeof f->fields[0].hint, "replace a daemon that dies");
-}
-
-static const char *decimal(uint32_t permille, char *out, size_t size)
-{
-    snprintf(out, size, "%g", permille / 1000.0);
-    return permille ? out : "";
-}
-
-static void add_manners(struct form *f, const struct store_manners *m)
-{
-    char a[32], nice[16] = "", mem[24] = "";
-    if (m->nice)
-        snprintf(nice, sizeof nice, "%u", m->nice);
-    if (m->mem_bytes)
-        snprintf(mem, sizeof mem, "%llu", (unsigned long long)m->mem_bytes);
-    text(f, "Nice", nice, "of tasks, up to 19; from 10 on idle I/O", check_count);
-    text(f, "CPUs", decimal(m->cpus_permille, a, sizeof a), "for the tasks of a daemon: 0.5", check_decimal);
-    text(f, "Memory", mem, "for the tasks of a daemon: 2G", check_size);
-    text(f, "Pause at load", decimal(m->pause_load_permille, a, sizeof a), "of others: 4", check_decimal);
-    text(f, "Pause for users", span(m->pause_user_ms, a, sizeof a), "until nobody typed for: 15m", check_span);
-    text(f, "Hours", m->hours, "to work in, there: 22:00-06:00", check_hours);
-    form_add(f, FORM_CHECK, "Pause at once", "")->choice = m->pause_now;
-    snprintf(f->fields[F_PAUSE_NOW].hint, sizeof f->fields[0].hint, "stop what runs, do not let it end");
-    form_add(f, FORM_CHECK, "No privileges", "")->choice = m->no_new_privs;
-    snprintf(f->fields[F_NO_NEW_PRIVS].hint, sizeof f->fields[0].hint, "no new ones: no sudo in tasks");
+    add_section(f, set, STORE_FORM_LIMITS);
+    add_section(f, set, STORE_FORM_MANNERS);
 }
 
 static void add_runtime(struct form *f, const struct store_profile *p)
@@ -339,14 +273,18 @@ static void add_runtime(struct form *f, const struct store_profile *p)
         STORE_RUNTIME_TABLE(X)
 #undef X
             NULL};
+    struct edited *e = f->arg;
     char command[EDIT_SIZE] = "";
     if (p)
         join(&p->command, command, sizeof command);
+    e->runtime = f->count;
     struct form_field *field = form_add(f, FORM_CHOICE, "Runtime", "");
     field->choices = runtimes;
     field->choice = p ? (int)p->runtime : STORE_RUNTIME_CLOWDER;
     snprintf(field->hint, sizeof field->hint, "what its daemons are");
+    e->base = f->count;
     text(f, "Base", p ? p->base_url : "", "where those of others dial: tcp://127.0.0.1:5555", NULL);
+    e->command = f->count;
     text(f, "Command", command, "of runtime command: ./worker {url}", check_words);
 }
 
@@ -359,17 +297,18 @@ static void open_form(struct ui *ui, const struct store_profile *p)
     char value[24] = "", state[64], gpus[80], mem[24];
     e->ui = ui;
     e->is_new = !p;
-    e->hosts = mem_zalloc((n + 1) * sizeof *e->hosts);
-    struct form *f = form_new(&type, F_HOSTS + (int)n, e);
+    e->names = mem_zalloc((n + 1) * sizeof *e->names);
+    struct form *f = form_new(&type, FIXED_MAX + (int)n, e);
     if (p)
         snprintf(f->title, sizeof f->title, "Edit profile %s", p->name);
     add_settings(f, p);
-    add_manners(f, p ? &p->manners : &(struct store_manners){0});
     add_runtime(f, p);
     form_add(f, FORM_HEADING, "Daemons on each host: the number is yours to choose", "");
     snprintf(value, sizeof value, "%u", p ? p->local_daemons : 0);
     snprintf(state, sizeof state, "it has %ld cores", sysconf(_SC_NPROCESSORS_ONLN));
-    text(f, "this machine", p && p->local_daemons ? value : "", state, check_count)->cols = 6;
+    e->local = f->count;
+    text(f, "this machine", p && p->local_daemons ? value : "", state, check_daemons)->cols = 6;
+    e->hosts = f->count;
     for (size_t i = 0; i < n; i++) {
         if (!rows[i].host)
             continue;
@@ -377,7 +316,7 @@ static void open_form(struct ui *ui, const struct store_profile *p)
         for (size_t h = 0; p && h < p->host_count; h++)
             if (strcmp(p->hosts[h].host, rows[i].name) == 0)
                 snprintf(value, sizeof value, "%u", p->hosts[h].daemons);
-        struct form_field *field = text(f, rows[i].name, value, "", check_count);
+        struct form_field *field = text(f, rows[i].name, value, "", check_daemons);
         hosts_state(&rows[i], state, sizeof state);
         hosts_gpu_text(rows[i].host, gpus, sizeof gpus);
         snprintf(field->hint, sizeof field->hint, "%u cores, %s, GPU %.24s   %.30s", rows[i].facts->cores,
@@ -385,7 +324,7 @@ static void open_form(struct ui *ui, const struct store_profile *p)
         if (!rows[i].host->facts)
             snprintf(field->hint, sizeof field->hint, "not probed yet   %s", state);
         field->cols = 6;
-        snprintf(e->hosts[e->count++], STORE_NAME_SIZE, "%s", rows[i].name);
+        snprintf(e->names[e->count++], STORE_NAME_SIZE, "%s", rows[i].name);
     }
     free(rows);
     form_open(ui, f);
