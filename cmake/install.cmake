@@ -6,8 +6,8 @@ install(TARGETS clowder_shared clowder_static
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES engine/client/clowder.h engine/client/clowder_worker.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 # Where Debian's python3 looks; elsewhere PYTHONPATH names the folder (docs/python.md).
-install(FILES engine/client/clowder.py DESTINATION lib/python3/dist-packages)
-install(FILES engine/client/clowder_worker.R DESTINATION ${CMAKE_INSTALL_DATADIR}/clowder)
+install(FILES engine/client/python/clowder.py DESTINATION lib/python3/dist-packages)
+install(FILES engine/client/r/clowder_worker.R DESTINATION ${CMAKE_INSTALL_DATADIR}/clowder)
 
 # Relative, so that the tree may be installed anywhere.
 file(RELATIVE_PATH clowder_pc_up /p/${CMAKE_INSTALL_LIBDIR}/pkgconfig /p)

@@ -7,12 +7,12 @@
 #include "base/owner.h"
 #include "base/paths.h"
 #include "base/random.h"
-#include "engine/bases.h"
+#include "engine/fleet/bases.h"
 #include "engine/engine.h"
-#include "engine/catalog.h"
-#include "engine/keep.h"
-#include "engine/recorder.h"
-#include "hosts/session.h"
+#include "engine/record/catalog.h"
+#include "engine/record/keep.h"
+#include "engine/record/recorder.h"
+#include "hosts/remote/end_session.h"
 
 #include <nng/nng.h>
 

@@ -10,11 +10,11 @@
 #include "base/owner.h"
 #include "base/quota.h"
 #include "base/errands.h"
-#include "engine/disp.h"
-#include "engine/func.h"
-#include "engine/link.h"
-#include "engine/rates.h"
-#include "hosts/link.h"
+#include "engine/sched/disp.h"
+#include "engine/wire/func.h"
+#include "engine/wire/link.h"
+#include "engine/fleet/rates.h"
+#include "hosts/ssh/session.h"
 #include "hosts/scheduler.h"
 #include "store/profile.h"
 
@@ -76,7 +76,7 @@ struct member {
     const char *reason; /* why it leaves or was lost; member_say() sets these texts, "" when there is none */
     int gpu;            /* index of the one it has for itself, or -1 */
     pid_t pid;          /* local process to reap, or 0 */
-    uint64_t launch_id; /* on a host: of host_link_launch() */
+    uint64_t launch_id; /* on a host: of host_session_launch() */
     bool ended;         /* on a host: the supervisor there said so */
     pid_t worker_pid;   /* as it said itself */
     struct peer *peer;
@@ -119,7 +119,7 @@ struct host {
     char *directives;               /* of the scheduler's jobs */
     unsigned queries;               /* since something happened */
     uint64_t query_id, query_at_ms; /* the question after its jobs that is under way, and the next */
-    struct host_link *link;
+    struct host_session *link;
     enum host_goal goal;
     bool retry;
     bool leaving; /* taken out of the inventory: forgotten as soon as nothing of ours is there, and until then of no use
@@ -551,7 +551,7 @@ uint64_t host_next_ms(const struct engine *e);
 /* Closes the links to all hosts; e->closer is at it until all are. */
 void host_close_all(struct engine *e);
 /* What a link to it needs. Texts are borrowed from both. */
-struct host_link_options host_options(const struct engine *e, const struct store_host *s);
+struct host_session_options host_options(const struct engine *e, const struct store_host *s);
 
 /* ledger.c: what jobs came to */
 /* How a task ended that did not go well, for people; owned. why: a host's word or a worker's, escaped here. */

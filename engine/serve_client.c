@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "base/mono.h"
-#include "engine/catalog.h"
+#include "engine/record/catalog.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
 #include "base/mono.h"
 #include "base/paths.h"
 #include "base/text.h"
-#include "engine/keep.h"
-#include "engine/wire_settings.h"
+#include "engine/record/keep.h"
+#include "engine/wire/wire_settings.h"
 
 #include <signal.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/text.h"
-#include "hosts/ssh_config.h"
+#include "hosts/ssh/ssh_config.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -91,7 +91,7 @@ static void look_at_keys(struct doctor_report *r, const struct ssh_host *h)
         find(r, "keys", true, 0, "", "%u key file%s", there, there == 1 ? "" : "s");
 }
 
-static void look_around(struct doctor_report *r, const struct host_link_options *o)
+static void look_around(struct doctor_report *r, const struct host_session_options *o)
 {
     struct ssh_config *config = NULL;
     struct ssh_host h;
@@ -171,12 +171,12 @@ static void on_log(void *arg, enum log_level level, const char *line)
 }
 
 /* Once it is up, a shell that ends at once shows that the supervisor works. */
-static void try_launch(struct walk *w, struct host_link *link, const struct host_link_options *o)
+static void try_launch(struct walk *w, struct host_session *link, const struct host_session_options *o)
 {
     static const char script[] = "exit 0\n";
     const struct host_launch launch = {.config = script, .config_len = sizeof script - 1, .script = true};
     uint64_t id;
-    bool none = !o->program || !*o->program || host_link_launch(link, &launch, &id, NULL);
+    bool none = !o->program || !*o->program || host_session_launch(link, &launch, &id, NULL);
     pthread_mutex_lock(&w->lock);
     w->launched = true;
     if (none)
@@ -185,7 +185,7 @@ static void try_launch(struct walk *w, struct host_link *link, const struct host
 }
 
 static enum clw_err watch(
-    struct walk *w, struct host_link *link, const struct host_link_options *o, uint64_t until, int cancel_fd)
+    struct walk *w, struct host_session *link, const struct host_session_options *o, uint64_t until, int cancel_fd)
 {
     for (;;) {
         uint64_t now = mono_ms(), count;
@@ -266,12 +266,12 @@ static void report_facts(struct doctor_report *r, const struct host_facts *f)
         find(r, "probe", true, 0, "", "not understood: %.300s", f->unparsed);
 }
 
-enum clw_err doctor_run(const struct host_link_options *options, unsigned limit_ms, int cancel_fd,
+enum clw_err doctor_run(const struct host_session_options *options, unsigned limit_ms, int cancel_fd,
     struct doctor_report *out, struct clw_error *err)
 {
     struct walk *w = mem_zalloc(sizeof *w);
-    struct host_link_options o = *options;
-    struct host_link *link = NULL;
+    struct host_session_options o = *options;
+    struct host_session *link = NULL;
     memset(out, 0, sizeof *out);
     out->ok = true;
     w->user = options->cb;
@@ -285,10 +285,10 @@ enum clw_err doctor_run(const struct host_link_options *options, unsigned limit_
         .arg = w, .state = on_state, .facts = on_facts, .daemon = on_daemon, .secret = on_secret, .log = on_log};
     look_around(out, options);
     enum clw_err code =
-        w->event_fd < 0 ? clw_fail(err, CLW_IO, NULL, "out of descriptors") : host_link_open(&o, &link, err);
+        w->event_fd < 0 ? clw_fail(err, CLW_IO, NULL, "out of descriptors") : host_session_open(&o, &link, err);
     if (!code)
         code = watch(w, link, &o, mono_ms() + (limit_ms ? limit_ms : 90000), cancel_fd);
-    host_link_close(link);
+    host_session_close(link);
     if (link && code != CLW_CANCELLED) {
         report_steps(out, w);
         report_facts(out, &w->facts);

@@ -2,7 +2,7 @@
 #ifndef HOSTS_DOCTOR_H
 #define HOSTS_DOCTOR_H
 
-#include "hosts/link.h"
+#include "hosts/ssh/session.h"
 
 enum { DOCTOR_FINDINGS = 24 };
 
@@ -25,7 +25,7 @@ struct doctor_report {
 /* Blocks until the walk is over, at most limit_ms (0: 90 s). options: as for a link; goal, retry and the
  * callbacks are the doctor's own but for cb.secret and cb.log, which are used. cancel_fd: readable means stop
  * (-1: none). */
-enum clw_err doctor_run(const struct host_link_options *options, unsigned limit_ms, int cancel_fd,
+enum clw_err doctor_run(const struct host_session_options *options, unsigned limit_ms, int cancel_fd,
     struct doctor_report *out, struct clw_error *err);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "base/mono.h"
 #include "base/text.h"
-#include "hosts/exec.h"
+#include "hosts/ssh/exec.h"
 #include "hosts/upload.h"
 
 #include <stdio.h>
@@ -89,7 +89,7 @@ static enum clw_err talk(struct exec *x, struct probe *p, struct host_facts *f, 
     return code && !(err && err->code == code) ? link__explain(x->link, code, "measuring the host", err) : code;
 }
 
-static void keep(struct host_link *l, struct host_facts *f)
+static void keep(struct host_session *l, struct host_facts *f)
 {
     pthread_mutex_lock(&l->lock);
     l->facts = *f;
@@ -105,7 +105,7 @@ static void keep(struct host_link *l, struct host_facts *f)
         l->o.cb.facts(l->o.cb.arg, f);
 }
 
-enum clw_err link__probe(struct host_link *l, struct clw_error *err)
+enum clw_err link__probe(struct host_session *l, struct clw_error *err)
 {
     struct host_facts *f = mem_zalloc(sizeof *f);
     struct probe p;

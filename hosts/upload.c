@@ -4,7 +4,7 @@
 
 #include "base/random.h"
 #include "base/text.h"
-#include "hosts/exec.h"
+#include "hosts/ssh/exec.h"
 #include "hosts/folder_check.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 
 struct upload {
-    struct host_link *link;
+    struct host_session *link;
     const struct host_facts *facts;
     struct buf program;
     char sha256[65];
@@ -111,14 +111,14 @@ static void name_files(struct upload *u)
     u->temp = mem_printf("%s/.up-%.16s-%016llx", u->facts->cache_dir, u->sha256, (unsigned long long)random);
 }
 
-enum clw_err link__upload(struct host_link *l, struct clw_error *err)
+enum clw_err link__upload(struct host_session *l, struct clw_error *err)
 {
     struct host_facts *f = mem_zalloc(sizeof *f);
     struct upload u = {.link = l, .facts = f};
     char *used = NULL;
     bool there = false;
     enum clw_err code;
-    host_link_facts(l, f);
+    host_session_facts(l, f);
     if (strcmp(f->system, "Linux") != 0)
         code = clw_fail(err, CLW_REFUSED, "use a foreign runtime on it, or remove it",
             "the host runs %s, the daemon program is for Linux", *f->system ? f->system : "an unknown system");

@@ -58,7 +58,7 @@ struct store_setting_row {
      * option, is also that of the setting in libclowder. */
     struct store_setting_option on, off;
     enum store_told told;
-    unsigned wire; /* the field's number, when it is told: free among enum wire_key in engine/wire.h, 27 to 99 */
+    unsigned wire; /* the field's number, when it is told: free among enum wire_key in engine/wire/wire.h, 27 to 99 */
     struct {
         enum store_form section;
         const char *label, *hint;

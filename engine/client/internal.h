@@ -6,10 +6,10 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "engine/client/clowder.h"
-#include "engine/func.h"
-#include "engine/link.h"
+#include "engine/wire/func.h"
+#include "engine/wire/link.h"
 #include "base/loop.h"
-#include "engine/wire.h"
+#include "engine/wire/wire.h"
 
 #include <jansson.h>
 #include <pthread.h>

@@ -4,7 +4,7 @@
 #define ENGINE_CLIENT_SP_DIAL_H
 
 #include "base/mem.h"
-#include "engine/sp_frame.h"
+#include "engine/control/sp_frame.h"
 
 /* Connects and greets: 0 and *fd, which the caller closes, or an errno. Whoever goes before the greeting was not there:
  * ECONNREFUSED. ETIMEDOUT: somebody listens, and does not greet. */

@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/standard.h"
-#include "hosts/mux_serve.h"
-#include "hosts/session.h"
+#include "hosts/remote/mux_serve.h"
+#include "hosts/remote/end_session.h"
 
 #include <nng/nng.h>
 

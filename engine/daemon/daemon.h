@@ -5,10 +5,10 @@
 
 #include "base/loop.h"
 #include "base/mem.h"
-#include "engine/func.h"
-#include "engine/link.h"
-#include "engine/wire.h"
-#include "engine/wire_settings.h"
+#include "engine/wire/func.h"
+#include "engine/wire/link.h"
+#include "engine/wire/wire.h"
+#include "engine/wire/wire_settings.h"
 
 #include <poll.h>
 #include <sched.h>

@@ -1,7 +1,7 @@
 /* The smallest daemon: it dials home over a Unix socket and gives every task's input back as its output. Thousands of
  * them fit into one machine, so an engine and its screens can be measured with that many (CLOWDER_LIBEXEC names the
  * folder where this is called clowder-daemon). */
-#include "engine/wire.h"
+#include "engine/wire/wire.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -11,6 +11,31 @@ for i in "${!layers[@]}"; do
   done
 done
 
+# The same inside: a room may include itself and what is named after it.
+room() { # ROOM ALLOWED...
+  local room=$1 found allowed
+  shift
+  allowed=$(printf '|%s' "$room" "$@")
+  found=$(grep -rnE '^#[[:space:]]*include[[:space:]]*"(base|store|hosts|engine|tui)/' "$room" --include='*.[ch]' |
+    grep -vE "include[[:space:]]*\"(${allowed#|})/[a-z_]+\.h\"" || true)
+  [ -z "$found" ] || fail "$room includes what it should not: $found"
+}
+room base
+room store base
+room hosts/remote base
+room hosts/ssh base store hosts/remote hosts # and hosts/ it: a session's steps (probe, upload) are scripts that it runs
+room hosts base store hosts/remote hosts/ssh
+room engine/wire base store
+room engine/sched base engine/wire
+room engine/daemon base store hosts hosts/remote engine/wire
+room engine/client base store engine engine/wire engine/daemon engine/control
+room tui/cli base store hosts hosts/ssh engine engine/client engine/sched engine/wire engine/daemon tui/screen
+room tui/screen base store hosts hosts/ssh engine engine/client tui/cli
+
+# A base name says which file is meant.
+twice=$(find "${layers[@]}" -name '*.[ch]' -printf '%f\n' | sort | uniq -d)
+[ -z "$twice" ] || fail "two files are called: $twice"
+
 only() { # HEADER-PATTERN FOLDER
   local folder found
   for folder in "${layers[@]}"; do

@@ -2,7 +2,7 @@
 # The Python executor and the R worker, as their users call them: real engine, daemons and workers.
 . "$(dirname "$0")/lib.sh"
 
-export PYTHONPATH=$CLOWDER_SOURCE/engine/client CLOWDER_LIBRARY=$CLOWDER_BUILD/lib/libclowder.so.0 PYTHONDONTWRITEBYTECODE=1
+export PYTHONPATH=$CLOWDER_SOURCE/engine/client/python CLOWDER_LIBRARY=$CLOWDER_BUILD/lib/libclowder.so.0 PYTHONDONTWRITEBYTECODE=1
 preload=
 if ldd "$CLOWDER_LIBRARY" | grep libasan >ldd.out; then # a python that is not built with it has to load it first
   preload=$(cc -print-file-name=libasan.so)
@@ -37,7 +37,7 @@ clowder_worker(function(input) {
 })
 R
   r_worker() { # INPUT...
-    timeout 60 clowder map -W -n 1 --ship "$CLOWDER_SOURCE/engine/client/clowder_worker.R" --ship worker.R -- \
+    timeout 60 clowder map -W -n 1 --ship "$CLOWDER_SOURCE/engine/client/r/clowder_worker.R" --ship worker.R -- \
       Rscript worker.R ::: "$@"
   }
   expect 0 r_worker ab fork drain cd fork

@@ -1,6 +1,6 @@
 /* Strangers: each connects to the engine's data socket (a path), or to the port of a tunnel (a number), misbehaves and
  * must be shut out. Prints a line for each. */
-#include "engine/wire.h"
+#include "engine/wire/wire.h"
 
 #include <netinet/in.h>
 #include <poll.h>

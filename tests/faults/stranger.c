@@ -7,8 +7,8 @@
  *
  * After each round as a client a proper greeting must be answered; as an engine the daemon must end in time, with a
  * status of its own, and leave no process. What was wrong is printed, and the round's seed with it. */
-#include "engine/func.h"
-#include "engine/wire_settings.h"
+#include "engine/wire/func.h"
+#include "engine/wire/wire_settings.h"
 
 #include <errno.h>
 #include <fcntl.h>

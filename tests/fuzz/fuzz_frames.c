@@ -1,7 +1,7 @@
 /* Any bytes as frames, cut as they come: what passes the header stays within its bounds, and so does what is taken out
  * of the bodies - slices, reports, fields, functions. */
-#include "engine/func.h"
-#include "engine/wire.h"
+#include "engine/wire/func.h"
+#include "engine/wire/wire.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Any bytes as a hello: what is read is terminated text, and only what begins like ours passes. */
-#include "engine/wire.h"
+#include "engine/wire/wire.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* What passes between a daemon of another engine and its base, in pieces both ways: counts stay in step with the bytes.
  */
-#include "hosts/meter.h"
+#include "hosts/remote/meter.h"
 
 #include <stdlib.h>
 

@@ -3,8 +3,8 @@
  * supervisor. */
 #include "base/mem.h"
 #include "base/text.h"
-#include "hosts/agent.h"
-#include "hosts/mux.h"
+#include "hosts/ssh/agent.h"
+#include "hosts/remote/mux.h"
 #include "hosts/probe.h"
 #include "hosts/upload.h"
 

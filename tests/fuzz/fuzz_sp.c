@@ -1,6 +1,6 @@
 /* Any bytes on the control and update sockets, cut as they come, answered at once, later or after the end: what is sent
  * back is whole messages, one for each request that was answered in time. The loop is this program. */
-#include "engine/sp.h"
+#include "engine/control/sp.h"
 
 #include <poll.h>
 #include <stdlib.h>

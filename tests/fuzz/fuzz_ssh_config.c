@@ -1,8 +1,8 @@
 /* Any bytes as an ssh configuration: refused with a message, or read; then every name in it can be looked up,
  * and no setting is missing. Include reads nothing here. */
 #include "base/mem.h"
-#include "hosts/known_hosts.h"
-#include "hosts/ssh_config.h"
+#include "hosts/ssh/known_hosts.h"
+#include "hosts/ssh/ssh_config.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,11 +3,11 @@
  * what was asked for came true.
  *
  *   drive [options] NAME...
- *     --config F --address A --user U --port P --jump J --identity F --program F    as in hosts/link.h
+ *     --config F --address A --user U --port P --jump J --identity F --program F    as in hosts/ssh/session.h
  *     --goal login|facts|up  --retry  --keepalive MS --connect MS --secret-ms MS --backoff MS
  *     --quarantine N --quarantine-ms MS
  *     --secret S          what the secret callback answers
- *     --answer S          the answer by host_link_answer(), once the link waits for it
+ *     --answer S          the answer by host_session_answer(), once the link waits for it
  *     --trust             trusts a new key that it was refused for
  *     --trust-as FP       tries to trust under this fingerprint
  *     --launch TEXT       starts a daemon with this configuration (\n for newlines); may be repeated
@@ -30,7 +30,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "hosts/doctor.h"
-#include "hosts/link.h"
+#include "hosts/ssh/session.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -60,7 +60,7 @@ struct connection {
 };
 
 static struct {
-    struct host_link *links[LINKS];
+    struct host_session *links[LINKS];
     char *names[LINKS];
     size_t count;
     struct host_snapshot last[LINKS];
@@ -287,12 +287,12 @@ static void act(size_t i)
 {
     struct host_snapshot s;
     struct clw_error err = {0};
-    host_link_snapshot(d.links[i], &s);
+    host_session_snapshot(d.links[i], &s);
     if (s.state == HOST_REFUSED || s.state == HOST_DOWN) {
         const char *as = d.trust_as ? d.trust_as : s.key.fingerprint;
         if ((d.trust || d.trust_as) && *s.key.fingerprint && !d.trusted[i]) {
             /* A jump host and the host behind it are trusted one after the other. */
-            enum clw_err code = host_link_trust(d.links[i], as, &err);
+            enum clw_err code = host_session_trust(d.links[i], as, &err);
             printf("t=%u host=%s trust=%s code=%d message=\"%s\"\n", ms(), d.names[i], as, (int)code, err.message);
             fflush(stdout);
             d.trusted[i] = code != CLW_OK;
@@ -301,7 +301,7 @@ static void act(size_t i)
     }
     if (s.state == HOST_NEEDS_SECRET && d.answer && !d.answered[i]) {
         d.answered[i] = true;
-        host_link_answer(d.links[i], s.prompt.text, d.answer, NULL);
+        host_session_answer(d.links[i], s.prompt.text, d.answer, NULL);
     }
     if (s.state == HOST_UP && d.port_file && *s.url) {
         FILE *f = fopen(d.port_file, "w");
@@ -313,7 +313,7 @@ static void act(size_t i)
     }
     if (s.state == HOST_UP && d.run && !d.ran[i]) {
         d.ran[i] = true;
-        host_link_run(d.links[i], d.run, 5000, NULL, NULL);
+        host_session_run(d.links[i], d.run, 5000, NULL, NULL);
     }
 }
 
@@ -332,7 +332,7 @@ static void launch_all(size_t i)
         const struct host_launch launch = {
             .config = text, .config_len = n, .script = d.scripts[k], .target = d.seconds[k] ? d.targets[1] : ""};
         uint64_t id;
-        if (host_link_launch(d.links[i], &launch, &id, NULL))
+        if (host_session_launch(d.links[i], &launch, &id, NULL))
             printf("launch failed\n");
     }
 }
@@ -356,7 +356,7 @@ static bool is_done(void)
 
 /* ---- options ---- */
 
-static int doctor(const struct host_link_options *o)
+static int doctor(const struct host_session_options *o)
 {
     static struct doctor_report r;
     struct clw_error err = {0};
@@ -380,7 +380,7 @@ static const struct option options[] = {{"config", 1, 0, 'c'}, {"address", 1, 0,
     {0, 0, 0, 0}};
 
 struct settings {
-    struct host_link_options o;
+    struct host_session_options o;
     unsigned after_ms, limit_s, close_after_ms;
     bool tcp, doctor;
 };
@@ -443,7 +443,7 @@ static void open_links(struct settings *s)
 {
     for (size_t i = 0; i < d.count; i++) {
         struct clw_error err = {0};
-        struct host_link_options o = s->o;
+        struct host_session_options o = s->o;
         o.name = d.names[i];
         o.target = o.goal != HOST_GOAL_UP ? "" : s->o.target ? s->o.target : d.targets[0];
         o.cb = (struct host_callbacks){.arg = (void *)(uintptr_t)i,
@@ -452,7 +452,7 @@ static void open_links(struct settings *s)
             .run = on_run,
             .facts = on_facts,
             .secret = on_secret};
-        if (host_link_open(&o, &d.links[i], &err)) {
+        if (host_session_open(&o, &d.links[i], &err)) {
             printf("open: %s\n", err.message);
             exit(3);
         }
@@ -465,14 +465,14 @@ static void close_links(void)
     uint64_t began = mono_ms();
     for (size_t i = 0; i < d.count; i++) {
         struct host_snapshot s;
-        host_link_snapshot(d.links[i], &s);
+        host_session_snapshot(d.links[i], &s);
         printf("final host=%s state=%s bytes_up=%llu bytes_down=%llu streams=%u attempts=%u step_ms=", d.names[i],
             host_state_text(s.state), (unsigned long long)s.bytes_up, (unsigned long long)s.bytes_down, s.streams,
             s.attempts);
         for (size_t k = 0; k < HOST_STEPS; k++)
             printf("%s%u", k ? "," : "", s.step_ms[k]);
         printf("\n");
-        host_link_close(d.links[i]);
+        host_session_close(d.links[i]);
     }
     printf("closed ms=%u\n", (unsigned)(mono_ms() - began));
     for (int i = 0; i < 2; i++)

@@ -1,6 +1,6 @@
 /* A daemon for the tests of hosts/: reads its configuration on stdin up to its end, dials the url in it and
  * does as it is told there. Linked static, it is what the tests upload. With --mux it is the real supervisor. */
-#include "hosts/mux_serve.h"
+#include "hosts/remote/mux_serve.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

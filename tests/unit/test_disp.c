@@ -1,7 +1,7 @@
 /* The dispatcher in virtual time: a model of submitters and daemons drives it from a seed and checks, after every event
  * and independently of its own books, that every task ends exactly once and is never with two daemons. CLW_SEED=N runs
  * one seed. */
-#include "engine/disp.h"
+#include "engine/sched/disp.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* Links over sockets that a loop waits for, and over nng streams, tcp and tls+tcp: everything arrives, in order; who
  * breaks the rules is dropped; a reader that stops stops its writer. */
 #include "base/mono.h"
-#include "engine/link.h"
+#include "engine/wire/link.h"
 #include "base/loop.h"
 
 #include <nng/nng.h>

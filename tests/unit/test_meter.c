@@ -1,6 +1,6 @@
 /* Counting what passes: framings of SP, mirai and Dask, in pieces of any size, and bytes that are none of them. */
 #include "base/mem.h"
-#include "hosts/meter.h"
+#include "hosts/remote/meter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,10 +2,10 @@
  * server. */
 #include "base/mem.h"
 #include "base/mono.h"
-#include "hosts/mux.h"
-#include "hosts/mux_end.h"
-#include "hosts/mux_serve.h"
-#include "hosts/spawn.h"
+#include "hosts/remote/mux.h"
+#include "hosts/remote/mux_end.h"
+#include "hosts/remote/mux_serve.h"
+#include "hosts/remote/spawn.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

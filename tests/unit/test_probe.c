@@ -1,9 +1,9 @@
 /* The probe: its script in the shells that are here, and the reader with good, odd and broken output;
  * uploads' choice of a program; secrets; agent lists; wake packets. */
 #include "base/mem.h"
-#include "hosts/agent.h"
+#include "hosts/ssh/agent.h"
 #include "hosts/probe.h"
-#include "hosts/secrets.h"
+#include "hosts/ssh/secrets.h"
 #include "hosts/upload.h"
 #include "hosts/wake.h"
 

@@ -1,5 +1,5 @@
 /* Rates in virtual time. */
-#include "engine/rates.h"
+#include "engine/fleet/rates.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

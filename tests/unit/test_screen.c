@@ -4,7 +4,7 @@
 #include "tui/screen/draw.h"
 #include "tui/screen/filter.h"
 #include "tui/screen/graph.h"
-#include "tui/screen/help.h"
+#include "tui/screen/help_screen.h"
 #include "tui/screen/layout.h"
 #include "tui/screen/table.h"
 #include "tui/screen/view.h"

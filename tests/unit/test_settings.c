@@ -1,6 +1,6 @@
 /* The settings of a profile: the rows of the table, and each value's ways through text, the store, JSON and the wire.
  */
-#include "engine/wire_settings.h"
+#include "engine/wire/wire_settings.h"
 #include "store/profile.h"
 #include "store/profile_setting_json.h"
 #include "store/transfer.h"

@@ -1,6 +1,6 @@
 /* Chance in the simulation: the times that tasks take have the mean and the spread that they should, one by one and
  * summed; words are read as written. */
-#include "engine/sim.h"
+#include "engine/sched/sim.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

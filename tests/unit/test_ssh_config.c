@@ -1,8 +1,8 @@
 /* The reader of ssh configurations, patterns, targets, and known_hosts files. */
 #include "base/mem.h"
-#include "hosts/known_hosts.h"
-#include "hosts/pattern.h"
-#include "hosts/ssh_config.h"
+#include "hosts/ssh/known_hosts.h"
+#include "hosts/ssh/pattern.h"
+#include "hosts/ssh/ssh_config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

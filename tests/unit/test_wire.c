@@ -1,7 +1,7 @@
 /* The codec: every frame and field survives the way there and back, and nothing that is cut, huge or contradictory
  * does. */
-#include "engine/func.h"
-#include "engine/wire.h"
+#include "engine/wire/func.h"
+#include "engine/wire/wire.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,10 +3,10 @@
 
 #include "tui/screen/cmdline.h"
 #include "tui/screen/general.h"
-#include "tui/screen/help.h"
+#include "tui/screen/help_screen.h"
 #include "tui/screen/hosts.h"
 #include "tui/screen/jobs.h"
-#include "tui/screen/log.h"
+#include "tui/screen/log_screen.h"
 #include "tui/screen/profiles.h"
 #include "tui/screen/term.h"
 

@@ -1,6 +1,6 @@
 /* The one table of actions: it feeds dispatch, footer, help and the manual. */
-#ifndef SCREEN_ACTION_H
-#define SCREEN_ACTION_H
+#ifndef TUI_SCREEN_ACTION_H
+#define TUI_SCREEN_ACTION_H
 
 #include "tui/screen/ui.h"
 

@@ -1,7 +1,7 @@
 /* Programs started from the screens: one whose output is shown, one that runs on by itself, one that gets the terminal.
  */
-#ifndef SCREEN_CHILD_H
-#define SCREEN_CHILD_H
+#ifndef TUI_SCREEN_CHILD_H
+#define TUI_SCREEN_CHILD_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,7 +3,7 @@
 #include "tui/screen/cmdline.h"
 
 #include "base/mem.h"
-#include "tui/command.h"
+#include "tui/cli/command.h"
 #include "tui/screen/pager.h"
 #include "tui/screen/prompt.h"
 #include "tui/screen/ui.h"

@@ -1,6 +1,6 @@
 /* The `:` line: any clowder command, its output in a page. */
-#ifndef SCREEN_CMDLINE_H
-#define SCREEN_CMDLINE_H
+#ifndef TUI_SCREEN_CMDLINE_H
+#define TUI_SCREEN_CMDLINE_H
 
 struct ui;
 

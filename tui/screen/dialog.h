@@ -1,6 +1,6 @@
 /* Dialogs without fields: a question by damage, and a page to read. */
-#ifndef SCREEN_DIALOG_H
-#define SCREEN_DIALOG_H
+#ifndef TUI_SCREEN_DIALOG_H
+#define TUI_SCREEN_DIALOG_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* Drawing text on the screen: clipped, measured in columns, and harmless whatever bytes it holds. Everything that
  * reaches curses goes through here. */
-#ifndef SCREEN_DRAW_H
-#define SCREEN_DRAW_H
+#ifndef TUI_SCREEN_DRAW_H
+#define TUI_SCREEN_DRAW_H
 
 #include "tui/screen/theme.h"
 

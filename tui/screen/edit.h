@@ -1,7 +1,7 @@
 /* One line of text under the user's fingers: the editor behind form fields, search, filter and the command line. Pure.
  * The text stays in its own buffer and nowhere else, so that a secret can be wiped. */
-#ifndef SCREEN_EDIT_H
-#define SCREEN_EDIT_H
+#ifndef TUI_SCREEN_EDIT_H
+#define TUI_SCREEN_EDIT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* The threads that talk to the engine and the store, so that the screens never wait. Each brings views; requests and
  * work on the store come back as finished work. All of it is taken by one thread, when feed_fd() is readable. */
-#ifndef SCREEN_FEED_H
-#define SCREEN_FEED_H
+#ifndef TUI_SCREEN_FEED_H
+#define TUI_SCREEN_FEED_H
 
 #include "engine/client/clowder.h"
 #include "store/store.h"

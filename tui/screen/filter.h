@@ -4,8 +4,8 @@
  *   name>1.5    also < >= <= != for numbers; sizes and spans of text fields have units: mem>16G
  *   !term       the opposite
  * Pure. */
-#ifndef SCREEN_FILTER_H
-#define SCREEN_FILTER_H
+#ifndef TUI_SCREEN_FILTER_H
+#define TUI_SCREEN_FILTER_H
 
 #include "base/err.h"
 

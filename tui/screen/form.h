@@ -1,7 +1,7 @@
 /* Forms: labelled fields in a dialog, checked on leaving a field and on saving, with the message beside the field. A
  * secret is masked and wiped. Not libform: that keeps copies of what was typed, which cannot be wiped. */
-#ifndef SCREEN_FORM_H
-#define SCREEN_FORM_H
+#ifndef TUI_SCREEN_FORM_H
+#define TUI_SCREEN_FORM_H
 
 #include "base/err.h"
 #include "tui/screen/edit.h"

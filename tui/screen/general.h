@@ -1,6 +1,6 @@
 /* The actions that every screen has. */
-#ifndef SCREEN_GENERAL_H
-#define SCREEN_GENERAL_H
+#ifndef TUI_SCREEN_GENERAL_H
+#define TUI_SCREEN_GENERAL_H
 
 struct ui;
 

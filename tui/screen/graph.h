@@ -1,7 +1,7 @@
 /* Graphs as text: braille, blocks or ASCII, by what the terminal can do. Pure: rows of text out of numbers. A value
  * that is not known (NAN) is a blank, never a zero. */
-#ifndef SCREEN_GRAPH_H
-#define SCREEN_GRAPH_H
+#ifndef TUI_SCREEN_GRAPH_H
+#define TUI_SCREEN_GRAPH_H
 
 #include <stddef.h>
 

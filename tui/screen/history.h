@@ -1,7 +1,7 @@
 /* Throughput over time for the graphs: the last minute from the engine, longer spans from the store, so that they
  * outlive both. */
-#ifndef SCREEN_HISTORY_H
-#define SCREEN_HISTORY_H
+#ifndef TUI_SCREEN_HISTORY_H
+#define TUI_SCREEN_HISTORY_H
 
 #include "tui/screen/graph.h"
 #include "tui/screen/view.h"

@@ -6,7 +6,7 @@
 #include "tui/screen/child.h"
 #include "tui/screen/dialog.h"
 #include "tui/screen/form.h"
-#include "tui/screen/request.h"
+#include "tui/screen/screen_request.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,9 +3,9 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "tui/inventory.h"
+#include "tui/cli/inventory.h"
 #include "tui/screen/form.h"
-#include "tui/screen/request.h"
+#include "tui/screen/screen_request.h"
 #include "tui/screen/term.h"
 
 #include <curses.h>

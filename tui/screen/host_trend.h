@@ -1,6 +1,6 @@
 /* How loaded the host under the cursor was over the last hour, out of the store. */
-#ifndef SCREEN_HOST_TREND_H
-#define SCREEN_HOST_TREND_H
+#ifndef TUI_SCREEN_HOST_TREND_H
+#define TUI_SCREEN_HOST_TREND_H
 
 #include "store/valid.h"
 

@@ -1,6 +1,6 @@
 /* The Hosts screen: the inventory with its live state. */
-#ifndef SCREEN_HOSTS_H
-#define SCREEN_HOSTS_H
+#ifndef TUI_SCREEN_HOSTS_H
+#define TUI_SCREEN_HOSTS_H
 
 #include "tui/screen/ui.h"
 

@@ -5,7 +5,7 @@
 #include "tui/screen/child.h"
 #include "tui/screen/dialog.h"
 #include "tui/screen/prompt.h"
-#include "tui/screen/request.h"
+#include "tui/screen/screen_request.h"
 #include "tui/screen/write_file.h"
 
 #include <errno.h>

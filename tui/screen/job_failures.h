@@ -1,6 +1,6 @@
 /* The failed tasks of the job under the cursor, out of the store: read page by page, and again as more come. */
-#ifndef SCREEN_JOB_FAILURES_H
-#define SCREEN_JOB_FAILURES_H
+#ifndef TUI_SCREEN_JOB_FAILURES_H
+#define TUI_SCREEN_JOB_FAILURES_H
 
 #include "store/valid.h"
 

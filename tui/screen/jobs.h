@@ -1,6 +1,6 @@
 /* The Jobs screen: maps, running and done, with the tasks that failed. */
-#ifndef SCREEN_JOBS_H
-#define SCREEN_JOBS_H
+#ifndef TUI_SCREEN_JOBS_H
+#define TUI_SCREEN_JOBS_H
 
 #include "tui/screen/ui.h"
 

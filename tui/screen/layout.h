@@ -1,6 +1,6 @@
 /* Where things stand: a pure function of the size of the window. */
-#ifndef SCREEN_LAYOUT_H
-#define SCREEN_LAYOUT_H
+#ifndef TUI_SCREEN_LAYOUT_H
+#define TUI_SCREEN_LAYOUT_H
 
 #include "tui/screen/draw.h"
 

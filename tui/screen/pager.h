@@ -1,6 +1,6 @@
 /* A page over the screen: text, or the output of a command as it comes. */
-#ifndef SCREEN_PAGER_H
-#define SCREEN_PAGER_H
+#ifndef TUI_SCREEN_PAGER_H
+#define TUI_SCREEN_PAGER_H
 
 #include "base/mem.h"
 #include "tui/screen/child.h"

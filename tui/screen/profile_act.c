@@ -2,9 +2,9 @@
 #include "tui/screen/profiles.h"
 
 #include "base/mem.h"
-#include "tui/inventory.h"
+#include "tui/cli/inventory.h"
 #include "tui/screen/dialog.h"
-#include "tui/screen/request.h"
+#include "tui/screen/screen_request.h"
 
 #include <stdlib.h>
 #include <string.h>

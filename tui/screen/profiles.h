@@ -1,6 +1,6 @@
 /* The Profiles screen: pools of daemons, live. */
-#ifndef SCREEN_PROFILES_H
-#define SCREEN_PROFILES_H
+#ifndef TUI_SCREEN_PROFILES_H
+#define TUI_SCREEN_PROFILES_H
 
 #include "tui/screen/ui.h"
 

@@ -1,6 +1,6 @@
 /* A line to type in at the message row: search, filter, command. */
-#ifndef SCREEN_PROMPT_H
-#define SCREEN_PROMPT_H
+#ifndef TUI_SCREEN_PROMPT_H
+#define TUI_SCREEN_PROMPT_H
 
 #include <stdbool.h>
 #include <stddef.h>

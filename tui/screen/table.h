@@ -1,7 +1,7 @@
 /* The list widget: rows of a source, filtered and sorted, with a cursor that follows its row, marks and a search. Only
  * visible rows are drawn, and rows are looked at only when they change: lists may be long. */
-#ifndef SCREEN_TABLE_H
-#define SCREEN_TABLE_H
+#ifndef TUI_SCREEN_TABLE_H
+#define TUI_SCREEN_TABLE_H
 
 #include "tui/screen/draw.h"
 #include "tui/screen/filter.h"

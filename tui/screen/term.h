@@ -1,7 +1,7 @@
 /* The terminal: taken over, given back clean on every way out, and what it can do. There is one terminal, so this
  * module has one state. Not drawing: see draw.h. */
-#ifndef SCREEN_TERM_H
-#define SCREEN_TERM_H
+#ifndef TUI_SCREEN_TERM_H
+#define TUI_SCREEN_TERM_H
 
 #include "base/err.h"
 

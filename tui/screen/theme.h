@@ -1,6 +1,6 @@
 /* What a piece of text is, and how each theme shows it. Colour is never the only sign. */
-#ifndef SCREEN_THEME_H
-#define SCREEN_THEME_H
+#ifndef TUI_SCREEN_THEME_H
+#define TUI_SCREEN_THEME_H
 
 #include <stdbool.h>
 

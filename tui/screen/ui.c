@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/text.h"
-#include "tui/command.h"
+#include "tui/cli/command.h"
 #include "tui/screen/action.h"
 #include "tui/screen/child.h"
 #include "tui/screen/open.h"

@@ -8,8 +8,8 @@
  * So an action may use the row that it is called for, to its end. Whatever lives longer (a request, a dialog, a form, a
  * prompt, work of the feed) keeps a copy of the name or number: it acts on what was shown, not on what is under the
  * cursor later. */
-#ifndef SCREEN_UI_H
-#define SCREEN_UI_H
+#ifndef TUI_SCREEN_UI_H
+#define TUI_SCREEN_UI_H
 
 #include "tui/screen/draw.h"
 #include "tui/screen/feed.h"

@@ -1,8 +1,8 @@
 /* What the screens know: values copied out of the engine's answers and the store. A view is made by a feed's thread and
  * handed over whole to the thread of the screens. There it is held by all whose rows point into it (see ui.h): hold and
  * rele are for that thread alone. */
-#ifndef SCREEN_VIEW_H
-#define SCREEN_VIEW_H
+#ifndef TUI_SCREEN_VIEW_H
+#define TUI_SCREEN_VIEW_H
 
 #include "store/event.h"
 #include "store/host.h"

@@ -1,6 +1,6 @@
 /* Commands that write a file, started from the screens. */
-#ifndef SCREEN_WRITE_FILE_H
-#define SCREEN_WRITE_FILE_H
+#ifndef TUI_SCREEN_WRITE_FILE_H
+#define TUI_SCREEN_WRITE_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>

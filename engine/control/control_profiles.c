@@ -1,0 +1,535 @@
+/* Requests about profiles and jobs: up, down, status, stop. */
+#include "engine/control/control.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+#include "base/text.h"
+#include "engine/record/catalog.h"
+#include "engine/fleet/foreign_script.h"
+#include "engine/record/keep.h"
+#include "store/job.h"
+#include "store/profile_setting_json.h"
+#include "store/valid.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Sets one variable in a list that has room for it. */
+static void set_variable(char **env, const char *text)
+{
+    size_t name = (size_t)(strchr(text, '=') - text) + 1;
+    while (*env && strncmp(*env, text, name) != 0)
+        env++;
+    free(*env);
+    *env = mem_strdup(text);
+}
+
+static bool are_variables(const json_t *list)
+{
+    if (!json_is_array(list) || json_array_size(list) > 1000)
+        return false;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        if (!text || !strchr(text, '='))
+            return false;
+    }
+    return true;
+}
+
+/* The variables there were, with those of the request set or replaced. */
+static bool read_env(const json_t *request, const char *key, char ***env)
+{
+    const json_t *list = json_object_get(request, key);
+    size_t n = json_array_size(list), old = 0;
+    if (!list)
+        return true;
+    if (!are_variables(list))
+        return false;
+    while (*env && (*env)[old])
+        old++;
+    *env = mem_realloc(*env, (old + n + 1) * sizeof **env);
+    memset(*env + old, 0, (n + 1) * sizeof **env);
+    for (size_t i = 0; i < n; i++)
+        set_variable(*env, json_string_value(json_array_get(list, i)));
+    return true;
+}
+
+static bool read_settings(const json_t *request, struct pool_settings *s)
+{
+    return !store_settings_take(request, &s->set) && read_env(request, "env", &s->env) &&
+           read_env(request, "local_env", &s->local_env);
+}
+
+/* ---- up ---- */
+
+static bool is_count(const json_t *n)
+{
+    return json_is_integer(n) && json_integer_value(n) >= 0 && json_integer_value(n) <= CORE_DAEMONS_MAX;
+}
+
+static json_t *want_at(struct engine *e, struct pool *p, const char *host, unsigned n)
+{
+    struct clw_error err;
+    struct place *l = place_find(p, host);
+    bool take_out = n == 0 && !p->settings.set.per_gpu;
+    if (take_out && !l)
+        return NULL;
+    if (!take_out && place_get(e, p, host, &l, &err)) {
+        if (err.code == CLW_NOT_FOUND)
+            snprintf(err.hint, sizeof err.hint, "see 'clowder host list', or make it known: clowder host add %s", host);
+        return reply_error(&err);
+    }
+    l->on = !take_out;
+    l->want = n;
+    return NULL;
+}
+
+/* "by": so many more, or fewer, than there should be now. */
+static json_t *read_changes(struct engine *e, struct pool *p, const json_t *by)
+{
+    const char *host;
+    const json_t *value;
+    json_t *problem = NULL;
+    json_object_foreach ((json_t *)(uintptr_t)by, host, value) {
+        const struct place *l = place_find(p, host);
+        json_int_t n = (l ? place_want(l) : 0) + json_integer_value(value);
+        if (n < 0 || n > CORE_DAEMONS_MAX)
+            return reply_refusal(CLW_USAGE, NULL, "'%s' cannot have %lld daemons", host, (long long)n);
+        if ((problem = want_at(e, p, host, (unsigned)n)))
+            break;
+    }
+    return problem;
+}
+
+/* What the request names; the rest stays. */
+static json_t *read_places(struct engine *e, struct pool *p, const json_t *request)
+{
+    const json_t *n = json_object_get(request, "n"), *on = json_object_get(request, "on"), *value;
+    const char *host;
+    json_t *problem = NULL;
+    if ((n && !is_count(n)) || (on && !json_is_object(on)))
+        return reply_refusal(CLW_USAGE, NULL, "the number of daemons is from 1 to %d", CORE_DAEMONS_MAX);
+    if (n)
+        problem = want_at(e, p, "local", (unsigned)json_integer_value(n));
+    json_object_foreach ((json_t *)(uintptr_t)on, host, value) {
+        if (problem)
+            break;
+        if (!is_count(value))
+            problem =
+                reply_refusal(CLW_USAGE, NULL, "the number of daemons on '%s' is from 1 to %d", host, CORE_DAEMONS_MAX);
+        else
+            problem = want_at(e, p, host, (unsigned)json_integer_value(value));
+    }
+    return problem ? problem : read_changes(e, p, json_object_get(request, "by"));
+}
+
+static json_t *make_ephemeral(struct engine *e, struct pool *p, const json_t *request)
+{
+    uint64_t owner = strtoull(request_text(request, "owner", "0"), NULL, 16);
+    if (!client_find(e, owner))
+        return reply_refusal(CLW_REFUSED, NULL, "no client with that number is connected");
+    p->ephemeral = true;
+    p->owner = owner;
+    return NULL;
+}
+
+/* Brought up until every place is as wanted, or has failed. */
+static bool is_complete(const struct place *l)
+{
+    unsigned ready = 0, want = place_want(l);
+    for (const struct member *m = l->pool->members; m; m = m->after)
+        ready += m->place == l && m->state == MEMBER_UP && (m->setup_left == 0 || m->paused);
+    return want > 0 && ready >= want;
+}
+
+static json_t *up_answer(struct engine *e, struct waiter *w)
+{
+    const struct pool *p = pool_find(e, w->name);
+    const struct place *failed = NULL;
+    unsigned failures = 0;
+    struct clw_error err;
+    if (!p || p->going)
+        return reply_refusal(CLW_CANCELLED, NULL, "profile '%s' was taken down meanwhile", w->name);
+    for (const struct place *l = p->places; l; l = l->next) {
+        if (!l->on || is_complete(l))
+            continue;
+        if (!place_has_failed(l))
+            return NULL;
+        failed = failures++ ? failed : l;
+    }
+    if (failed) {
+        place_explain(failed, &err);
+        if (place_is_here(failed))
+            return reply_refusal(err.code, err.hint, "daemons of '%s' do not start: %s", w->name, err.message);
+        if (failures == 1)
+            return reply_error(&err);
+        return reply_refusal(
+            err.code, "see 'clowder status' for the others", "%u hosts are not up; %s", failures, err.message);
+    }
+    json_t *o = reply_ok();
+    json_object_set_new(o, "connected", json_integer(pool_count(p, MEMBER_UP)));
+    return o;
+}
+
+static bool names_places(const json_t *request)
+{
+    return json_object_get(request, "n") || json_object_get(request, "on");
+}
+
+static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const json_t *request, bool *wait)
+{
+    bool ephemeral = false, was_up = pool_is_wanted(p);
+    struct clw_error err;
+    bool named = names_places(request);
+    bool is_good = request_bool(request, "ephemeral", &ephemeral) && request_bool(request, "wait", wait);
+    bool is_stored = !ephemeral || !is_new; /* else one in the store that has the same name is not meant */
+    if (is_stored && !was_up && !p->member_count)
+        restore_profile(e, p, !named);
+    else if (is_stored && !restore_edits(e, p, was_up || !named))
+        return reply_refusal(CLW_REFUSED, "take it down first: clowder down",
+            "profile '%s' was changed to another runtime while it is up", p->name);
+    if (!is_good || !read_settings(request, &p->settings))
+        return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
+    json_t *problem = read_places(e, p, request);
+    if (!problem && !pool_is_wanted(p) && !was_up)
+        problem = reply_refusal(
+            CLW_USAGE, "say it with -n N, or --on HOST:N: the number is yours to choose", "how many daemons?");
+    if (!problem && ephemeral && is_new)
+        problem = make_ephemeral(e, p, request);
+    if (!problem && pool_is_foreign(p) && foreign_check(p, &err))
+        problem = reply_error(&err);
+    return problem;
+}
+
+/* Daemons that were welcomed with something else are replaced, after their tasks; terms are told again. */
+static void tell_daemons(struct pool *p, const struct buf *before, const struct store_settings *was)
+{
+    struct buf now = {0};
+    daemon_add_told(&now, p);
+    bool is_other = now.len != before->len || memcmp(now.data, before->data, now.len) != 0;
+    for (struct member *m = p->members; m; m = m->after)
+        if (m->peer && is_other && m->state == MEMBER_UP)
+            member_quit(m, false, false);
+        else if (m->peer && !store_settings_same(was, &p->settings.set, STORE_TOLD_TERMS))
+            daemon_send_terms(m->peer, m);
+    buf_fini(&now);
+}
+
+/* Where daemons of another engine will dial, or "". */
+static const char *base_of(const struct engine *e, const char *name)
+{
+    const struct store_profile *stored = catalog_profile(e->catalog, name);
+    return stored && stored->runtime != STORE_RUNTIME_CLOWDER ? stored->base_url : "";
+}
+
+static json_t *up(const struct call *c)
+{
+    struct engine *e = c->e;
+    const json_t *request = c->request;
+    const char *name = request_text(request, "profile", "default");
+    bool wait = true, named = names_places(request);
+    struct pool *p = pool_find(e, name);
+    bool is_new = !p;
+    if (!text_is_name(name))
+        return reply_refusal(CLW_USAGE, "use letters, digits, '.', '_' and '-'", "that is not a name for a profile");
+    if (e->stopping)
+        return reply_refusal(CLW_REFUSED, "try again in a moment", "the engine is stopping");
+    if (!named && !p && !restore_is_known(e, name) && strcmp(name, "default") != 0)
+        return reply_refusal(
+            CLW_NOT_FOUND, "say how many daemons to make it: -n N, or --on HOST:N", "there is no profile '%s'", name);
+    const char *base = base_of(e, name);
+    if (*base && !c->has_knocked)
+        return control_knock(c, base);
+    if (!p)
+        p = pool_new(e, name);
+    struct store_settings was = p->settings.set;
+    struct buf told = {0};
+    daemon_add_told(&told, p);
+    json_t *problem = bring_up(e, p, is_new, request, &wait);
+    if (!problem)
+        tell_daemons(p, &told, &was);
+    buf_fini(&told);
+    if (problem && is_new)
+        pool_free(e, p);
+    if (problem)
+        return problem;
+    disp_set_budget(p->disp, p->settings.set.memory_bytes);
+    log_info("pool", "up profile=%s daemons=%u", p->name, pool_want(p));
+    pool_start(e, p);
+    restore_save(e, p, pool_is_wanted(p), true);
+    struct waiter w = {.check = wait ? up_answer : reply_saved, .saves = true, .what = "is not up yet"};
+    snprintf(w.name, sizeof w.name, "%s", p->name);
+    control_wait(c->e, c->asked, w, request);
+    return NULL;
+}
+
+/* ---- down ---- */
+
+static bool is_meant(const struct pool *p, const char *name)
+{
+    return *name ? strcmp(p->name, name) == 0 : !p->ephemeral;
+}
+
+static json_t *down_answer(struct engine *e, struct waiter *w)
+{
+    for (const struct pool *p = e->pools; p; p = p->next)
+        for (const struct member *m = is_meant(p, w->name) ? p->members : NULL; m; m = m->after)
+            if (!w->host[0] || strcmp(m->place->host, w->host) == 0)
+                return NULL;
+    return reply_ok();
+}
+
+bool control_down_on(struct engine *e, struct pool *p, const char *host, bool now)
+{
+    struct place *l = place_find(p, host);
+    if (!l || !(l->on || place_active(l)))
+        return false;
+    l->on = false;
+    foreign_drop_orders_on(l);
+    log_info("pool", "down profile=%s host=%s now=%d", p->name, host, now);
+    for (struct member *m = p->members; m; m = m->after)
+        if (m->place == l)
+            member_quit(m, now, true);
+    restore_save(e, p, true, false);
+    return true;
+}
+
+/* The daemons of a detached job's own: it would bring them up again. */
+static bool is_of_job(struct engine *e, const char *name, int64_t *job)
+{
+    const struct pool *p = pool_find(e, name);
+    return p && p->ephemeral && sscanf(name, "job-%" SCNd64, job) == 1 && keep_has(e->keeper, *job, NULL);
+}
+
+static json_t *down(const struct call *c)
+{
+    struct engine *e = c->e;
+    const json_t *request = c->request;
+    const char *name = request_text(request, "profile", ""), *host = request_text(request, "on", "");
+    bool now = false, wait = true, any = false, of_job = false; /* of_job: the keeper asks, whose they are */
+    int64_t job;
+    if (!request_bool(request, "now", &now) || !request_bool(request, "wait", &wait) ||
+        !request_bool(request, "of_job", &of_job))
+        return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
+    if (!of_job && is_of_job(e, name, &job))
+        return reply_refusal(
+            CLW_REFUSED, "end that with 'clowder job cancel'", "'%s' goes when job %" PRId64 " ends", name, job);
+    if (*name && !pool_find(e, name) && strcmp(name, "default") != 0 && !restore_is_known(e, name))
+        return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "there is no profile '%s'", name);
+    for (struct pool *p = e->pools; p; p = p->next) {
+        if (!is_meant(p, name))
+            continue;
+        if (*host) {
+            any |= control_down_on(e, p, host, now);
+        } else {
+            pool_down(e, p, now);
+            restore_save(e, p, false, false);
+        }
+    }
+    if (*host && !any)
+        return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "no daemons are up on '%s'", host);
+    core_due(e);
+    struct waiter w = {.check = wait ? down_answer : reply_saved, .saves = true, .what = "is not down yet"};
+    snprintf(w.name, sizeof w.name, "%s", name);
+    snprintf(w.host, sizeof w.host, "%s", host);
+    control_wait(c->e, c->asked, w, request);
+    return NULL;
+}
+
+/* A profile that nobody uses is forgotten; in the store it is removed by who asks. */
+static json_t *remove_profile(const struct call *c)
+{
+    struct engine *e = c->e;
+    const char *name = request_text(c->request, "profile", "");
+    struct pool *p = pool_find(e, name);
+    struct disp_stats s = {0};
+    if (!p)
+        return reply_ok();
+    disp_stats(p->disp, &s);
+    if (pool_is_wanted(p) || p->member_count || s.jobs)
+        return reply_refusal(
+            CLW_REFUSED, "take it down first: clowder down", "profile '%s' is %s", name, s.jobs ? "used" : "up");
+    pool_free(e, p);
+    core_changed(e);
+    return reply_ok();
+}
+
+/* ---- launch ---- */
+
+/* The profile with its hosts, for a daemon whose command was given. Without daemons of its own it takes any. */
+static json_t *pool_for_order(struct engine *e, const char *name, struct pool **out)
+{
+    struct pool *p = *out = pool_find(e, name);
+    if (!p && !restore_is_known(e, name))
+        return reply_refusal(
+            CLW_NOT_FOUND, "make it: clowder profile set NAME --on HOST:N", "there is no profile '%s'", name);
+    if (!p)
+        p = *out = pool_new(e, name);
+    if (!p->member_count && !pool_is_wanted(p)) {
+        restore_profile(e, p, false);
+        if (!pool_is_foreign(p))
+            p->settings.runtime = STORE_RUNTIME_COMMAND;
+        restore_profile(e, p, true);
+        if (!pool_is_foreign(p))
+            p->settings.runtime = STORE_RUNTIME_COMMAND;
+        for (struct place *l = p->places; l; l = l->next) {
+            l->on = false;
+            l->want = 0;
+        }
+    }
+    if (!pool_is_foreign(p))
+        return reply_refusal(CLW_REFUSED, "use another profile, or take it down first",
+            "profile '%s' is up with daemons of Clowder's own", name);
+    return NULL;
+}
+
+static json_t *launch(const struct call *c)
+{
+    struct engine *e = c->e;
+    const json_t *request = c->request;
+    const char *name = request_text(request, "profile", "default"), *command = request_text(request, "command", "");
+    struct clw_error err;
+    struct pool *p;
+    if (!*command || strlen(command) > CORE_COMMAND_MAX)
+        return reply_refusal(CLW_USAGE, NULL, "a daemon's command has 1 to %d bytes", CORE_COMMAND_MAX);
+    if (e->stopping)
+        return reply_refusal(CLW_REFUSED, "try again in a moment", "the engine is stopping");
+    struct foreign_base base;
+    if (!c->has_knocked && foreign_base_find(command, &base))
+        return control_knock(c, base.target);
+    json_t *problem = pool_for_order(e, name, &p);
+    if (problem)
+        return problem;
+    struct pool_settings *s = &p->settings;
+    if (!read_env(request, "local_env", &s->local_env))
+        return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
+    struct order *o = foreign_order(e, p, command, &err);
+    if (!o)
+        return reply_error(&err);
+    json_t *reply = reply_ok();
+    json_object_set_new(reply, "profile", json_string(p->name));
+    json_object_set_new(reply, "host", json_string(o->place->host));
+    json_object_set_new(reply, "daemon", json_string(o->member ? o->member->name : ""));
+    return reply;
+}
+
+/* ---- stop and status ---- */
+
+static json_t *stop(const struct call *c)
+{
+    struct engine *e = c->e;
+    bool now = false;
+    request_bool(c->request, "now", &now);
+    for (struct pool *p = e->pools; p; p = p->next)
+        restore_save(e, p, false, false); /* the user's word: the next engine starts without them */
+    core_stop(e, now);
+    json_t *reply = reply_ok();
+    json_object_set_new(reply, "pid", json_integer(getpid())); /* for those who wait for its end */
+    return reply;
+}
+
+static json_t *status(const struct call *c)
+{
+    struct engine *e = c->e;
+    const char *name = request_text(c->request, "profile", NULL);
+    json_t *document = status_json(e, name);
+    if (!document && e->catalog && !c->has_looked)
+        return control_look(c);
+    if (!document && (strcmp(name, "default") == 0 || restore_is_known(e, name))) {
+        document = status_json(e, NULL);
+        json_object_set_new(document, "profiles", json_array());
+    }
+    if (!document)
+        return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "there is no profile '%s'", name);
+    json_object_set_new(document, "ok", json_true());
+    return document;
+}
+
+/* ---- jobs ---- */
+
+static json_t *jobs(const struct call *c)
+{
+    json_t *o = reply_ok();
+    json_object_set_new(o, "jobs", ledger_json(c->e, request_text(c->request, "profile", NULL)));
+    return o;
+}
+
+static json_t *cancel(const struct call *c)
+{
+    json_int_t id = json_integer_value(json_object_get(c->request, "job"));
+    return keep_cancel(c->e->keeper, id) || ledger_cancel(c->e, id)
+               ? reply_ok()
+               : reply_refusal(CLW_NOT_FOUND, "see 'clowder job list'", "no job %lld runs", (long long)id);
+}
+
+/* A number in the ledger, for a job that its submitter will write into the store. It is the job's alone when this
+ * engine runs still once it is written (ping says so): the next one looks at the store first. */
+static json_t *reserve(const struct call *c)
+{
+    json_t *o = reply_engine(c->e);
+    json_object_set_new(o, "job", json_integer(ledger_next_id(c->e)));
+    return o;
+}
+
+static json_t *look(const struct call *c)
+{
+    keep_look(c->e->keeper);
+    return reply_ok();
+}
+
+static json_t *wait_answer(struct engine *e, struct waiter *w)
+{
+    uint64_t recorded = 0;
+    if (!keep_has_looked(e->keeper, w->look))
+        return NULL;
+    bool live = keep_has(e->keeper, w->job, &recorded);
+    if (live ? !w->has_recorded || recorded == w->recorded : ledger_has(e, w->job))
+        return NULL;
+    json_t *o = reply_ok();
+    json_object_set_new(o, "live", json_boolean(live));
+    return o;
+}
+
+/* Until the job does not run any more, or more than so many of its results are in the store. */
+static json_t *wait_job(const struct call *c)
+{
+    const json_t *recorded = json_object_get(c->request, "recorded");
+    struct waiter w = {.check = wait_answer, .what = "is not finished"};
+    w.job = json_integer_value(json_object_get(c->request, "job"));
+    w.has_recorded = json_is_integer(recorded);
+    w.recorded = (uint64_t)json_integer_value(recorded);
+    w.look = keep_look(c->e->keeper);
+    snprintf(w.name, sizeof w.name, "job %lld", (long long)w.job);
+    control_wait(c->e, c->asked, w, c->request);
+    return NULL;
+}
+
+/* A field of `up` for each setting. */
+#define KEY(field, TYPE, value, key, ...) " [" #key "]"
+
+const struct op profile_ops[] = {
+    {"status", OP_NOTHING, "[profile]", "the document of `clowder status --json`", status},
+    {"up", OP_LOOK,
+        "[profile] [n] [on: {HOST: N, ...}] [by: {HOST: +-N}] [env: [\"K=V\"]] [wait] "
+        "[timeout_ms]" STORE_SETTINGS_STORED(KEY) STORE_SETTINGS_PASSING(KEY),
+        "connected. n is for this machine; hosts that are not named keep their number, 0 takes one out; by changes "
+        "what there is (\"local\": this machine)",
+        up},
+    {"down", OP_LOOK, "[profile] [on: HOST] [now] [wait] [timeout_ms]", "", down},
+    {"remove", OP_NOTHING, "profile",
+        "it is forgotten; refused while it is up or has jobs. What the store has of it stays", remove_profile},
+    {"launch", OP_LOOK, "[profile] command [local_env: [\"K=V\"]]",
+        "profile, host, daemon: of another engine, by its command line", launch},
+    {"stop", OP_NOTHING, "[now]", "pid of the process that will end", stop},
+    {"jobs", OP_NOTHING, "[profile]", "jobs: those that the engine has now", jobs},
+    {"cancel", OP_NOTHING, "job", "", cancel},
+    {"reserve", OP_LOOK, "", "job: a number in the ledger, for a job that is written into the store", reserve},
+    {"look", OP_NOTHING, "", "the keeper looks into the store: a detached job was submitted, or changed", look},
+    {"wait", OP_NOTHING, "job [recorded] [timeout_ms]",
+        "live. When the job does not run any more; with recorded also when another number of its results is in the "
+        "store",
+        wait_job},
+    {.name = NULL},
+};

@@ -1,0 +1,476 @@
+/* Daemons of other engines, from the decision to start one until its process is gone. */
+#include "engine/core.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+#include "base/text.h"
+#include "engine/fleet/foreign_script.h"
+#include "engine/fleet/bases.h"
+#include "engine/record/catalog.h"
+#include "engine/record/recorder.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SECOND = 1000, SAMPLE_AT = 950, BELIEVED_MS = 1500 };
+
+bool pool_is_foreign(const struct pool *p)
+{
+    return p->settings.runtime != STORE_RUNTIME_CLOWDER;
+}
+
+/* ---- before it starts ---- */
+
+static bool has_base(const struct pool *p)
+{
+    return p->settings.base_url && *p->settings.base_url;
+}
+
+enum clw_err foreign_check_words(const struct pool *p, struct clw_error *err)
+{
+    const struct pool_settings *s = &p->settings;
+    char hint[300];
+    if (s->runtime == STORE_RUNTIME_COMMAND && !(s->command && *s->command)) {
+        snprintf(hint, sizeof hint, "say it: clowder profile set %s --runtime command -- PROGRAM {url}", p->name);
+        return clw_fail(err, CLW_USAGE, hint, "profile '%s' has no command for its daemons", p->name);
+    }
+    if (has_base(p) || s->runtime == STORE_RUNTIME_COMMAND)
+        return CLW_OK;
+    snprintf(hint, sizeof hint, "say it: clowder profile set %s --base tcp://127.0.0.1:5555", p->name);
+    return clw_fail(err, CLW_USAGE, hint, "profile '%s' has no base that its daemons could dial", p->name);
+}
+
+enum clw_err foreign_check(const struct pool *p, struct clw_error *err)
+{
+    const struct pool_settings *s = &p->settings;
+    enum clw_err code = foreign_check_words(p, err);
+    if (code || !has_base(p))
+        return code;
+    switch (bases_state(p->engine->bases, s->base_url, BELIEVED_MS, NULL, err)) {
+    case BASE_BAD: return err->code;
+    case BASE_SILENT:
+        return clw_fail(err, CLW_UNREACHABLE,
+            s->runtime == STORE_RUNTIME_MIRAI  ? "start it in R: mirai::daemons(url = mirai::local_url(tcp = TRUE))"
+            : s->runtime == STORE_RUNTIME_DASK ? "start it: dask scheduler --host 127.0.0.1"
+                                               : "start it first",
+            "nobody listens at the base %s", s->base_url);
+    case BASE_ASKED:
+    case BASE_LISTENS: break;
+    }
+    return CLW_OK;
+}
+
+/* The next order there that has no daemon and whose base, if it names one, listens. False: it is not known yet. */
+static bool find_order(struct place *l, struct order **o)
+{
+    struct foreign_base base;
+    while ((*o = foreign_next_order(l)) && foreign_base_find((*o)->command, &base)) {
+        enum base_state state = bases_state(l->pool->engine->bases, base.target, BELIEVED_MS, NULL, NULL);
+        if (state != BASE_SILENT)
+            return state != BASE_ASKED;
+        log_warn("daemon", "dropped profile=%s host=%s why=\"nobody listens at %s any more\"", l->pool->name, l->host,
+            strchr(base.target, ':') + 1);
+        foreign_forget_order(*o);
+    }
+    return true;
+}
+
+bool foreign_has_base(struct place *l, uint64_t now_ms)
+{
+    struct pool *p = l->pool;
+    struct clw_error err;
+    struct order *o;
+    if (!pool_is_foreign(p))
+        return true;
+    if (!find_order(l, &o))
+        return false;
+    if (o || !has_base(p))
+        return place_may_launch(l);
+    switch (bases_state(p->engine->bases, p->settings.base_url, BELIEVED_MS, NULL, &err)) {
+    case BASE_LISTENS: return place_may_launch(l);
+    case BASE_ASKED: return false;
+    case BASE_BAD: pool_rest(p, err.code, err.hint, err.message); return false;
+    case BASE_SILENT: break;
+    }
+    snprintf(l->reason, sizeof l->reason, "nobody listens at the base %.300s", p->settings.base_url);
+    l->next_launch_ms = now_ms + CORE_BASE_MS;
+    core_changed(p->engine);
+    return false;
+}
+
+/* ---- starting ---- */
+
+static unsigned free_index(const struct pool *p)
+{
+    for (unsigned i = 1;; i++) {
+        const struct member *m = p->members;
+        while (m && !(m->foreign && m->foreign->index == i))
+            m = m->after;
+        if (!m)
+            return i;
+    }
+}
+
+/* A port that nobody here has now. */
+static unsigned free_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool good =
+        fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && getsockname(fd, (struct sockaddr *)&a, &len) == 0;
+    if (fd >= 0)
+        close(fd);
+    return good ? ntohs(a.sin_port) : 0;
+}
+
+static bool can_be_led(const struct host *h)
+{
+    return h && !h->here && h->link && h->shot.state == HOST_UP;
+}
+
+/* The port at which others reach m leads there from every other host of the profile; or not any more. */
+static void lead(struct member *m, bool lead)
+{
+    for (struct place *l = m->pool->places; l && m->foreign->contact_port; l = l->next) {
+        if (!can_be_led(l->via) || l->via == m->place->via)
+            continue;
+        if (lead)
+            host_session_lead(l->via->link, m->foreign->contact_port, NULL);
+        else
+            host_session_unlead(l->via->link, m->foreign->contact_port, NULL);
+    }
+}
+
+static enum store_runtime order_runtime(const struct pool *p, const char *command)
+{
+    return p->settings.runtime != STORE_RUNTIME_COMMAND ? p->settings.runtime
+           : strstr(command, "mirai::")                 ? STORE_RUNTIME_MIRAI
+                                                        : STORE_RUNTIME_COMMAND;
+}
+
+static void write_script(
+    struct engine *e, struct member *m, const struct foreign_base *base, const char *mark, struct buf *script)
+{
+    const struct pool_settings *s = &m->pool->settings;
+    bool is_here = place_is_here(m->place);
+    const struct store_host *host = is_here ? NULL : catalog_host(e->catalog, m->place->host);
+    size_t tag_count = host ? host->tags.count : 0;
+    char **tags = mem_zalloc((tag_count + 1) * sizeof *tags);
+    for (size_t i = 0; i < tag_count; i++)
+        tags[i] = host->tags.items[i];
+    struct foreign_launch l = {.runtime = s->runtime,
+        .base = base,
+        .mark = mark,
+        .command = (const char *const *)s->command,
+        .options = (const char *const *)s->options,
+        .env = (const char *const *)s->env,
+        .more_env = is_here ? (const char *const *)s->local_env : NULL,
+        .tags = (const char *const *)tags,
+        .idletime_ms = s->set.idletime_ms,
+        .walltime_ms = s->set.walltime_ms,
+        .maxtasks = s->set.maxtasks,
+        .name = m->name,
+        .host = m->place->host,
+        .number = m->foreign->index,
+        .gpu = m->gpu,
+        .contact_port = m->foreign->contact_port,
+        .is_reached = !is_here};
+    if (m->foreign->order)
+        foreign_script_given(m->foreign->order->command, base, &l, script);
+    else
+        foreign_script(&l, script);
+    free(tags);
+}
+
+/* As it was found a moment ago, when it was looked at before this launch. */
+static enum clw_err find_base(const struct pool *p, struct foreign_base *base, struct clw_error *err)
+{
+    if (bases_state(p->engine->bases, p->settings.base_url, UINT64_MAX, base, err) == BASE_LISTENS)
+        return CLW_OK;
+    return clw_fail(err, CLW_UNREACHABLE, NULL, "nobody listens at the base %s", p->settings.base_url);
+}
+
+enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error *err)
+{
+    struct pool *p = m->pool;
+    struct foreign_base base;
+    struct buf script = {0};
+    char mark[WIRE_TOKEN + 1];
+    enum clw_err code = CLW_OK;
+    enum store_runtime runtime = p->settings.runtime;
+    m->foreign = mem_zalloc(sizeof *m->foreign);
+    m->foreign->order = foreign_next_order(m->place);
+    m->foreign->index = free_index(p);
+    if (m->foreign->order) {
+        m->foreign->order->member = m;
+        m->foreign->is_metered = foreign_base_find(m->foreign->order->command, &base);
+        runtime = order_runtime(p, m->foreign->order->command);
+    } else {
+        code = has_base(p) ? find_base(p, &base, err) : CLW_OK;
+        m->foreign->is_metered = !code && has_base(p);
+    }
+    if (runtime == STORE_RUNTIME_DASK && !m->foreign->order)
+        m->foreign->contact_port = free_port();
+    m->foreign->meter = meter_new(m->foreign->is_metered ? foreign_meter_kind(&base, runtime) : METER_BYTES);
+    if (code)
+        return code;
+    wire_new_secret(mark);
+    mark[16] = '\0';
+    write_script(e, m, m->foreign->is_metered ? &base : NULL, mark, &script);
+    struct host_launch l = {.target = m->foreign->is_metered ? base.target : "",
+        .config = script.data,
+        .config_len = script.len,
+        .script = true,
+        .mark = mark,
+        .meter = m->foreign->is_metered ? m->foreign->meter : NULL,
+        .contact_port = place_is_here(m->place) ? 0 : m->foreign->contact_port};
+    code = host_session_launch(m->place->via->link, &l, &m->launch_id, err);
+    buf_fini(&script);
+    return code;
+}
+
+/* ---- how it fares ---- */
+
+static void set_up(struct engine *e, struct member *m)
+{
+    bool was_away = m->state == MEMBER_AWAY;
+    if (m->state != MEMBER_LAUNCHING && !was_away)
+        return;
+    if (!m->connected_ms)
+        m->connected_ms = mono_ms();
+    lead(m, true); /* not before: where hosts are one machine, its port is its own first */
+    member_say(&m->reason, NULL);
+    member_set_state(m, MEMBER_UP);
+    place_connected(m->place);
+    log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", was_away ? "resumed" : "connected", m->name,
+        m->place->host, (int)m->worker_pid, (unsigned long long)(m->connected_ms - m->started_ms));
+    core_due(e);
+}
+
+static void on_connections(struct engine *e, struct member *m, unsigned n)
+{
+    if (n) {
+        set_up(e, m);
+    } else if (m->state == MEMBER_UP) {
+        member_set_state(m, MEMBER_AWAY);
+        m->away_until_ms = mono_ms() + member_grace_ms(m);
+        member_say(&m->reason, "its connection to the base ended");
+        core_due(e);
+    }
+}
+
+static uint64_t take(uint64_t now, uint64_t *seen, uint64_t *total)
+{
+    uint64_t d = now - *seen;
+    *total += d;
+    *seen = now;
+    return d;
+}
+
+void foreign_sample(struct member *m, uint64_t now_ms)
+{
+    struct pool *p = m->pool;
+    struct meter_counts now, *seen = &m->foreign->seen, *all = &p->passed;
+    meter_read(m->foreign->meter, &now);
+    uint64_t bytes =
+        take(now.bytes_up, &seen->bytes_up, &all->bytes_up) + take(now.bytes_down, &seen->bytes_down, &all->bytes_down);
+    take(now.frames_up, &seen->frames_up, &all->frames_up);
+    take(now.frames_down, &seen->frames_down, &all->frames_down);
+    take(now.tasks, &seen->tasks, &all->tasks);
+    take(now.cancels, &seen->cancels, &all->cancels);
+    take(now.opened, &seen->opened, &all->opened);
+    uint32_t n = (uint32_t)take(now.results, &seen->results, &all->results);
+    if (bytes)
+        rates_add(&p->bytes, now_ms, bytes < UINT32_MAX ? (uint32_t)bytes : UINT32_MAX);
+    if (n) {
+        rates_add(&p->rates, now_ms, n);
+        rates_add(&m->place->rates, now_ms, n);
+        pace_add(&m->pace, now_ms, n);
+        m->place->done += n;
+        core_worked(p->engine, m);
+        pool_record(p, n);
+    }
+    if (bytes || now.busy != seen->busy)
+        core_changed(p->engine);
+    m->had_tasks = now.busy > 0;
+    seen->busy = now.busy;
+    seen->connections = now.connections;
+}
+
+static void set_reason(struct member *m, const struct host_daemon_event *event, bool *by_itself)
+{
+    char said[200] = "";
+    if (m->state == MEMBER_LAUNCHING) /* its last words tell most */
+        snprintf(said, sizeof said, "%.120s", m->reason);
+    const char *text = event->signal
+                           ? NULL
+                           : foreign_exit_text(m->foreign->order ? order_runtime(m->pool, m->foreign->order->command)
+                                                                 : m->pool->settings.runtime,
+                                 event->status, by_itself);
+    if (event->signal)
+        member_say(&m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
+    else if (text)
+        member_say(&m->reason, "%s (exit status %d)%s%s", text, event->status, *said ? ": " : "", said);
+    else
+        member_say(&m->reason, "ended with status %d%s%s", event->status, *said ? ": " : "", said);
+    if (m->foreign->order && !event->signal && event->status == 0)
+        *by_itself = true;
+}
+
+/* Its process is gone. */
+static void on_end(struct engine *e, struct member *m, const struct host_daemon_event *event)
+{
+    bool by_itself = false, idle;
+    foreign_sample(m, mono_ms());
+    m->ended = true;
+    if (m->state == MEMBER_LEAVING) {
+        log_info("daemon", "gone daemon=%s host=%s", m->name, m->place->host);
+        member_remove(e, m);
+        return;
+    }
+    set_reason(m, event, &by_itself);
+    idle = by_itself && strncmp(m->reason, "idletime", 8) == 0;
+    if (by_itself)
+        log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
+    else
+        log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
+    if (m->foreign->order && (by_itself || !m->pool->settings.set.respawn)) {
+        foreign_forget_order(m->foreign->order);
+    } else if (idle) { /* it is not needed: not replaced */
+        place_lower(m->place);
+        restore_save(e, m->pool, pool_is_wanted(m->pool), false);
+    } else if (by_itself && !m->pool->settings.set.respawn) { /* it did what it was to do, however little that was */
+        place_lower(m->place);
+    } else if (!by_itself || !place_was_good(m)) {
+        place_back_off(m->place, m);
+    }
+    member_remove(e, m);
+}
+
+static void on_failure(struct engine *e, struct member *m, const struct host_daemon_event *event)
+{
+    member_say(&m->reason, "%.190s", event->text);
+    log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, m->place->host, event->text);
+    place_back_off(m->place, m);
+    snprintf(m->place->reason, sizeof m->place->reason, "%.490s", event->text);
+    snprintf(m->place->hint, sizeof m->place->hint, "%.290s", event->hint);
+    member_remove(e, m);
+}
+
+void foreign_event(struct engine *e, struct member *m, const struct host_daemon_event *event)
+{
+    switch (event->kind) {
+    case HOST_DAEMON_STARTED:
+        m->worker_pid = (pid_t)event->pid;
+        if (!m->foreign->is_metered)
+            set_up(e, m);
+        break;
+    case HOST_DAEMON_STDERR:
+        log_info("daemon", "said daemon=%s host=%s text=\"%s\"", m->name, m->place->host, event->text);
+        if (m->state == MEMBER_LAUNCHING)
+            member_say(&m->reason, "%.190s", event->text);
+        break;
+    case HOST_DAEMON_CONNECTIONS: on_connections(e, m, event->connections); break;
+    case HOST_DAEMON_EXITED: on_end(e, m, event); break;
+    case HOST_DAEMON_FAILED: on_failure(e, m, event); break;
+    }
+    core_changed(e);
+}
+
+void foreign_link_lost(struct engine *e, struct host *h)
+{
+    for (struct pool *p = e->pools; p; p = p->next)
+        for (struct member *m = p->members, *after; m; m = after) {
+            after = m->after;
+            if (m->place->via != h || !m->foreign || !m->worker_pid)
+                continue;
+            member_say(&m->reason, "the link to the host was lost");
+            log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, h->name, m->reason);
+            foreign_sample(m, mono_ms());
+            if (m->state != MEMBER_LEAVING)
+                place_back_off(m->place, m);
+            member_remove(e, m);
+        }
+}
+
+/* The base is on this machine: its versions are what hosts are compared with. */
+static void look_at_base(struct engine *e)
+{
+    struct host *here = host_here(e);
+    if (!here->has_facts)
+        host_reach(here, HOST_GOAL_FACTS, false, NULL);
+    if (!here->has_facts && here->shot.state == HOST_UP)
+        host_session_probe(here->link);
+}
+
+bool foreign_mismatch(const struct place *l, char *text, size_t size)
+{
+    const struct host *here = host_find(l->pool->engine, "local");
+    const struct host_facts *there = l->via && l->via->has_facts ? &l->via->facts : NULL;
+    *text = '\0';
+    if (l->pool->settings.runtime != STORE_RUNTIME_MIRAI || !there)
+        return false;
+    const char *mirai = here && here->has_facts ? here->facts.mirai_version : "";
+    const char *nanonext = here && here->has_facts ? here->facts.nanonext_version : "";
+    if (!*there->r_version)
+        snprintf(text, size, "there is no Rscript on it");
+    else if (!*there->mirai_version)
+        snprintf(text, size, "it has R %s without mirai", there->r_version);
+    else if (*mirai && strcmp(mirai, there->mirai_version) != 0)
+        snprintf(text, size, "it has mirai %s, this machine %s", there->mirai_version, mirai);
+    else if (*nanonext && *there->nanonext_version && strcmp(nanonext, there->nanonext_version) != 0)
+        snprintf(text, size, "it has nanonext %s, this machine %s", there->nanonext_version, nanonext);
+    return *text != '\0';
+}
+
+void foreign_link_up(struct engine *e, struct host *h)
+{
+    for (struct pool *p = e->pools; p; p = p->next)
+        if (p->settings.runtime == STORE_RUNTIME_MIRAI && place_find(p, h->name))
+            look_at_base(e);
+    for (struct pool *p = e->pools; p; p = p->next)
+        for (struct member *m = p->members; m && place_find(p, h->name); m = m->after)
+            if (m->foreign && m->foreign->contact_port && m->connected_ms && m->place->via != h && can_be_led(h))
+                host_session_lead(h->link, m->foreign->contact_port, NULL);
+}
+
+void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms)
+{
+    (void)e;
+    if (now_ms < p->sample_at_ms)
+        return;
+    uint64_t at_ms =
+        now_ms / SECOND * SECOND + SAMPLE_AT; /* near its end: once in each second, so that none looks empty */
+    p->sample_at_ms = at_ms > now_ms ? at_ms : at_ms + SECOND;
+    for (struct member *m = p->members; m; m = m->after)
+        if (m->foreign)
+            foreign_sample(m, now_ms);
+}
+
+uint64_t foreign_next_ms(const struct pool *p)
+{
+    for (const struct member *m = p->members; m; m = m->after)
+        if (m->foreign && m->foreign->is_metered && m->state == MEMBER_UP)
+            return p->sample_at_ms;
+    return UINT64_MAX;
+}
+
+void foreign_fini(struct member *m)
+{
+    if (!m->foreign)
+        return;
+    lead(m, false);
+    if (m->foreign->order && m->state == MEMBER_LEAVING)
+        foreign_forget_order(m->foreign->order);
+    else if (m->foreign->order)
+        m->foreign->order->member = NULL;
+    meter_rele(m->foreign->meter);
+    free(m->foreign);
+    m->foreign = NULL;
+}

@@ -1,0 +1,396 @@
+/* A profile: its places and what they add up to, and the carrying out of what its dispatcher decides. */
+#include "engine/core.h"
+
+#include "base/log.h"
+#include "base/mono.h"
+#include "engine/record/keep.h"
+#include "engine/record/recorder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct pool *pool_find(struct engine *e, const char *name)
+{
+    struct pool *p = e->pools;
+    while (p && strcmp(p->name, name) != 0)
+        p = p->next;
+    return p;
+}
+
+struct pool *pool_new(struct engine *e, const char *name)
+{
+    struct pool *p = mem_zalloc(sizeof *p);
+    p->armed_us = UINT64_MAX;
+    p->engine = e;
+    snprintf(p->name, sizeof p->name, "%s", name);
+    p->settings = (struct pool_settings){.local_env = func_env_own()};
+    store_settings_init(&p->settings.set);
+    p->started_ms = mono_ms();
+    p->disp = disp_new(0);
+    struct pool **at = &e->pools;
+    while (*at)
+        at = &(*at)->next;
+    *at = p;
+    return p;
+}
+
+static void free_env(char ***list)
+{
+    for (char **env = *list; env && *env; env++)
+        free(*env);
+    free(*list);
+    *list = NULL;
+}
+
+void pool_settings_fini(struct pool_settings *s)
+{
+    free_env(&s->env);
+    free_env(&s->local_env);
+    free_env(&s->command);
+    free_env(&s->options);
+    free(s->base_url);
+}
+
+void core_job_free(struct core_job *j)
+{
+    if (j->client) {
+        struct core_job **at = &j->client->jobs;
+        while (*at && *at != j)
+            at = &(*at)->next;
+        if (*at) {
+            *at = j->next;
+            j->client->job_count--;
+        }
+    }
+    blk_rele(j->func);
+    func_fini(&j->spec);
+    free(j);
+}
+
+void pool_free(struct engine *e, struct pool *p)
+{
+    struct pool **at = &e->pools;
+    while (*at && *at != p)
+        at = &(*at)->next;
+    if (*at)
+        *at = p->next;
+    foreign_drop_orders(p);
+    while (p->members)
+        member_remove(e, p->members);
+    while (p->setups) {
+        struct core_job *j = p->setups;
+        p->setups = j->next;
+        core_job_free(j);
+    }
+    while (p->places) {
+        struct place *l = p->places;
+        p->places = l->next;
+        free(l);
+    }
+    tls_stop(p);
+    disp_free(p->disp);
+    pool_settings_fini(&p->settings);
+    free(p);
+}
+
+unsigned pool_count(const struct pool *p, enum member_state state)
+{
+    unsigned n = 0;
+    for (const struct place *l = p->places; l; l = l->next)
+        n += place_count(l, state);
+    return n;
+}
+
+unsigned pool_want(const struct pool *p)
+{
+    unsigned n = 0;
+    for (const struct place *l = p->places; l; l = l->next)
+        n += place_want(l);
+    return n;
+}
+
+const char *pool_reason(const struct pool *p)
+{
+    for (const struct place *l = p->places; l; l = l->next)
+        if (l->reason[0])
+            return l->reason;
+        else if (l->via && place_has_failed(l))
+            return l->via->shot.reason;
+    return "";
+}
+
+const char *pool_hint(const struct pool *p)
+{
+    for (const struct place *l = p->places; l; l = l->next)
+        if (l->on && l->reason[0])
+            return l->hint;
+        else if (l->on && l->via && place_has_failed(l))
+            return l->via->shot.hint;
+    return "";
+}
+
+bool pool_is_wanted(const struct pool *p)
+{
+    for (const struct place *l = p->places; l; l = l->next)
+        if (l->on)
+            return true;
+    return false;
+}
+
+/* No place will bring anything up before somebody does something. */
+static bool is_stuck(const struct pool *p)
+{
+    for (const struct place *l = p->places; l; l = l->next)
+        if (l->on && !place_is_stuck(l))
+            return false;
+    return true;
+}
+
+bool pool_is_hopeless(const struct pool *p)
+{
+    for (const struct member *m = p->members; m; m = m->after)
+        if (m->state != MEMBER_LOST)
+            return false;
+    return p->going || is_stuck(p);
+}
+
+/* Tells every job that waits for daemons that none will come. */
+void pool_fail_jobs(struct engine *e, struct pool *p)
+{
+    if (!pool_is_hopeless(p))
+        return;
+    for (struct peer *c = e->peers; c; c = c->after) {
+        if (c->role != PEER_CLIENT)
+            continue;
+        for (struct core_job *j = c->jobs; j; j = j->next) {
+            if (j->pool != p || j->faulted)
+                continue;
+            j->faulted = true;
+            client_fault(j, CLW_UNREACHABLE, "profile '%s' has no daemons left%s%s%s%s", p->name,
+                *pool_reason(p) ? ": " : "", pool_reason(p), *pool_hint(p) ? "; " : "", pool_hint(p));
+        }
+    }
+    core_flush(e);
+}
+
+void pool_add_setup_argv(struct pool *p, const char *const *argv, size_t argc)
+{
+    struct core_job from = {.pool = p};
+    struct buf b = {0};
+    func_init(&from.spec);
+    from.spec.no_input = true;
+    for (size_t i = 0; i < argc; i++)
+        func_add_arg(&from.spec, argv[i]);
+    func_encode(&from.spec, &b);
+    from.func = blk_new(b.len);
+    if (!from.func)
+        abort();
+    memcpy(from.func->data, b.data, b.len);
+    from.func_len = b.len;
+    pool_add_setup(p->engine, p, &from);
+    blk_rele(from.func);
+    func_fini(&from.spec);
+    buf_fini(&b);
+}
+
+enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_job *from)
+{
+    (void)e;
+    struct core_job *j = mem_zalloc(sizeof *j), **at = &p->setups;
+    j->pool = p;
+    j->func = blk_hold(from->func);
+    j->func_len = from->func_len;
+    func_copy(&j->spec, &from->spec);
+    while (*at)
+        at = &(*at)->next;
+    *at = j;
+    return CLW_OK;
+}
+
+void pool_down(struct engine *e, struct pool *p, bool now)
+{
+    p->going = true;
+    foreign_drop_orders(p);
+    for (struct place *l = p->places; l; l = l->next)
+        l->on = false;
+    log_info("pool", "down profile=%s now=%d", p->name, now);
+    for (struct member *m = p->members; m; m = m->after)
+        member_quit(m, now, true);
+    core_flush(e);
+    pool_fail_jobs(e, p);
+    core_due(e);
+}
+
+void pool_rest(struct pool *p, enum clw_err code, const char *hint, const char *reason)
+{
+    p->resting = true;
+    for (struct place *l = p->places; l; l = l->next)
+        place_break(l, code, hint, reason);
+    log_warn("pool", "rests profile=%s why=\"%s\"", p->name, reason);
+}
+
+void pool_start(struct engine *e, struct pool *p)
+{
+    p->going = p->resting = false;
+    for (struct place *l = p->places; l; l = l->next) {
+        place_reset(l);
+        if (l->via)
+            l->attempts = l->via->shot.attempts;
+        if (l->via && l->on)
+            host_reach(l->via, HOST_GOAL_UP, true, NULL);
+        place_tick(e, l, mono_ms());
+    }
+    core_flush(e);
+    core_due(e);
+    keep_hurry(e->keeper);
+}
+
+static void record(struct pool *p)
+{
+    if (p->sample_n)
+        recorder_sample(p->engine->recorder, p->name, p->sample_s, p->sample_n);
+    p->sample_n = 0;
+}
+
+void pool_record(struct pool *p, uint32_t n)
+{
+    uint64_t second = wall_us() / 1000000;
+    if (second != p->sample_s)
+        record(p);
+    if (!p->sample_n) {
+        p->sample_due_ms = mono_ms() + 1000;
+        core_due(p->engine);
+    }
+    p->sample_s = second;
+    p->sample_n += n;
+}
+
+void pool_tick(struct engine *e, struct pool *p, uint64_t now_ms)
+{
+    for (struct member *m = p->members, *after; m; m = after) {
+        after = m->after;
+        member_tick(e, m, now_ms);
+    }
+    for (struct place *l = p->places; l; l = l->next)
+        place_tick(e, l, now_ms);
+    if (pool_is_foreign(p))
+        foreign_tick(e, p, now_ms);
+    if (disp_next_us(p->disp) <= mono_us()) {
+        disp_tick(p->disp, mono_us());
+        pool_act(e, p);
+    }
+    if (now_ms >= p->sample_due_ms)
+        record(p);
+    pool_fail_jobs(e, p);
+}
+
+uint64_t pool_next_ms(struct pool *p, uint64_t now_ms)
+{
+    uint64_t next = p->sample_n ? p->sample_due_ms : UINT64_MAX, disp_us = p->armed_us = disp_next_us(p->disp);
+    if (disp_us != UINT64_MAX && disp_us / 1000 + 1 < next)
+        next = disp_us / 1000 + 1;
+    for (const struct place *l = p->places; l && !p->going && !p->resting; l = l->next) {
+        bool can = l->via ? l->via->shot.state == HOST_UP : !l->broken;
+        if (can && place_may_launch(l) && l->next_launch_ms < next)
+            next = l->next_launch_ms;
+    }
+    for (const struct member *m = p->members; m; m = m->after) {
+        uint64_t at = member_next_ms(m, now_ms);
+        next = at < next ? at : next;
+    }
+    if (pool_is_foreign(p) && foreign_next_ms(p) < next)
+        next = foreign_next_ms(p);
+    return next;
+}
+
+/* ---- what the dispatcher decided ---- */
+
+static void act_send(const struct disp_action *a)
+{
+    struct member *m = disp_daemon_arg(a->daemon);
+    const struct wire_slices *s = &a->tasks->slices;
+    uint32_t from = wire_slice_start(s, a->pos), to = wire_slice_end(s, a->pos + a->n - 1);
+    struct frame f = {.type = WIRE_TASKS,
+        .job = disp_job_number(a->job),
+        .n = a->n,
+        .first = a->tasks->first + a->pos,
+        .len = 4 * a->n + (to - from)};
+    struct link_piece pieces[] = {
+        {s->ends + 4 * (size_t)a->pos, 4 * a->n, a->tasks->block}, {s->bytes + from, to - from, a->tasks->block}};
+    link_send_ref(m->peer->link, &f, pieces, 2);
+    peer_mark(m->peer);
+}
+
+static void act_on_daemon(const struct disp_action *a)
+{
+    struct member *m = disp_daemon_arg(a->daemon);
+    struct core_job *j = disp_job_arg(a->job);
+    struct frame f = {.job = disp_job_number(a->job), .first = a->first, .n = a->n};
+    if (a->type == DISP_OPEN) {
+        f.type = WIRE_OPEN;
+        f.len = (uint32_t)j->func_len;
+        link_send_ref(m->peer->link, &f, &(struct link_piece){j->func->data, f.len, j->func}, 1);
+        peer_mark(m->peer);
+        return;
+    }
+    f.type = a->type == DISP_ABORT ? WIRE_CANCEL : WIRE_CLOSE;
+    peer_send(m->peer, &f, NULL);
+}
+
+static void act_on_client(const struct disp_action *a)
+{
+    struct core_job *j = disp_job_arg(a->job);
+    struct frame f = {.job = j->client_job};
+    if (!j->client)
+        return;
+    if (a->type == DISP_GRANT) {
+        f.type = WIRE_GRANT;
+        f.first = a->bytes;
+    } else if (a->type == DISP_DONE) {
+        f.type = WIRE_CLOSED;
+    } else {
+        f.type = WIRE_REPORT;
+        f.code = (uint16_t)a->outcome;
+        f.first = a->first;
+        f.n = a->n;
+        f.daemon = (a->attempts < 255 ? a->attempts : 255) << 24;
+    }
+    peer_send(j->client, &f, NULL);
+}
+
+void pool_act(struct engine *e, struct pool *p)
+{
+    size_t count;
+    const struct disp_action *list = disp_actions(p->disp, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct disp_action *a = &list[i];
+        switch (a->type) {
+        case DISP_SEND: act_send(a); break;
+        case DISP_OPEN:
+        case DISP_ABORT:
+        case DISP_CLOSE: act_on_daemon(a); break;
+        case DISP_GRANT: act_on_client(a); break;
+        case DISP_END:
+            ledger_end(disp_job_arg(a->job), a);
+            act_on_client(a);
+            break;
+        case DISP_DONE: {
+            struct core_job *j = disp_job_arg(a->job);
+            ledger_close(j);
+            act_on_client(a);
+            disp_job_free(p->disp, a->job);
+            core_job_free(j);
+            break;
+        }
+        }
+    }
+    if (count) {
+        disp_actions_clear(p->disp);
+        core_changed(e);
+    }
+    uint64_t due_us = disp_next_us(p->disp);
+    if (due_us < p->armed_us) { /* sooner than the main thread will look */
+        p->armed_us = due_us;
+        core_due(e);
+    }
+}

@@ -1,0 +1,72 @@
+/* What the files of a link share: link.c frames and queues, link_stream.c and link_socket.c move the bytes. */
+#ifndef ENGINE_WIRE_LINK_PRIVATE_H
+#define ENGINE_WIRE_LINK_PRIVATE_H
+
+#include "base/loop.h"
+#include "engine/wire/link.h"
+
+#include <sys/uio.h>
+
+/* How bytes are moved. */
+struct link_io {
+    void (*start)(struct link *l); /* brings what comes from now on, unless it is paused */
+    void (*pause)(struct link *l); /* paused has changed */
+    void (*flush)(struct link *l); /* sends what is queued, as far as it is taken */
+    void (*close)(struct link *l); /* nothing more is moved; link__end() follows */
+    void (*free)(struct link *l);
+};
+
+struct link_segment {
+    const uint8_t *data;
+    size_t len;
+    struct blk *block;
+};
+
+struct link {
+    const struct link_io *io;
+    struct link_owner *owner;
+    struct loop *loop; /* NULL: a socket that its owner polls */
+    void *arg;
+    uint32_t max_body;
+    uint64_t heard_ms;
+    bool paused, closing, closed, close_when_sent;
+    struct clw_error *why; /* NULL: nothing is wrong */
+
+    /* link_stream.c */
+    struct nng_stream *stream;
+    struct nng_aio *recv_aio, *send_aio; /* send_aio: NULL until the kernel does not take all at once */
+    bool try_first;                  /* not over TLS: a record that was begun must be finished with the same bytes */
+    bool receiving, sending;         /* an aio has it: sending, the front of the queue */
+    struct loop_call received, sent; /* an aio is done, as nng's thread says */
+
+    /* link_socket.c */
+    int fd;
+    bool blocked; /* it takes no more for now */
+    struct loop_watch *watch;
+
+    struct blk *in;
+    size_t in_start, in_end;
+    size_t room, got; /* of the last read: how much it might have, and had */
+    unsigned small;   /* reads in a row that used little of their block */
+
+    struct link_segment *queue; /* ring */
+    size_t queue_cap, queue_head, queue_count, queue_bytes;
+    struct blk *arena;
+    size_t arena_used;
+    unsigned thin; /* times in a row that all was sent and little of the arena was used */
+};
+
+struct link *link__new(
+    const struct link_io *io, struct loop *loop, struct link_owner *owner, void *arg, uint32_t max_body);
+/* Room for l->room bytes at the result, or NULL: there is no memory, and the link is closed. */
+uint8_t *link__room(struct link *l);
+/* n bytes were put there: whole frames are handed over. */
+void link__came(struct link *l, size_t n);
+/* The front of the queue, at most max pieces; and that many bytes of it are gone. */
+unsigned link__front(const struct link *l, struct iovec *pieces, unsigned max);
+void link__advance(struct link *l, size_t sent);
+void link__send_failed(struct link *l, const char *text);
+/* It is over: tells the owner, once. text: how, when nothing else is known. */
+void link__end(struct link *l, const char *text);
+
+#endif

@@ -1,0 +1,186 @@
+/* A link over an nng stream: ipc, tcp or tls+tcp.
+ *
+ * A send is first tried on an aio without a callback and cancelled at once: when the kernel has room the bytes are gone
+ * by then and no thread was woken; only what is left waits on an aio with a callback. Callbacks run in nng's threads
+ * and do nothing but post. */
+#include "engine/wire/link_private.h"
+
+#include <nng/nng.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PIECES = 8 }; /* nng takes no more at once */
+
+static void set_nodelay(nng_stream *stream)
+{
+    bool on = true;
+    nng_stream_set(stream, NNG_OPT_TCP_NODELAY, &on, sizeof on); /* refused by ipc: fine */
+    nng_stream_set(stream, NNG_OPT_TCP_KEEPALIVE, &on, sizeof on);
+}
+
+static nng_aio *new_aio(void (*cb)(void *), void *arg)
+{
+    nng_aio *aio;
+    if (nng_aio_alloc(&aio, cb, arg)) {
+        fprintf(stderr, "clowder: out of memory\n");
+        abort();
+    }
+    nng_aio_set_timeout(aio, NNG_DURATION_INFINITE);
+    return aio;
+}
+
+void link_owner_fini(struct link_owner *owner)
+{
+    if (owner->try_aio)
+        nng_aio_free(owner->try_aio);
+    owner->try_aio = NULL;
+}
+
+/* ---- in ---- */
+
+static void receive(struct link *l)
+{
+    uint8_t *at = l->receiving || l->paused ? NULL : link__room(l);
+    if (!at)
+        return;
+    nng_iov iov = {at, l->room};
+    nng_aio_set_iov(l->recv_aio, 1, &iov);
+    l->receiving = true;
+    nng_stream_recv(l->stream, l->recv_aio);
+}
+
+static void end(struct link *l, int rv)
+{
+    nng_stream_close(l->stream);
+    link__end(l, rv == NNG_ECONNSHUT || rv == NNG_ECLOSED ? "the connection was closed" : nng_strerror(rv));
+}
+
+static void recv_cb(void *arg)
+{
+    struct link *l = arg;
+    loop_post(l->loop, &l->received);
+}
+
+static void received(void *arg)
+{
+    struct link *l = arg;
+    int rv = nng_aio_result(l->recv_aio);
+    l->receiving = false;
+    if (rv || l->closing) {
+        end(l, rv);
+    } else {
+        link__came(l, nng_aio_count(l->recv_aio));
+        if (!l->closing)
+            receive(l);
+    }
+}
+
+/* ---- out ---- */
+
+static unsigned front(const struct link *l, nng_iov iov[PIECES])
+{
+    struct iovec pieces[PIECES];
+    unsigned n = link__front(l, pieces, PIECES);
+    for (unsigned i = 0; i < n; i++)
+        iov[i] = (nng_iov){pieces[i].iov_base, pieces[i].iov_len};
+    return n;
+}
+
+/* 0: the kernel took some of it. ECANCELED: nothing, it is full. */
+static int try_send(struct link *l, unsigned n, nng_iov *iov)
+{
+    nng_aio *aio = l->owner->try_aio;
+    nng_aio_set_iov(aio, n, iov);
+    nng_stream_send(l->stream, aio);
+    nng_aio_cancel(aio);
+    nng_aio_wait(aio);
+    return nng_aio_result(aio);
+}
+
+static void send_cb(void *arg);
+
+static void flush(struct link *l)
+{
+    while (!l->sending && !l->closing && l->queue_count) {
+        nng_iov iov[PIECES];
+        unsigned n = front(l, iov);
+        int rv = l->try_first ? try_send(l, n, iov) : NNG_ECANCELED;
+        if (rv == 0) {
+            link__advance(l, nng_aio_count(l->owner->try_aio));
+            continue;
+        }
+        if (rv != NNG_ECANCELED) {
+            link__send_failed(l, nng_strerror(rv));
+            return;
+        }
+        if (!l->send_aio)
+            l->send_aio = new_aio(send_cb, l);
+        nng_aio_set_iov(l->send_aio, n, iov);
+        l->sending = true;
+        nng_stream_send(l->stream, l->send_aio);
+    }
+}
+
+static void send_cb(void *arg)
+{
+    struct link *l = arg;
+    loop_post(l->loop, &l->sent);
+}
+
+static void sent(void *arg)
+{
+    struct link *l = arg;
+    int rv = nng_aio_result(l->send_aio);
+    l->sending = false;
+    if (rv) {
+        link__send_failed(l, nng_strerror(rv));
+    } else {
+        link__advance(l, nng_aio_count(l->send_aio));
+        link_flush(l);
+        if (l->owner->batch_cb && !l->closing)
+            l->owner->batch_cb(l);
+    }
+}
+
+/* ---- its end ---- */
+
+static void stop(struct link *l)
+{
+    nng_stream_close(l->stream);
+    if (!l->receiving && nng_aio_begin(l->recv_aio)) { /* a closed stream takes no receive: end ours by hand, so that */
+        l->receiving = true;                           /* its callback tells the owner */
+        nng_aio_finish(l->recv_aio, NNG_ECLOSED);
+    }
+}
+
+static void release(struct link *l)
+{
+    nng_stream_close(l->stream);
+    nng_aio_stop(l->recv_aio);
+    nng_aio_free(l->recv_aio);
+    if (l->send_aio) {
+        nng_aio_stop(l->send_aio);
+        nng_aio_free(l->send_aio);
+    }
+    loop_unpost(l->loop, &l->received);
+    loop_unpost(l->loop, &l->sent);
+    nng_stream_free(l->stream);
+}
+
+struct link *link_new(nng_stream *stream, struct loop *loop, struct link_owner *owner, void *arg, uint32_t max_body)
+{
+    static const struct link_io io = {
+        .start = receive, .pause = receive, .flush = flush, .close = stop, .free = release};
+    struct link *l = link__new(&io, loop, owner, arg, max_body);
+    l->stream = stream;
+    l->received = (struct loop_call){.run = received, .arg = l};
+    l->sent = (struct loop_call){.run = sent, .arg = l};
+    l->recv_aio = new_aio(recv_cb, l);
+    if (!owner->try_aio)
+        owner->try_aio = new_aio(NULL, NULL);
+    set_nodelay(stream);
+    bool verified;
+    l->try_first = nng_stream_get_bool(stream, NNG_OPT_TLS_VERIFIED, &verified) != 0;
+    return l;
+}

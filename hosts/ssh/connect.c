@@ -1,0 +1,323 @@
+/* The step connect (and resolve before it): a byte stream to the next host of the chain, by TCP, by the
+ * user's ProxyCommand, or through the jump host before it. Nothing here blocks. */
+#include "hosts/ssh/session_private.h"
+
+#include "base/mono.h"
+#include "hosts/ssh/bridge.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- resolve: getaddrinfo() cannot be interrupted, so it runs in a thread that may be left behind ---- */
+
+struct lookup {
+    _Atomic unsigned refs; /* the thread and the link */
+    _Atomic bool done;
+    int event_fd;
+    int result;
+    struct addrinfo *list, hints;
+    char *host, port[8];
+};
+
+static void lookup_rele(struct lookup *k)
+{
+    if (atomic_fetch_sub(&k->refs, 1) != 1)
+        return;
+    if (k->list)
+        freeaddrinfo(k->list);
+    if (k->event_fd >= 0)
+        close(k->event_fd);
+    free(k->host);
+    free(k);
+}
+
+static void *lookup_thread(void *arg)
+{
+    struct lookup *k = arg;
+    uint64_t one = 1;
+    k->result = getaddrinfo(k->host, k->port, &k->hints, &k->list);
+    atomic_store(&k->done, true);
+    ssize_t told = write(k->event_fd, &one, sizeof one);
+    (void)told; /* perhaps nobody waits any more */
+    lookup_rele(k);
+    return NULL;
+}
+
+static struct lookup *lookup_new(const struct ssh_host *host)
+{
+    struct lookup *k = mem_zalloc(sizeof *k);
+    atomic_init(&k->refs, 1);
+    k->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    k->hints =
+        (struct addrinfo){.ai_family = host->address_family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+    k->host = mem_strdup(host->hostname);
+    snprintf(k->port, sizeof k->port, "%u", host->port);
+    return k;
+}
+
+static void nothing(struct source *source, uint32_t events)
+{
+    (void)source;
+    (void)events;
+}
+
+/* Starts the thread, or answers at once for a numeric address. */
+static bool lookup_start(struct lookup *k)
+{
+    pthread_t thread;
+    pthread_attr_t attr;
+    struct addrinfo numeric = k->hints;
+    numeric.ai_flags |= AI_NUMERICHOST;
+    k->result = getaddrinfo(k->host, k->port, &numeric, &k->list);
+    if (k->result == 0) {
+        atomic_store(&k->done, true);
+        return true;
+    }
+    if (k->event_fd < 0)
+        return false;
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    atomic_fetch_add(&k->refs, 1); /* the thread's */
+    int failed = pthread_create(&thread, &attr, lookup_thread, k);
+    pthread_attr_destroy(&attr);
+    if (failed)
+        atomic_fetch_sub(&k->refs, 1);
+    return !failed;
+}
+
+static enum clw_err resolve(struct host_session *l, struct hop *h, struct lookup *k, struct clw_error *err)
+{
+    struct source source = {.ready = nothing};
+    uint32_t armed = 0;
+    enum clw_err code = CLW_OK;
+    link__step(l, HOST_RESOLVE, l->o.resolve_ms);
+    if (!lookup_start(k))
+        return clw_fail(err, CLW_IO, NULL, "cannot start a thread to look up %s", h->host.hostname);
+    pump_arm(&l->pump, k->event_fd, &source, &armed, atomic_load(&k->done) ? 0 : EPOLLIN);
+    while (!atomic_load(&k->done) && !code)
+        code = link__wait(l);
+    pump_arm(&l->pump, k->event_fd, &source, &armed, 0);
+    if (code) {
+        link__explain(l, code, "looking up the address", err);
+    } else if (k->result) {
+        bool passing = k->result == EAI_AGAIN;
+        code =
+            clw_fail(err, passing ? CLW_UNREACHABLE : CLW_NOT_FOUND, "check the address, or HostName in ~/.ssh/config",
+                "cannot find the address of %s: %s", h->host.hostname, gai_strerror(k->result));
+    }
+    return code;
+}
+
+/* ---- TCP ---- */
+
+static void address_text(const struct addrinfo *a, char *text, size_t size)
+{
+    char host[64] = "?", port[8] = "?";
+    getnameinfo(a->ai_addr, a->ai_addrlen, host, sizeof host, port, sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
+    snprintf(text, size, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static enum clw_err bind_local(int fd, const struct ssh_host *host, int family, struct clw_error *err)
+{
+    struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *list = NULL;
+    bool bad = getaddrinfo(host->bind_address, NULL, &hints, &list) || bind(fd, list->ai_addr, list->ai_addrlen);
+    if (list)
+        freeaddrinfo(list);
+    return bad ? clw_fail(err, CLW_UNREACHABLE, "look at BindAddress in the ssh configuration",
+                     "cannot use the address %s here", host->bind_address)
+               : CLW_OK;
+}
+
+static enum clw_err say_why(int problem, const char *where, struct clw_error *err)
+{
+    const char *hint = problem == ECONNREFUSED ? "is sshd running there, and on that port?"
+                       : problem == ETIMEDOUT  ? "is it switched on? is a firewall in between?"
+                                               : "look at the network between here and there";
+    return clw_fail(err, CLW_UNREACHABLE, hint, "cannot connect to %s: %s", where, strerror(problem));
+}
+
+/* Waits until fd is connected, at most until until_ms. */
+static enum clw_err finish_connect(
+    struct host_session *l, int fd, uint64_t until_ms, const char *where, struct clw_error *err)
+{
+    struct source source = {.ready = nothing};
+    int problem = 0;
+    socklen_t len = sizeof problem;
+    uint32_t armed = 0;
+    enum clw_err code = CLW_OK;
+    uint64_t limit = l->deadline_ms;
+    struct sockaddr_storage peer;
+    pump_arm(&l->pump, fd, &source, &armed, EPOLLOUT);
+    for (;;) {
+        socklen_t size = sizeof peer;
+        if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &len) || problem ||
+            getpeername(fd, (struct sockaddr *)&peer, &size) == 0)
+            break;
+        l->deadline_ms = until_ms;
+        code = link__wait(l);
+        l->deadline_ms = limit;
+        if (code)
+            break;
+    }
+    pump_arm(&l->pump, fd, &source, &armed, 0);
+    if (code == CLW_TIMED_OUT)
+        return clw_fail(err, CLW_TIMED_OUT, "is it switched on? is a firewall in between?",
+            "no answer from %s within %u s", where, (unsigned)((until_ms - l->step_began_ms + 500) / 1000));
+    if (code)
+        return link__explain(l, code, "connecting", err);
+    return problem ? say_why(problem, where, err) : CLW_OK;
+}
+
+static enum clw_err connect_one(
+    struct host_session *l, struct hop *h, const struct addrinfo *a, uint64_t until_ms, struct clw_error *err)
+{
+    char where[80];
+    int on = 1;
+    enum clw_err code = CLW_OK;
+    address_text(a, where, sizeof where);
+    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return clw_fail(
+            err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot make a socket: %s", strerror(errno));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    if (*h->host.bind_address)
+        code = bind_local(fd, &h->host, a->ai_family, err);
+    if (!code && connect(fd, a->ai_addr, a->ai_addrlen) && errno != EINPROGRESS)
+        code = say_why(errno, where, err);
+    if (!code)
+        code = finish_connect(l, fd, until_ms, where, err);
+    if (code) {
+        close(fd);
+        return code;
+    }
+    return hop_attach(h, fd, err);
+}
+
+static enum clw_err connect_any(
+    struct host_session *l, struct hop *h, const struct addrinfo *list, struct clw_error *err)
+{
+    enum clw_err code = clw_fail(err, CLW_UNREACHABLE, NULL, "%s has no address", h->host.hostname);
+    unsigned left = 0;
+    for (const struct addrinfo *a = list; a; a = a->ai_next)
+        left++;
+    for (const struct addrinfo *a = list; a && code && code != CLW_CANCELLED; a = a->ai_next, left--) {
+        uint64_t now = mono_ms();
+        if (now >= l->deadline_ms)
+            break;
+        code = connect_one(l, h, a, now + (l->deadline_ms - now) / left, err);
+    }
+    return code;
+}
+
+static enum clw_err connect_tcp(struct host_session *l, struct hop *h, struct clw_error *err)
+{
+    struct lookup *k = lookup_new(&h->host);
+    enum clw_err code = resolve(l, h, k, err);
+    if (!code) {
+        unsigned limit_ms = h->host.connect_timeout_s ? h->host.connect_timeout_s * 1000 : l->o.connect_ms;
+        link__step(l, HOST_CONNECT, limit_ms);
+        code = connect_any(l, h, k->list, err);
+    }
+    lookup_rele(k);
+    return code;
+}
+
+/* ---- the user's ProxyCommand ---- */
+
+static bool spawn_shell(const char *command, int fd, pid_t *pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attr;
+    sigset_t none, all;
+    char *text = mem_printf("exec %s", command);
+    char *const argv[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", text, NULL};
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, fd, 0);
+    posix_spawn_file_actions_adddup2(&actions, fd, 1);
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", 1 /* O_WRONLY */, 0);
+    posix_spawnattr_init(&attr);
+    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setsigmask(&attr, &none);
+    posix_spawnattr_setsigdefault(&attr, &all);
+    posix_spawnattr_setpgroup(&attr, 0);
+    int failed = posix_spawn(pid, "/bin/sh", &actions, &attr, argv, environ);
+    posix_spawnattr_destroy(&attr);
+    posix_spawn_file_actions_destroy(&actions);
+    free(text);
+    return !failed;
+}
+
+static enum clw_err connect_command(struct host_session *l, struct hop *h, struct clw_error *err)
+{
+    int pair[2];
+    link__step(l, HOST_CONNECT, l->o.connect_ms);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+        return clw_fail(err, CLW_IO, NULL, "cannot make a socket: %s", strerror(errno));
+    if (!spawn_shell(h->host.proxy_command, pair[1], &h->proxy)) {
+        h->proxy = 0;
+        close(pair[0]);
+        close(pair[1]);
+        return clw_fail(err, CLW_IO, NULL, "cannot run the ProxyCommand of %s", h->host.alias);
+    }
+    close(pair[1]);
+    return hop_attach(h, pair[0], err);
+}
+
+/* ---- through the jump host before ---- */
+
+static enum clw_err connect_jump(struct host_session *l, struct hop *via, struct hop *h, struct clw_error *err)
+{
+    int pair[2] = {-1, -1}, rc;
+    char said[300];
+    enum clw_err code = CLW_OK;
+    link__step(l, HOST_CONNECT, h->host.connect_timeout_s ? h->host.connect_timeout_s * 1000 : l->o.connect_ms);
+    ssh_channel channel = ssh_channel_new(via->session);
+    if (!channel)
+        return clw_fail(err, CLW_NO_MEMORY, NULL, "no memory for a channel");
+    while ((rc = ssh_channel_open_forward(channel, h->host.hostname, (int)h->host.port, "127.0.0.1", 0)) == SSH_AGAIN &&
+           !code)
+        code = link__wait(l);
+    if (code) {
+        char doing[400];
+        snprintf(doing, sizeof doing, "connecting to %s through %s", h->host.hostname, via->label);
+        link__explain(l, code, doing, err);
+    } else if (rc != SSH_OK) {
+        code = clw_fail(err, CLW_UNREACHABLE,
+            "try it from the jump host itself: nc -z HOST PORT; does its sshd allow forwarding?",
+            "the jump host %s cannot connect to %s:%u: %s", via->label, h->host.hostname, h->host.port,
+            link__ssh_error(via, said, sizeof said));
+    } else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair)) {
+        code = clw_fail(err, CLW_IO, NULL, "cannot make a socket: %s", strerror(errno));
+    }
+    if (code) {
+        ssh_channel_free(channel);
+        return code;
+    }
+    bridge_open(&l->pump, via, channel, pair[0]);
+    return hop_attach(h, pair[1], err);
+}
+
+enum clw_err link__connect(struct host_session *l, size_t i, struct clw_error *err)
+{
+    struct hop *h = l->pump.hops[i];
+    if (i > 0)
+        return connect_jump(l, l->pump.hops[i - 1], h, err);
+    if (*h->host.proxy_command)
+        return connect_command(l, h, err);
+    return connect_tcp(l, h, err);
+}

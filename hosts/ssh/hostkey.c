@@ -1,0 +1,239 @@
+/* The step hostkey: the handshake, and whether the key that the host shows is the one on record. A key that
+ * is not on record is never accepted here: host_session_trust() writes it down after somebody looked at its
+ * fingerprint. */
+#include "hosts/ssh/session_private.h"
+
+#include "hosts/ssh/known_hosts.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const key_algorithms[] = {
+    "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512", "rsa-sha2-256"};
+
+static bool is_of_type(const char *algorithm, const char *type)
+{
+    return strcmp(algorithm, type) == 0 || (strcmp(type, "ssh-rsa") == 0 && strncmp(algorithm, "rsa-", 4) == 0);
+}
+
+/* The types on record first, so that a host which has several shows the one we can check. */
+static char *wanted_algorithms(const struct ssh_words *types)
+{
+    enum { ALGORITHMS = sizeof key_algorithms / sizeof *key_algorithms };
+    struct buf list = {0};
+    bool taken[ALGORITHMS] = {false};
+    for (size_t t = 0; t <= types->count; t++)
+        for (size_t i = 0; i < ALGORITHMS; i++)
+            if (!taken[i] && (t == types->count || is_of_type(key_algorithms[i], types->items[t]))) {
+                taken[i] = true;
+                buf_printf(&list, "%s%s", list.len ? "," : "", key_algorithms[i]);
+            }
+    return buf_steal(&list);
+}
+
+static char *record_name(const struct ssh_host *host)
+{
+    return *host->host_key_alias ? known_hosts_name(host->host_key_alias, 22)
+                                 : known_hosts_name(host->hostname, host->port);
+}
+
+static void set_text(
+    struct host_session *l, struct hop *h, enum ssh_options_e option, const char *name, const char *value)
+{
+    if (*value && ssh_options_set(h->session, option, value))
+        link__log(l, LOG_WARN, "ssh_config=\"%s %s\" note=\"not supported, the default is used\"", name, value);
+}
+
+static enum clw_err fail_unread(struct clw_error *err)
+{
+    return clw_fail(err, CLW_IO, NULL, "the keys on record cannot be read: too few descriptors or too little memory");
+}
+
+static enum clw_err set_options(struct host_session *l, struct hop *h, struct clw_error *err)
+{
+    const struct ssh_host *c = &h->host;
+    struct ssh_words types = {0};
+    int no = 0;
+    unsigned port = c->port;
+    ssh_options_set(h->session, SSH_OPTIONS_PROCESS_CONFIG, &no);
+    if (ssh_options_set(h->session, SSH_OPTIONS_HOST, c->hostname))
+        ssh_options_set(h->session, SSH_OPTIONS_HOST, "host"); /* only a label: the connection is made already */
+    ssh_options_set(h->session, SSH_OPTIONS_PORT, &port);
+    ssh_options_set(h->session, SSH_OPTIONS_USER, c->user);
+    /* The library is kept from reading these files: hosts/ssh/known_hosts.c does, all of them. */
+    ssh_options_set(h->session, SSH_OPTIONS_KNOWNHOSTS, "/dev/null");
+    ssh_options_set(h->session, SSH_OPTIONS_GLOBAL_KNOWNHOSTS, "/dev/null");
+    set_text(l, h, SSH_OPTIONS_CIPHERS_C_S, "Ciphers", c->ciphers);
+    set_text(l, h, SSH_OPTIONS_CIPHERS_S_C, "Ciphers", c->ciphers);
+    set_text(l, h, SSH_OPTIONS_HMAC_C_S, "MACs", c->macs);
+    set_text(l, h, SSH_OPTIONS_HMAC_S_C, "MACs", c->macs);
+    set_text(l, h, SSH_OPTIONS_KEY_EXCHANGE, "KexAlgorithms", c->kex);
+    set_text(l, h, SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES, "PubkeyAcceptedAlgorithms", c->pubkey_algorithms);
+    if (c->compression)
+        ssh_options_set(h->session, SSH_OPTIONS_COMPRESSION, "yes");
+    if (*c->host_key_algorithms) {
+        set_text(l, h, SSH_OPTIONS_HOSTKEYS, "HostKeyAlgorithms", c->host_key_algorithms);
+        return CLW_OK;
+    }
+    char *name = record_name(c);
+    bool known = known_hosts_types(&c->user_known_hosts, &c->global_known_hosts, name, &types);
+    char *wanted = wanted_algorithms(&types);
+    ssh_options_set(h->session, SSH_OPTIONS_HOSTKEYS, wanted);
+    free(wanted);
+    free(name);
+    ssh_words_fini(&types);
+    return known ? CLW_OK : fail_unread(err);
+}
+
+static enum clw_err shake_hands(struct host_session *l, struct hop *h, struct clw_error *err)
+{
+    enum clw_err code = set_options(l, h, err);
+    char said[300];
+    int rc;
+    if (code)
+        return code;
+    for (;;) {
+        rc = ssh_connect(h->session);
+        /* The library makes the descriptor blocking when it takes it over. */
+        int flags = fcntl(h->fd, F_GETFL);
+        if (flags >= 0)
+            fcntl(h->fd, F_SETFL, flags | O_NONBLOCK);
+        if (rc != SSH_AGAIN || (code = link__wait(l)))
+            break;
+    }
+    if (code)
+        return link__explain(l, code, "the SSH handshake", err);
+    if (rc == SSH_OK)
+        return hop_run(h, err);
+    link__ssh_error(h, said, sizeof said);
+    if (strstr(said, "kex error") || strstr(said, "no match for method"))
+        return clw_fail(err, CLW_REFUSED, "set KexAlgorithms, Ciphers or HostKeyAlgorithms for it in ~/.ssh/config",
+            "%s and we have no algorithm in common: %s", h->label, said);
+    return clw_fail(err, CLW_UNREACHABLE,
+        h->proxy ? "run the ProxyCommand by hand to see what it says"
+                 : "does an SSH server listen on that port? many connections at once can also be refused "
+                   "(MaxStartups)",
+        "the SSH handshake with %s failed: %s", h->label, said);
+}
+
+struct shown_key {
+    char *type, *text, *fingerprint;
+};
+
+static void shown_key_fini(struct shown_key *k)
+{
+    free(k->type);
+    free(k->text);
+    free(k->fingerprint);
+}
+
+static bool read_key(struct hop *h, struct shown_key *out)
+{
+    ssh_key key = NULL;
+    unsigned char *hash = NULL;
+    size_t len = 0;
+    char *text = NULL, *fingerprint = NULL;
+    *out = (struct shown_key){0};
+    if (ssh_get_server_publickey(h->session, &key) == SSH_OK && ssh_pki_export_pubkey_base64(key, &text) == SSH_OK &&
+        ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &len) == SSH_OK &&
+        (fingerprint = ssh_get_fingerprint_hash(SSH_PUBLICKEY_HASH_SHA256, hash, len)) != NULL)
+        *out = (struct shown_key){
+            mem_strdup(ssh_key_type_to_char(ssh_key_type(key))), mem_strdup(text), mem_strdup(fingerprint)};
+    ssh_string_free_char(text);
+    ssh_string_free_char(fingerprint);
+    ssh_clean_pubkey_hash(&hash);
+    ssh_key_free(key);
+    return out->fingerprint != NULL;
+}
+
+/* What the user is shown, and what host_session_trust() needs. */
+static void keep_pending(struct host_session *l, struct hop *h, const char *name, const struct shown_key *key,
+    enum known_verdict verdict, const struct known_place *place)
+{
+    const struct ssh_words *files = &h->host.user_known_hosts;
+    struct host_key_info info = {.changed = verdict == KNOWN_CHANGED || verdict == KNOWN_REVOKED,
+        .other_type = verdict == KNOWN_OTHER_TYPE,
+        .line = place->line};
+    snprintf(info.host, sizeof info.host, "%.255s", name);
+    snprintf(info.type, sizeof info.type, "%s", key->type);
+    snprintf(info.fingerprint, sizeof info.fingerprint, "%s", key->fingerprint);
+    snprintf(info.file, sizeof info.file, "%.511s", place->file);
+    pthread_mutex_lock(&l->lock);
+    free(l->key_type);
+    free(l->key_text);
+    free(l->key_file);
+    l->key_type = mem_strdup(key->type);
+    l->key_text = mem_strdup(key->text);
+    l->key_file = mem_strdup(files->count ? files->items[0] : "/dev/null");
+    l->key_hashed = h->host.hash_known_hosts;
+    l->shot.key = info;
+    pthread_mutex_unlock(&l->lock);
+}
+
+static enum clw_err judge(struct host_session *l, struct hop *h, const struct shown_key *key, struct clw_error *err)
+{
+    struct known_place place;
+    char *name = record_name(&h->host);
+    enum known_verdict verdict =
+        known_hosts_check(&h->host.user_known_hosts, &h->host.global_known_hosts, name, key->type, key->text, &place);
+    enum clw_err code = CLW_OK;
+    char hint[300];
+    if (verdict != KNOWN_OK && verdict != KNOWN_UNREAD)
+        keep_pending(l, h, name, key, verdict, &place);
+    snprintf(hint, sizeof hint,
+        "compare it with the host (ssh-keygen -lf /etc/ssh/ssh_host_*.pub), then: clowder host trust %s", l->o.name);
+    switch (verdict) {
+    case KNOWN_OK: break;
+    case KNOWN_UNREAD: code = fail_unread(err); break;
+    case KNOWN_UNKNOWN:
+        code = clw_fail(
+            err, CLW_REFUSED, hint, "the host key of %s is not known: %s %s", name, key->type, key->fingerprint);
+        break;
+    case KNOWN_OTHER_TYPE:
+        code = clw_fail(err, CLW_REFUSED, hint,
+            "%s shows a key of another type than the one on record (%s line %u): %s %s", name, place.file, place.line,
+            key->type, key->fingerprint);
+        break;
+    case KNOWN_CHANGED:
+        snprintf(hint, sizeof hint, "if it was installed anew, remove the old key: ssh-keygen -f '%.150s' -R '%.80s'",
+            place.file, name);
+        code = clw_fail(err, CLW_REFUSED, hint,
+            "THE HOST KEY OF %s HAS CHANGED: it shows %s %s, %s line %u says otherwise", name, key->type,
+            key->fingerprint, place.file, place.line);
+        break;
+    case KNOWN_REVOKED:
+        code = clw_fail(err, CLW_REFUSED, "somebody marked this key as stolen: do not connect",
+            "the host key of %s is revoked in %s line %u", name, place.file, place.line);
+        break;
+    }
+    free(name);
+    return code;
+}
+
+/* The last hop is the host itself: what its jump hosts showed is written over. */
+static void keep_known(struct host_session *l, const char *fingerprint)
+{
+    pthread_mutex_lock(&l->lock);
+    snprintf(l->shot.known_key, sizeof l->shot.known_key, "%s", fingerprint);
+    if (*fingerprint)
+        memset(&l->shot.key, 0, sizeof l->shot.key); /* it waits for nobody any more */
+    pthread_mutex_unlock(&l->lock);
+}
+
+enum clw_err link__hostkey(struct host_session *l, struct hop *h, struct clw_error *err)
+{
+    struct shown_key key;
+    link__step(l, HOST_HOSTKEY, l->o.hostkey_ms);
+    enum clw_err code = shake_hands(l, h, err);
+    if (code)
+        return code;
+    if (!read_key(h, &key))
+        code = clw_fail(err, CLW_PROTOCOL, NULL, "%s shows a host key that cannot be read", h->label);
+    else
+        code = judge(l, h, &key, err);
+    keep_known(l, code || !key.fingerprint ? "" : key.fingerprint);
+    shown_key_fini(&key);
+    return code;
+}

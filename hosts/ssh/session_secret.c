@@ -1,0 +1,93 @@
+/* Where a secret comes from: what is kept, the callback, or an answer that arrives while the session waits. */
+#include "hosts/ssh/session_private.h"
+
+#include "base/mono.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct secret_key key_of(const struct question *q)
+{
+    return secret_key(q->kind, q->asker, q->text);
+}
+
+static bool kept(struct host_session *l, const struct secret_key *key, char *answer)
+{
+    pthread_mutex_lock(&l->lock);
+    bool found = secrets_get(l->secrets, key, answer);
+    pthread_mutex_unlock(&l->lock);
+    return found;
+}
+
+static bool asked(struct host_session *l, const struct host_prompt *prompt, const struct secret_key *key, char *answer)
+{
+    if (!l->o.cb.secret || !l->o.cb.secret(l->o.cb.arg, prompt, answer, SECRET_SIZE))
+        return false;
+    answer[SECRET_SIZE - 1] = '\0';
+    pthread_mutex_lock(&l->lock);
+    secrets_put(l->secrets, key, answer);
+    pthread_mutex_unlock(&l->lock);
+    return true;
+}
+
+static void show(struct host_session *l, const struct host_prompt *prompt, const struct secret_key *key)
+{
+    pthread_mutex_lock(&l->lock);
+    l->asked = *key;
+    l->shot.state = HOST_NEEDS_SECRET;
+    l->shot.prompt = *prompt;
+    l->shot.questions++;
+    l->shot.asking = true;
+    l->shot.since_ms = mono_ms();
+    snprintf(l->shot.reason, sizeof l->shot.reason, "needs an answer: %s", prompt->text);
+    snprintf(l->shot.hint, sizeof l->shot.hint, "clowder host unlock %s", l->o.name);
+    pthread_mutex_unlock(&l->lock);
+    link__publish(l);
+}
+
+static void resume(struct host_session *l)
+{
+    pthread_mutex_lock(&l->lock);
+    l->shot.state = l->shot.step;
+    l->shot.asking = false;
+    memset(&l->shot.prompt, 0, sizeof l->shot.prompt);
+    l->shot.reason[0] = l->shot.hint[0] = '\0';
+    pthread_mutex_unlock(&l->lock);
+    link__publish(l);
+}
+
+enum clw_err link__secret(struct host_session *l, const struct question *q, char *answer)
+{
+    struct host_prompt p = {.echo = q->echo};
+    struct secret_key key = key_of(q);
+    snprintf(p.kind, sizeof p.kind, "%s", q->kind);
+    snprintf(p.text, sizeof p.text, "%s", q->shown);
+    p.again = strcmp(l->shot.prompt.text, p.text) == 0 && l->shot.prompt.again;
+    if (kept(l, &key, answer) || asked(l, &p, &key, answer))
+        return CLW_OK;
+    uint64_t began = mono_ms(), limit = l->deadline_ms;
+    link__log(l, LOG_INFO, "step=auth needs=%s", q->kind);
+    show(l, &p, &key);
+    enum clw_err code = CLW_OK;
+    bool found = false;
+    l->deadline_ms = began + l->o.secret_ms;
+    while (!code && !(found = kept(l, &key, answer)))
+        code = link__wait(l);
+    l->deadline_ms = limit + (mono_ms() - began);
+    if (code == CLW_CANCELLED)
+        return code;
+    if (!found)
+        return CLW_AGAIN;
+    resume(l);
+    return CLW_OK;
+}
+
+void link__secret_refused(struct host_session *l, const struct question *q)
+{
+    struct secret_key key = key_of(q);
+    pthread_mutex_lock(&l->lock);
+    secrets_drop(l->secrets, &key);
+    snprintf(l->shot.prompt.text, sizeof l->shot.prompt.text, "%s", q->shown);
+    l->shot.prompt.again = true;
+    pthread_mutex_unlock(&l->lock);
+}

@@ -1,0 +1,187 @@
+/* map, everywhere: options into a function. */
+#include "tui/cli/map.h"
+#include "tui/cli/out_file.h"
+#include "tui/cli/parallel.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int map_task_options(const struct opts *o, struct map *m, int64_t *n)
+{
+    uint64_t max_output = CLOWDER_OUTPUT_DEFAULT;
+    if (opts_int(o, "daemons", 1, 10000, n) || opts_duration(o, "timeout", &m->f.timeout_ms) ||
+        opts_size(o, "max-output", &max_output))
+        return 2;
+    if (*n && opts_has(o, "profile"))
+        return say(2, "%s: -n makes daemons of its own; leave out -n or -p", o->command);
+    m->f.max_output = max_output;
+    m->f.profile = opts_text(o, "profile", NULL);
+    return 0;
+}
+
+int map_set_argv(const struct opts *o, struct map *m, size_t count)
+{
+    if (!count || !o->words[0][0])
+        return say(2, "%s: name a command; see clowder %s --help", o->command, o->command);
+    m->argv = mem_zalloc((count + 1) * sizeof *m->argv);
+    for (size_t i = 0; i < count; i++)
+        m->argv[i] = o->words[i];
+    m->f.argv = m->argv;
+    return 0;
+}
+
+static int open_inputs(const struct opts *o, struct map *m)
+{
+    const char *path = opts_text(o, "arg-file", NULL);
+    m->input_fd = STDIN_FILENO;
+    if (path && m->words)
+        return say(2, "%s: inputs come from --arg-file or after :::, not both", o->command);
+    if (path && strcmp(path, "-") != 0 && (m->input_fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+        return say(errno == ENOENT ? 4 : 1, "%s: cannot read %s: %s", o->command, path, strerror(errno));
+    if (!path && !m->words && isatty(STDIN_FILENO))
+        say(0, "reading inputs from the terminal, one a line; ^D ends");
+    return 0;
+}
+
+static int read_map_options(const struct opts *o, struct map *m)
+{
+    int64_t retries = CLOWDER_RETRIES_DEFAULT, retry_failed = 0, seed = 0;
+    if (opts_int(o, "retries", 0, 100, &retries) || opts_int(o, "retry-failed", 0, 100, &retry_failed) ||
+        opts_int(o, "seed", 0, INT64_MAX, &seed) || opts_duration(o, "deadline", &m->f.deadline_ms))
+        return 2;
+    bool lines = opts_has(o, "worker"), framed = opts_has(o, "framed");
+    if (lines && framed)
+        return say(2, "%s: a worker speaks lines (-w) or frames (-W), not both", o->command);
+    if ((lines || framed) && opts_has(o, "stdin"))
+        return say(2, "%s: a worker reads its tasks on stdin; leave out --stdin", o->command);
+    m->f.kind = lines ? CLOWDER_LINES : framed ? CLOWDER_FRAMED : CLOWDER_COMMAND;
+    m->f.use_stdin = opts_has(o, "stdin");
+    m->f.unordered = opts_has(o, "unordered");
+    m->f.retries = (unsigned)retries;
+    m->f.retry_failed = (unsigned)retry_failed;
+    m->f.speculate = opts_has(o, "speculate");
+    m->f.has_seed = opts_has(o, "seed");
+    m->f.seed = (uint64_t)seed;
+    m->f.name = opts_text(o, "name", NULL);
+    m->f.fetch = opts_text(o, "fetch", NULL);
+    if (opts_count(o, "fetch") > 1)
+        return say(2, "%s: --fetch is there twice; it takes one pattern: let the files of a task have names alike",
+            o->command);
+    m->f.ship = m->ship = opts_all(o, "ship");
+    m->tag = opts_has(o, "tag");
+    m->stop = opts_has(o, "stop");
+    m->null = opts_has(o, "null");
+    m->dry_run = opts_has(o, "dry-run");
+    return 0;
+}
+
+void map_fini(struct map *m)
+{
+    progress_free(m->progress);
+    map_close_joblog(m);
+    map_forget_saved(m);
+    free(m->argv);
+    free(m->ship);
+    free(m->skip);
+}
+
+int map_options(const struct opts *o, struct map *m, int64_t *n)
+{
+    size_t count = 0;
+    clowder_function_init(&m->f);
+    while (count < o->word_count && strcmp(o->words[count], ":::") != 0)
+        count++;
+    if (count < o->word_count) {
+        m->words = o->words + count + 1;
+        m->word_count = o->word_count - count - 1;
+    }
+    int status = map_task_options(o, m, n);
+    if (status == 0)
+        status = read_map_options(o, m);
+    if (status == 0)
+        status = map_set_argv(o, m, count);
+    if (status == 0)
+        status = parallel_check(o->command, o->words, count, m->words, m->word_count);
+    return status ? status : open_inputs(o, m);
+}
+
+static int open_joblog(const struct opts *o, struct map *m)
+{
+    bool resume = opts_has(o, "resume"), failed = opts_has(o, "resume-failed");
+    if ((resume || failed) && !opts_has(o, "joblog"))
+        return say(2, "map: --resume%s needs --joblog FILE", failed ? "-failed" : "");
+    if (!opts_has(o, "joblog") || m->dry_run)
+        return 0;
+    return map_load_joblog(m, opts_text(o, "joblog", NULL),
+        failed   ? JOBLOG_RESUME_FAILED
+        : resume ? JOBLOG_RESUME
+                 : JOBLOG_NEW);
+}
+
+/* By whatever names. */
+static bool is_one_file(const char *a, const char *b)
+{
+    struct stat one, other;
+    if (!a || !b || strcmp(a, "-") == 0)
+        return false;
+    if (stat(a, &one) || stat(b, &other))
+        return strcmp(a, b) == 0;
+    return S_ISREG(one.st_mode) && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+int map_output_options(const struct opts *o, struct map *m)
+{
+    m->out_path = opts_text(o, "output", NULL);
+    if (is_one_file(m->out_path, opts_text(o, "joblog", NULL)))
+        return say(2, "%s: -o and --joblog are one file, %s", o->command, m->out_path);
+    if (is_one_file(m->out_path, opts_text(o, "arg-file", NULL)))
+        return say(2, "%s: the results would replace their own inputs, %s; name another file", o->command, m->out_path);
+    m->out_force = opts_has(o, "force");
+    if (m->out_force && !m->out_path)
+        return say(2, "%s: --force is about the file of -o FILE", o->command);
+    return m->out_path && !m->out_append ? out_check(o->command, m->out_path, m->out_force) : 0;
+}
+
+int cmd_map(const struct opts *o, bool json)
+{
+    struct map m = {.json = json, .out_append = opts_has(o, "resume") || opts_has(o, "resume-failed")};
+    int64_t n = 0;
+    int status = map_options(o, &m, &n);
+    if (status == 0 && !m.dry_run)
+        status = map_output_options(o, &m);
+    if (status == 0)
+        status = open_joblog(o, &m);
+    if (status == 0 && m.out_append && !m.dry_run)
+        status = out_check_append("map", m.out_path, m.out_known);
+    if (status == 0) {
+        if (!opts_has(o, "no-progress") && (opts_has(o, "progress") || stderr_is_terminal()))
+            m.progress = progress_new();
+        status = map_run(&m, (unsigned)n);
+    }
+    map_fini(&m);
+    return status;
+}
+
+static char *no_words[1];
+
+int cmd_everywhere(const struct opts *o, bool json)
+{
+    struct map m = {.json = json, .tag_daemon = true, .words = no_words};
+    int64_t n = 0;
+    clowder_function_init(&m.f);
+    m.f.everywhere = m.f.no_input = true;
+    m.f.setup = opts_has(o, "setup");
+    int status = map_task_options(o, &m, &n);
+    if (status == 0)
+        status = map_set_argv(o, &m, o->word_count);
+    if (status == 0)
+        status = map_run(&m, 0);
+    map_fini(&m);
+    return status;
+}
