@@ -15,9 +15,9 @@ NOUNS = {"host", "profile", "job"}
 WITH_COMMAND = {"map", "submit", "run", "everywhere", "launch", "with"}  # whose options end at the first word
 # Of the programs that we start, and of our own daemon.
 FOREIGN = {"--resources", "--host", "--mux", "--spawn"}
-SCRIPTS = re.compile(r"(hosts/probe_script|hosts/scheduler|engine/foreign_script)\.c$")  # of other programs
+SCRIPTS = re.compile(r"(hosts/probe_script|hosts/scheduler|engine/fleet/foreign_script)\.c$")  # of other programs
 # A document about another thing than our commands, or commands of a time that is over.
-SKIPPED = re.compile(r"^(tests/|CHANGELOG|docs/performance|run$|\.ci/|tui/parallel\.c)")
+SKIPPED = re.compile(r"^(tests/|CHANGELOG|docs/performance|run$|\.ci/|tui/cli/parallel\.c)")
 
 
 def literals(text):
