@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef CLW_LIBEXEC_UP
+#define CLW_LIBEXEC_UP "../libexec/clowder"
+#endif
 #ifndef CLW_BINDIR
 #define CLW_BINDIR "/usr/bin"
 #endif
@@ -251,6 +254,8 @@ char *paths_program(const char *name)
         self[n] = '\0';
         char *slash = strrchr(self, '/');
         found = if_runs(mem_printf("%.*s/%s", (int)(slash - self), self, name));
+        if (!found)
+            found = if_runs(mem_printf("%.*s/%s/%s", (int)(slash - self), self, CLW_LIBEXEC_UP, name));
     }
     if (!found)
         found = if_runs(mem_printf("%s/%s", CLW_BINDIR, name));

@@ -27,8 +27,8 @@ enum clw_err paths_state(const char *name, char **path, struct clw_error *err);
 enum clw_err paths_cache(const char *name, char **path, struct clw_error *err);
 enum clw_err paths_config(const char *name, char **path, struct clw_error *err);
 
-/* The owned path of a program of ours: beside the running one, in $CLOWDER_LIBEXEC, in the installed place, or on PATH;
- * NULL when there is none. */
+/* The owned path of a program of ours: in $CLOWDER_LIBEXEC, beside the running one or in its libexec folder, in the
+ * installed place, or on PATH; NULL when there is none. */
 char *paths_program(const char *name);
 
 #endif

@@ -1,7 +1,9 @@
 # What is installed: two programs, the library in both kinds, its headers, pkg-config and CMake packages, manuals, completions.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS clowder clowder-daemon RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS clowder RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+# Nobody types it: it is found from the program's own place (base/paths.c).
+install(TARGETS clowder-daemon RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/clowder)
 install(TARGETS clowder_shared clowder_static
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES engine/client/clowder.h engine/client/clowder_worker.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

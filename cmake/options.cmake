@@ -1,8 +1,10 @@
 # Warnings and hardening, as targets that the others link.
+# The folder of the daemon, as the program finds it from its own.
+file(RELATIVE_PATH clw_libexec_up ${CMAKE_INSTALL_FULL_BINDIR} ${CMAKE_INSTALL_FULL_LIBEXECDIR}/clowder)
 add_library(clw_options INTERFACE)
 target_include_directories(clw_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_definitions(clw_options INTERFACE _GNU_SOURCE CLW_VERSION="${PROJECT_VERSION}"
-  CLW_BINDIR="${CMAKE_INSTALL_FULL_BINDIR}")
+  CLW_BINDIR="${CMAKE_INSTALL_FULL_BINDIR}" CLW_LIBEXEC_UP="${clw_libexec_up}")
 target_compile_options(clw_options INTERFACE
   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wwrite-strings -Wundef -Wvla
   -Wconversion -Wno-sign-conversion)

@@ -3,14 +3,14 @@
 . "$(dirname "$0")/lib.sh"
 
 cmake --install "$CLOWDER_BUILD" --prefix "$work/usr" >/dev/null
-for file in bin/clowder bin/clowder-daemon include/clowder.h include/clowder_worker.h share/man/man1/clowder.1 \
+for file in bin/clowder libexec/clowder/clowder-daemon include/clowder.h include/clowder_worker.h share/man/man1/clowder.1 \
   share/bash-completion/completions/clowder lib/python3/dist-packages/clowder.py share/clowder/clowder_worker.R; do
   [ -s "$work/usr/$file" ] || fail "$file is not installed"
 done
 if file "$bin/clowder-daemon" 2>/dev/null | grep -q static || ! ldd "$bin/clowder-daemon" >/dev/null 2>&1; then
   # The daemon that travels runs where there is nothing at all.
   mkdir empty
-  cp "$work/usr/bin/clowder-daemon" empty/
+  cp "$work/usr/libexec/clowder/clowder-daemon" empty/
   if [ "$(id -u)" -eq 0 ]; then
     expect 0 chroot empty /clowder-daemon --version
   fi
@@ -62,7 +62,7 @@ prints 42
 if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null && command -v file >/dev/null; then
   (cd "$CLOWDER_BUILD" && cpack -B "$work/packages" >/dev/null)
   dpkg-deb -c "$work"/packages/*.deb >deb.list
-  grep -q ./usr/bin/clowder-daemon deb.list || fail "the DEB lacks the daemon"
+  grep -q ./usr/libexec/clowder/clowder-daemon deb.list || fail "the DEB lacks the daemon"
   grep -q ./usr/lib/python3/dist-packages/clowder.py deb.list || fail "the DEB lacks the Python module"
   dpkg-deb -f "$work"/packages/*.deb Depends | grep -q libnng || fail "the DEB states no dependencies"
   tar tzf "$work"/packages/*.tar.gz >tgz.list
