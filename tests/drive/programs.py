@@ -16,6 +16,7 @@ SOURCE = Path(os.environ.get("CLOWDER_SOURCE") or Path(__file__).resolve().paren
 BIN = Path(os.environ.get("CLOWDER_BIN") or SOURCE / "build/release/bin").resolve()
 BUILD = Path(os.environ.get("CLOWDER_BUILD") or BIN.parent)
 TESTS_BIN = BIN / "tests"
+PEER = TESTS_BIN / "sp_peer"
 SUPPRESSIONS = os.environ.get("TSAN_SUPPRESSIONS") or SOURCE / "tests/tsan.supp"
 COMMAND_S = 180  # no command takes so long
 REPORT = re.compile("Sanitizer|runtime error:")
@@ -130,7 +131,9 @@ class Engine:
         del self.story[:-8]
 
     def how(self, cwd, env):
-        return {"cwd": cwd or self.work, "env": self.env | (env or {})}
+        """Where, and with what environment: env changes the engine's own, None takes a name out."""
+        changed = self.env | (env or {})
+        return {"cwd": cwd or self.work, "env": {k: str(v) for k, v in changed.items() if v is not None}}
 
     def run(self, *argv, status=0, stdin="", cwd=None, env=None, timeout=COMMAND_S, **how):
         """Runs it to its end, which has this exit status (None: any)."""
