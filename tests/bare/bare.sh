@@ -116,6 +116,8 @@ cmake -G Ninja -S . -B /tmp/hand >/dev/null
 cmake -G Ninja -S . -B /tmp/tests -DBUILD_TESTING=ON >/tmp/configured
 grep 'unit/test_text is left out: needs cmocka (package libcmocka-dev)' /tmp/configured
 ctest --test-dir /tmp/tests -R unit/test_text | grep 'Skipped'
+grep 'e2e/neighbour_limits is left out: needs pytest (package python3-pytest)' /tmp/configured
+ctest --test-dir /tmp/tests -R e2e/neighbour_limits | grep 'Skipped'
 rm -r /tmp/installed /tmp/hand /tmp/tests ~/.local
 echo "\$ $2"
 bash -c "$2"

@@ -1,6 +1,7 @@
-"""Real OpenSSH servers as hosts (tests/hosts/lab.sh), the last one reached through a relay that can be made slow."""
+"""Real OpenSSH servers as hosts (tests/hosts/lab.sh). The last one may be reached through a relay that can be made slow."""
 import json
 import os
+import shlex
 import shutil
 import subprocess
 
@@ -15,19 +16,25 @@ def can_be_had():
 
 
 class Hosts:
-    def __init__(self, house, count=2):
+    """Of a house (or whatever else has work, env and desktop). lines go into every sshd_config; before is said to the lab's shell
+    before there are hosts."""
+
+    def __init__(self, house, count=2, lines="", before="", relayed=True):
         self.house, self.count = house, count
-        self.lab = house.work + "/lab"
+        self.lab = f"{house.work}/lab"
         env = house.env | {"LAB": self.lab, "PREFIX": f"clwf{os.getpid()}", "NET": "10.96"}
         env.pop("LD_PRELOAD", None)
         self.bash = subprocess.Popen(["bash", "--norc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=open(house.work + "/lab.err", "wb"), text=True, env=env, cwd=house.work)
+                                     stderr=open(f"{house.work}/lab.err", "wb"), text=True, env=env, cwd=house.work)
         self.shell(f". {os.path.join(HERE, '..', 'hosts', 'lab.sh')}")
-        self.shell(f"lab_up {count}")
+        for words in filter(None, (before, f"lab_up {count} {shlex.quote(lines)}")):
+            self.shell(words)
         self.namespaces = self.shell("echo $lab_mode").strip() == "namespaces"
         house.desktop = self.shell("echo $desktop").split()
         house.env["CLOWDER_SSH_CONFIG"] = self.lab + "/config"
-        self._start_relay()
+        self.relay_process = None
+        if relayed:
+            self._start_relay()
 
     def shell(self, text):
         """Runs it in the lab's shell; its output, or Failed."""
@@ -42,7 +49,7 @@ class Hosts:
                 break
             lines.append(line)
         if line.split()[1] != "0":
-            raise Failed(f"the lab of hosts: {text}: {''.join(lines).strip()} {open(self.house.work + '/lab.err').read()[-500:]}")
+            raise Failed(f"the lab of hosts: {text}: {''.join(lines).strip()} {open(f'{self.house.work}/lab.err').read()[-500:]}")
         return "".join(lines)
 
     # ---- the relay before the last host ----
@@ -106,7 +113,7 @@ class Hosts:
         return [pid for i in range(1, self.count + 1) for pid in self._programs(i)]
 
     def close(self):
-        if self.relay_process.poll() is None:
+        if self.relay_process and self.relay_process.poll() is None:
             self.relay_process.kill()
         try:
             self.bash.stdin.write("lab_down\nexit\n")

@@ -1,0 +1,97 @@
+"""What tests that drive programs are given: an engine, its command, hosts, a namespace. What each leaves behind is a failure."""
+import ctypes
+import os
+import signal
+import subprocess
+
+import pytest
+
+import hosts
+import procs
+from programs import Clowder, Engine
+from waiting import needs, needs_root
+
+LEFT_OUT = 77  # the exit status of a run that had no test for this machine
+CLONE_NEWNS = 0x00020000
+
+
+def pytest_configure():
+    procs.become_subreaper()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: pytest.exit(f"stopped by signal {number}"))
+
+
+# ---- fixtures ----
+
+
+@pytest.fixture
+def engine():
+    """An engine of the test's own (programs.py). At the end it stops, and no process, crash or sanitizer's report is left."""
+    own = Engine()
+    yield own
+    wrong = own.end()
+    log = own.log[-4000:]
+    wrong += own.close()
+    assert not wrong, "\n".join(wrong + ["--- engine log", log])
+
+
+@pytest.fixture
+def clowder(engine):
+    """The command, typed where the engine is."""
+    return Clowder(engine)
+
+
+@pytest.fixture
+def work(engine):
+    """The folder where commands run."""
+    return engine.work
+
+
+@pytest.fixture
+def lab(engine):
+    """lab(2, "AllowTcpForwarding no"): so many SSH servers as hosts h1, h2 … (../faults/hosts.py); from then on commands are typed on
+    their desktop. Its shell() runs the words of ../hosts/lab.sh."""
+    needs_root("to start sshd")
+    needs("/usr/sbin/sshd", "openssh-server")
+    made = []
+
+    def make(count, lines="", before=""):
+        made.append(hosts.Hosts(engine, count, lines=lines, before=before, relayed=False))
+        return made[0]
+    yield make
+    wrong = engine.end()
+    for each in made:
+        each.close()
+    engine.desktop = []
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def mount_namespace():
+    """Whoever runs tests sees nothing of what this one mounts. Every later test of the run is in it too."""
+    needs_root("to mount something")
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS) != 0:
+        pytest.skip("needs a mount namespace")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
+# ---- what is said ----
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    report = (yield).get_result()
+    engine = item.funcargs.get("engine") if hasattr(item, "funcargs") else None
+    if report.failed and report.when != "teardown" and isinstance(engine, Engine):
+        report.sections += engine.tell()
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.getreports("skipped"):
+        terminalreporter.line(f"SKIP: {report.longrepr[2].removeprefix('Skipped: ')}")
+
+
+def pytest_sessionfinish(session):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter.getreports("skipped") and not any(reporter.getreports(how) for how in ("passed", "failed", "error")):
+        session.exitstatus = LEFT_OUT
