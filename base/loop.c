@@ -22,7 +22,7 @@ struct loop_watch {
     int fd;
     short events;
     bool gone;
-    void (*ready)(void *arg);
+    void (*ready)(void *arg, short events);
     void *arg;
     struct loop_watch *next; /* of those that are gone */
 };
@@ -141,7 +141,7 @@ void loop_once(struct loop *loop, int timeout_ms)
         if (!w)
             run_posted(loop);
         else if (!w->gone && w->events)
-            w->ready(w->arg);
+            w->ready(w->arg, (short)events[i].events);
     }
     free_gone(loop);
     if (loop->lock)
@@ -161,7 +161,7 @@ static int control(struct loop *loop, int op, int fd, short events, struct loop_
     return epoll_ctl(loop->epoll_fd, op, fd, &e);
 }
 
-struct loop_watch *loop_add(struct loop *loop, int fd, short events, void (*ready)(void *arg), void *arg)
+struct loop_watch *loop_add(struct loop *loop, int fd, short events, void (*ready)(void *arg, short events), void *arg)
 {
     struct loop_watch *w = mem_zalloc(sizeof *w);
     *w = (struct loop_watch){.loop = loop, .fd = fd, .events = events, .ready = ready, .arg = arg};

@@ -24,9 +24,9 @@ void loop_once(struct loop *loop, int timeout_ms);
 /* Readable when loop_once() would not wait, for an owner that polls more than this. */
 int loop_fd(const struct loop *loop);
 
-/* ready(arg) is called whenever fd is ready for one of events (as poll knows them; errors and ends always count). fd
- * stays the caller's. NULL: no memory. */
-struct loop_watch *loop_add(struct loop *loop, int fd, short events, void (*ready)(void *arg), void *arg);
+/* ready(arg, what it is ready for) is called whenever fd is ready for one of events (as poll knows them; errors and
+ * ends always count). fd stays the caller's. NULL: no memory. */
+struct loop_watch *loop_add(struct loop *loop, int fd, short events, void (*ready)(void *arg, short events), void *arg);
 /* 0: for nothing, not even its end. */
 void loop_change(struct loop_watch *w, short events);
 /* Not called from now on, and w is gone. Call it before fd is closed. NULL is fine. */

@@ -24,9 +24,10 @@ static void batch_cb(struct link *l);
 static void closed_cb(struct link *l, const struct clw_error *why);
 
 /* The loop says that what was held has waited long enough. */
-static void flush_held(void *arg)
+static void flush_held(void *arg, short events)
 {
     struct engine *e = arg;
+    (void)events;
     uint64_t ignored;
     if (read(e->hold_fd, &ignored, sizeof ignored) < 0)
         return;

@@ -179,9 +179,10 @@ static void reap(struct engine *e)
     }
 }
 
-static void take_signals(void *arg)
+static void take_signals(void *arg, short events)
 {
     struct engine *e = arg;
+    (void)events;
     struct signalfd_siginfo info;
     while (read(e->signal_fd, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGCHLD)

@@ -91,10 +91,8 @@ static void pause_accepting(struct listener *l, const char *why)
     core_due(l->engine);
 }
 
-/* The loop says that somebody dials. */
-static void accept_some(void *arg)
+static void accept_some(struct listener *l)
 {
-    struct listener *l = arg;
     for (int i = 0; i < ACCEPTS; i++) {
         if (l->door->is_full && l->door->is_full(l->engine)) {
             pause_accepting(l, "too many connections");
@@ -113,6 +111,13 @@ static void accept_some(void *arg)
         else
             close(fd);
     }
+}
+
+/* The loop says that somebody dials. */
+static void on_dial(void *arg, short events)
+{
+    (void)events;
+    accept_some(arg);
 }
 
 static bool is_found(const struct listener *l)
@@ -142,7 +147,7 @@ static int bind_to(struct listener *l, const struct sockaddr_un *address)
     struct loop_watch *watch = NULL;
     if (fd >= 0 && fchmod(fd, 0600) == 0 && bind(fd, (const struct sockaddr *)address, sizeof *address) == 0 &&
         chmod(address->sun_path, 0600) == 0 && listen(fd, SOMAXCONN) == 0 && lstat(address->sun_path, &st) == 0)
-        watch = loop_add(l->engine->loop, fd, POLLIN, accept_some, l);
+        watch = loop_add(l->engine->loop, fd, POLLIN, on_dial, l);
     if (!watch) {
         int rv = errno;
         if (fd >= 0)

@@ -29,8 +29,9 @@ static bool copy_some(struct output *o)
     return n > 0;
 }
 
-static void on_output(void *arg)
+static void on_output(void *arg, short events)
 {
+    (void)events;
     copy_some(arg);
 }
 

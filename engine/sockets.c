@@ -101,8 +101,9 @@ static void look_soon(struct engine *e)
     core_due(e);
 }
 
-static void changed(void *arg)
+static void changed(void *arg, short ready)
 {
+    (void)ready;
     struct engine *e = arg;
     char events[4096];
     while (read(e->sockets->changes_fd, events, sizeof events) > 0)
@@ -110,8 +111,9 @@ static void changed(void *arg)
     look_soon(e);
 }
 
-static void remounted(void *arg)
+static void remounted(void *arg, short events)
 {
+    (void)events;
     look_soon(arg);
 }
 

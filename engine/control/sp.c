@@ -310,9 +310,10 @@ static void end(struct sp_pipe *p)
     free(p);
 }
 
-static void step(void *arg)
+static void step(void *arg, short events)
 {
     struct sp_pipe *p = arg;
+    (void)events;
     flush(p);
     for (int i = 0; i < READS && !p->over && !is_sending(p) && take_some(p); i++) {
     }

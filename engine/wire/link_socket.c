@@ -81,8 +81,9 @@ void link_step(struct link *l)
         watch(l);
 }
 
-static void step(void *arg)
+static void step(void *arg, short events)
 {
+    (void)events;
     link_step(arg);
 }
 

@@ -3,24 +3,25 @@
  */
 #include "hosts/remote/mux_end.h"
 
+#include "base/loop.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 /* QUEUE_MAX: of what home owes, with the largest script besides: a host that asks for more does not read. */
-enum { QUEUE_FULL = 256 * 1024, QUEUE_MAX = QUEUE_FULL + (4 << 20), BATCH = 32, TABLE = 256, READS_A_TURN = 4 };
+enum { QUEUE_FULL = 256 * 1024, QUEUE_MAX = QUEUE_FULL + (4 << 20), TABLE = 256, READS_A_TURN = 4 };
 
 struct stream {
     struct stream *next; /* in its slot of the table */
     struct mux_end *end;
     uint32_t id;
     int fd;
-    uint32_t armed;
+    struct loop_watch *watch; /* NULL: for nothing yet */
     bool dialling, local_eof, remote_eof, shut, closed_here, closed_there, dead;
     bool is_strange;     /* opened by anybody */
     uint32_t credit;     /* what may be sent */
@@ -34,7 +35,7 @@ struct stream {
 struct mux_end {
     struct mux_end_callbacks cb;
     bool is_home;
-    int epoll_fd;
+    struct loop *loop; /* of the streams' descriptors */
     struct mux_reader reader;
     struct buf out;
     size_t out_at;
@@ -52,8 +53,8 @@ struct mux_end *mux_end_new(const struct mux_end_callbacks *cb, bool is_home)
     struct mux_end *e = mem_zalloc(sizeof *e);
     e->cb = *cb;
     e->is_home = is_home;
-    e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (e->epoll_fd < 0) {
+    e->loop = loop_new(NULL);
+    if (!e->loop) {
         free(e);
         return NULL;
     }
@@ -88,30 +89,32 @@ static struct stream *add(struct mux_end *e, uint32_t id, int fd, bool dialling)
     return s;
 }
 
+static void on_ready(void *arg, short events);
+
 static void arm(struct stream *s)
 {
-    struct epoll_event event = {.data.ptr = s};
+    short events = 0;
     if (s->fd < 0)
         return;
     if (s->dialling || s->rest.len)
-        event.events |= EPOLLOUT;
+        events |= POLLOUT;
     if (!s->dialling && !s->local_eof && s->credit)
-        event.events |= EPOLLIN;
-    if (event.events == s->armed)
-        return;
-    int op = !s->armed ? EPOLL_CTL_ADD : event.events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
-    if (epoll_ctl(s->end->epoll_fd, op, s->fd, &event) == 0)
-        s->armed = event.events;
+        events |= POLLIN;
+    if (s->watch)
+        loop_change(s->watch, events);
+    else if (events)
+        s->watch = loop_add(s->end->loop, s->fd, events, on_ready, s);
 }
 
 static void drop_fd(struct stream *s)
 {
     if (s->fd >= 0) {
-        close(s->fd); /* epoll forgets it with this */
+        loop_remove(s->watch);
+        close(s->fd);
         s->end->descriptors--;
     }
     s->fd = -1;
-    s->armed = 0;
+    s->watch = NULL;
     s->end->held -= s->rest.len;
     buf_fini(&s->rest);
     meter_close(s->counting);
@@ -150,7 +153,7 @@ void mux_end_free(struct mux_end *e)
     for (size_t i = 0; i < TABLE; i++)
         while (e->table[i])
             remove_stream(e->table[i]);
-    close(e->epoll_fd);
+    loop_free(e->loop);
     mux_reader_fini(&e->reader);
     buf_fini(&e->out);
     free(e->scratch);
@@ -278,13 +281,14 @@ static void finish_dial(struct stream *s)
     flush(s);
 }
 
-static void work_on(struct stream *s, uint32_t events)
+static void on_ready(void *arg, short events)
 {
+    struct stream *s = arg;
     if (s->dialling)
         finish_dial(s);
-    else if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+    else if (events & (POLLOUT | POLLERR | POLLHUP))
         flush(s);
-    if (s->fd >= 0 && !s->dialling && !s->local_eof && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+    if (s->fd >= 0 && !s->dialling && !s->local_eof && (events & (POLLIN | POLLERR | POLLHUP)))
         take(s);
     if (s->fd >= 0)
         arm(s);
@@ -294,10 +298,7 @@ static void work_on(struct stream *s, uint32_t events)
 
 void mux_end_work(struct mux_end *e)
 {
-    struct epoll_event events[BATCH];
-    int n = epoll_wait(e->epoll_fd, events, BATCH, 0);
-    for (int i = 0; i < n; i++)
-        work_on(events[i].data.ptr, events[i].events);
+    loop_once(e->loop, 0);
 }
 
 /* ---- frames ---- */
@@ -316,7 +317,7 @@ static bool on_open(struct mux_end *e, const struct mux_frame *f)
     if (fd < 0)
         close_here(s);
     else
-        arm(s); /* a first EPOLLOUT comes when it is connected, or at once */
+        arm(s); /* a first POLLOUT comes when it is connected, or at once */
     return true;
 }
 
@@ -389,7 +390,7 @@ const char *mux_end_fault(const struct mux_end *e)
 
 int mux_end_fd(const struct mux_end *e)
 {
-    return e->epoll_fd;
+    return loop_fd(e->loop);
 }
 
 size_t mux_end_out(struct mux_end *e, const uint8_t **data)

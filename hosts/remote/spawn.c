@@ -1,6 +1,7 @@
-/* Processes: begun with pipes for stdin and output, watched through one epoll, reaped by signalfd. */
+/* Processes: begun with pipes for stdin and output, watched through one loop, reaped by signalfd. */
 #include "hosts/remote/spawn.h"
 
+#include "base/loop.h"
 #include "base/mem.h"
 #include "base/mono.h"
 #include "base/text.h"
@@ -8,28 +9,30 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BATCH = 32, HEAD_MAX = 64 };
+enum { HEAD_MAX = 64 };
 
-/* Each pipe end is an epoll source that knows its process. */
+/* Each pipe end knows its process. */
 struct end {
     struct process *process;
     int fd;
     bool is_input;
+    struct loop_watch *watch;
 };
 
 struct process {
+    struct spawner *spawner;
     struct process *next;
     pid_t pid;
     struct end input, output;
@@ -47,14 +50,16 @@ struct spawner {
     const char *program;
     void (*say)(void *arg, const char *line, size_t len);
     void *arg;
-    int epoll_fd, signal_fd;
+    struct loop *loop;
+    int signal_fd;
+    struct loop_watch *signals;
     struct process *processes;
     unsigned count;
     char head[HEAD_MAX];
     size_t head_len;
     struct buf blob;
     size_t want; /* bytes of the blob that are still to come */
-    bool script, broken;
+    bool script, broken, signalled;
     uint64_t kill_at_ms; /* scripts, when home is gone; 0: not */
     sigset_t before;
 };
@@ -74,6 +79,13 @@ static void tell(struct spawner *s, const char *format, ...)
     s->say(s->arg, line, len);
 }
 
+static void on_signal(void *arg, short events)
+{
+    struct spawner *s = arg;
+    (void)events;
+    s->signalled = true;
+}
+
 struct spawner *spawner_new(const char *program, void (*say)(void *arg, const char *line, size_t len), void *arg)
 {
     struct spawner *s = mem_zalloc(sizeof *s);
@@ -84,10 +96,11 @@ struct spawner *spawner_new(const char *program, void (*say)(void *arg, const ch
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
     sigprocmask(SIG_BLOCK, &child, &s->before);
-    s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    s->loop = loop_new(NULL);
     s->signal_fd = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-    if (s->epoll_fd < 0 || s->signal_fd < 0 || epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, s->signal_fd, &event)) {
+    if (s->loop && s->signal_fd >= 0)
+        s->signals = loop_add(s->loop, s->signal_fd, POLLIN, on_signal, s);
+    if (!s->signals) {
         spawner_free(s);
         return NULL;
     }
@@ -96,6 +109,8 @@ struct spawner *spawner_new(const char *program, void (*say)(void *arg, const ch
 
 static void close_end(struct end *e)
 {
+    loop_remove(e->watch);
+    e->watch = NULL;
     if (e->fd >= 0)
         close(e->fd);
     e->fd = -1;
@@ -122,8 +137,8 @@ void spawner_free(struct spawner *s)
         next = p->next;
         process_free(p);
     }
-    if (s->epoll_fd >= 0)
-        close(s->epoll_fd);
+    loop_remove(s->signals);
+    loop_free(s->loop);
     if (s->signal_fd >= 0)
         close(s->signal_fd);
     wipe(&s->blob);
@@ -183,11 +198,13 @@ static pid_t begin(struct spawner *s, int in[2], int out[2])
     return pid;
 }
 
-static bool watch(struct spawner *s, struct end *e, uint32_t events)
+static void on_end(void *arg, short events);
+
+static bool watch(struct spawner *s, struct end *e, short events)
 {
-    struct epoll_event event = {.events = events, .data.ptr = e};
     fcntl(e->fd, F_SETFL, fcntl(e->fd, F_GETFL) | O_NONBLOCK);
-    return epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, e->fd, &event) == 0;
+    e->watch = loop_add(s->loop, e->fd, events, on_end, e);
+    return e->watch != NULL;
 }
 
 static void start(struct spawner *s)
@@ -212,18 +229,19 @@ static void start(struct spawner *s)
         return;
     }
     struct process *p = mem_zalloc(sizeof *p);
-    *p = (struct process){.next = s->processes,
+    *p = (struct process){.spawner = s,
+        .next = s->processes,
         .pid = pid,
-        .input = {p, in[1], true},
-        .output = {p, out[0], false},
+        .input = {.process = p, .fd = in[1], .is_input = true},
+        .output = {.process = p, .fd = out[0]},
         .blob = s->blob,
         .script = s->script};
     s->blob = (struct buf){0};
     s->processes = p;
     s->count++;
     tell(s, "pid %ld", (long)pid);
-    watch(s, &p->output, EPOLLIN);
-    watch(s, &p->input, EPOLLOUT);
+    watch(s, &p->output, POLLIN);
+    watch(s, &p->input, POLLOUT);
 }
 
 /* ---- what home says ---- */
@@ -437,7 +455,7 @@ static void sweep(struct spawner *s)
 
 int spawner_fd(const struct spawner *s)
 {
-    return s->epoll_fd;
+    return loop_fd(s->loop);
 }
 
 unsigned spawner_count(const struct spawner *s)
@@ -445,25 +463,25 @@ unsigned spawner_count(const struct spawner *s)
     return s->count;
 }
 
+static void on_end(void *arg, short events)
+{
+    struct end *e = arg;
+    (void)events;
+    if (e->is_input)
+        write_input(e->process);
+    else
+        read_output(e->process->spawner, e->process);
+}
+
 void spawner_work(struct spawner *s)
 {
-    struct epoll_event events[BATCH];
-    bool signalled = false;
-    int n = epoll_wait(s->epoll_fd, events, BATCH, 0);
-    for (int i = 0; i < n; i++) {
-        struct end *e = events[i].data.ptr;
-        if (!e)
-            signalled = true;
-        else if (e->is_input && e->fd >= 0)
-            write_input(e->process);
-        else if (e->fd >= 0)
-            read_output(s, e->process);
-    }
+    s->signalled = false;
+    loop_once(s->loop, 0);
     if (s->kill_at_ms && mono_ms() >= s->kill_at_ms) {
         signal_scripts(s, SIGKILL);
         s->kill_at_ms = 0;
     }
-    if (signalled)
+    if (s->signalled)
         reap(s);
     sweep(s);
 }

@@ -8,9 +8,9 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,7 +26,6 @@ struct bridge {
     struct ssh_channel_callbacks_struct callbacks;
     struct bridge *prev, *next;
     int fd;
-    uint32_t armed;
     bool blocked; /* fd takes no more: bytes wait in rest and in the channel */
     bool stalled; /* the host takes no more: fd is not read */
     bool remote_eof, remote_closed, local_eof, eof_sent, shut, dead;
@@ -46,12 +45,12 @@ static void end(struct bridge *b)
 
 static void arm(struct bridge *b)
 {
-    uint32_t events = 0;
+    short events = 0;
     if (b->blocked)
-        events |= EPOLLOUT;
+        events |= POLLOUT;
     if (!b->stalled && !b->local_eof)
-        events |= EPOLLIN;
-    pump_arm(b->pump, b->fd, &b->source, &b->armed, b->dead ? 0 : events);
+        events |= POLLIN;
+    pump_arm(b->pump, b->fd, &b->source, b->dead ? 0 : events);
 }
 
 static void stall(struct bridge *b)
@@ -230,14 +229,14 @@ static void read_local(struct bridge *b)
     }
 }
 
-static void on_local(struct source *source, uint32_t events)
+static void on_local(struct source *source, short events)
 {
     struct bridge *b = (struct bridge *)source;
     if (b->dead)
         return;
-    if (b->blocked && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+    if (b->blocked && (events & (POLLOUT | POLLERR | POLLHUP)))
         drain(b);
-    if (!b->dead && !b->stalled && !b->local_eof && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+    if (!b->dead && !b->stalled && !b->local_eof && (events & (POLLIN | POLLERR | POLLHUP)))
         read_local(b);
     if (!b->dead)
         arm(b);
@@ -253,7 +252,7 @@ void bridge_open(struct pump *p, struct hop *h, ssh_channel channel, int fd)
         .hop = h,
         .channel = channel,
         .fd = fd,
-        .blocked = true, /* the first EPOLLOUT takes what the channel has already */
+        .blocked = true, /* the first POLLOUT takes what the channel has already */
         .next = p->bridges};
     if (p->bridges)
         p->bridges->prev = b;
@@ -271,7 +270,7 @@ void bridge_open(struct pump *p, struct hop *h, ssh_channel channel, int fd)
 static void bridge_free(struct bridge *b)
 {
     struct pump *p = b->pump;
-    pump_arm(p, b->fd, &b->source, &b->armed, 0);
+    pump_arm(p, b->fd, &b->source, 0);
     if (b->fd >= 0)
         close(b->fd);
     ssh_remove_channel_callbacks(b->channel, &b->callbacks);

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -67,7 +67,7 @@ static struct lookup *lookup_new(const struct ssh_host *host)
     return k;
 }
 
-static void nothing(struct source *source, uint32_t events)
+static void nothing(struct source *source, short events)
 {
     (void)source;
     (void)events;
@@ -100,15 +100,14 @@ static bool lookup_start(struct lookup *k)
 static enum clw_err resolve(struct host_session *l, struct hop *h, struct lookup *k, struct clw_error *err)
 {
     struct source source = {.ready = nothing};
-    uint32_t armed = 0;
     enum clw_err code = CLW_OK;
     link__step(l, HOST_RESOLVE, l->o.resolve_ms);
     if (!lookup_start(k))
         return clw_fail(err, CLW_IO, NULL, "cannot start a thread to look up %s", h->host.hostname);
-    pump_arm(&l->pump, k->event_fd, &source, &armed, atomic_load(&k->done) ? 0 : EPOLLIN);
+    pump_arm(&l->pump, k->event_fd, &source, atomic_load(&k->done) ? 0 : POLLIN);
     while (!atomic_load(&k->done) && !code)
         code = link__wait(l);
-    pump_arm(&l->pump, k->event_fd, &source, &armed, 0);
+    pump_arm(&l->pump, k->event_fd, &source, 0);
     if (code) {
         link__explain(l, code, "looking up the address", err);
     } else if (k->result) {
@@ -155,11 +154,10 @@ static enum clw_err finish_connect(
     struct source source = {.ready = nothing};
     int problem = 0;
     socklen_t len = sizeof problem;
-    uint32_t armed = 0;
     enum clw_err code = CLW_OK;
     uint64_t limit = l->deadline_ms;
     struct sockaddr_storage peer;
-    pump_arm(&l->pump, fd, &source, &armed, EPOLLOUT);
+    pump_arm(&l->pump, fd, &source, POLLOUT);
     for (;;) {
         socklen_t size = sizeof peer;
         if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &problem, &len) || problem ||
@@ -171,7 +169,7 @@ static enum clw_err finish_connect(
         if (code)
             break;
     }
-    pump_arm(&l->pump, fd, &source, &armed, 0);
+    pump_arm(&l->pump, fd, &source, 0);
     if (code == CLW_TIMED_OUT)
         return clw_fail(err, CLW_TIMED_OUT, "is it switched on? is a firewall in between?",
             "no answer from %s within %u s", where, (unsigned)((until_ms - l->step_began_ms + 500) / 1000));

@@ -5,13 +5,13 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <libssh/callbacks.h>
@@ -157,7 +157,7 @@ enum clw_err exec_open(struct exec *x, struct host_session *l, const char *comma
 
 /* ---- on this machine ---- */
 
-static void on_child(struct source *source, uint32_t events)
+static void on_child(struct source *source, short events)
 {
     struct exec *x = (struct exec *)source;
     uint8_t *bytes = x->link->pump.scratch;
@@ -172,7 +172,7 @@ static void on_child(struct source *source, uint32_t events)
     if (n > 0)
         return;
     x->eof = x->closed = true;
-    pump_arm(&x->link->pump, x->out_fd, &x->source, &x->armed, 0);
+    pump_arm(&x->link->pump, x->out_fd, &x->source, 0);
 }
 
 static int start_child(const char *program, const char *argument, char **envp, int in_fd, int out_fd)
@@ -222,7 +222,7 @@ enum clw_err exec_open_here(struct exec *x, struct host_session *l, const char *
     }
     fcntl(x->in_fd, F_SETFL, O_NONBLOCK);
     fcntl(x->out_fd, F_SETFL, O_NONBLOCK);
-    pump_arm(&l->pump, x->out_fd, &x->source, &x->armed, EPOLLIN);
+    pump_arm(&l->pump, x->out_fd, &x->source, POLLIN);
     return CLW_OK;
 }
 
@@ -235,7 +235,7 @@ static ssize_t write_child(struct exec *x, const void *data, size_t len)
 static void close_child(struct exec *x)
 {
     if (x->out_fd > 0) {
-        pump_arm(&x->link->pump, x->out_fd, &x->source, &x->armed, 0);
+        pump_arm(&x->link->pump, x->out_fd, &x->source, 0);
         close(x->out_fd);
     }
     if (x->in_fd > 0)

@@ -8,7 +8,6 @@
 struct exec {
     struct source source; /* of a child here: its output */
     int in_fd, out_fd;    /* of a child here: its stdin (-1: closed) and stdout, which are ours to close; else 0 */
-    uint32_t armed;
     struct host_session *link;
     struct hop *hop;
     ssh_channel channel;

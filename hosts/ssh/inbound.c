@@ -6,11 +6,11 @@
 #include "base/random.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,11 +21,10 @@ struct inbound {
     uint64_t owner;
     bool gone;
     int fd;
-    uint32_t armed;
     unsigned port; /* on the host */
 };
 
-static void on_connection(struct source *source, uint32_t events)
+static void on_connection(struct source *source, short events)
 {
     struct inbound *in = (struct inbound *)source;
     int on = 1;
@@ -82,7 +81,7 @@ enum clw_err link__inbound(
         .fd = fd,
         .port = *port = is_free ? contact_port : 10000 + r % 6000u};
     l->inbounds = in;
-    pump_arm(&l->pump, fd, &in->source, &in->armed, EPOLLIN);
+    pump_arm(&l->pump, fd, &in->source, POLLIN);
     return CLW_OK;
 }
 
@@ -101,7 +100,7 @@ void link__inbound_sweep(struct host_session *l)
             continue;
         }
         *at = in->next;
-        pump_arm(&l->pump, in->fd, &in->source, &in->armed, 0);
+        pump_arm(&l->pump, in->fd, &in->source, 0);
         close(in->fd);
         free(in);
     }

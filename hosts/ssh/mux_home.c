@@ -1,5 +1,5 @@
 /* The home end of the way home: one channel that runs the program with --mux on the host, its streams joined to the
- * targets here. It rides on the pump: its descriptors are one epoll within the pump's. */
+ * targets here. It rides on the pump: its descriptors are one loop within the pump's. */
 #include "hosts/ssh/session_private.h"
 
 #include "base/text.h"
@@ -9,17 +9,16 @@
 #include "hosts/remote/mux_end.h"
 #include "hosts/upload.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 struct mux_home {
     struct source source; /* the end's descriptors */
     struct host_session *link;
     struct exec x;
     struct mux_end *end;
-    uint32_t armed;
     bool broken;
     uint32_t waiting; /* for the answer about this listener; 0: none */
     bool refused;
@@ -58,7 +57,7 @@ static void on_frame(void *arg, const struct mux_frame *f)
     }
 }
 
-static void on_ready(struct source *source, uint32_t events)
+static void on_ready(struct source *source, short events)
 {
     struct mux_home *m = (struct mux_home *)source;
     (void)events;
@@ -87,7 +86,7 @@ static void after_round(void *arg)
     if ((n < 0 || m->x.closed || m->broken) && m->link->hop)
         m->link->hop->dead = true; /* without this channel the session is of no use: begin again */
     count(m);
-    pump_arm(&m->link->pump, mux_end_fd(m->end), &m->source, &m->armed, mux_end_full(m->end) ? 0 : EPOLLIN);
+    pump_arm(&m->link->pump, mux_end_fd(m->end), &m->source, mux_end_full(m->end) ? 0 : POLLIN);
 }
 
 /* Why the supervisor does not start. */
@@ -245,7 +244,7 @@ void link__mux_reset(struct host_session *l)
     if (!m)
         return;
     l->pump.after_round = NULL;
-    pump_arm(&l->pump, mux_end_fd(m->end), &m->source, &m->armed, 0);
+    pump_arm(&l->pump, mux_end_fd(m->end), &m->source, 0);
     exec_close(&m->x);
     mux_end_free(m->end);
     free(m);

@@ -6,11 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,29 +17,19 @@
 #include <libssh/callbacks.h>
 #include <libssh/server.h>
 
-enum { BATCH = 64, READS_A_ROUND = 32, OTHERS_MAX = 10000, BYTES_AN_OTHER = 64 };
+enum { READS_A_ROUND = 32, OTHERS_MAX = 10000, BYTES_AN_OTHER = 64 };
 
-static void on_wake(struct source *source, uint32_t events)
+static void nothing(void *arg)
 {
-    struct pump *p = (struct pump *)((char *)source - offsetof(struct pump, wake));
-    uint64_t count;
-    (void)events;
-    if (read(p->wake_fd, &count, sizeof count) < 0)
-        return; /* somebody else's wake-up was read before */
+    (void)arg;
 }
 
 enum clw_err pump_init(struct pump *p, struct clw_error *err)
 {
-    *p = (struct pump){.epoll_fd = -1, .wake_fd = -1, .wake.ready = on_wake};
-    p->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = &p->wake};
-    if (p->epoll_fd < 0 || p->wake_fd < 0 || epoll_ctl(p->epoll_fd, EPOLL_CTL_ADD, p->wake_fd, &event)) {
-        enum clw_err code = clw_fail(
+    *p = (struct pump){.loop = loop_new(NULL), .wake.run = nothing};
+    if (!p->loop)
+        return clw_fail(
             err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot watch descriptors: %s", strerror(errno));
-        pump_fini(p);
-        return code;
-    }
     p->scratch = mem_alloc(PUMP_SCRATCH);
     return CLW_OK;
 }
@@ -48,20 +37,15 @@ enum clw_err pump_init(struct pump *p, struct clw_error *err)
 void pump_fini(struct pump *p)
 {
     pump_close_hops(p);
-    if (p->epoll_fd >= 0)
-        close(p->epoll_fd);
-    if (p->wake_fd >= 0)
-        close(p->wake_fd);
+    loop_free(p->loop);
     free(p->scratch);
     p->scratch = NULL;
-    p->epoll_fd = p->wake_fd = -1;
+    p->loop = NULL;
 }
 
 void pump_wake(struct pump *p)
 {
-    uint64_t one = 1;
-    if (write(p->wake_fd, &one, sizeof one) < 0)
-        return; /* the counter is full: it is awake anyway */
+    loop_post(p->loop, &p->wake);
 }
 
 void pump_cancel(struct pump *p)
@@ -70,14 +54,22 @@ void pump_cancel(struct pump *p)
     pump_wake(p);
 }
 
-void pump_arm(struct pump *p, int fd, struct source *source, uint32_t *armed, uint32_t events)
+static void on_ready(void *arg, short events)
 {
-    struct epoll_event event = {.events = events, .data.ptr = source};
-    if (*armed == events || fd < 0)
-        return;
-    int op = !*armed ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
-    if (epoll_ctl(p->epoll_fd, op, fd, &event) == 0)
-        *armed = events;
+    struct source *source = arg;
+    source->ready(source, events);
+}
+
+void pump_arm(struct pump *p, int fd, struct source *source, short events)
+{
+    if (source->watch && !events) {
+        loop_remove(source->watch);
+        source->watch = NULL;
+    } else if (source->watch) {
+        loop_change(source->watch, events);
+    } else if (fd >= 0 && events) {
+        source->watch = loop_add(p->loop, fd, events, on_ready, source);
+    }
 }
 
 /* What the session wrote and the connection did not take wants an event when there is room. */
@@ -85,7 +77,7 @@ static void hop_rearm(struct hop *h)
 {
     if (!h->session || h->dead)
         return;
-    pump_arm(h->pump, h->fd, &h->source, &h->armed, EPOLLIN | (hop_is_full(h) ? EPOLLOUT : 0));
+    pump_arm(h->pump, h->fd, &h->source, hop_is_full(h) ? POLLIN | POLLOUT : POLLIN);
 }
 
 bool hop_is_full(struct hop *h)
@@ -123,10 +115,10 @@ static void hop_check(struct hop *h)
         (!ssh_is_connected(h->session) || (ssh_get_status(h->session) & (SSH_CLOSED | SSH_CLOSED_ERROR))))
         h->dead = true;
     if (h->dead)
-        pump_arm(h->pump, h->fd, &h->source, &h->armed, 0);
+        pump_arm(h->pump, h->fd, &h->source, 0);
 }
 
-static void on_hop(struct source *source, uint32_t events)
+static void on_hop(struct source *source, short events)
 {
     struct hop *h = (struct hop *)source;
     (void)events;
@@ -141,16 +133,11 @@ static void on_hop(struct source *source, uint32_t events)
 
 enum clw_err pump_round(struct pump *p, int timeout_ms)
 {
-    struct epoll_event events[BATCH];
     if (atomic_load(&p->cancelled))
         return CLW_CANCELLED;
     for (size_t i = 0; i < p->hop_count; i++)
         hop_rearm(p->hops[i]);
-    int n = epoll_wait(p->epoll_fd, events, BATCH, timeout_ms);
-    for (int i = 0; i < n; i++) {
-        struct source *source = events[i].data.ptr;
-        source->ready(source, events[i].events);
-    }
+    loop_once(p->loop, timeout_ms);
     for (size_t i = 0; i < p->hop_count; i++)
         hop_check(p->hops[i]);
     bridge_settle(p);
@@ -182,7 +169,7 @@ enum clw_err hop_attach(struct hop *h, int fd, struct clw_error *err)
     ssh_set_blocking(h->session, 0);
     ssh_set_counters(h->session, &h->counter, &h->packets);
     ssh_set_message_callback(h->session, refuse, NULL);
-    pump_arm(h->pump, h->fd, &h->source, &h->armed, EPOLLIN);
+    pump_arm(h->pump, h->fd, &h->source, POLLIN);
     return CLW_OK;
 }
 
@@ -196,7 +183,7 @@ enum clw_err hop_run(struct hop *h, struct clw_error *err)
 
 static void hop_free(struct hop *h)
 {
-    pump_arm(h->pump, h->fd, &h->source, &h->armed, 0);
+    pump_arm(h->pump, h->fd, &h->source, 0);
     if (h->event) {
         ssh_event_remove_session(h->event, h->session);
         ssh_event_free(h->event);

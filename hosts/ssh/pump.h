@@ -1,10 +1,11 @@
-/* Inside hosts/ only. The loop of a link's thread: one epoll over its sessions, its bridges and a wake-up, a
- * round at a time. Code that waits for an answer calls rounds in a loop, so that everything else goes on
+/* Inside hosts/ only. The loop of a session's thread: its connections, its bridges and a wake-up, a round at a
+ * time. Code that waits for an answer calls rounds in a loop, so that everything else goes on
  * while it waits. A pump belongs to one thread; only pump_wake() may be called from another. */
 #ifndef HOSTS_SSH_PUMP_H
 #define HOSTS_SSH_PUMP_H
 
 #include "base/err.h"
+#include "base/loop.h"
 #include "hosts/ssh/ssh_config.h"
 
 #include <stdatomic.h>
@@ -17,9 +18,10 @@
 
 enum { PUMP_HOPS = 8, PUMP_SCRATCH = 32768 };
 
-/* Whatever epoll points to: ready() is called with the events that came. */
+/* Whatever is waited for: ready() is called with the events that came. */
 struct source {
-    void (*ready)(struct source *source, uint32_t events);
+    void (*ready)(struct source *source, short events);
+    struct loop_watch *watch; /* NULL: not waited for */
 };
 
 /* One SSH session on the way to the host: jump hosts first, the host itself last. */
@@ -34,7 +36,6 @@ struct hop {
     struct ssh_counter_struct counter, packets; /* at the socket; of what is in there */
     uint64_t data_packets;                      /* of channels */
     uint64_t drained_others, drained_bytes;     /* other packets, and bytes sent, when last nothing waited to be sent */
-    uint32_t armed;                             /* what epoll watches fd for; 0: not watched */
     bool dead;                                  /* the session ended */
     bool floods;                                /* … since the host asks without end and does not read the answers */
     pid_t proxy;                                /* ProxyCommand, or 0 */
@@ -42,9 +43,9 @@ struct hop {
 
 struct bridge;
 struct pump {
-    int epoll_fd, wake_fd;
+    struct loop *loop;
+    struct loop_call wake;
     _Atomic bool cancelled;
-    struct source wake;
     struct hop *hops[PUMP_HOPS];
     size_t hop_count;
     struct bridge *bridges;
@@ -65,8 +66,8 @@ void pump_wake(struct pump *p);
 void pump_cancel(struct pump *p);
 /* Waits at most timeout_ms for something to happen and deals with it. CLW_CANCELLED or CLW_OK. */
 enum clw_err pump_round(struct pump *p, int timeout_ms);
-/* Sets what epoll watches fd for; 0 takes it out. *armed remembers. */
-void pump_arm(struct pump *p, int fd, struct source *source, uint32_t *armed, uint32_t events);
+/* Waits for these events (as poll knows them) of fd from now on; 0: for none, as it has to be before fd is closed. */
+void pump_arm(struct pump *p, int fd, struct source *source, short events);
 
 /* A hop at the end of the chain, empty but for its place there. NULL: the chain is full. */
 struct hop *pump_add_hop(struct pump *p);

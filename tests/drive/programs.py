@@ -273,7 +273,8 @@ class Clowder:
         return self.profile(name)["daemon_list"]
 
     def limits(self, name):
-        return self.daemons(name)[0]["limits"]
+        """Of its first daemon, which says them a moment after it is up."""
+        return wait_until(lambda: self.daemons(name)[0]["limits"])
 
     # ---- detached jobs ----
 

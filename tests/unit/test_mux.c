@@ -291,7 +291,7 @@ static void many_descriptors(void **state)
     assert_int_equal(open_files(), before + MUX_STREAMS);
     assert_int_equal(mux_end_streams(p->home), MUX_STREAMS + 10);
     part(p);
-    assert_int_equal(open_files(), before - 2); /* with the two ends' own */
+    assert_int_equal(open_files(), before - 4); /* with the loops of the two ends */
     close(fds[0]);
     close(fds[1]);
     setrlimit(RLIMIT_NOFILE, &was);
