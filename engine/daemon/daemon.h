@@ -112,9 +112,9 @@ struct task {
 bool daemon_is_short(struct daemon *d, int rv);
 
 /* home.c */
-/* Dials and greets: OK, REFUSED (it makes no sense to try again), or UNREACHABLE. Not locked. */
+/* Dials and greets: OK, REFUSED (it makes no sense to try again), or UNREACHABLE. */
 enum clw_err daemon_connect(struct daemon *d);
-/* Waits for so long, or until something came. Not locked. */
+/* Waits for so long, or until something came. */
 void daemon_wait(struct daemon *d, uint64_t ms);
 
 /* answer.c: all locked */
