@@ -8,12 +8,12 @@ import pytest
 PATIENCE_S = 90  # for what takes a moment: it says that something will never be so, and is no measure of speed
 
 
-def wait_until(condition):
+def wait_until(condition, seconds=PATIENCE_S):
     """Until condition() is true; what it returned."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + seconds
     while not (so := condition()):
         if time.monotonic() > end:
-            raise AssertionError(f"still not so after {PATIENCE_S} s")
+            raise AssertionError(f"still not so after {seconds} s")
         time.sleep(0.02)
     return so
 
