@@ -9,6 +9,7 @@ import pytest
 import hosts
 import procs
 from programs import Clowder, Engine
+from terminal import Terminal
 from waiting import needs, needs_root
 
 LEFT_OUT = 77  # the exit status of a run that had no test for this machine
@@ -64,6 +65,20 @@ def lab(engine):
         each.close()
     engine.desktop = []
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def terminal(engine):
+    """terminal(80, 24): a shell in a terminal of that size (terminal.py)."""
+    needs("tmux", "tmux")
+    made = []
+
+    def make(columns, rows):
+        made.append(Terminal(engine, columns, rows))
+        return made[-1]
+    yield make
+    for each in made:
+        each.close()
 
 
 @pytest.fixture
