@@ -1,6 +1,5 @@
 """What tests that drive programs are given: an engine, its command, hosts, a namespace. What each leaves behind is a failure."""
 import ctypes
-import os
 import signal
 import subprocess
 
@@ -8,7 +7,7 @@ import pytest
 
 import hosts
 import procs
-from programs import Clowder, Engine
+from programs import BIN, Clowder, Engine
 from terminal import Terminal
 from waiting import needs, needs_root
 
@@ -17,6 +16,8 @@ CLONE_NEWNS = 0x00020000
 
 
 def pytest_configure():
+    if not (BIN / "clowder").exists():
+        pytest.exit(f"no programs in {BIN}: './run build' makes them, CLOWDER_BIN says where others are", returncode=1)
     procs.become_subreaper()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: pytest.exit(f"stopped by signal {number}"))

@@ -1,6 +1,7 @@
 """What tests wait for, compare, and need."""
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -50,4 +51,12 @@ def needs(program, package):
 
 def needs_root(why):
     if os.geteuid() != 0:
+        pytest.skip(f"needs root, {why}")
+
+
+def needs_mount_namespace(why):
+    """For programs that are started in one of their own (the fixture mount_namespace is for the test itself)."""
+    why = f"and a mount namespace, for {why}"
+    needs_root(why)
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
         pytest.skip(f"needs root, {why}")
