@@ -1,6 +1,5 @@
 """What tests that drive programs are given: an engine, its command, hosts, a namespace. What each leaves behind is a failure."""
 import ctypes
-import os
 import signal
 import subprocess
 
@@ -8,7 +7,8 @@ import pytest
 
 import hosts
 import procs
-from programs import Clowder, Engine
+from programs import BIN, Clowder, Engine
+from terminal import Terminal
 from waiting import needs, needs_root
 
 LEFT_OUT = 77  # the exit status of a run that had no test for this machine
@@ -16,6 +16,8 @@ CLONE_NEWNS = 0x00020000
 
 
 def pytest_configure():
+    if not (BIN / "clowder").exists():
+        pytest.exit(f"no programs in {BIN}: './run build' makes them, CLOWDER_BIN says where others are", returncode=1)
     procs.become_subreaper()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: pytest.exit(f"stopped by signal {number}"))
@@ -64,6 +66,20 @@ def lab(engine):
         each.close()
     engine.desktop = []
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def terminal(engine):
+    """terminal(80, 24): a shell in a terminal of that size (terminal.py)."""
+    needs("tmux", "tmux")
+    made = []
+
+    def make(columns, rows):
+        made.append(Terminal(engine, columns, rows))
+        return made[-1]
+    yield make
+    for each in made:
+        each.close()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ TESTS_BIN = BIN / "tests"
 PEER = TESTS_BIN / "sp_peer"
 SUPPRESSIONS = os.environ.get("TSAN_SUPPRESSIONS") or SOURCE / "tests/tsan.supp"
 COMMAND_S = 180  # no command takes so long
+GOING_S = 30  # so long may what has ended its work take to go
 REPORT = re.compile("Sanitizer|runtime error:")
 HERITAGE = ("CLOWDER_", "XDG_", "SSH_", "IN_NAMESPACE")  # of who runs the tests, and none of their business
 
@@ -45,6 +46,12 @@ class Done:
     def says(self, pattern):
         """Its stderr does."""
         assert re.search(pattern, self.err, re.M), f"stderr does not say {pattern!r}: {self.err:.2000}"
+        return self
+
+    def prints(self, *patterns):
+        """Its stdout has each of them, in one line."""
+        for pattern in patterns:
+            assert re.search(pattern, self.out, re.M), f"stdout has no {pattern!r}: {self.out:.3000}"
         return self
 
     def says_one_line(self, pattern=""):
@@ -216,7 +223,7 @@ class Engine:
         """Removes the folders when nothing runs any more. What is wrong, as texts."""
         wrong = []
         try:
-            wait_until(lambda: not procs.below(os.getpid()))
+            wait_until(lambda: not procs.below(os.getpid()), GOING_S)
         except AssertionError:
             left = procs.below(os.getpid())
             wrong += [f"left behind: {p['pid']} {procs.command(p['pid'])}" for p in left]

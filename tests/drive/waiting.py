@@ -1,6 +1,7 @@
 """What tests wait for, compare, and need."""
 import os
 import shutil
+import subprocess
 import time
 
 import pytest
@@ -8,12 +9,12 @@ import pytest
 PATIENCE_S = 90  # for what takes a moment: it says that something will never be so, and is no measure of speed
 
 
-def wait_until(condition):
+def wait_until(condition, seconds=PATIENCE_S):
     """Until condition() is true; what it returned."""
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + seconds
     while not (so := condition()):
         if time.monotonic() > end:
-            raise AssertionError(f"still not so after {PATIENCE_S} s")
+            raise AssertionError(f"still not so after {seconds} s")
         time.sleep(0.02)
     return so
 
@@ -50,4 +51,12 @@ def needs(program, package):
 
 def needs_root(why):
     if os.geteuid() != 0:
+        pytest.skip(f"needs root, {why}")
+
+
+def needs_mount_namespace(why):
+    """For programs that are started in one of their own (the fixture mount_namespace is for the test itself)."""
+    why = f"and a mount namespace, for {why}"
+    needs_root(why)
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
         pytest.skip(f"needs root, {why}")

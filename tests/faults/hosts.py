@@ -118,6 +118,6 @@ class Hosts:
         try:
             self.bash.stdin.write("lab_down\nexit\n")
             self.bash.stdin.flush()
-            self.bash.wait(20)
+            self.bash.wait(20 + 5 * self.count)
         except (OSError, subprocess.TimeoutExpired):
             self.bash.kill()

@@ -1,4 +1,4 @@
-/* Drives links from the command line, for the scripts in this folder: opens one link a NAME, prints what
+/* Drives links from the command line, for the tests in ../drive/links: opens one link a NAME, prints what
  * happens as lines of key=value, serves as the home end of the tunnel, and ends with the exit status 0 when
  * what was asked for came true.
  *

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A lab of hosts for the tests in this folder, to be sourced: `lab_up N [LINES]` starts N OpenSSH servers as hosts of
+# A lab of hosts for tests, to be sourced: `lab_up N [LINES]` starts N OpenSSH servers as hosts of
 # their own, in network namespaces with a firewall before the "desktop", or, where namespaces cannot be had, on
 # 127.0.0.2, 127.0.0.3, … It says which. LINES go into every sshd_config. `lab_down` ends exactly what was started.
 #
@@ -76,8 +76,13 @@ lab_stop() {
     children=$(ps -o pid= --ppid "$pid" || true)
     kill -KILL "$pid" || true
     for child in $children; do kill "$child" 2>/dev/null || true; done
-    for _ in $(seq 50); do kill -0 "$pid" 2>/dev/null || break; sleep 0.02; done
+    for _ in $(seq 50); do lab_runs "$pid" || break; sleep 0.02; done
     return 0
+}
+
+lab_runs() { # PID: whoever has to look at its end may do so later
+    local state
+    { read -r _ _ state _ <"/proc/$1/stat"; } 2>/dev/null && [ "$state" != Z ]
 }
 
 lab_host() { # I: makes its files and its place in the network

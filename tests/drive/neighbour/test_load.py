@@ -1,14 +1,13 @@
 """Load that others make pauses; load that tasks make does not. What runs needs no CPU (waiting.c)."""
 import math
 import re
-import subprocess
 import time
 
 import pytest
 
 import procs
 from programs import TESTS_BIN
-from waiting import needs_root, numbers, wait_until
+from waiting import needs_mount_namespace, numbers, wait_until
 
 WAITING = TESTS_BIN / "waiting"
 
@@ -39,9 +38,7 @@ class Load:
 
 @pytest.fixture
 def load(clowder, engine):
-    needs_root("and a mount namespace, for a /proc/loadavg of the test's own")
-    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs root and a mount namespace, for a /proc/loadavg of the test's own")
+    needs_mount_namespace("a /proc/loadavg of the test's own")
     own = Load(engine)
     clowder("up load -n 12 --pause-load 3.5")
     return own

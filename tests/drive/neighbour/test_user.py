@@ -1,19 +1,16 @@
 """Somebody types on this machine: utmp is one of the test's own, in a mount namespace of the engine's own."""
 import os
 import re
-import subprocess
 
 import pytest
 
 from owner import Session
-from waiting import needs_root, wait_until
+from waiting import needs_mount_namespace, wait_until
 
 
 @pytest.fixture
 def session(engine, work):
-    needs_root("and a mount namespace, for a utmp of the test's own")
-    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs root and a mount namespace, for a utmp of the test's own")
+    needs_mount_namespace("a utmp of the test's own")
     own = Session(work / "utmp")
     engine.run("unshare", "-m", "sh", "-c", f"mount -t tmpfs none /run && ln -s '{own.utmp}' /run/utmp && exec clowder engine start")
     yield own

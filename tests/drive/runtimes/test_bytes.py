@@ -1,9 +1,7 @@
 """Bytes that are no SP pass as they are, and are counted as bytes."""
-import socket
-import threading
-
 import pytest
 
+from servers import serving
 from waiting import wait_until
 
 CLIENT = """
@@ -18,25 +16,16 @@ c.recv(1)
 """
 
 
+def give_back(peer):
+    while data := peer.recv(65536):
+        peer.sendall(data)
+
+
 @pytest.fixture
 def echo():
-    """The address of somebody who gives everything back."""
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def give_back(peer):
-        while data := peer.recv(65536):
-            peer.sendall(data)
-
-    def serve():
-        try:
-            while True:
-                threading.Thread(target=give_back, args=server.accept()[:1], daemon=True).start()
-        except OSError:
-            pass
-    threading.Thread(target=serve, daemon=True).start()
-    yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
+    """The url of somebody who gives everything back."""
+    with serving(give_back) as url:
+        yield url
 
 
 def test_bytes_pass_as_they_are(clowder, engine, traffic, echo):

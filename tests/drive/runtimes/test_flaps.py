@@ -1,10 +1,8 @@
 """What starts, or connects, and ends at once: pauses that grow, and then quarantine with the reason, whatever the runtime is."""
-import socket
-import threading
-
 import pytest
 
 import procs
+from servers import serving
 from waiting import numbers, wait_until
 
 # It connects to its base, says nothing, and ends with a status.
@@ -19,19 +17,9 @@ sys.exit(int(sys.argv[2]))' "$@"
 
 @pytest.fixture
 def listener():
-    """The address of somebody who lets all in, and out again."""
-    server = socket.create_server(("127.0.0.1", 0), backlog=50)
-
-    def serve():
-        try:
-            while True:
-                server.accept()[0].close()
-        except OSError:
-            pass
-    threading.Thread(target=serve, daemon=True).start()
-    yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
+    """The url of somebody who lets all in, and out again."""
+    with serving(lambda peer: peer.close()) as url:
+        yield url
 
 
 def script(path, text):

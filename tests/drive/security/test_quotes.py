@@ -1,11 +1,10 @@
 """No text of a user's reaches a shell as anything but text: not by a base, and not by what else a script is made of."""
-import socket
 import sqlite3
-import threading
 from pathlib import Path
 
 import pytest
 
+from servers import serving
 from waiting import wait_until
 
 DASK = "#!/bin/sh\nprintf '%s|' \"$@\" >>WORK/ran\nsleep 100\n"
@@ -26,31 +25,21 @@ def test_a_base_that_is_more_than_an_address_is_refused(clowder, url):
 
 
 @pytest.fixture
-def port():
+def url():
     """Of a base that lets all in."""
-    server = socket.create_server(("127.0.0.1", 0))
     held = []
-
-    def serve():
-        try:
-            while True:
-                held.append(server.accept())
-        except OSError:
-            pass
-    threading.Thread(target=serve, daemon=True).start()
-    yield server.getsockname()[1]
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
+    with serving(held.append) as url:
+        yield url
 
 
 @pytest.fixture
-def nasty(clowder, work, port):
+def nasty(clowder, work, url):
     """A profile with texts that a shell would like to run; in dask's place stands a script that shows what it was told."""
     script = work / "bin/dask"
     script.parent.mkdir()
     script.write_text(DASK.replace("WORK", str(work)))
     script.chmod(0o755)
-    clowder(f"profile set x --runtime dask --base tcp://127.0.0.1:{port}/a -n 1 --env PATH={work}/bin:/usr/bin:/bin", "--env",
+    clowder(f"profile set x --runtime dask --base {url}/a -n 1 --env PATH={work}/bin:/usr/bin:/bin", "--env",
             "E=$(touch pwned)", "--option", "memory-limit=`touch pwned`;touch pwned", "--option", "name=it's $(touch pwned)")
 
 
