@@ -1,4 +1,4 @@
-/* Profiles: named pools of daemons with their settings, the hosts they use, and whether they are wanted up.
+/* Profiles: named sets of daemons with their settings, the hosts they use, and whether they are wanted up.
  * Saving settings and stating what is wanted are separate calls, so that an edit never undoes an `up` of
  * another process that came in between. */
 #ifndef STORE_PROFILE_H

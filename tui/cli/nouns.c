@@ -221,7 +221,7 @@ static const struct command job_verbs[] = {
 const struct noun nouns[] = {
     {"host", "the inventory of machines",
         "clowder host add spare1 me@10.0.0.7\nclowder host trust spare1\nclowder host list", host_verbs},
-    {"profile", "named pools of daemons, and the hosts they use",
+    {"profile", "named sets of daemons, and the hosts they use",
         "clowder profile set gpu --on gpu1:2 --on spare2:4\nclowder profile list", profile_verbs},
     {"job", "what runs and what ran", "clowder job list\nclowder job retry 41", job_verbs},
     {NULL, NULL, NULL, NULL},

@@ -114,7 +114,7 @@ const struct action actions[] = {
     {GROUP_MOVE, ON_ALL, {'1'}, "overview", "the whole cluster on one page", "clowder status", 0, general_screen_1,
         NULL},
     {GROUP_MOVE, ON_ALL, {'2'}, "hosts", "the inventory", "clowder host list", 0, general_screen_2, NULL},
-    {GROUP_MOVE, ON_ALL, {'3'}, "profiles", "pools of daemons", "clowder profile list", 0, general_screen_3, NULL},
+    {GROUP_MOVE, ON_ALL, {'3'}, "profiles", "named sets of daemons", "clowder profile list", 0, general_screen_3, NULL},
     {GROUP_MOVE, ON_ALL, {'4'}, "jobs", "maps, running and done", "clowder job list", 0, general_screen_4, NULL},
     {GROUP_MOVE, ON_ALL, {'5'}, "log", "what happened", "clowder log", 0, general_screen_5, NULL},
     {GROUP_GENERAL, ON_ALL, {':'}, "command", "run any clowder command", "clowder COMMAND", 22, cmdline_open, NULL},

@@ -1,4 +1,4 @@
-/* The Profiles screen: pools of daemons, live. */
+/* The Profiles screen: sets of daemons, live. */
 #ifndef TUI_SCREEN_PROFILES_H
 #define TUI_SCREEN_PROFILES_H
 
