@@ -45,7 +45,7 @@ MUTANTS = [
     ("merging the history counts some of it twice", "store/sample.c",
      "DELETE FROM sample WHERE span_s = ?1 AND at_s < ?2", "DELETE FROM sample WHERE span_s = ?1 AND at_s < ?2 - 600"),
 ]
-TESTS = ["test_disp", "test_wire", "test_store", "test_store_kept"]
+TESTS = ["test_disp", "test_wire", "test_store_together", "test_store_jobs", "test_store_history", "test_store_kept"]
 
 
 def run(*command, **more):

@@ -1,43 +1,17 @@
 /* Detached jobs in the store: chunks, segments, rounds, who may write what, what is swept away. */
+#include "store_lab.h"
+
 #include "store/kept.h"
-#include "store/store_internal.h"
 
 #include "base/mem.h"
 #include "base/mono.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-#include "store_file.h"
-
-#define ok(call)                                                                                                       \
-    do {                                                                                                               \
-        if (call)                                                                                                      \
-            fail_msg("%s: %s", #call, error.message);                                                                  \
-    } while (0)
-#define fails(code, call) assert_int_equal(call, code)
-
-static struct store *open_store(void)
-{
-    struct store *s;
-    ok(store_open(file, &s, &error));
-    return s;
-}
-
-static int64_t count(struct store *s, const char *sql)
-{
-    int64_t value = -1;
-    ok(store__number(s, sql, NULL, &value, &error));
-    return value;
-}
 
 static int64_t add_job(struct store *s, const char *owner)
 {
@@ -106,7 +80,7 @@ static void test_inputs(void **state)
         store_chunk_fini(&c);
     }
     assert_int_equal(next, 3000);
-    fails(CLW_END, store_chunk_get(s, id, 3000, true, &c, &error));
+    assert_int_equal(store_chunk_get(s, id, 3000, true, &c, &error), CLW_END);
     ok(store_chunk_get(s, id, 1, false, &c, &error)); /* the first that begins there or later */
     assert_int_equal(c.first, STORE_CHUNK_TASKS);
     assert_null(c.data);
