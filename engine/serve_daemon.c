@@ -16,13 +16,12 @@ enum { NEWS_EVERY_MS = 1000, NEWS_AT_ONCE = 64 };
 
 static void take_answer(struct peer *p, const struct frame *f, struct blk *block);
 
-/* The one GPU that the daemon's tasks see, in the words of both makers. */
+/* The one GPU that the daemon's tasks see. */
 static void add_gpu(struct buf *b, int gpu)
 {
-    static const char *const names[] = {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"};
     char text[64];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(text, sizeof text, "%s=%d", names[i], gpu);
+    for (const char *const *name = host_gpu_variables; *name; name++) {
+        snprintf(text, sizeof text, "%s=%d", *name, gpu);
         wire_add_text(b, WIRE_K_ENV, text);
     }
 }

@@ -2,6 +2,8 @@
  * only the link knows (ports) stands as a mark that no user can have written. */
 #include "engine/fleet/foreign_script.h"
 
+#include "hosts/facts.h"
+
 #include "base/text.h"
 
 #include <arpa/inet.h>
@@ -319,13 +321,12 @@ static void add_export(struct buf *out, const char *entry)
 /* What comes before the command: what it sees, and where it is. */
 static void add_surroundings(struct buf *out, const struct foreign_launch *l)
 {
-    static const char *const gpus[] = {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"};
     for (const char *const *e = l->more_env; e && *e; e++)
         add_export(out, *e);
     for (const char *const *e = l->env; e && *e; e++)
         add_export(out, *e);
-    for (size_t i = 0; i < 3 && l->gpu >= 0; i++)
-        buf_printf(out, "export %s=%d\n", gpus[i], l->gpu);
+    for (const char *const *name = host_gpu_variables; *name && l->gpu >= 0; name++)
+        buf_printf(out, "export %s=%d\n", *name, l->gpu);
     buf_printf(out, "export CLOWDER_DAEMON='%s'\n", l->name);
     buf_add_text(out, "cd \"${HOME:-/}\"\n");
 }

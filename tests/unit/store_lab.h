@@ -1,4 +1,5 @@
-/* For tests of the store: a folder for each, with the name of a database in it; stores, hosts and profiles to begin with. */
+/* For tests of the store: a folder for each, with the name of a database in it; stores, hosts and profiles to begin
+ * with. */
 #ifndef TESTS_STORE_LAB_H
 #define TESTS_STORE_LAB_H
 

@@ -1,5 +1,5 @@
-/* Several processes at one store, transactions, and disks that are full or not to be written to. The last tests need root
- * for a small file system of their own and are skipped without it. */
+/* Several processes at one store, transactions, and disks that are full or not to be written to. The last tests need
+ * root for a small file system of their own and are skipped without it. */
 #include "store_lab.h"
 
 #include "store/event.h"
