@@ -2,9 +2,8 @@
  * only the link knows (ports) stands as a mark that no user can have written. */
 #include "engine/fleet/foreign_script.h"
 
-#include "hosts/facts.h"
-
 #include "base/text.h"
+#include "hosts/facts.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
