@@ -38,6 +38,7 @@ def feed(clowder, work):
 def test_who_waits_for_a_job_that_is_still_read_is_told(clowder, feed):
     feed.give("1\n")
     job = wait_until(feed.jobs)[0]["id"]
+    assert "still being read" in clowder(f"job show {job}").out
     timed = clowder(f"job wait {job} --timeout 0.3s", status=6)
     timed.says(f"job {job}: {READ}; waiting").says(f"job {job} is not finished: {READ}")
     waiter = clowder.start(f"job wait {job}")
