@@ -240,8 +240,7 @@ enum fleet_verdict fleet_place_worked(
 
 /* ---- fleet_check.c ---- */
 
-/* Ends the program when an invariant does not hold: for tests. Cost O(everything), or O(the place). */
+/* Ends the program when an invariant does not hold: for tests. Cost O(everything). */
 void fleet_check(const struct fleet *f);
-void fleet_place_check(const struct fleet_place *l);
 
 #endif

@@ -37,7 +37,7 @@ static void check_daemon(const struct fleet_daemon *d)
     check_end(d);
 }
 
-void fleet_place_check(const struct fleet_place *l)
+static void check_place(const struct fleet_place *l)
 {
     unsigned counts[FLEET_STATE_COUNT] = {0};
     for (const struct fleet_daemon *d = l->first; d; d = d->after) {
@@ -59,6 +59,6 @@ void fleet_check(const struct fleet *f)
         CHECK(l->fleet == f);
         CHECK(l->before ? l->before->after == l : f->first == l);
         CHECK(l->after ? l->after->before == l : f->last == l);
-        fleet_place_check(l);
+        check_place(l);
     }
 }

@@ -78,7 +78,7 @@ unsigned fleet_daemon_failed(struct fleet_daemon *d, uint64_t now_ms)
 
 bool fleet_daemon_may_come(const struct fleet_daemon *d)
 {
-    return d->state != FLEET_LOST || d->connected_ms;
+    return d->state != FLEET_LOST && !d->is_overdue;
 }
 
 unsigned fleet_daemon_came(struct fleet_daemon *d, uint64_t now_ms)
@@ -119,8 +119,8 @@ unsigned fleet_daemon_gone(struct fleet_daemon *d, bool had_tasks, bool is_open,
     unsigned todo = d->state == FLEET_UP ? miss(d, is_open, now_ms) : 0;
     if (d->kind == FLEET_CHILD)
         d->kill_at_ms = now_ms + FLEET_QUIT_MS;
-    else
-        d->kill_at_ms = d->kind == FLEET_QUEUED ? now_ms + FLEET_LAUNCH_MS : 0;
+    else /* who is away has its grace */
+        d->kill_at_ms = d->kind == FLEET_QUEUED && d->state != FLEET_AWAY ? now_ms + FLEET_LAUNCH_MS : 0;
     bool somebody_tells = d->kind == FLEET_QUEUED || (d->kind == FLEET_CHILD && !d->has_ended);
     return d->state != FLEET_AWAY && !somebody_tells ? todo | FLEET_FORGET : todo;
 }
@@ -217,10 +217,10 @@ unsigned fleet_daemon_setup_failed(struct fleet_daemon *d, uint64_t now_ms)
 
 /* ---- what is due ---- */
 
-/* Who waits in a queue waits as long as that takes. */
+/* Who waits in a queue waits as long as that takes, and whoever was late once is being ended. */
 static bool is_timed(const struct fleet_daemon *d)
 {
-    return d->state == FLEET_LAUNCHING && (d->kind != FLEET_QUEUED || d->running_ms);
+    return d->state == FLEET_LAUNCHING && !d->was_killed && (d->kind != FLEET_QUEUED || d->running_ms);
 }
 
 static unsigned give_up(struct fleet_daemon *d, uint64_t now_ms)

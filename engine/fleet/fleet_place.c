@@ -218,8 +218,7 @@ enum fleet_step fleet_place_next(
         return FLEET_NOTHING;
     if (lacks_gpus(l, m)) {
         bool is_news = !l->broken;
-        if (is_news)
-            fleet_place_break(l, now_ms);
+        fleet_place_break(l, now_ms);
         return is_news ? FLEET_WITHOUT_GPU : FLEET_NOTHING;
     }
     if (l->broken) { /* out of quarantine, for one attempt */
