@@ -243,7 +243,7 @@ static void take_hello(struct peer *p, const struct frame *f)
             peer_refuse(p, CLW_REFUSED, "this token belongs to another daemon");
         else if (m->peer)
             peer_refuse(p, CLW_BUSY, "the connection of before is not over yet");
-        else if (!bound && m->state == MEMBER_LOST)
+        else if (!fleet_daemon_may_come(&m->fleet))
             peer_refuse(p, CLW_REFUSED, "this daemon is not expected any more");
         else {
             no_stranger(p);

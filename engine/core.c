@@ -65,7 +65,7 @@ void core_changed(struct engine *e)
 
 void core_worked(struct engine *e, struct member *m)
 {
-    m->worked = true;
+    m->fleet.has_worked = true;
     e->due |= !e->worked;
     e->worked = true;
 }
@@ -102,7 +102,7 @@ static bool is_stopped(struct engine *e)
         return false;
     bool gone = true;
     for (struct pool *p = e->pools; p; p = p->next) {
-        if (!p->going)
+        if (!p->fleet.going)
             pool_down(e, p, false);
         gone &= p->member_count == 0;
     }
@@ -201,7 +201,7 @@ static void drop_finished_pools(struct engine *e)
         struct disp_stats s;
         next = p->next;
         disp_stats(p->disp, &s);
-        if (p->ephemeral && p->going && !p->member_count && !s.jobs)
+        if (p->ephemeral && p->fleet.going && !p->member_count && !s.jobs)
             pool_free(e, p);
     }
 }
@@ -209,7 +209,7 @@ static void drop_finished_pools(struct engine *e)
 static bool is_idle(const struct engine *e)
 {
     for (const struct pool *p = e->pools; p; p = p->next)
-        if (pool_is_wanted(p) || p->member_count)
+        if (fleet_is_wanted(&p->fleet) || p->member_count)
             return false;
     return e->peer_count == 0 && !e->waiters && !control_has_listeners(e);
 }
@@ -318,7 +318,8 @@ static void notice_sleep(struct engine *e, uint64_t planned_ms)
     uint64_t now_ms = mono_ms();
     if (now_ms <= planned_ms + CORE_SLEPT_MS)
         return;
-    e->awake_ms = now_ms;
+    for (struct pool *p = e->pools; p; p = p->next)
+        p->fleet.awake_ms = now_ms;
     log_warn("engine", "slept ms=%llu", (unsigned long long)(now_ms - planned_ms));
 }
 

@@ -10,6 +10,7 @@
 #include "base/owner.h"
 #include "base/quota.h"
 #include "base/errands.h"
+#include "engine/fleet/fleet.h"
 #include "engine/sched/disp.h"
 #include "engine/wire/func.h"
 #include "engine/wire/link.h"
@@ -25,27 +26,10 @@
 #include <sys/types.h>
 
 enum {
-    CORE_HELLO_MS = 5000,        /* a connection says hello in this time … */
-    CORE_LAUNCH_MS = 20000,      /* a started daemon dials home in this time … */
-    CORE_LAUNCHING_MAX = 100,    /* … and so many at once on one machine, so that a slow one can */
-    CORE_QUIT_MS = 2000,         /* a daemon told to stop at once is gone in this time, or is killed */
-    CORE_IDLE_QUIT_MS = 5000,    /* … and one without tasks that was only told to stop in this */
-    CORE_BASE_MS = 2000,         /* a base that does not listen is looked for so often */
-    CORE_FOREIGN_QUIT_MS = 5000, /* … and one of another engine in this, when it need not be at once */
-    CORE_PING_MS = 5000,         /* silence after which a daemon on tcp is asked … */
-    CORE_DEAD_MS = 15000,        /* … and after which it counts as lost; … */
-    CORE_HERE_DEAD_MS = 30000,   /* … one on this machine that has tasks is asked, too, and has so long to answer */
-    CORE_OVERDUE_MS = 15000,     /* a daemon ends a task at its --timeout, and says so within this time */
-    CORE_SLEPT_MS = 3000,        /* a round that comes so much later than planned: we did not run */
-    CORE_BACKOFF_MS = 100,       /* first pause before a daemon is replaced; doubles up to … */
-    CORE_BACKOFF_MAX_MS = 30000,
-    CORE_SHORT_MS = 20000,        /* a shortage on this machine may last so long before it counts as a failure, … */
-    CORE_SHORT_PAUSE_MS = 300,    /* … and it is tried again so often */
-    CORE_STABLE_MS = 10000,       /* a daemon that lived this long, or worked, ends the doubling */
-    CORE_GIVE_UP = 5,             /* launches in a row without that: the place is quarantined … */
-    CORE_QUARANTINE_MS = 300000,  /* … and tried again after so long, when it is on a host */
+    CORE_HELLO_MS = 5000,         /* a connection says hello in this time */
+    CORE_BASE_MS = 2000,          /* a base that does not listen is looked for so often */
+    CORE_SLEPT_MS = 3000,         /* a round that comes so much later than planned: we did not run */
     CORE_DIAL_MS = 60000,         /* one on a host that does not reach home at first gives up after so long */
-    CORE_RETURN_MS = 5000,        /* a daemon that looks for home comes in this time once the host is reached again */
     CORE_HOLD_MS = 4,             /* answers of commands wait so long for others to travel with */
     CORE_REFRESH_MS = 30000,      /* a host that is up is measured again after so long */
     CORE_SLOW_READER = 8 << 20,   /* bytes queued to a client: its jobs pause … */
@@ -60,9 +44,6 @@ enum {
     CORE_COMMAND_MAX = 256 * 1024, /* bytes of a command that `launch` was given */
 };
 
-/* AWAY: its link broke, but it may come back and resume; LOST: it will not. */
-enum member_state { MEMBER_LAUNCHING, MEMBER_UP, MEMBER_LEAVING, MEMBER_AWAY, MEMBER_LOST, MEMBER_STATE_COUNT };
-
 /* One daemon of a profile, from the decision to start it until its process is gone. */
 struct foreign;
 struct batch;
@@ -72,26 +53,16 @@ struct member {
     uint32_t number; /* in this engine, never reused (24 bits) */
     char name[80];
     char token[WIRE_TOKEN + 1], instance[WIRE_TOKEN + 1]; /* the instance is "" before its first hello */
-    enum member_state state;
+    struct fleet_daemon fleet;                            /* how it stands */
     const char *reason; /* why it leaves or was lost; member_say() sets these texts, "" when there is none */
-    int gpu;            /* index of the one it has for itself, or -1 */
     pid_t pid;          /* local process to reap, or 0 */
     uint64_t launch_id; /* on a host: of host_session_launch() */
-    bool ended;         /* on a host: the supervisor there said so */
     pid_t worker_pid;   /* as it said itself */
     struct peer *peer;
     struct disp_daemon *daemon;
     uint32_t has_worker; /* job of its last answer, when that went well: its worker runs */
     unsigned setup_left;
-    bool shrink; /* it leaves for good: not to be replaced */
-    bool quit_sent;
-    uint64_t started_ms, connected_ms, kill_at_ms, pinged_ms, away_until_ms;
-    uint64_t idle_ms;  /* since when it was told to go and has nothing to do, or 0 */
-    uint64_t asked_ms; /* of the oldest ping that it has not answered, or 0 */
     struct quota news; /* what it tells of its state */
-    bool overdue;      /* it did not end a task in time: it is not let in again */
-    bool worked;       /* it has answered a task */
-    bool had_tasks;    /* when it went */
     struct pace pace;
     bool paused; /* as it says; why: */
     const char *pause, *limits;
@@ -101,9 +72,7 @@ struct member {
     struct foreign *foreign; /* of another engine; NULL: ours */
     struct batch *batch;     /* job of a scheduler that it is an element of, from 1; NULL: none */
     unsigned element;
-    uint64_t running_ms; /* since when its job runs; 0: it waits */
-    bool cancelling;     /* its element of the job */
-    unsigned absent;     /* times in a row that the scheduler did not list it */
+    bool cancelling; /* its element of the job */
     struct member *before, *after;
 };
 
@@ -138,25 +107,15 @@ struct host {
 /* The share of a profile on one machine. */
 struct place {
     struct pool *pool;
-    char host[HOST_NAME_SIZE];           /* "local": this machine */
-    struct host *via;                    /* NULL: this machine */
-    unsigned number;                     /* in the profile, small */
-    bool on;                             /* the profile is to have daemons there */
-    unsigned want;                       /* how many; per_gpu and 0: one for each GPU */
-    unsigned share;                      /* how many the profile has there by its settings: for orders */
-    unsigned counts[MEMBER_STATE_COUNT]; /* its members by state */
-    unsigned fails;                      /* launches in a row that went wrong, also after they connected … */
-    uint64_t failed_ms;                  /* … and when the last one did */
-    bool broken;                         /* gave up: reason says why */
-    enum clw_err code;
+    struct fleet_place fleet;  /* what is wanted there, and how that fares */
+    char host[HOST_NAME_SIZE]; /* "local": this machine */
+    struct host *via;          /* NULL: this machine */
+    unsigned number;           /* in the profile, small */
+    unsigned share;            /* how many the profile has there by its settings: for orders */
+    enum clw_err code;         /* why it is broken, or had trouble: */
     char reason[500], hint[300];
-    unsigned attempts; /* of the link, when daemons were last asked for: failures after that count */
-    uint64_t next_launch_ms;
-    uint64_t short_ms; /* since when this machine cannot start one more; 0: it can */
     uint64_t done, failed;
-    double lately, lately_failed; /* tasks, fading: health.c */
-    bool suspect;                 /* it fails more than others: */
-    char suspicion[160];
+    char suspicion[160]; /* why it is suspect */
     struct rates rates;
     struct place *next;
 };
@@ -196,10 +155,9 @@ struct pool {
     bool ephemeral;
     uint64_t owner; /* client that it lives for, when ephemeral */
     struct place *places;
-    bool unsaved;    /* the store has not got what is wanted of it, … */
-    unsigned saving; /* … or will have it when so many writes are done */
-    bool going;      /* being taken down; freed when the last member is gone, if ephemeral */
-    bool resting;    /* wanted, but nothing is started until it is brought up by somebody; its places say why */
+    struct fleet fleet; /* one that is going and ephemeral is freed when its last member is gone */
+    bool unsaved;       /* the store has not got what is wanted of it, … */
+    unsigned saving;    /* … or will have it when so many writes are done */
     struct member *members, *last_member;
     unsigned member_count, counter, place_count;
     uint64_t started_ms;
@@ -306,7 +264,6 @@ struct engine {
     int64_t last_job; /* id in the ledger */
     int64_t instance; /* a number that no other engine has */
     uint64_t started_ms, idle_since_ms, idle_ms;
-    uint64_t awake_ms;        /* since when we run without a break: nobody is blamed for his silence before that */
     uint64_t publish_soon_ms; /* when something has changed, after the publication before */
     uint64_t measured_ms;     /* this machine, when it has daemons */
     char hurt[160];           /* why profiles rest: engines before this one died; "" */
@@ -395,15 +352,16 @@ void daemon_add_told(struct buf *b, const struct pool *p);
 void daemon_read(struct peer *p, bool read);
 /* Its process is gone, or is to go at once: what it sent is read to the end. */
 void daemon_read_all(struct peer *p);
-void daemon_tick(struct member *m, uint64_t now_ms);
-uint64_t daemon_next_ms(const struct member *m, uint64_t now_ms);
+/* Its connection and what it is at, as of now. */
+struct fleet_talk daemon_talk(const struct member *m);
+/* Carries out what of todo is said to it, or done to its connection. */
+void daemon_act(struct member *m, unsigned todo);
 
 /* pool.c */
 struct pool *pool_find(struct engine *e, const char *name);
 struct pool *pool_new(struct engine *e, const char *name);
 void pool_settings_fini(struct pool_settings *s);
 unsigned pool_want(const struct pool *p);
-bool pool_is_wanted(const struct pool *p); /* some place is on */
 /* Begins, or begins again, to make what its places want true. */
 void pool_start(struct engine *e, struct pool *p);
 void pool_down(struct engine *e, struct pool *p, bool now);
@@ -414,7 +372,6 @@ void pool_act(struct engine *e, struct pool *p);
 void pool_tick(struct engine *e, struct pool *p, uint64_t now_ms);
 bool pool_is_hopeless(const struct pool *p);
 void pool_fail_jobs(struct engine *e, struct pool *p);
-unsigned pool_count(const struct pool *p, enum member_state state);
 /* The first reason of a place that has one, or "". */
 const char *pool_reason(const struct pool *p);
 /* What to do about it, when a place that is on knows that; or "". */
@@ -451,7 +408,6 @@ void foreign_sample(struct member *m, uint64_t now_ms); /* reads its meter */
 /* foreign_order.c */
 /* Order of somebody: started on the host of the profile that has least to do. */
 struct order *foreign_order(struct engine *e, struct pool *p, const char *command, struct clw_error *err);
-unsigned foreign_orders(const struct place *l);    /* on that place */
 struct order *foreign_next_order(struct place *l); /* that has no daemon, or NULL */
 void foreign_drop_orders(struct pool *p);
 void foreign_drop_orders_on(struct place *l);
@@ -479,51 +435,38 @@ bool place_is_here(const struct place *l); /* on this machine */
 struct place *place_find(struct pool *p, const char *host);
 /* The same, made when there is none. CLW_NOT_FOUND: no such host; CLW_USAGE: it cannot be used. */
 enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struct place **out, struct clw_error *err);
-/* How many daemons it should have as of now. */
+/* As it is seen now. */
+struct fleet_machine place_machine(const struct place *l);
 unsigned place_want(const struct place *l);
 void place_remove(struct place *l); /* it has no members and no orders */
-unsigned place_count(const struct place *l, enum member_state state);
-unsigned place_active(const struct place *l);
-/* It lacks daemons, and more may be launched now or at its next_launch_ms. */
 /* How many of its daemons that are up are paused; the reason of the first, or NULL. */
 unsigned place_paused(const struct place *l, const char **why);
-bool place_may_launch(const struct place *l);
-/* Nothing comes up there before somebody does something; *code and text (may be NULL) say why. */
 bool place_is_stuck(const struct place *l);
-/* The first attempt since daemons were asked for has failed, or it is stuck. */
 bool place_has_failed(const struct place *l);
 /* Why, for people. */
 void place_explain(const struct place *l, struct clw_error *err);
-/* Forgets failures. */
-void place_reset(struct place *l);
-void place_connected(struct place *l);       /* a daemon has, which is no reason yet to forget failures */
-bool place_was_good(const struct member *m); /* it lived or worked: the next one begins without a pause */
+/* Why it has trouble, from now on. NULL: it has none. */
+void place_say(struct place *l, enum clw_err code, const char *hint, const char *reason);
 void place_break(struct place *l, enum clw_err code, const char *hint, const char *reason);
-void place_back_off(struct place *l, const struct member *m); /* m was lost, or never came */
-void place_lower(struct place *l);                            /* one daemon less */
+/* n tasks ended there, failed of them not well. */
+void place_worked(struct place *l, uint32_t n, uint32_t failed);
 void place_tick(struct engine *e, struct place *l, uint64_t now_ms);
-
-/* health.c */
-/* n tasks ended there, failed of them not well: is it worse than the others of its profile? */
-void health_note(struct place *l, uint32_t n, uint32_t failed);
 
 /* member.c */
 struct member *member_new(struct engine *e, struct place *l);
 /* Sets one of its texts; at most 199 bytes of it are kept. NULL: none. */
 void member_say(const char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void member_set_state(struct member *m, enum member_state state);
 struct member *member_by_number(struct engine *e, uint32_t number);
 void member_remove(struct engine *e, struct member *m);
 void member_exited(struct engine *e, pid_t pid, int status); /* a process on this machine */
-/* Asks a daemon to stop: after its tasks, or now. shrink: for good. */
-void member_quit(struct member *m, bool now, bool shrink);
+/* Carries out what the fleet decided. FLEET_FORGET: m is freed. */
+void member_act(struct engine *e, struct member *m, unsigned todo);
+/* The host could not launch it: text says why, hint what to do. Frees it. */
+void member_launch_failed(struct engine *e, struct member *m, const char *text, const char *hint);
+/* Asks a daemon to stop: after its tasks, or now. */
+void member_quit(struct member *m, bool now);
 void member_signal(const struct member *m, int signal);
 bool member_is_local(const struct member *m);
-/* On a host: how long it is waited for, and looks for home, once its link broke. */
-static inline uint64_t member_grace_ms(const struct member *m)
-{
-    return m->pool->settings.set.grace_ms;
-}
 void member_tick(struct engine *e, struct member *m, uint64_t now_ms);
 uint64_t member_next_ms(const struct member *m, uint64_t now_ms);
 

@@ -79,7 +79,7 @@ static void open_everywhere(struct core_job *j)
     struct disp_daemon **list = mem_alloc((pool->member_count + 1) * sizeof *list);
     uint32_t n = 0;
     for (struct member *m = pool->members; m; m = m->after)
-        if (m->daemon && m->state == MEMBER_UP)
+        if (m->daemon && m->fleet.state == FLEET_UP)
             list[n++] = m->daemon;
     if (j->spec.setup)
         pool_add_setup(j->client->engine, pool, j);

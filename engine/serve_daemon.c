@@ -64,8 +64,8 @@ static void send_welcome(struct peer *p, const struct member *m)
         add_store(&b);
     }
     add_env(&b, s->env);
-    if (m->gpu >= 0)
-        add_gpu(&b, m->gpu);
+    if (m->fleet.gpu >= 0)
+        add_gpu(&b, m->fleet.gpu);
     peer_send(p, &(struct frame){.type = WIRE_WELCOME, .len = (uint32_t)b.len}, b.data);
     buf_fini(&b);
 }
@@ -114,24 +114,20 @@ void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
     m->peer = p;
     m->worker_pid = (pid_t)h->pid;
     memcpy(m->instance, h->instance, sizeof m->instance);
-    m->connected_ms = mono_ms();
-    m->idle_ms = 0;
+    bool was_away = m->fleet.state == FLEET_AWAY;
+    unsigned todo = fleet_daemon_came(&m->fleet, mono_ms());
     member_say(&m->reason, NULL);
     link_set_max(p->link, WIRE_BODY_MAX);
     send_welcome(p, m);
     if (has_terms(pool))
         daemon_send_terms(p, m);
-    log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", m->state == MEMBER_AWAY ? "resumed" : "connected",
-        m->name, m->place->host, (int)m->worker_pid, (unsigned long long)(m->connected_ms - m->started_ms));
+    log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", was_away ? "resumed" : "connected", m->name,
+        m->place->host, (int)m->worker_pid, (unsigned long long)(m->fleet.connected_ms - m->fleet.started_ms));
     m->daemon =
         disp_daemon_join(pool->disp, m, m->place->number, pool->settings.set.maxtasks, pool->setups != NULL, mono_us());
-    if (m->state == MEMBER_LEAVING) {
-        disp_daemon_drain(pool->disp, m->daemon);
-        peer_send(p, &(struct frame){.type = WIRE_QUIT}, NULL);
-        m->quit_sent = true;
-    } else {
-        member_set_state(m, MEMBER_UP);
-        place_connected(m->place);
+    member_act(e, m, todo);
+    if (m->fleet.state == FLEET_UP) {
+        place_say(m->place, CLW_OK, NULL, NULL);
         start_setups(m);
     }
     pool_act(e, pool);
@@ -153,12 +149,8 @@ static void setup_ended(struct core_job *j, enum wire_outcome outcome, const str
         text_escape(tail, sizeof tail, (const char *)r.err, r.err_len);
     member_say(&m->reason, "setup '%.40s' failed%s%.100s", j->spec.argv[0], tail[0] ? ": " : "", tail);
     log_error("daemon", "setup failed daemon=%s command=\"%s\" stderr=\"%s\"", m->name, j->spec.argv[0], tail);
-    place_break(m->place, CLW_UNREACHABLE, "see 'clowder log'", m->reason); /* the next one would fail the same way */
-    member_set_state(m, MEMBER_LEAVING);
-    m->shrink = true;
-    disp_daemon_drain(m->pool->disp, m->daemon);
-    peer_send(m->peer, &(struct frame){.type = WIRE_QUIT}, NULL);
-    m->quit_sent = true;
+    place_say(m->place, CLW_UNREACHABLE, "see 'clowder log'", m->reason);
+    member_act(m->pool->engine, m, fleet_daemon_setup_failed(&m->fleet, mono_ms()));
 }
 
 static void count(struct member *m, enum wire_outcome outcome, uint32_t n)
@@ -171,7 +163,7 @@ static void count(struct member *m, enum wire_outcome outcome, uint32_t n)
     core_worked(m->pool->engine, m);
     if (outcome != WIRE_DONE)
         m->place->failed += n;
-    health_note(m->place, n, outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT ? n : 0);
+    place_worked(m->place, n, outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT ? n : 0);
     pool_record(m->pool, n);
 }
 
@@ -334,25 +326,13 @@ static void take_fault(struct peer *p, const struct frame *f)
 static void take_leave(struct peer *p, const struct frame *f)
 {
     struct member *m = p->member;
-    struct pool *pool = m->pool;
     char text[200];
     if (tells_too_much(p))
         return;
     text_escape(text, sizeof text, (const char *)f->body, f->len);
     member_say(&m->reason, "%s", text);
     log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
-    if (m->state == MEMBER_UP) {
-        member_set_state(m, MEMBER_LEAVING);
-        if (strcmp(m->reason, "idletime") == 0) { /* it is not needed: not replaced */
-            m->shrink = true;
-            place_lower(m->place);
-            restore_save(p->engine, pool, pool_is_wanted(pool), false);
-        }
-    }
-    disp_daemon_drain(pool->disp, m->daemon);
-    if (!m->quit_sent)
-        peer_send(p, &(struct frame){.type = WIRE_QUIT}, NULL);
-    m->quit_sent = true;
+    member_act(p->engine, m, fleet_daemon_leaves(&m->fleet, strcmp(m->reason, "idletime") == 0));
     if (m->batch)
         batch_look(m);
     core_due(p->engine);
@@ -360,7 +340,7 @@ static void take_leave(struct peer *p, const struct frame *f)
 
 void daemon_frame(struct peer *p, const struct frame *f, struct blk *block)
 {
-    if (p->member->quit_sent) /* that may have been its last task */
+    if (p->member->fleet.quit_sent) /* that may have been its last task */
         core_due(p->engine);
     switch (f->type) {
     case WIRE_RESULT:
@@ -385,55 +365,56 @@ void daemon_gone(struct peer *p, const char *why)
     struct pool *pool = m->pool;
     struct disp_daemon *daemon = m->daemon;
     uint32_t in_flight = disp_daemon_in_flight(daemon);
-    bool is_local = member_is_local(m);
-    m->had_tasks = in_flight > 0;
+    bool was_up = m->fleet.state == FLEET_UP;
     m->peer = NULL;
     m->daemon = NULL;
     m->setup_left = 0;
     m->paused = false;
     p->member = NULL;
-    if (m->state == MEMBER_UP) {
+    unsigned todo = fleet_daemon_gone(&m->fleet, in_flight > 0, host_is_open(m->place->via), mono_ms());
+    if (was_up) {
         if (!m->reason[0])
             member_say(&m->reason, "%.190s", why);
-        bool may_return = !is_local && !m->ended && !m->overdue;
-        member_set_state(m, may_return ? MEMBER_AWAY : MEMBER_LOST);
-        m->away_until_ms = mono_ms() + (host_is_open(m->place->via) ? CORE_RETURN_MS : member_grace_ms(m));
-        log_warn("daemon", "%s daemon=%s host=%s tasks=%u why=\"%s\"", may_return ? "away" : "lost", m->name,
-            m->place->host, in_flight, m->reason);
-        if (!may_return)
-            place_back_off(m->place, m);
+        log_warn("daemon", "%s daemon=%s host=%s tasks=%u why=\"%s\"", m->fleet.state == FLEET_AWAY ? "away" : "lost",
+            m->name, m->place->host, in_flight, m->reason);
     } else {
         log_info("daemon", "gone daemon=%s host=%s", m->name, m->place->host);
     }
-    m->kill_at_ms = is_local ? mono_ms() + CORE_QUIT_MS : m->batch ? mono_ms() + CORE_LAUNCH_MS : 0;
     if (m->batch)
         batch_look(m);
     disp_daemon_lost(pool->disp, daemon, mono_us());
     pool_act(e, pool);
-    if (m->state != MEMBER_AWAY && !m->batch && (!is_local || !m->pid))
-        member_remove(e, m);
+    member_act(e, m, todo);
     core_due(e);
 }
 
-static uint64_t awake_since(const struct member *m, uint64_t ms)
-{
-    return ms > m->pool->engine->awake_ms ? ms : m->pool->engine->awake_ms;
-}
-
-/* The time that its first task has by --timeout, and the engine's patience with it, have passed. It may be that the
- * daemon is stopped, or that it does not want to. */
-static uint64_t overdue_ms(const struct member *m)
+/* How long its first task may take, and since when it takes that; 0: as long as it likes. */
+static uint64_t task_limit_ms(const struct member *m, uint64_t *since_ms)
 {
     struct disp_job *job;
     uint64_t index, since_us;
-    if (!m->daemon || m->peer->unread || (m->paused && m->pool->settings.set.pause_now) ||
-        !disp_daemon_head(m->daemon, &job, &index, &since_us))
-        return UINT64_MAX;
+    if ((m->paused && m->pool->settings.set.pause_now) || !disp_daemon_head(m->daemon, &job, &index, &since_us))
+        return 0;
     const struct core_job *j = disp_job_arg(job);
-    uint64_t since_ms = awake_since(m, since_us / 1000), limit_ms = j->spec.timeout_ms;
-    if (j->spec.kind == FUNC_FRAMED && m->has_worker != disp_job_number(job)) /* it may just be starting */
+    uint64_t limit_ms = j->spec.timeout_ms;
+    *since_ms = since_us / 1000;
+    if (limit_ms && j->spec.kind == FUNC_FRAMED && m->has_worker != disp_job_number(job)) /* it may just be starting */
         limit_ms += limit_ms > FUNC_START_MS ? limit_ms : FUNC_START_MS;
-    return j->spec.timeout_ms ? since_ms + limit_ms + CORE_OVERDUE_MS : UINT64_MAX;
+    return limit_ms;
+}
+
+struct fleet_talk daemon_talk(const struct member *m)
+{
+    struct fleet_talk t = {0};
+    if (!m->peer)
+        return t;
+    t.heard_ms = link_heard_ms(m->peer->link);
+    t.is_remote = m->peer->remote;
+    t.is_unread = m->peer->unread;
+    t.has_tasks = disp_daemon_in_flight(m->daemon) > 0;
+    t.has_setups = m->setup_left > 0;
+    t.task_limit_ms = task_limit_ms(m, &t.task_since_ms);
+    return t;
 }
 
 /* The task ends as the daemon should have ended it; the daemon goes, and is no daemon of ours any more. */
@@ -460,7 +441,6 @@ static void end_overdue(struct member *m)
     disp_daemon_blameless(m->daemon);
     member_say(&m->reason, "did not end a task that had its time");
     log_warn("daemon", "overdue daemon=%s host=%s why=\"%s\"", m->name, m->place->host, why);
-    m->overdue = true;
     take_answer(p,
         &(struct frame){.type = WIRE_REPORT,
             .job = disp_job_number(job),
@@ -475,65 +455,40 @@ static void end_overdue(struct member *m)
     link_close(p->link);
 }
 
-/* It was told to go, and has nothing to do: an honest one goes at once. */
-static bool is_to_go(const struct member *m)
+static void end_idle(struct member *m)
 {
-    return m->quit_sent && m->daemon && !disp_daemon_in_flight(m->daemon) && !m->setup_left && !m->peer->unread;
-}
-
-static uint64_t stays_until_ms(const struct member *m, uint64_t now_ms)
-{
-    return is_to_go(m) ? awake_since(m, m->idle_ms ? m->idle_ms : now_ms) + CORE_IDLE_QUIT_MS : UINT64_MAX;
-}
-
-static void end_idle(struct member *m, uint64_t now_ms)
-{
-    m->idle_ms = now_ms; /* said once */
     member_say(&m->reason, "did not go when it was told to");
     log_warn("daemon", "stays daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
     member_signal(m, SIGKILL);
     link_close(m->peer->link);
 }
 
-static bool is_pinged(const struct member *m)
+static void end_silent(struct member *m)
 {
-    return m->peer->remote || (m->daemon && disp_daemon_in_flight(m->daemon));
+    uint64_t silent_ms = mono_ms() - link_heard_ms(m->peer->link);
+    member_say(&m->reason, "silent for %llu s", (unsigned long long)silent_ms / 1000);
+    link_close(m->peer->link);
 }
 
-/* A connection can die without a sign, and a daemon be stopped: ask, and believe silence. */
-void daemon_tick(struct member *m, uint64_t now_ms)
+static void send_quit(struct peer *p, bool now)
 {
-    if (!m->peer)
-        return;
-    if (now_ms >= overdue_ms(m)) {
+    if (now)
+        daemon_read_all(p);
+    peer_send(p, &(struct frame){.type = WIRE_QUIT, .flags = now ? WIRE_NOW : 0}, NULL);
+}
+
+void daemon_act(struct member *m, unsigned todo)
+{
+    if (todo & FLEET_END_OVERDUE)
         end_overdue(m);
-        return;
-    }
-    if (now_ms >= stays_until_ms(m, now_ms)) {
-        end_idle(m, now_ms);
-        return;
-    }
-    m->idle_ms = !is_to_go(m) ? 0 : m->idle_ms ? m->idle_ms : now_ms;
-    bool unread = m->peer->unread; /* it may say what it likes, and is to hear that we are there */
-    uint64_t heard_ms = link_heard_ms(m->peer->link),
-             patience_ms = m->peer->remote ? CORE_DEAD_MS - CORE_PING_MS : CORE_HERE_DEAD_MS;
-    if (heard_ms >= m->asked_ms || unread)
-        m->asked_ms = 0;
-    if (m->asked_ms && now_ms - awake_since(m, m->asked_ms) > patience_ms) {
-        member_say(&m->reason, "silent for %llu s", (unsigned long long)(now_ms - heard_ms) / 1000);
-        link_close(m->peer->link);
-    } else if ((unread || now_ms - heard_ms > CORE_PING_MS) && now_ms - m->pinged_ms > CORE_PING_MS && is_pinged(m)) {
-        m->pinged_ms = now_ms;
-        m->asked_ms = m->asked_ms ? m->asked_ms : now_ms;
+    if (todo & FLEET_END_IDLE)
+        end_idle(m);
+    if (todo & FLEET_SILENT)
+        end_silent(m);
+    if (todo & FLEET_PING)
         peer_send(m->peer, &(struct frame){.type = WIRE_PING}, NULL);
-    }
-}
-
-uint64_t daemon_next_ms(const struct member *m, uint64_t now_ms)
-{
-    if (!m->peer)
-        return UINT64_MAX;
-    uint64_t overdue = overdue_ms(m), ping = is_pinged(m) ? now_ms + CORE_PING_MS / 2 : UINT64_MAX;
-    uint64_t stays = stays_until_ms(m, now_ms), first = overdue < ping ? overdue : ping;
-    return stays < first ? stays : first;
+    if (todo & FLEET_DRAIN)
+        disp_daemon_drain(m->pool->disp, m->daemon);
+    if (todo & (FLEET_TELL | FLEET_TELL_NOW))
+        send_quit(m->peer, todo & FLEET_TELL_NOW);
 }

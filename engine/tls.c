@@ -132,7 +132,7 @@ void tls_stop(struct pool *p)
 void tls_reap(struct engine *e)
 {
     for (struct pool *p = e->pools; p; p = p->next) {
-        if (!p->tls || !p->going || p->member_count)
+        if (!p->tls || !p->fleet.going || p->member_count)
             continue;
         listen_end(e, p->tls->listener);
         tls_stop(p);

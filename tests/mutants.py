@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""mutants.py: bugs put into the dispatcher, the codec and the store on purpose, one at a time, in a copy of the sources; the
+"""mutants.py: bugs put into the dispatcher, the fleet, the codec and the store on purpose, one at a time, in a copy of the sources; the
 unit tests must find each. Ends with 1 when one lives.
 
 usage: mutants.py [NUMBER]...
@@ -44,8 +44,28 @@ MUTANTS = [
      "BLOB_OR_NULL(f->input, cut ? STORE_INPUT_MAX : f->input_len)", "BLOB_OR_NULL(f->input, cut ? STORE_INPUT_MAX : f->input_len / 2)"),
     ("merging the history counts some of it twice", "store/sample.c",
      "DELETE FROM sample WHERE span_s = ?1 AND at_s < ?2", "DELETE FROM sample WHERE span_s = ?1 AND at_s < ?2 - 600"),
+    ("daemons are launched in a place that gave up", "engine/fleet/fleet_daemon.c",
+     "        fleet_place_break(l, now_ms);\n        todo |= FLEET_GAVE_UP;", "        todo |= FLEET_GAVE_UP;"),
+    ("those that end together count each", "engine/fleet/fleet_daemon.c",
+     "    else if (d->started_ms < l->failed_ms)\n        return;\n", ""),
+    ("pauses stay as short as the first", "engine/fleet/fleet_daemon.c",
+     "(uint64_t)FLEET_BACKOFF_MS << (l->fails < 10 ? l->fails : 10)", "(uint64_t)FLEET_BACKOFF_MS"),
+    ("a task that kills its daemons gives their place up", "engine/fleet/fleet_daemon.c",
+     "if (!d->had_tasks || l->fails < FLEET_GIVE_UP - 1)", "if (!d->had_tasks || l->fails < FLEET_GIVE_UP)"),
+    ("whoever is away has his grace twice", "engine/fleet/fleet_daemon.c",
+     "(is_open ? FLEET_RETURN_MS : d->place->fleet->set->grace_ms)", "(is_open ? FLEET_RETURN_MS : 2 * d->place->fleet->set->grace_ms)"),
+    ("a daemon that did not end its task is let in again", "engine/fleet/fleet_daemon.c",
+     "return d->state != FLEET_LOST && !d->is_overdue;", "return d->state != FLEET_LOST || d->connected_ms;"),
+    ("a daemon that came home is killed for having been away", "engine/fleet/fleet_daemon.c",
+     "d->kind == FLEET_QUEUED && d->state != FLEET_AWAY ?", "d->kind == FLEET_QUEUED ?"),
+    ("after a failure many are launched at once", "engine/fleet/fleet_place.c",
+     "l->counts[FLEET_LAUNCHING] < (l->fails ? 1 : FLEET_LAUNCHING_MAX)", "l->counts[FLEET_LAUNCHING] < (l->fails ? 2 : FLEET_LAUNCHING_MAX)"),
+    ("a daemon that works goes before one that is idle", "engine/fleet/fleet_place.c",
+     "return d->state != FLEET_UP ? -1 : d->is_idle;", "return d->state != FLEET_UP ? -1 : !d->is_idle;"),
+    ("silence is blamed that nobody was there to hear", "engine/fleet/fleet_talk.c",
+     "now_ms - awake_since(d, d->asked_ms) > patience_ms", "now_ms - d->asked_ms > patience_ms"),
 ]
-TESTS = ["test_disp", "test_wire", "test_store_together", "test_store_jobs", "test_store_history", "test_store_kept"]
+TESTS = ["test_disp", "test_fleet", "test_fleet_rules", "test_wire", "test_store_together", "test_store_jobs", "test_store_history", "test_store_kept"]
 
 
 def run(*command, **more):

@@ -81,8 +81,8 @@ static json_t *want_at(struct engine *e, struct pool *p, const char *host, unsig
             snprintf(err.hint, sizeof err.hint, "see 'clowder host list', or make it known: clowder host add %s", host);
         return reply_error(&err);
     }
-    l->on = !take_out;
-    l->want = n;
+    l->fleet.on = !take_out;
+    l->fleet.want = n;
     return NULL;
 }
 
@@ -140,7 +140,7 @@ static bool is_complete(const struct place *l)
 {
     unsigned ready = 0, want = place_want(l);
     for (const struct member *m = l->pool->members; m; m = m->after)
-        ready += m->place == l && m->state == MEMBER_UP && (m->setup_left == 0 || m->paused);
+        ready += m->place == l && m->fleet.state == FLEET_UP && (m->setup_left == 0 || m->paused);
     return want > 0 && ready >= want;
 }
 
@@ -150,10 +150,10 @@ static json_t *up_answer(struct engine *e, struct waiter *w)
     const struct place *failed = NULL;
     unsigned failures = 0;
     struct clw_error err;
-    if (!p || p->going)
+    if (!p || p->fleet.going)
         return reply_refusal(CLW_CANCELLED, NULL, "profile '%s' was taken down meanwhile", w->name);
     for (const struct place *l = p->places; l; l = l->next) {
-        if (!l->on || is_complete(l))
+        if (!l->fleet.on || is_complete(l))
             continue;
         if (!place_has_failed(l))
             return NULL;
@@ -169,7 +169,7 @@ static json_t *up_answer(struct engine *e, struct waiter *w)
             err.code, "see 'clowder status' for the others", "%u hosts are not up; %s", failures, err.message);
     }
     json_t *o = reply_ok();
-    json_object_set_new(o, "connected", json_integer(pool_count(p, MEMBER_UP)));
+    json_object_set_new(o, "connected", json_integer(fleet_count(&p->fleet, FLEET_UP)));
     return o;
 }
 
@@ -180,7 +180,7 @@ static bool names_places(const json_t *request)
 
 static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const json_t *request, bool *wait)
 {
-    bool ephemeral = false, was_up = pool_is_wanted(p);
+    bool ephemeral = false, was_up = fleet_is_wanted(&p->fleet);
     struct clw_error err;
     bool named = names_places(request);
     bool is_good = request_bool(request, "ephemeral", &ephemeral) && request_bool(request, "wait", wait);
@@ -193,7 +193,7 @@ static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const jso
     if (!is_good || !read_settings(request, &p->settings))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
     json_t *problem = read_places(e, p, request);
-    if (!problem && !pool_is_wanted(p) && !was_up)
+    if (!problem && !fleet_is_wanted(&p->fleet) && !was_up)
         problem = reply_refusal(
             CLW_USAGE, "say it with -n N, or --on HOST:N: the number is yours to choose", "how many daemons?");
     if (!problem && ephemeral && is_new)
@@ -210,8 +210,8 @@ static void tell_daemons(struct pool *p, const struct buf *before, const struct 
     daemon_add_told(&now, p);
     bool is_other = now.len != before->len || memcmp(now.data, before->data, now.len) != 0;
     for (struct member *m = p->members; m; m = m->after)
-        if (m->peer && is_other && m->state == MEMBER_UP)
-            member_quit(m, false, false);
+        if (m->peer && is_other && m->fleet.state == FLEET_UP)
+            member_quit(m, false);
         else if (m->peer && !store_settings_same(was, &p->settings.set, STORE_TOLD_TERMS))
             daemon_send_terms(m->peer, m);
     buf_fini(&now);
@@ -258,7 +258,7 @@ static json_t *up(const struct call *c)
     disp_set_budget(p->disp, p->settings.set.memory_bytes);
     log_info("pool", "up profile=%s daemons=%u", p->name, pool_want(p));
     pool_start(e, p);
-    restore_save(e, p, pool_is_wanted(p), true);
+    restore_save(e, p, fleet_is_wanted(&p->fleet), true);
     struct waiter w = {.check = wait ? up_answer : reply_saved, .saves = true, .what = "is not up yet"};
     snprintf(w.name, sizeof w.name, "%s", p->name);
     control_wait(c->e, c->asked, w, request);
@@ -284,14 +284,14 @@ static json_t *down_answer(struct engine *e, struct waiter *w)
 bool control_down_on(struct engine *e, struct pool *p, const char *host, bool now)
 {
     struct place *l = place_find(p, host);
-    if (!l || !(l->on || place_active(l)))
+    if (!l || !(l->fleet.on || fleet_place_active(&l->fleet)))
         return false;
-    l->on = false;
+    l->fleet.on = false;
     foreign_drop_orders_on(l);
     log_info("pool", "down profile=%s host=%s now=%d", p->name, host, now);
     for (struct member *m = p->members; m; m = m->after)
         if (m->place == l)
-            member_quit(m, now, true);
+            member_quit(m, now);
     restore_save(e, p, true, false);
     return true;
 }
@@ -348,7 +348,7 @@ static json_t *remove_profile(const struct call *c)
     if (!p)
         return reply_ok();
     disp_stats(p->disp, &s);
-    if (pool_is_wanted(p) || p->member_count || s.jobs)
+    if (fleet_is_wanted(&p->fleet) || p->member_count || s.jobs)
         return reply_refusal(
             CLW_REFUSED, "take it down first: clowder down", "profile '%s' is %s", name, s.jobs ? "used" : "up");
     pool_free(e, p);
@@ -367,7 +367,7 @@ static json_t *pool_for_order(struct engine *e, const char *name, struct pool **
             CLW_NOT_FOUND, "make it: clowder profile set NAME --on HOST:N", "there is no profile '%s'", name);
     if (!p)
         p = *out = pool_new(e, name);
-    if (!p->member_count && !pool_is_wanted(p)) {
+    if (!p->member_count && !fleet_is_wanted(&p->fleet)) {
         restore_profile(e, p, false);
         if (!pool_is_foreign(p))
             p->settings.runtime = STORE_RUNTIME_COMMAND;
@@ -375,8 +375,8 @@ static json_t *pool_for_order(struct engine *e, const char *name, struct pool **
         if (!pool_is_foreign(p))
             p->settings.runtime = STORE_RUNTIME_COMMAND;
         for (struct place *l = p->places; l; l = l->next) {
-            l->on = false;
-            l->want = 0;
+            l->fleet.on = false;
+            l->fleet.want = 0;
         }
     }
     if (!pool_is_foreign(p))

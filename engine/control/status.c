@@ -29,17 +29,17 @@ static uint64_t proc_memory(pid_t pid, const char *field)
 
 static const char *daemon_state(const struct member *m)
 {
-    if (m->state == MEMBER_UP && m->foreign)
+    if (m->fleet.state == FLEET_UP && m->foreign)
         return m->foreign->seen.busy ? "executing" : "idle";
-    if (m->state == MEMBER_UP)
+    if (m->fleet.state == FLEET_UP)
         return m->paused                                       ? "paused"
                : m->setup_left                                 ? "setup"
                : m->daemon && disp_daemon_in_flight(m->daemon) ? "executing"
                                                                : "idle";
-    return m->state == MEMBER_LAUNCHING ? "launching"
-           : m->state == MEMBER_LEAVING ? "leaving"
-           : m->state == MEMBER_AWAY    ? "away"
-                                        : "lost";
+    return m->fleet.state == FLEET_LAUNCHING ? "launching"
+           : m->fleet.state == FLEET_LEAVING ? "leaving"
+           : m->fleet.state == FLEET_AWAY    ? "away"
+                                             : "lost";
 }
 
 /* What it uses: as it said itself, or before that what this machine's kernel says of its process. */
@@ -70,7 +70,8 @@ static json_t *daemon_json(struct member *m, uint64_t now_ms)
     json_object_set_new(o, "done", json_integer(m->daemon ? (json_int_t)disp_daemon_done(m->daemon) : 0));
     json_object_set_new(o, "failed", json_integer(m->daemon ? (json_int_t)disp_daemon_failed(m->daemon) : 0));
     json_object_set_new(o, "rate", json_real(pace_mean(&m->pace, now_ms)));
-    json_object_set_new(o, "up_s", json_integer(m->connected_ms ? (json_int_t)((now_ms - m->connected_ms) / 1000) : 0));
+    json_object_set_new(
+        o, "up_s", json_integer(m->fleet.connected_ms ? (json_int_t)((now_ms - m->fleet.connected_ms) / 1000) : 0));
     if (m->foreign) {
         json_object_set_new(o, "done", json_integer((json_int_t)m->foreign->seen.results));
         json_object_set_new(o, "traffic", foreign_member_json(m));
@@ -94,8 +95,8 @@ static unsigned pool_paused(const struct pool *p, const char **why)
 static const char *pool_state(const struct pool *p)
 {
     const char *why;
-    unsigned up = pool_count(p, MEMBER_UP), want = pool_want(p);
-    if (p->going)
+    unsigned up = fleet_count(&p->fleet, FLEET_UP), want = pool_want(p);
+    if (p->fleet.going)
         return p->member_count ? "stopping" : "stopped";
     if (up && pool_paused(p, &why) == up)
         return "paused";
@@ -103,18 +104,18 @@ static const char *pool_state(const struct pool *p)
         return "up";
     if (up)
         return "partial";
-    if (!pool_is_wanted(p))
+    if (!fleet_is_wanted(&p->fleet))
         return "stopped";
     return pool_is_hopeless(p) ? "failed" : "launching";
 }
 
 static const char *place_state(const struct place *l)
 {
-    unsigned up = place_count(l, MEMBER_UP), want = place_want(l);
+    unsigned up = l->fleet.counts[FLEET_UP], want = place_want(l);
     const char *why;
-    if (!l->on)
+    if (!l->fleet.on)
         return "stopping";
-    if (l->broken)
+    if (l->fleet.broken)
         return place_is_here(l) ? "failed" : "quarantined";
     if (l->via && l->via->shot.state != HOST_UP)
         return host_state_text(l->via->shot.state);
@@ -164,7 +165,7 @@ static json_t *place_json(struct place *l, uint64_t now_ms)
     if (l->reason[0] || (l->via && l->via->shot.reason[0]))
         place_explain(l, &err);
     json_object_set_new(o, "host", json_string(l->host));
-    json_object_set_new(o, "daemons", json_integer(place_count(l, MEMBER_UP)));
+    json_object_set_new(o, "daemons", json_integer(l->fleet.counts[FLEET_UP]));
     json_object_set_new(o, "wanted", json_integer(place_want(l)));
     json_object_set_new(o, "state", json_string(place_state(l)));
     json_object_set_new(o, "reason", json_string(paused && !err.message[0] ? paused : err.message));
@@ -172,7 +173,7 @@ static json_t *place_json(struct place *l, uint64_t now_ms)
     char note[200];
     foreign_mismatch(l, note, sizeof note);
     json_object_set_new(o, "note", json_string(note));
-    json_object_set_new(o, "suspect", json_boolean(l->suspect));
+    json_object_set_new(o, "suspect", json_boolean(l->fleet.suspect));
     json_object_set_new(o, "suspicion", json_string(l->suspicion));
     json_object_set_new(o, "rate", json_real(rates_now(&l->rates, now_ms)));
     json_object_set_new(o, "rate_mean_60s", json_real(rates_mean_60s(&l->rates, now_ms)));
@@ -192,7 +193,7 @@ static json_t *hosts_json(struct pool *p, uint64_t now_ms)
 {
     json_t *list = json_array();
     for (struct place *l = p->places; l; l = l->next)
-        if (l->on || place_active(l) || place_count(l, MEMBER_LEAVING))
+        if (l->fleet.on || fleet_place_active(&l->fleet) || l->fleet.counts[FLEET_LEAVING])
             json_array_append_new(list, place_json(l, now_ms));
     return list;
 }
@@ -202,11 +203,13 @@ static json_t *daemons_json(const struct pool *p, const struct disp_stats *s)
     const char *why;
     json_t *o = json_object();
     json_object_set_new(o, "wanted", json_integer(pool_want(p)));
-    json_object_set_new(o, "connected", json_integer(pool_count(p, MEMBER_UP) + pool_count(p, MEMBER_LEAVING)));
+    json_object_set_new(
+        o, "connected", json_integer(fleet_count(&p->fleet, FLEET_UP) + fleet_count(&p->fleet, FLEET_LEAVING)));
     json_object_set_new(o, "busy", json_integer(s->busy));
     json_object_set_new(o, "paused", json_integer(pool_paused(p, &why)));
-    json_object_set_new(o, "launching", json_integer(pool_count(p, MEMBER_LAUNCHING)));
-    json_object_set_new(o, "lost", json_integer(pool_count(p, MEMBER_LOST) + pool_count(p, MEMBER_AWAY)));
+    json_object_set_new(o, "launching", json_integer(fleet_count(&p->fleet, FLEET_LAUNCHING)));
+    json_object_set_new(
+        o, "lost", json_integer(fleet_count(&p->fleet, FLEET_LOST) + fleet_count(&p->fleet, FLEET_AWAY)));
     return o;
 }
 

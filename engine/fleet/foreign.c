@@ -80,6 +80,13 @@ static bool find_order(struct place *l, struct order **o)
     return true;
 }
 
+/* Orders may have been dropped since it was asked. */
+static bool may_launch(const struct place *l)
+{
+    struct fleet_machine machine = place_machine(l);
+    return fleet_place_may_launch(&l->fleet, &machine);
+}
+
 bool foreign_has_base(struct place *l, uint64_t now_ms)
 {
     struct pool *p = l->pool;
@@ -90,15 +97,15 @@ bool foreign_has_base(struct place *l, uint64_t now_ms)
     if (!find_order(l, &o))
         return false;
     if (o || !has_base(p))
-        return place_may_launch(l);
+        return may_launch(l);
     switch (bases_state(p->engine->bases, p->settings.base_url, BELIEVED_MS, NULL, &err)) {
-    case BASE_LISTENS: return place_may_launch(l);
+    case BASE_LISTENS: return may_launch(l);
     case BASE_ASKED: return false;
     case BASE_BAD: pool_rest(p, err.code, err.hint, err.message); return false;
     case BASE_SILENT: break;
     }
     snprintf(l->reason, sizeof l->reason, "nobody listens at the base %.300s", p->settings.base_url);
-    l->next_launch_ms = now_ms + CORE_BASE_MS;
+    fleet_place_wait(&l->fleet, now_ms + CORE_BASE_MS);
     core_changed(p->engine);
     return false;
 }
@@ -178,7 +185,7 @@ static void write_script(
         .name = m->name,
         .host = m->place->host,
         .number = m->foreign->index,
-        .gpu = m->gpu,
+        .gpu = m->fleet.gpu,
         .contact_port = m->foreign->contact_port,
         .is_reached = !is_here};
     if (m->foreign->order)
@@ -209,6 +216,7 @@ enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error
     m->foreign->index = free_index(p);
     if (m->foreign->order) {
         m->foreign->order->member = m;
+        m->fleet.is_ordered = true;
         m->foreign->is_metered = foreign_base_find(m->foreign->order->command, &base);
         runtime = order_runtime(p, m->foreign->order->command);
     } else {
@@ -239,17 +247,15 @@ enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error
 
 static void set_up(struct engine *e, struct member *m)
 {
-    bool was_away = m->state == MEMBER_AWAY;
-    if (m->state != MEMBER_LAUNCHING && !was_away)
+    bool was_away = m->fleet.state == FLEET_AWAY;
+    if (m->fleet.state != FLEET_LAUNCHING && !was_away)
         return;
-    if (!m->connected_ms)
-        m->connected_ms = mono_ms();
     lead(m, true); /* not before: where hosts are one machine, its port is its own first */
     member_say(&m->reason, NULL);
-    member_set_state(m, MEMBER_UP);
-    place_connected(m->place);
+    member_act(e, m, fleet_daemon_came(&m->fleet, mono_ms()));
+    place_say(m->place, CLW_OK, NULL, NULL);
     log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", was_away ? "resumed" : "connected", m->name,
-        m->place->host, (int)m->worker_pid, (unsigned long long)(m->connected_ms - m->started_ms));
+        m->place->host, (int)m->worker_pid, (unsigned long long)(m->fleet.connected_ms - m->fleet.started_ms));
     core_due(e);
 }
 
@@ -257,9 +263,8 @@ static void on_connections(struct engine *e, struct member *m, unsigned n)
 {
     if (n) {
         set_up(e, m);
-    } else if (m->state == MEMBER_UP) {
-        member_set_state(m, MEMBER_AWAY);
-        m->away_until_ms = mono_ms() + member_grace_ms(m);
+    } else if (m->fleet.state == FLEET_UP) {
+        member_act(e, m, fleet_daemon_gone(&m->fleet, m->fleet.had_tasks, false, mono_ms()));
         member_say(&m->reason, "its connection to the base ended");
         core_due(e);
     }
@@ -298,7 +303,7 @@ void foreign_sample(struct member *m, uint64_t now_ms)
     }
     if (bytes || now.busy != seen->busy)
         core_changed(p->engine);
-    m->had_tasks = now.busy > 0;
+    m->fleet.had_tasks = now.busy > 0;
     seen->busy = now.busy;
     seen->connections = now.connections;
 }
@@ -306,7 +311,7 @@ void foreign_sample(struct member *m, uint64_t now_ms)
 static void set_reason(struct member *m, const struct host_daemon_event *event, bool *by_itself)
 {
     char said[200] = "";
-    if (m->state == MEMBER_LAUNCHING) /* its last words tell most */
+    if (m->fleet.state == FLEET_LAUNCHING) /* its last words tell most */
         snprintf(said, sizeof said, "%.120s", m->reason);
     const char *text = event->signal
                            ? NULL
@@ -326,41 +331,18 @@ static void set_reason(struct member *m, const struct host_daemon_event *event, 
 /* Its process is gone. */
 static void on_end(struct engine *e, struct member *m, const struct host_daemon_event *event)
 {
-    bool by_itself = false, idle;
+    bool by_itself = false, was_leaving = m->fleet.state == FLEET_LEAVING;
     foreign_sample(m, mono_ms());
-    m->ended = true;
-    if (m->state == MEMBER_LEAVING) {
+    if (!was_leaving)
+        set_reason(m, event, &by_itself);
+    bool idle = by_itself && strncmp(m->reason, "idletime", 8) == 0;
+    if (was_leaving)
         log_info("daemon", "gone daemon=%s host=%s", m->name, m->place->host);
-        member_remove(e, m);
-        return;
-    }
-    set_reason(m, event, &by_itself);
-    idle = by_itself && strncmp(m->reason, "idletime", 8) == 0;
-    if (by_itself)
+    else if (by_itself)
         log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
     else
         log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
-    if (m->foreign->order && (by_itself || !m->pool->settings.set.respawn)) {
-        foreign_forget_order(m->foreign->order);
-    } else if (idle) { /* it is not needed: not replaced */
-        place_lower(m->place);
-        restore_save(e, m->pool, pool_is_wanted(m->pool), false);
-    } else if (by_itself && !m->pool->settings.set.respawn) { /* it did what it was to do, however little that was */
-        place_lower(m->place);
-    } else if (!by_itself || !place_was_good(m)) {
-        place_back_off(m->place, m);
-    }
-    member_remove(e, m);
-}
-
-static void on_failure(struct engine *e, struct member *m, const struct host_daemon_event *event)
-{
-    member_say(&m->reason, "%.190s", event->text);
-    log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, m->place->host, event->text);
-    place_back_off(m->place, m);
-    snprintf(m->place->reason, sizeof m->place->reason, "%.490s", event->text);
-    snprintf(m->place->hint, sizeof m->place->hint, "%.290s", event->hint);
-    member_remove(e, m);
+    member_act(e, m, fleet_daemon_finished(&m->fleet, by_itself, idle, mono_ms()));
 }
 
 void foreign_event(struct engine *e, struct member *m, const struct host_daemon_event *event)
@@ -373,12 +355,12 @@ void foreign_event(struct engine *e, struct member *m, const struct host_daemon_
         break;
     case HOST_DAEMON_STDERR:
         log_info("daemon", "said daemon=%s host=%s text=\"%s\"", m->name, m->place->host, event->text);
-        if (m->state == MEMBER_LAUNCHING)
+        if (m->fleet.state == FLEET_LAUNCHING)
             member_say(&m->reason, "%.190s", event->text);
         break;
     case HOST_DAEMON_CONNECTIONS: on_connections(e, m, event->connections); break;
     case HOST_DAEMON_EXITED: on_end(e, m, event); break;
-    case HOST_DAEMON_FAILED: on_failure(e, m, event); break;
+    case HOST_DAEMON_FAILED: member_launch_failed(e, m, event->text, event->hint); break;
     }
     core_changed(e);
 }
@@ -393,9 +375,7 @@ void foreign_link_lost(struct engine *e, struct host *h)
             member_say(&m->reason, "the link to the host was lost");
             log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, h->name, m->reason);
             foreign_sample(m, mono_ms());
-            if (m->state != MEMBER_LEAVING)
-                place_back_off(m->place, m);
-            member_remove(e, m);
+            member_act(e, m, fleet_daemon_cut_off(&m->fleet, mono_ms()));
         }
 }
 
@@ -436,7 +416,7 @@ void foreign_link_up(struct engine *e, struct host *h)
             look_at_base(e);
     for (struct pool *p = e->pools; p; p = p->next)
         for (struct member *m = p->members; m && place_find(p, h->name); m = m->after)
-            if (m->foreign && m->foreign->contact_port && m->connected_ms && m->place->via != h && can_be_led(h))
+            if (m->foreign && m->foreign->contact_port && m->fleet.connected_ms && m->place->via != h && can_be_led(h))
                 host_session_lead(h->link, m->foreign->contact_port, NULL);
 }
 
@@ -456,7 +436,7 @@ void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms)
 uint64_t foreign_next_ms(const struct pool *p)
 {
     for (const struct member *m = p->members; m; m = m->after)
-        if (m->foreign && m->foreign->is_metered && m->state == MEMBER_UP)
+        if (m->foreign && m->foreign->is_metered && m->fleet.state == FLEET_UP)
             return p->sample_at_ms;
     return UINT64_MAX;
 }
@@ -466,7 +446,7 @@ void foreign_fini(struct member *m)
     if (!m->foreign)
         return;
     lead(m, false);
-    if (m->foreign->order && m->state == MEMBER_LEAVING)
+    if (m->foreign->order && m->fleet.state == FLEET_LEAVING)
         foreign_forget_order(m->foreign->order);
     else if (m->foreign->order)
         m->foreign->order->member = NULL;

@@ -6,25 +6,26 @@
 
 #include <stdlib.h>
 
+/* It has no daemon any more. */
+static void release(struct order *o)
+{
+    if (!o->member)
+        return;
+    o->member->foreign->order = NULL;
+    o->member->fleet.is_ordered = false;
+}
+
 void foreign_forget_order(struct order *o)
 {
     struct order **at = &o->place->pool->orders;
     while (*at != o)
         at = &(*at)->next;
     *at = o->next;
-    if (o->member)
-        o->member->foreign->order = NULL;
-    o->place->on &= o->place->want > 0 || foreign_orders(o->place) > 0;
+    release(o);
+    o->place->fleet.orders--;
+    o->place->fleet.on &= o->place->fleet.want > 0 || o->place->fleet.orders > 0;
     free(o->command);
     free(o);
-}
-
-unsigned foreign_orders(const struct place *l)
-{
-    unsigned n = 0;
-    for (const struct order *o = l->pool->orders; o; o = o->next)
-        n += o->place == l;
-    return n;
 }
 
 struct order *foreign_next_order(struct place *l)
@@ -41,7 +42,7 @@ static struct place *least_loaded(struct pool *p)
     struct place *best = NULL;
     double least = 0;
     for (struct place *l = p->places; l; l = l->next) {
-        double load = (foreign_orders(l) + 1.0) / (l->share ? l->share : 1) + (place_is_stuck(l) ? 1e9 : 0);
+        double load = (l->fleet.orders + 1.0) / (l->share ? l->share : 1) + (place_is_stuck(l) ? 1e9 : 0);
         if (l->share && (!best || load < least)) {
             best = l;
             least = load;
@@ -64,10 +65,11 @@ struct order *foreign_order(struct engine *e, struct pool *p, const char *comman
     while (*at)
         at = &(*at)->next;
     *at = o;
-    l->on = true;
-    p->going = false;
+    l->fleet.orders++;
+    l->fleet.on = true;
+    p->fleet.going = false;
     if (l->via->shot.state != HOST_UP)
-        l->attempts = l->via->shot.attempts;
+        l->fleet.attempts = l->via->shot.attempts;
     host_reach(l->via, HOST_GOAL_UP, true, NULL); /* also when it is up: it may be about to come to rest */
     place_tick(e, l, mono_ms());
     core_due(e);
@@ -88,8 +90,8 @@ void foreign_drop_orders(struct pool *p)
     while (p->orders) {
         struct order *o = p->orders;
         p->orders = o->next;
-        if (o->member)
-            o->member->foreign->order = NULL;
+        o->place->fleet.orders--;
+        release(o);
         free(o->command);
         free(o);
     }

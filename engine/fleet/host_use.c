@@ -35,23 +35,17 @@ bool host_is_open(const struct host *h)
 
 /* ---- what the link says ---- */
 
-/* The way home is closed: who is away already gets its time from now. */
-static void grant_grace(struct engine *e, const struct host *h)
+/* The way home of who is away is closed, or open again: the same, or another one. */
+static void tell_places(struct engine *e, const struct host *h, bool is_up, bool same_way)
 {
     for (struct pool *p = e->pools; p; p = p->next)
-        for (struct member *m = p->members; m; m = m->after)
-            if (m->place->via == h && m->state == MEMBER_AWAY && !h->direct)
-                m->away_until_ms = mono_ms() + member_grace_ms(m);
-}
-
-/* The host is reached again: who was away may come home, when the way home is still the same. */
-static void await_return(struct engine *e, struct host *h, bool same_way)
-{
-    uint64_t now_ms = mono_ms();
-    for (struct pool *p = e->pools; p; p = p->next)
-        for (struct member *m = p->members; m; m = m->after)
-            if (m->place->via == h && m->state == MEMBER_AWAY && !h->direct)
-                m->away_until_ms = same_way ? now_ms + CORE_RETURN_MS : now_ms;
+        for (struct place *l = p->places; l; l = l->next)
+            if (l->via != h || h->direct)
+                continue;
+            else if (is_up)
+                fleet_place_way_back(&l->fleet, same_way, mono_ms());
+            else
+                fleet_place_way_lost(&l->fleet, mono_ms());
 }
 
 static void take_state(struct host *h, const struct host_snapshot *shot)
@@ -60,12 +54,12 @@ static void take_state(struct host *h, const struct host_snapshot *shot)
     bool was_up = h->shot.state == HOST_UP, is_up = shot->state == HOST_UP;
     h->shot = *shot;
     if (was_up && !is_up) {
-        grant_grace(e, h);
+        tell_places(e, h, false, false);
         foreign_link_lost(e, h);
     }
     if (is_up && !was_up) {
         foreign_link_up(e, h);
-        await_return(e, h, shot->same_url);
+        tell_places(e, h, true, shot->same_url);
         h->refresh_ms = mono_ms() + CORE_REFRESH_MS;
     }
     if (is_up || host_is_resting(h))
@@ -104,30 +98,16 @@ static struct member *by_launch(struct host *h, uint64_t id)
 /* The supervisor there says that the process is gone. */
 static void ended(struct engine *e, struct member *m, const struct host_daemon_event *event)
 {
-    m->ended = true;
+    unsigned todo = fleet_daemon_ended(&m->fleet, mono_ms());
     if (event->signal)
         member_say(&m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
-    else if (!m->reason[0] || m->state != MEMBER_LAUNCHING)
+    else if (!m->reason[0] || m->fleet.state != FLEET_LAUNCHING)
         member_say(&m->reason, "ended with status %d", event->status);
-    if (m->peer) { /* its connection goes next, and the rest then */
+    if (m->peer) /* its connection goes next, and the rest then */
         daemon_read_all(m->peer);
-        return;
-    }
-    if (m->state == MEMBER_LAUNCHING || m->state == MEMBER_AWAY) {
+    if (todo & FLEET_FAILED)
         log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
-        place_back_off(m->place, m);
-    }
-    member_remove(e, m);
-}
-
-static void failed(struct engine *e, struct member *m, const struct host_daemon_event *event)
-{
-    member_say(&m->reason, "%.190s", event->text);
-    log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, m->place->host, event->text);
-    place_back_off(m->place, m);
-    snprintf(m->place->reason, sizeof m->place->reason, "%.490s", event->text);
-    snprintf(m->place->hint, sizeof m->place->hint, "%.290s", event->hint);
-    member_remove(e, m);
+    member_act(e, m, todo);
 }
 
 static void take_event(struct host *h, const struct host_daemon_event *event)
@@ -146,11 +126,11 @@ static void take_event(struct host *h, const struct host_daemon_event *event)
         break;
     case HOST_DAEMON_STDERR:
         log_info("daemon", "said daemon=%s host=%s text=\"%s\"", m->name, h->name, event->text);
-        if (m->state == MEMBER_LAUNCHING)
+        if (m->fleet.state == FLEET_LAUNCHING)
             member_say(&m->reason, "%.190s", event->text);
         break;
     case HOST_DAEMON_EXITED: ended(e, m, event); break;
-    case HOST_DAEMON_FAILED: failed(e, m, event); break;
+    case HOST_DAEMON_FAILED: member_launch_failed(e, m, event->text, event->hint); break;
     }
 }
 
@@ -478,8 +458,8 @@ static bool is_wanted(const struct engine *e, const struct host *h)
     if (is_in_use(e, h))
         return true;
     for (const struct pool *p = e->pools; p; p = p->next)
-        for (const struct place *l = p->places; l && !p->going; l = l->next)
-            if (l->via == h && l->on)
+        for (const struct place *l = p->places; l && !p->fleet.going; l = l->next)
+            if (l->via == h && l->fleet.on)
                 return true;
     return false;
 }
@@ -494,7 +474,7 @@ static bool works_here(const struct engine *e)
 {
     for (const struct pool *p = e->pools; p; p = p->next)
         for (const struct place *l = p->places; l; l = l->next)
-            if (!l->via && place_active(l))
+            if (!l->via && fleet_place_active(&l->fleet))
                 return true;
     return false;
 }
@@ -585,7 +565,7 @@ json_t *host_json(struct engine *e, const struct host *h)
         host_session_snapshot(h->link, &s);
     for (const struct pool *p = e->pools; p; p = p->next)
         for (const struct member *m = p->members; m; m = m->after)
-            daemons += m->place->via == h && m->state == MEMBER_UP;
+            daemons += m->place->via == h && m->fleet.state == FLEET_UP;
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:I, s:I, s:s, s:I, s:I, s:i, s:i, s:o}",
         "host", h->name, "state", host_state_text(s.state), "step", host_state_text(s.step), "reason", s.reason, "hint",
         s.hint, "code", clw_err_text(s.code), "since_s", (json_int_t)((now - s.since_ms) / 1000), "attempts",

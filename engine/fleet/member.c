@@ -46,31 +46,31 @@ void member_say(const char **text, const char *format, ...)
         *text = mem_strdup(now);
 }
 
+static enum fleet_kind kind_at(const struct place *l)
+{
+    return place_is_batch(l)          ? FLEET_QUEUED
+           : pool_is_foreign(l->pool) ? FLEET_FOREIGN
+           : l->via                   ? FLEET_REMOTE
+                                      : FLEET_CHILD;
+}
+
 struct member *member_new(struct engine *e, struct place *l)
 {
     struct pool *p = l->pool;
     struct member *m = mem_zalloc(sizeof *m);
     m->pool = p;
     m->place = l;
-    m->gpu = -1;
     m->reason = m->pause = m->limits = no_text;
     m->number = ++e->last_daemon & 0xffffff;
     snprintf(m->name, sizeof m->name, "%s-%u", p->name, ++p->counter);
     wire_new_secret(m->token);
-    m->started_ms = mono_ms();
     m->before = p->last_member;
     *(m->before ? &m->before->after : &p->members) = m;
     p->last_member = m;
     p->member_count++;
-    l->counts[m->state]++;
+    m->fleet.arg = m;
+    fleet_daemon_add(&l->fleet, &m->fleet, kind_at(l), mono_ms());
     return m;
-}
-
-void member_set_state(struct member *m, enum member_state state)
-{
-    m->place->counts[m->state]--;
-    m->place->counts[state]++;
-    m->state = state;
 }
 
 void member_remove(struct engine *e, struct member *m)
@@ -79,7 +79,7 @@ void member_remove(struct engine *e, struct member *m)
     *(m->before ? &m->before->after : &p->members) = m->after;
     *(m->after ? &m->after->before : &p->last_member) = m->before;
     p->member_count--;
-    m->place->counts[m->state]--;
+    fleet_daemon_remove(&m->fleet);
     foreign_fini(m);
     mem_wipe(m->token, sizeof m->token);
     mem_wipe(m->instance, sizeof m->instance);
@@ -95,7 +95,7 @@ void member_signal(const struct member *m, int signal)
 {
     if (m->pid)
         kill(m->pid, signal);
-    else if (m->place->via && m->place->via->link && m->launch_id && !m->ended)
+    else if (m->place->via && m->place->via->link && m->launch_id && !m->fleet.has_ended)
         host_session_signal(m->place->via->link, m->launch_id, signal, NULL);
 }
 
@@ -114,103 +114,102 @@ void member_exited(struct engine *e, pid_t pid, int status)
     else
         snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(status));
     m->pid = 0;
+    unsigned todo = fleet_daemon_ended(&m->fleet, mono_ms());
     if (m->peer) { /* its connection goes next, and the rest then */
         member_say(&m->reason, "%s", how);
         daemon_read_all(m->peer);
         return;
     }
-    if (m->state == MEMBER_LAUNCHING) {
+    if (m->fleet.state == FLEET_LAUNCHING) {
         if (!m->reason[0])
             member_say(&m->reason, "%s before it connected", how);
         log_error("daemon", "launch failed daemon=%s why=\"%s\"", m->name, m->reason);
-        place_back_off(m->place, m);
-    } else if (m->state == MEMBER_LOST) {
+    } else if (m->fleet.state == FLEET_LOST) {
         log_info("daemon", "ended daemon=%s how=\"%s\"", m->name, how);
     }
-    member_remove(e, m);
+    member_act(e, m, todo);
 }
 
-void member_quit(struct member *m, bool now, bool shrink)
+void member_launch_failed(struct engine *e, struct member *m, const char *text, const char *hint)
 {
-    m->shrink |= shrink;
-    if (m->state == MEMBER_LOST)
-        return;
-    member_set_state(m, MEMBER_LEAVING);
-    if (now)
-        m->kill_at_ms = mono_ms() + CORE_QUIT_MS;
-    if (!m->peer) {
-        member_say(&m->reason, "%s", m->foreign ? "stopped" : "stopped while it was not connected");
-        member_signal(m, SIGTERM);
-        if (m->batch) { /* the scheduler is told, and it is gone then */
-            m->kill_at_ms = mono_ms() + CORE_LAUNCH_MS;
-            core_due(m->pool->engine);
-            return;
-        }
-        m->kill_at_ms = mono_ms() + (m->foreign && !now ? CORE_FOREIGN_QUIT_MS : CORE_QUIT_MS);
-        return;
-    }
-    disp_daemon_drain(m->pool->disp, m->daemon);
-    if (now)
-        daemon_read_all(m->peer);
-    if (!m->quit_sent || now)
-        peer_send(m->peer, &(struct frame){.type = WIRE_QUIT, .flags = now ? WIRE_NOW : 0}, NULL);
-    m->quit_sent = true;
-    core_due(m->pool->engine); /* its time to go runs */
+    struct place *l = m->place;
+    member_say(&m->reason, "%.190s", text);
+    log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, l->host, text);
+    member_act(e, m, fleet_daemon_failed(&m->fleet, mono_ms()));
+    snprintf(l->reason, sizeof l->reason, "%.490s", text);
+    snprintf(l->hint, sizeof l->hint, "%.290s", hint);
+    member_act(e, m, FLEET_FORGET);
 }
 
-static void give_up_on(struct engine *e, struct member *m)
+/* ---- what the fleet decided ---- */
+
+void member_quit(struct member *m, bool now)
 {
-    log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
-    place_back_off(m->place, m);
-    if (m->batch) /* its job may be there still */
-        member_quit(m, true, false);
-    else
-        member_remove(e, m);
+    member_act(m->pool->engine, m, fleet_daemon_quit(&m->fleet, now, mono_ms()));
 }
 
-/* A daemon that must go at once: its process here is reaped later, one on a host is only told. May free m. */
-static void kill_it(struct engine *e, struct member *m)
+/* Its place's trouble is this daemon's. */
+static void blame(const struct member *m, bool gave_up)
 {
-    m->kill_at_ms = 0;
-    member_signal(m, SIGKILL);
-    if (member_is_local(m))
+    struct place *l = m->place;
+    char text[sizeof l->reason];
+    snprintf(text, sizeof text, "%s %s", m->name, m->reason);
+    snprintf(l->reason, sizeof l->reason, "%s", text);
+    if (!gave_up)
         return;
-    if (m->peer)
+    log_error(
+        "pool", "gave up profile=%s host=%s launches=%u last=\"%s\"", l->pool->name, l->host, l->fleet.fails, text);
+    place_say(l, CLW_UNREACHABLE, "see 'clowder log'", text);
+}
+
+static void say_late(struct member *m)
+{
+    member_say(
+        &m->reason, "did not connect within %d s%s%.150s", FLEET_LAUNCH_MS / 1000, *m->reason ? ": " : "", m->reason);
+}
+
+static void stop(struct member *m)
+{
+    member_say(&m->reason, "%s", m->foreign ? "stopped" : "stopped while it was not connected");
+    member_signal(m, SIGTERM);
+}
+
+/* In the order of the bits. */
+void member_act(struct engine *e, struct member *m, unsigned todo)
+{
+    if (todo & FLEET_SAY_LATE)
+        say_late(m);
+    daemon_act(m, todo);
+    if (todo & FLEET_KILL)
+        member_signal(m, SIGKILL);
+    if (todo & FLEET_CLOSE)
         link_close(m->peer->link);
-    else if (m->state == MEMBER_LAUNCHING)
-        give_up_on(e, m);
-    else
+    if (todo & FLEET_SAY_LOST)
+        log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
+    if (todo & FLEET_FAILED)
+        blame(m, todo & FLEET_GAVE_UP);
+    if (todo & FLEET_STOP)
+        stop(m);
+    if (todo & FLEET_SAVE)
+        restore_save(e, m->pool, fleet_is_wanted(&m->pool->fleet), false);
+    if (todo & FLEET_UNORDER)
+        foreign_forget_order(m->foreign->order);
+    if (todo & (FLEET_STOP | FLEET_DRAIN)) /* its time to go runs */
+        core_due(e);
+    if (todo & FLEET_FORGET)
         member_remove(e, m);
 }
 
 void member_tick(struct engine *e, struct member *m, uint64_t now_ms)
 {
-    bool is_due = !m->batch || m->running_ms; /* who waits in a queue waits as long as that takes */
-    if (m->state == MEMBER_LAUNCHING && is_due && now_ms - m->started_ms > CORE_LAUNCH_MS && !m->kill_at_ms) {
-        member_say(&m->reason, "did not connect within %d s%s%.150s", CORE_LAUNCH_MS / 1000, *m->reason ? ": " : "",
-            m->reason);
-        m->kill_at_ms = now_ms;
-    }
-    if (m->state == MEMBER_AWAY && now_ms >= m->away_until_ms) {
-        if (m->foreign) /* its process is there still */
-            member_signal(m, SIGKILL);
-        give_up_on(e, m);
-        return;
-    }
-    daemon_tick(m, now_ms);
-    if (m->kill_at_ms && now_ms >= m->kill_at_ms)
-        kill_it(e, m);
+    struct fleet_talk talk = daemon_talk(m);
+    unsigned todo = fleet_daemon_tick(&m->fleet, &talk, now_ms);
+    if (todo)
+        member_act(e, m, todo);
 }
 
 uint64_t member_next_ms(const struct member *m, uint64_t now_ms)
 {
-    uint64_t next = UINT64_MAX;
-    if (m->kill_at_ms)
-        next = m->kill_at_ms;
-    if (m->state == MEMBER_LAUNCHING && (!m->batch || m->running_ms) && m->started_ms + CORE_LAUNCH_MS + 1 < next)
-        next = m->started_ms + CORE_LAUNCH_MS + 1;
-    if (m->state == MEMBER_AWAY && m->away_until_ms < next)
-        next = m->away_until_ms;
-    uint64_t daemon = daemon_next_ms(m, now_ms);
-    return daemon < next ? daemon : next;
+    struct fleet_talk talk = daemon_talk(m);
+    return fleet_daemon_next_ms(&m->fleet, &talk, now_ms);
 }

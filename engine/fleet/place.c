@@ -1,5 +1,4 @@
-/* The share of a profile on one machine: how many daemons should be there, who is started, and what happens when that
- * goes wrong - longer pauses, then quarantine - without a word to the other places. */
+/* The share of a profile on one machine: what the fleet decided about it is carried out here, and told. */
 #include "engine/core.h"
 
 #include "base/log.h"
@@ -61,6 +60,7 @@ enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struc
         *out = *at = mem_zalloc(sizeof **out);
         (*out)->pool = p;
         (*out)->number = p->place_count++;
+        fleet_place_add(&p->fleet, &(*out)->fleet);
         snprintf((*out)->host, sizeof(*out)->host, "%s", host);
     }
     (*out)->via = via;
@@ -73,25 +73,31 @@ void place_remove(struct place *l)
     while (*at != l)
         at = &(*at)->next;
     *at = l->next;
+    fleet_place_remove(&l->fleet);
     free(l);
+}
+
+struct fleet_machine place_machine(const struct place *l)
+{
+    struct fleet_machine m = {0};
+    if (!l->via)
+        return m;
+    const struct host_snapshot *s = &l->via->shot;
+    m.is_linked = true;
+    m.is_up = s->state == HOST_UP;
+    m.asks = s->asking;
+    m.rests = s->state == HOST_REFUSED || s->state == HOST_NEEDS_SECRET || s->state == HOST_QUARANTINED;
+    m.backs_off = s->state == HOST_BACKOFF;
+    m.attempts = s->attempts;
+    m.has_gpus = !place_is_here(l) && l->via->has_facts;
+    m.gpus = m.has_gpus ? (unsigned)l->via->facts.gpu_count : 0;
+    return m;
 }
 
 unsigned place_want(const struct place *l)
 {
-    unsigned orders = foreign_orders(l);
-    if (!l->on || l->want || orders || !l->pool->settings.set.per_gpu || place_is_here(l))
-        return l->on ? l->want + orders : 0;
-    return l->via->has_facts ? (unsigned)l->via->facts.gpu_count : 0;
-}
-
-unsigned place_count(const struct place *l, enum member_state state)
-{
-    return l->counts[state];
-}
-
-unsigned place_active(const struct place *l)
-{
-    return l->counts[MEMBER_UP] + l->counts[MEMBER_LAUNCHING] + l->counts[MEMBER_AWAY];
+    struct fleet_machine m = place_machine(l);
+    return fleet_place_want(&l->fleet, &m);
 }
 
 unsigned place_paused(const struct place *l, const char **why)
@@ -99,39 +105,29 @@ unsigned place_paused(const struct place *l, const char **why)
     unsigned n = 0;
     *why = NULL;
     for (const struct member *m = l->pool->members; m; m = m->after) {
-        if (m->place != l || m->state != MEMBER_UP || !m->paused)
+        if (m->place != l || m->fleet.state != FLEET_UP || !m->paused)
             continue;
         *why = n++ ? *why : m->pause;
     }
     return n;
 }
 
-/* After a failure one at a time. */
-bool place_may_launch(const struct place *l)
-{
-    return place_active(l) < place_want(l) && l->counts[MEMBER_LAUNCHING] < (l->fails ? 1 : CORE_LAUNCHING_MAX);
-}
-
 bool place_is_stuck(const struct place *l)
 {
-    if (l->broken)
-        return true;
-    if (!l->via)
-        return false;
-    enum host_state s = l->via->shot.state;
-    bool rests = s == HOST_REFUSED || s == HOST_NEEDS_SECRET || s == HOST_QUARANTINED;
-    return l->via->shot.asking || (l->via->shot.attempts > l->attempts && rests);
+    struct fleet_machine m = place_machine(l);
+    return fleet_place_is_stuck(&l->fleet, &m);
 }
 
 bool place_has_failed(const struct place *l)
 {
-    return place_is_stuck(l) || (l->via && l->via->shot.attempts > l->attempts && l->via->shot.state == HOST_BACKOFF);
+    struct fleet_machine m = place_machine(l);
+    return fleet_place_has_failed(&l->fleet, &m);
 }
 
 void place_explain(const struct place *l, struct clw_error *err)
 {
     const struct host_snapshot *s = l->via ? &l->via->shot : NULL;
-    if (s && !l->broken && s->reason[0])
+    if (s && !l->fleet.broken && s->reason[0])
         clw_fail(err,
             s->state == HOST_NEEDS_SECRET ? CLW_REFUSED
             : s->code                     ? s->code
@@ -143,79 +139,33 @@ void place_explain(const struct place *l, struct clw_error *err)
             place_is_here(l) ? "" : "': ", l->reason);
 }
 
-void place_reset(struct place *l)
+void place_say(struct place *l, enum clw_err code, const char *hint, const char *reason)
 {
-    l->broken = false;
-    l->fails = 0;
-    l->reason[0] = l->hint[0] = '\0';
-    l->code = CLW_OK;
-    l->next_launch_ms = l->short_ms = l->failed_ms = 0;
+    l->code = code;
+    snprintf(l->reason, sizeof l->reason, "%s", reason ? reason : "");
+    snprintf(l->hint, sizeof l->hint, "%s", hint ? hint : "");
 }
 
 void place_break(struct place *l, enum clw_err code, const char *hint, const char *reason)
 {
-    l->broken = true;
-    l->code = code;
-    l->next_launch_ms = mono_ms() + CORE_QUARANTINE_MS;
-    snprintf(l->reason, sizeof l->reason, "%s", reason);
-    snprintf(l->hint, sizeof l->hint, "%s", hint ? hint : "");
+    fleet_place_break(&l->fleet, mono_ms());
+    place_say(l, code, hint, reason);
 }
 
-void place_connected(struct place *l)
+void place_worked(struct place *l, uint32_t n, uint32_t failed)
 {
-    l->broken = false;
-    l->reason[0] = l->hint[0] = '\0';
-    l->code = CLW_OK;
-    l->short_ms = 0;
-}
-
-/* It has done something, or lived as long as daemons should, or as long as its profile lets it. To connect is not
- * enough: what connects and dies at once would be started again and again. */
-bool place_was_good(const struct member *m)
-{
-    uint64_t now_ms = mono_ms();
-    const struct pool_settings *s = &m->pool->settings;
-    uint64_t enough_ms = CORE_STABLE_MS;
-    if (s->set.walltime_ms && s->set.walltime_ms < enough_ms)
-        enough_ms = s->set.walltime_ms;
-    if (s->set.idletime_ms && s->set.idletime_ms < enough_ms)
-        enough_ms = s->set.idletime_ms;
-    return m->worked || (m->connected_ms && now_ms - m->connected_ms >= enough_ms);
-}
-
-/* Those that end together are one failure: only one that was started after the last one says something new. */
-static void count_failure(struct place *l, const struct member *m, uint64_t now_ms)
-{
-    if (place_was_good(m))
-        l->fails = 0;
-    else if (m->started_ms < l->failed_ms)
-        return;
-    uint64_t pause = (uint64_t)CORE_BACKOFF_MS << (l->fails < 10 ? l->fails : 10);
-    l->next_launch_ms = now_ms + (pause < CORE_BACKOFF_MAX_MS ? pause : CORE_BACKOFF_MAX_MS);
-    l->failed_ms = now_ms;
-    if (!m->had_tasks || l->fails < CORE_GIVE_UP - 1) /* its task may have ended it: that is no reason to give up */
-        l->fails++;
-}
-
-void place_back_off(struct place *l, const struct member *m)
-{
-    char text[sizeof l->reason];
-    count_failure(l, m, mono_ms());
-    snprintf(text, sizeof text, "%s %s", m->name, m->reason);
-    snprintf(l->reason, sizeof l->reason, "%s", text);
-    if (l->fails >= CORE_GIVE_UP && !l->broken) {
-        log_error("pool", "gave up profile=%s host=%s launches=%u last=\"%s\"", l->pool->name, l->host, l->fails, text);
-        place_break(l, CLW_UNREACHABLE, "see 'clowder log'", text);
+    double share, others;
+    enum fleet_verdict verdict = fleet_place_worked(&l->fleet, n, failed, &share, &others);
+    if (verdict == FLEET_SUSPECT) {
+        snprintf(l->suspicion, sizeof l->suspicion, "%.0f %% of its tasks failed lately, %.0f %% on other machines",
+            share * 100, others * 100);
+        log_warn("host", "suspect host=%s profile=%s why=\"%s\"", l->host, l->pool->name, l->suspicion);
+    } else if (verdict == FLEET_CLEARED) {
+        l->suspicion[0] = '\0';
+        log_info("host", "suspect no more host=%s profile=%s", l->host, l->pool->name);
     }
-    if (!l->pool->settings.set.respawn)
-        place_lower(l);
-}
-
-void place_lower(struct place *l)
-{
-    if (l->want)
-        l->want--;
-    l->on &= l->want > 0;
+    if (verdict != FLEET_AS_BEFORE)
+        core_changed(l->pool->engine);
 }
 
 /* ---- launching ---- */
@@ -236,44 +186,35 @@ static enum clw_err launch_here(struct engine *e, struct member *m, struct clw_e
 /* With a GPU for each: the one that fewest daemons have. */
 static int choose_gpu(const struct place *l)
 {
-    int best = -1;
-    unsigned least = UINT32_MAX;
     const struct host_facts *f = &l->via->facts;
-    for (int i = 0; i < f->gpu_count; i++) {
-        unsigned users = 0;
-        for (const struct member *m = l->pool->members; m; m = m->after)
-            users += m->place == l && m->gpu == f->gpus[i].index;
-        if (users < least) {
-            least = users;
-            best = f->gpus[i].index;
-        }
-    }
-    return best;
+    int indices[sizeof f->gpus / sizeof *f->gpus];
+    for (int i = 0; i < f->gpu_count; i++)
+        indices[i] = f->gpus[i].index;
+    return fleet_place_gpu(&l->fleet, indices, (unsigned)f->gpu_count);
 }
 
 /* No descriptors, memory or processes for the moment: nobody's fault, and over when others let go. */
 static bool waits_out_shortage(struct place *l, enum clw_err code, const struct clw_error *err)
 {
-    uint64_t now_ms = mono_ms();
+    bool is_news;
     if (code != CLW_AGAIN) {
-        l->short_ms = 0;
+        fleet_place_not_short(&l->fleet);
         return false;
     }
-    if (!l->short_ms) {
-        l->short_ms = now_ms;
+    bool waits = fleet_place_short(&l->fleet, mono_ms(), &is_news);
+    if (is_news) {
         snprintf(l->reason, sizeof l->reason, "%s", err->message);
         log_warn("daemon", "launch waits host=%s why=\"%s\"", l->host, err->message);
     }
-    l->next_launch_ms = now_ms + CORE_SHORT_PAUSE_MS;
-    return now_ms - l->short_ms < CORE_SHORT_MS;
+    return waits;
 }
 
 static void launch(struct engine *e, struct place *l)
 {
     struct clw_error err;
-    int gpu = !place_is_here(l) && l->pool->settings.set.per_gpu ? choose_gpu(l) : -1;
+    int gpu = !place_is_here(l) && l->pool->settings.set.per_gpu ? choose_gpu(l) : FLEET_NO_GPU;
     struct member *m = member_new(e, l);
-    m->gpu = gpu;
+    m->fleet.gpu = gpu;
     enum clw_err code = pool_is_foreign(l->pool) ? foreign_launch(e, m, &err)
                         : l->via                 ? host_launch(l->via, m, &err)
                                                  : launch_here(e, m, &err);
@@ -284,62 +225,49 @@ static void launch(struct engine *e, struct place *l)
     if (code) {
         member_say(&m->reason, "%.190s", err.message);
         log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, l->host, err.message);
-        place_back_off(l, m);
-        member_remove(e, m);
+        member_act(e, m, fleet_daemon_failed(&m->fleet, mono_ms()) | FLEET_FORGET);
         return;
     }
     log_info("daemon", "launched daemon=%s host=%s pid=%d", m->name, l->host, (int)m->pid);
     core_changed(e);
 }
 
-/* Who goes first when there are too many: who is not connected, who is idle, who came last. */
-static struct member *most_expendable(struct place *l)
+/* What the fleet wants to know of the place's daemons before it chooses among them. */
+static void look_at_daemons(struct place *l)
 {
-    struct member *best = NULL;
-    int best_rank = -1;
-    for (struct member *m = l->pool->members; m; m = m->after) {
-        int rank = m->place != l || (m->foreign && m->foreign->order)                 ? -1
-                   : m->state == MEMBER_AWAY || m->state == MEMBER_LAUNCHING          ? 2
-                   : m->state != MEMBER_UP                                            ? -1
-                   : m->daemon && !disp_daemon_in_flight(m->daemon) && !m->setup_left ? 1
-                                                                                      : 0;
-        if (rank >= 0 && rank >= best_rank) {
-            best = m;
-            best_rank = rank;
-        }
+    for (struct fleet_daemon *d = l->fleet.first; d; d = d->after) {
+        const struct member *m = d->arg;
+        d->is_idle = m->daemon && !disp_daemon_in_flight(m->daemon) && !m->setup_left;
     }
-    return best;
 }
 
-static bool has_gpus(struct place *l)
+/* As many as may be now. False: not before the next round. */
+static bool launch_more(struct engine *e, struct place *l, uint64_t now_ms)
 {
-    if (place_is_here(l) || !l->pool->settings.set.per_gpu || !l->via->has_facts || l->via->facts.gpu_count)
-        return true;
-    if (!l->broken)
-        place_break(l, CLW_USAGE, "see 'clowder host probe'; or leave out --per-gpu", "the host shows no GPU");
-    return false;
+    if (place_is_batch(l)) {
+        batch_launch(e, l);
+        return false;
+    }
+    if (!foreign_has_base(l, now_ms))
+        return false;
+    launch(e, l);
+    return true;
 }
 
 void place_tick(struct engine *e, struct place *l, uint64_t now_ms)
 {
-    struct member *m;
-    unsigned want = place_want(l);
-    while (place_active(l) > want && (m = most_expendable(l)))
-        member_quit(m, false, true);
-    if (l->pool->going || l->pool->resting || now_ms < l->next_launch_ms)
-        return;
-    if (l->via && l->via->shot.state != HOST_UP)
-        return;
-    if ((l->broken && !l->via) || !has_gpus(l))
-        return;
-    if (l->broken) { /* out of quarantine, for one attempt */
-        l->broken = false;
-        l->fails = CORE_GIVE_UP - 1;
+    struct fleet_machine machine = place_machine(l);
+    struct fleet_daemon *which;
+    if (fleet_place_active(&l->fleet) > fleet_place_want(&l->fleet, &machine))
+        look_at_daemons(l);
+    for (bool again = true; again;) {
+        switch (fleet_place_next(&l->fleet, &machine, now_ms, &which)) {
+        case FLEET_NOTHING: again = false; break;
+        case FLEET_DISMISS: member_quit(which->arg, false); break;
+        case FLEET_WITHOUT_GPU:
+            place_say(l, CLW_USAGE, "see 'clowder host probe'; or leave out --per-gpu", "the host shows no GPU");
+            break;
+        case FLEET_LAUNCH: again = launch_more(e, l, now_ms); break;
+        }
     }
-    if (place_is_batch(l)) {
-        batch_launch(e, l);
-        return;
-    }
-    while (!l->broken && now_ms >= l->next_launch_ms && place_may_launch(l) && foreign_has_base(l, now_ms))
-        launch(e, l);
 }

@@ -25,6 +25,7 @@ struct pool *pool_new(struct engine *e, const char *name)
     snprintf(p->name, sizeof p->name, "%s", name);
     p->settings = (struct pool_settings){.local_env = func_env_own()};
     store_settings_init(&p->settings.set);
+    p->fleet.set = &p->settings.set;
     p->started_ms = mono_ms();
     p->disp = disp_new(0);
     struct pool **at = &e->pools;
@@ -93,14 +94,6 @@ void pool_free(struct engine *e, struct pool *p)
     free(p);
 }
 
-unsigned pool_count(const struct pool *p, enum member_state state)
-{
-    unsigned n = 0;
-    for (const struct place *l = p->places; l; l = l->next)
-        n += place_count(l, state);
-    return n;
-}
-
 unsigned pool_want(const struct pool *p)
 {
     unsigned n = 0;
@@ -122,26 +115,18 @@ const char *pool_reason(const struct pool *p)
 const char *pool_hint(const struct pool *p)
 {
     for (const struct place *l = p->places; l; l = l->next)
-        if (l->on && l->reason[0])
+        if (l->fleet.on && l->reason[0])
             return l->hint;
-        else if (l->on && l->via && place_has_failed(l))
+        else if (l->fleet.on && l->via && place_has_failed(l))
             return l->via->shot.hint;
     return "";
-}
-
-bool pool_is_wanted(const struct pool *p)
-{
-    for (const struct place *l = p->places; l; l = l->next)
-        if (l->on)
-            return true;
-    return false;
 }
 
 /* No place will bring anything up before somebody does something. */
 static bool is_stuck(const struct pool *p)
 {
     for (const struct place *l = p->places; l; l = l->next)
-        if (l->on && !place_is_stuck(l))
+        if (l->fleet.on && !place_is_stuck(l))
             return false;
     return true;
 }
@@ -149,9 +134,9 @@ static bool is_stuck(const struct pool *p)
 bool pool_is_hopeless(const struct pool *p)
 {
     for (const struct member *m = p->members; m; m = m->after)
-        if (m->state != MEMBER_LOST)
+        if (m->fleet.state != FLEET_LOST)
             return false;
-    return p->going || is_stuck(p);
+    return p->fleet.going || is_stuck(p);
 }
 
 /* Tells every job that waits for daemons that none will come. */
@@ -209,13 +194,11 @@ enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_
 
 void pool_down(struct engine *e, struct pool *p, bool now)
 {
-    p->going = true;
     foreign_drop_orders(p);
-    for (struct place *l = p->places; l; l = l->next)
-        l->on = false;
+    fleet_down(&p->fleet);
     log_info("pool", "down profile=%s now=%d", p->name, now);
     for (struct member *m = p->members; m; m = m->after)
-        member_quit(m, now, true);
+        member_quit(m, now);
     core_flush(e);
     pool_fail_jobs(e, p);
     core_due(e);
@@ -223,20 +206,20 @@ void pool_down(struct engine *e, struct pool *p, bool now)
 
 void pool_rest(struct pool *p, enum clw_err code, const char *hint, const char *reason)
 {
-    p->resting = true;
+    fleet_rest(&p->fleet, mono_ms());
     for (struct place *l = p->places; l; l = l->next)
-        place_break(l, code, hint, reason);
+        place_say(l, code, hint, reason);
     log_warn("pool", "rests profile=%s why=\"%s\"", p->name, reason);
 }
 
 void pool_start(struct engine *e, struct pool *p)
 {
-    p->going = p->resting = false;
+    fleet_start(&p->fleet);
     for (struct place *l = p->places; l; l = l->next) {
-        place_reset(l);
+        place_say(l, CLW_OK, NULL, NULL);
         if (l->via)
-            l->attempts = l->via->shot.attempts;
-        if (l->via && l->on)
+            l->fleet.attempts = l->via->shot.attempts;
+        if (l->via && l->fleet.on)
             host_reach(l->via, HOST_GOAL_UP, true, NULL);
         place_tick(e, l, mono_ms());
     }
@@ -289,10 +272,10 @@ uint64_t pool_next_ms(struct pool *p, uint64_t now_ms)
     uint64_t next = p->sample_n ? p->sample_due_ms : UINT64_MAX, disp_us = p->armed_us = disp_next_us(p->disp);
     if (disp_us != UINT64_MAX && disp_us / 1000 + 1 < next)
         next = disp_us / 1000 + 1;
-    for (const struct place *l = p->places; l && !p->going && !p->resting; l = l->next) {
-        bool can = l->via ? l->via->shot.state == HOST_UP : !l->broken;
-        if (can && place_may_launch(l) && l->next_launch_ms < next)
-            next = l->next_launch_ms;
+    for (const struct place *l = p->places; l; l = l->next) {
+        struct fleet_machine machine = place_machine(l);
+        uint64_t at = fleet_place_next_ms(&l->fleet, &machine);
+        next = at < next ? at : next;
     }
     for (const struct member *m = p->members; m; m = m->after) {
         uint64_t at = member_next_ms(m, now_ms);

@@ -21,7 +21,6 @@ enum {
     SETTLE_MS = 5000,
     COMMAND_MS = 60000,
     CANCEL_TRIES = 5,
-    ABSENT = 2,
 };
 
 enum batch_state { BATCH_SUBMITTING, BATCH_ACTIVE, BATCH_CANCELLING };
@@ -114,9 +113,10 @@ static struct member *first_of(struct engine *e, const struct batch *b)
 static void remove_members(struct engine *e, struct batch *b)
 {
     for (struct member *m; (m = first_of(e, b));)
-        if (m->peer)
-            m->batch = NULL; /* it goes by itself */
-        else
+        if (m->peer) { /* it goes by itself */
+            m->batch = NULL;
+            m->fleet.kind = FLEET_REMOTE;
+        } else
             member_remove(e, m);
 }
 
@@ -165,7 +165,7 @@ static void submit(struct engine *e, struct place *l, unsigned n)
 
 void batch_launch(struct engine *e, struct place *l)
 {
-    unsigned have = place_active(l), want = place_want(l);
+    unsigned have = fleet_place_active(&l->fleet), want = place_want(l);
     if (have < want)
         submit(e, l, want - have < SCHEDULER_ARRAY_MAX ? want - have : SCHEDULER_ARRAY_MAX);
 }
@@ -251,7 +251,7 @@ static void submitted(struct engine *e, struct batch *b)
     write_row(e, b, true);
     for (struct pool *p = e->pools; p; p = p->next)
         for (struct member *m = p->members; m; m = m->after)
-            if (m->batch == b && m->state == MEMBER_LAUNCHING)
+            if (m->batch == b && m->fleet.state == FLEET_LAUNCHING)
                 member_say(&m->reason, "submitted as %s, element %u", b->row.job, m->element);
 }
 
@@ -263,18 +263,12 @@ static void over(struct engine *e, struct batch *b)
     batch_free(e, b);
 }
 
-/* An element is not listed any more, and its daemon is not here. */
-static void element_ended(struct engine *e, struct member *m)
+/* An element that nobody told to go is not listed any more, and its daemon is not here. */
+static void say_ended(struct member *m)
 {
-    if (m->state == MEMBER_LEAVING) {
-        member_remove(e, m);
-        return;
-    }
-    member_say(&m->reason, m->state == MEMBER_AWAY ? "its job ended" : "its job ended before it connected");
+    member_say(&m->reason, m->fleet.state == FLEET_AWAY ? "its job ended" : "its job ended before it connected");
     log_warn("daemon", "lost daemon=%s host=%s job=%s_%u why=\"%s\"", m->name, m->place->host, m->batch->row.job,
         m->element, m->reason);
-    place_back_off(m->place, m);
-    member_remove(e, m);
 }
 
 static void note_state(struct engine *e, struct host *h, struct member *m, const char *text, size_t len)
@@ -282,16 +276,18 @@ static void note_state(struct engine *e, struct host *h, struct member *m, const
     char why[160];
     struct batch *b = m->batch;
     enum scheduler_state state = scheduler_find(h->scheduler, text, len, b->row.job, m->element, why, sizeof why);
-    m->absent = state == SCHEDULER_ENDED ? m->absent + 1 : 0; /* twice: one list may lack something */
-    bool is_over = m->absent >= ABSENT && mono_ms() - b->submitted_ms > SETTLE_MS;
-    if (is_over && m->peer) /* nng 1.5 may miss the end of a TLS connection that came while a frame was dealt with */
-        link_close(m->peer->link);
-    else if (is_over)
-        element_ended(e, m);
-    else if (m->state == MEMBER_LAUNCHING && state == SCHEDULER_PENDING)
+    uint64_t now_ms = mono_ms();
+    unsigned todo =
+        fleet_daemon_listed(&m->fleet, state != SCHEDULER_ENDED, now_ms - b->submitted_ms > SETTLE_MS, now_ms);
+    if (todo & FLEET_FAILED)
+        say_ended(m);
+    if (todo)
+        member_act(e, m, todo); /* CLOSE: nng 1.5 may miss the end of a TLS connection that came while a frame was
+                                   dealt with */
+    else if (m->fleet.state == FLEET_LAUNCHING && state == SCHEDULER_PENDING)
         member_say(&m->reason, "job %s pending%s%s", b->row.job, *why ? ": " : "", why);
-    else if (m->state == MEMBER_LAUNCHING && state == SCHEDULER_RUNNING && !m->running_ms) {
-        m->running_ms = m->started_ms = mono_ms(); /* from now on it has its time to dial home */
+    else if (m->fleet.state == FLEET_LAUNCHING && state == SCHEDULER_RUNNING && !m->fleet.running_ms) {
+        fleet_daemon_runs(&m->fleet, now_ms);
         member_say(&m->reason, "job %s runs%s%s", b->row.job, *why ? " on " : "", why);
     }
 }
@@ -372,7 +368,7 @@ void batch_ran(struct engine *e, struct host *h, const struct host_run_result *r
 /* A daemon of it is here, is to come, or may come back. */
 static bool is_alive(const struct member *m)
 {
-    return m->peer || m->state == MEMBER_LAUNCHING || m->state == MEMBER_AWAY || m->state == MEMBER_UP;
+    return m->peer || m->fleet.state == FLEET_LAUNCHING || m->fleet.state == FLEET_AWAY || m->fleet.state == FLEET_UP;
 }
 
 static void cancel_all(struct batch *b)
@@ -423,7 +419,7 @@ static bool is_unsettled(const struct engine *e, const struct host *h)
 {
     for (const struct pool *p = e->pools; p; p = p->next)
         for (const struct member *m = p->members; m; m = m->after)
-            if (m->batch && m->batch->host == h && (m->state != MEMBER_UP || m->absent) && !m->cancelling)
+            if (m->batch && m->batch->host == h && (m->fleet.state != FLEET_UP || m->fleet.absent) && !m->cancelling)
                 return true;
     return false;
 }

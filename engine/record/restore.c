@@ -69,8 +69,8 @@ static void apply_place(struct engine *e, struct pool *p, const char *host, unsi
         log_warn("pool", "left out profile=%s host=%s why=\"%s\"", p->name, host, err.message);
         return;
     }
-    l->on = true;
-    l->want = l->share = daemons;
+    l->fleet.on = true;
+    l->fleet.want = l->share = daemons;
 }
 
 static void apply_places(struct engine *e, struct pool *p, const struct store_profile *from)
@@ -110,10 +110,10 @@ static bool has_place(const struct store_profile *from, const char *host)
 static void drop_places(struct pool *p, const struct store_profile *from)
 {
     for (struct place *l = p->places; l; l = l->next) {
-        if (!l->on || has_place(from, l->host))
+        if (!l->fleet.on || has_place(from, l->host))
             continue;
-        l->on = false;
-        l->want = 0;
+        l->fleet.on = false;
+        l->fleet.want = 0;
     }
 }
 
@@ -208,14 +208,14 @@ static void fill(struct store_profile *to, const struct pool *p)
 static void fill_places(struct store_profile *to, const struct pool *p)
 {
     for (const struct place *l = p->places; l; l = l->next) {
-        if (!l->on)
+        if (!l->fleet.on)
             continue;
         if (strcmp(l->host, "local") == 0) {
-            to->local_daemons = l->want;
+            to->local_daemons = l->fleet.want;
             continue;
         }
         to->hosts = mem_realloc(to->hosts, (to->host_count + 1) * sizeof *to->hosts);
-        to->hosts[to->host_count] = (struct store_profile_host){.daemons = l->want};
+        to->hosts[to->host_count] = (struct store_profile_host){.daemons = l->fleet.want};
         memcpy(to->hosts[to->host_count++].host, l->host, sizeof to->hosts->host);
     }
 }

@@ -32,6 +32,10 @@ room engine/client base store engine engine/wire engine/daemon engine/control
 room tui/cli base store hosts hosts/ssh engine engine/client engine/sched engine/wire engine/daemon tui/screen
 room tui/screen base store hosts hosts/ssh engine engine/client tui/cli
 
+# What is decided about places and daemons is pure.
+found=$(grep -nE '^#[[:space:]]*include' engine/fleet/fleet*.[ch] | grep -vE '"(engine/fleet/fleet|store/profile_setting)\.h"|<(math|std[a-z]+)\.h>' || true)
+[ -z "$found" ] || fail "the fleet includes what it should not: $found"
+
 # A base name says which file is meant.
 twice=$(find "${layers[@]}" -name '*.[ch]' -printf '%f\n' | sort | uniq -d)
 [ -z "$twice" ] || fail "two files are called: $twice"
