@@ -327,7 +327,7 @@ int main(int argc, char **argv)
     uint64_t a = argc > 3 ? strtoull(argv[3], NULL, 10) : 0, b = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
     int status = 2;
     if (argc >= 5 && strcmp(argv[1], "base") == 0)
-        status = be_base(argv[2], a, b, argc > 5 ? atoi(argv[5]) : 60, argc > 6 ? (unsigned)atoi(argv[6]) : 0);
+        status = be_base(argv[2], a, b, argc > 5 ? atoi(argv[5]) : 170, argc > 6 ? (unsigned)atoi(argv[6]) : 0);
     else if (argc >= 3 && strcmp(argv[1], "daemon") == 0)
         status = be_daemon(argv[2], a ? a : UINT64_MAX);
     _exit(status); /* what nng has in its pipes when it is closed is not looked after */

@@ -8,18 +8,20 @@ import pytest
 from programs import PEER
 from waiting import lines_of, wait_until
 
+ENDS_S = 170  # a base that is not done by then has lost something; it is no measure of speed
+
 
 class Base:
     """One on the desktop, for so many tasks of a size; it goes when it is told to."""
 
-    def __init__(self, engine, tasks, size, seconds=60, daemons=0, url="tcp://127.0.0.1:0"):
+    def __init__(self, engine, tasks, size, seconds=ENDS_S, daemons=0, url="tcp://127.0.0.1:0"):
         self.running = engine.start(*engine.desktop, PEER, "base", url, tasks, size, seconds, daemons, stdin=subprocess.PIPE)
         self.port = wait_until(lambda: [line for line in lines_of(self.running.out) if line.startswith("port ")])[0][5:]
         self.url = f"tcp://127.0.0.1:{self.port}" if url.startswith("tcp:") else url
 
     def finish(self):
         """What it says when all of its tasks are done."""
-        wait_until(lambda: len(lines_of(self.running.out)) == 2)
+        wait_until(lambda: len(lines_of(self.running.out)) == 2, seconds=ENDS_S + 10)
         return json.loads(lines_of(self.running.out)[1])
 
     def end(self):

@@ -27,7 +27,7 @@ def own(clowder, work, ready, base):
     show = work / "show.sh"
     show.write_text(SHOW.replace("WORK", str(work)))
     show.chmod(0o755)
-    started = base(4000, 64, 60, 4)
+    started = base(4000, 64, daemons=4)
     clowder("profile set gpu --on h1:1 --on h2:1")
     for _ in range(4):
         clowder("launch -p gpu", f"{show} '{started.url}' {shlex.quote(PEM)} {shlex.quote(NASTY)}")

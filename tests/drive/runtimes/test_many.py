@@ -17,7 +17,7 @@ def test_64_daemons(clowder, ready, base, daemon_command, traffic):
 
 def test_messages_of_100_mb(clowder, ready, base, daemon_command, traffic):
     ready(2)
-    own = base(4, 100000000, 120)
+    own = base(4, 100000000)
     clowder(f"profile set r --runtime command --base {own.url} --on h1:1 --on h2:1", *daemon_command)
     clowder("up r")
     done = own.finish()

@@ -47,7 +47,7 @@ def profile(clowder, engine, work, ready):
 @pytest.fixture
 def four(clowder, profile, base):
     """Those, with a base whose tasks are done."""
-    own = base(3000, 64, 60, 4)
+    own = base(3000, 64, daemons=4)
     clowder(f"profile set r --base {own.url}")
     assert clowder("up r").out == "r: 4 daemons up\n"
     own.done = own.finish()
