@@ -206,12 +206,7 @@ class Engine:
         """Ends what was started and the engine. What is wrong with that, as texts."""
         wrong = []
         for running in self.started:
-            if not running.is_over():
-                running.process.terminate()
-            try:
-                running.process.wait(10)
-            except subprocess.TimeoutExpired:
-                running.kill()
+            running.kill()
         last = self.pid
         subprocess.run([*self.desktop, BIN / "clowder", "engine", "stop", "--now"], env=self.env, cwd=self.work, timeout=60,
                        stdin=subprocess.DEVNULL, capture_output=True, check=False)

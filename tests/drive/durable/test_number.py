@@ -16,10 +16,11 @@ def two(clowder):
 
 
 class Numbers:
-    """Numbers that an engine reserves, one after the other."""
+    """Numbers that an engine reserves, one after the other, from now on."""
 
     def __init__(self, engine):
         self.engine = engine
+        self.last = self.next()
 
     def next(self):
         return self.engine.run("nngcat", "--req", "--dial", f"ipc://{self.engine.sockets}/engine.sock", "--ascii", "--data",
@@ -27,13 +28,10 @@ class Numbers:
 
     def of_another(self):
         """The one that somebody else got between two of ours."""
-        before = self.next()
-
         def is_skipped():
-            nonlocal before
             time.sleep(0.1)  # so that the other one gets its turn
-            last, before = before, self.next()
-            return before > last + 1 and last + 1
+            before, self.last = self.last, self.next()
+            return self.last > before + 1 and before + 1
         return wait_until(is_skipped)
 
     def reach(self, number):

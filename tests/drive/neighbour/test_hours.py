@@ -37,7 +37,7 @@ def test_status_job_list_and_log_say_why(clowder, engine, mixed):
     shown = clowder("status mixed").out
     assert f"paused: {WHY}" in shown and re.search("^mixed +paused +2/2", shown, re.M)
     assert engine.logged('daemon paused daemon=mixed-1 host=local why="outside its hours')
-    assert f"! its daemons are paused: {WHY}" in clowder("job list").out
+    wait_until(lambda: f"! its daemons are paused: {WHY}" in clowder("job list").out)
     assert clowder.daemons("mixed")[0]["reason"] == clowder.profile("mixed")["reason"]
 
 

@@ -2,6 +2,7 @@
 import pytest
 
 from plain import is_plain
+from waiting import wait_until
 
 NASTY = "\x1b]0;owned\x07\x1b[2Jred\udcc2\udc9b"
 
@@ -16,6 +17,7 @@ def nasty(clowder, engine):
     clowder("up bad -n 1")
     clowder("everywhere -p bad --setup --", str(script), status=None)
     clowder("map --name", "a\x1b[31mb", "--", str(script), ":::", "x", status=None)
+    wait_until(lambda: clowder("job show 1", status=None).status == 0)  # it is in the store
 
 
 @pytest.mark.usefixtures("nasty")

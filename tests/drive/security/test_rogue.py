@@ -28,6 +28,7 @@ def test_its_reasons_reach_no_terminal_as_they_are(clowder, engine, rogue):
     rogue.shall("whatever")
     clowder("up two -n 1")
     said = clowder("map -p two -- true ::: 1", status=1).says("0;owned").err
+    wait_until(lambda: clowder("job show 1", status=None).status == 0)  # it is in the store
     assert is_plain(said, clowder("job list").out, clowder("job show 1").out, engine.log)
 
 
