@@ -31,9 +31,12 @@ def engine():
     """An engine of the test's own (programs.py). At the end it stops, and no process, crash or sanitizer's report is left."""
     own = Engine()
     yield own
-    wrong = own.end()
-    log = own.log[-4000:]
-    wrong += own.close()
+    wrong, log = ["its end went wrong"], ""
+    try:
+        wrong = own.end()
+        log = own.log[-4000:]
+    finally:
+        wrong += own.close()
     assert not wrong, "\n".join(wrong + ["--- engine log", log])
 
 
@@ -61,9 +64,11 @@ def lab(engine):
         made.append(hosts.Hosts(engine, count, lines=lines, before=before, relayed=False))
         return made[0]
     yield make
-    wrong = engine.end()
-    for each in made:
-        each.close()
+    try:
+        wrong = engine.end()
+    finally:
+        for each in made:
+            each.close()
     engine.desktop = []
     assert not wrong, "\n".join(wrong)
 
