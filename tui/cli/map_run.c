@@ -17,6 +17,34 @@ enum { TICK_MS = 100, SILENT_FIRST_MS = 10000 };
 
 /* ---- signals: a thread waits for them ---- */
 
+/* The job that a signal speaks of, from when it is open until it is closed. */
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct clowder_job *open_job;
+
+static void set_open_job(struct clowder_job *job)
+{
+    pthread_mutex_lock(&open_lock);
+    open_job = job;
+    pthread_mutex_unlock(&open_lock);
+}
+
+static uint64_t count_waiting(void)
+{
+    uint64_t put = 0, received = 0;
+    pthread_mutex_lock(&open_lock);
+    if (open_job)
+        clowder_job_counts(open_job, &put, &received);
+    pthread_mutex_unlock(&open_lock);
+    return put - received;
+}
+
+static void close_job(struct map *m)
+{
+    set_open_job(NULL);
+    clowder_job_close(m->job);
+    m->job = NULL;
+}
+
 static void *signal_thread(void *arg)
 {
     struct map *m = arg;
@@ -27,18 +55,16 @@ static void *signal_thread(void *arg)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     for (;;) {
-        uint64_t one = 1, put = 0, received = 0;
+        uint64_t one = 1;
         if (sigwait(&set, &number) != 0)
             continue;
         if (m->stopping++ || number != SIGINT)
             _exit(number == SIGINT ? 130 : 128 + number); /* the engine sees us go and cleans up */
         if (write(m->stop_fd, &one, sizeof one) < 0)
             _exit(130);
-        if (m->job)
-            clowder_job_counts(m->job, &put, &received);
         progress_clear(m->progress);
         say(0, "interrupted: no more inputs are taken; waiting for %llu tasks (^C again leaves at once)",
-            (unsigned long long)(put - received));
+            (unsigned long long)count_waiting());
     }
     return NULL;
 }
@@ -161,6 +187,7 @@ static int with_job(struct map *m)
     int status = clowder_job_open(m->c, &m->f, &m->job, &err);
     if (status)
         return say_error(&err);
+    set_open_job(m->job);
     status = map_begin_output(m);
     if (status)
         return status;
@@ -193,8 +220,7 @@ static int with_daemons(struct map *m, unsigned n)
     if (status)
         return say_error(&err);
     status = with_job(m);
-    clowder_job_close(m->job);
-    m->job = NULL;
+    close_job(m);
     clowder_down(m->c, m->own_profile, true, NULL);
     return status;
 }
@@ -216,9 +242,7 @@ int map_run(struct map *m, unsigned own_daemons)
     if (!m->c)
         return 1;
     status = own_daemons ? with_daemons(m, own_daemons) : with_job(m);
-    struct clowder_job *job = m->job;
-    m->job = NULL;
-    clowder_job_close(job);
+    close_job(m);
     clowder_close(m->c);
     free(m->own_profile);
     if (!map_close_joblog(m) || !stdout_is_good())
