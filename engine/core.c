@@ -460,12 +460,20 @@ static void finish_keeper(struct engine *e)
         take_events(e, FINISH_MS);
 }
 
-static void finish_workers(struct engine *e)
+static bool has_errands(const struct engine *e)
 {
-    host_close_all(e);
-    while (
-        errands_count(e->closer) || errands_count(e->reaper) || catalog_is_looking(e->catalog) || bases_count(e->bases))
-        take_events(e, FINISH_MS);
+    return errands_count(e->closer) || errands_count(e->reaper) || catalog_is_looking(e->catalog) ||
+           bases_count(e->bases);
+}
+
+/* A request that waited for one of them may have made a host known again. */
+static void finish_errands(struct engine *e)
+{
+    do {
+        host_close_all(e);
+        while (has_errands(e))
+            take_events(e, FINISH_MS);
+    } while (e->hosts);
     errands_free(e->closer);
     errands_free(e->reaper);
     bases_free(e->bases);
@@ -476,7 +484,7 @@ static void finish(struct engine *e)
 {
     finish_walks(e);
     finish_keeper(e);
-    finish_workers(e);
+    finish_errands(e);
     sockets_stop(e);
     listen_stop(e);
     control_stop(e);
