@@ -1,9 +1,8 @@
 /* The share of a profile on one machine: what the fleet decided about it is carried out here, and told. */
-#include "engine/core.h"
+#include "engine/fleet/launchers/launcher.h"
 
 #include "base/log.h"
 #include "base/mono.h"
-#include "hosts/local.h"
 #include "engine/record/catalog.h"
 
 #include <stdlib.h>
@@ -44,6 +43,14 @@ static enum clw_err find_way(
     if (launcher == STORE_LAUNCHER_LOCAL)
         *via = pool_is_foreign(p) ? host_here(e) : NULL;
     return launcher == STORE_LAUNCHER_LOCAL ? CLW_OK : host_get(e, host, via, err);
+}
+
+const struct launcher *place_launcher(const struct place *l)
+{
+    return l->via && l->via->is_scheduler ? &launcher_scheduler
+           : pool_is_foreign(l->pool)     ? &launcher_foreign
+           : l->via                       ? &launcher_ssh
+                                          : &launcher_here;
 }
 
 enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struct place **out, struct clw_error *err)
@@ -170,19 +177,6 @@ void place_worked(struct place *l, uint32_t n, uint32_t failed)
 
 /* ---- launching ---- */
 
-static enum clw_err launch_here(struct engine *e, struct member *m, struct clw_error *err)
-{
-    struct buf config = {0};
-    buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\numask %u\n", e->data_url, m->number, m->token,
-        e->user_umask);
-    struct local_launch l = {
-        .program = e->daemon_program, .config = (char *)config.data, .config_len = config.len, .log_fd = e->output_fd};
-    enum clw_err code = local_launch(&l, &m->pid, err);
-    mem_wipe(config.data, config.len);
-    buf_fini(&config);
-    return code;
-}
-
 /* With a GPU for each: the one that fewest daemons have. */
 static int choose_gpu(const struct place *l)
 {
@@ -215,9 +209,7 @@ static void launch(struct engine *e, struct place *l)
     int gpu = !place_is_here(l) && l->pool->settings.set.per_gpu ? choose_gpu(l) : FLEET_NO_GPU;
     struct member *m = member_new(e, l);
     m->fleet.gpu = gpu;
-    enum clw_err code = pool_is_foreign(l->pool) ? foreign_launch(e, m, &err)
-                        : l->via                 ? host_launch(l->via, m, &err)
-                                                 : launch_here(e, m, &err);
+    enum clw_err code = m->launcher->launch(e, m, &err);
     if (waits_out_shortage(l, code, &err)) {
         member_remove(e, m);
         return;
@@ -244,14 +236,14 @@ static void look_at_daemons(struct place *l)
 /* As many as may be now. False: not before the next round. */
 static bool launch_more(struct engine *e, struct place *l, uint64_t now_ms)
 {
-    if (place_is_batch(l)) {
-        batch_launch(e, l);
+    const struct launcher *launcher = place_launcher(l);
+    if (launcher->is_ready && !launcher->is_ready(l, now_ms))
         return false;
-    }
-    if (!foreign_has_base(l, now_ms))
-        return false;
-    launch(e, l);
-    return true;
+    if (launcher->launch_missing)
+        launcher->launch_missing(e, l);
+    else
+        launch(e, l);
+    return !launcher->launch_missing;
 }
 
 void place_tick(struct engine *e, struct place *l, uint64_t now_ms)
