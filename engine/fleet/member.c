@@ -105,6 +105,7 @@ void member_exited(struct engine *e, pid_t pid, int status)
     if (m->peer) { /* its connection goes next, and the rest then */
         member_say(&m->reason, "%s", how);
         daemon_read_all(m->peer);
+        core_due(e);
         return;
     }
     if (m->fleet.state == FLEET_LAUNCHING) {

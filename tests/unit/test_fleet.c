@@ -28,7 +28,7 @@ struct model_daemon {
     bool frozen, deaf, unread, told;
     unsigned tasks, setups;
     uint64_t heard_ms, pinged_ms, unanswered_ms; /* unanswered: the first ping since it was heard, or 0 */
-    uint64_t limit_ms, since_ms, idle_ms, away_until_ms;
+    uint64_t limit_ms, since_ms, idle_ms, away_until_ms, ended_ms;
     struct model_daemon *next; /* of those that are free */
 };
 
@@ -263,6 +263,7 @@ static void check_daemon(struct model *m, struct model_daemon *d)
     const struct fleet_daemon *f = &d->fleet;
     struct fleet_talk t = talk_of(d);
     assert_true(f->state != FLEET_AWAY || m->now_ms < d->away_until_ms);
+    assert_true(!f->is_connected || !f->has_ended || d->closing || m->now_ms < d->ended_ms + 2000);
     assert_true(!d->idle_ms || d->closing || m->now_ms < latest(d->idle_ms, m->fleet.awake_ms) + 5000);
     bool is_late = f->state == FLEET_LAUNCHING && (f->kind != FLEET_QUEUED || f->running_ms);
     assert_true(!is_late || d->killed || m->now_ms <= f->started_ms + 20000);
@@ -409,7 +410,8 @@ static void go(struct model *m, struct model_daemon *d)
 static void end(struct model *m, struct model_daemon *d)
 {
     d->process = false;
-    d->closing = d->fleet.is_connected;
+    d->ended_ms = m->now_ms;
+    d->closing = d->fleet.is_connected && chance(m, 90); /* else nobody hears of its end */
     if (d->fleet.kind == FLEET_FOREIGN) {
         bool by_itself = chance(m, 30);
         carry_out(m, d, fleet_daemon_finished(&d->fleet, by_itself, by_itself && chance(m, 30), m->now_ms));
@@ -530,7 +532,7 @@ static void happen_launching(struct model *m, struct model_daemon *d)
 static void happen(struct model *m, struct model_daemon *d)
 {
     look(m, d);
-    if (deliver(m, d))
+    if (deliver(m, d) || (d->fleet.is_connected && d->fleet.has_ended))
         return;
     switch (d->fleet.state) {
     case FLEET_LAUNCHING: happen_launching(m, d); break;

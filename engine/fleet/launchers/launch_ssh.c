@@ -58,6 +58,7 @@ static void ended(struct engine *e, struct member *m, const struct host_daemon_e
         member_say(&m->reason, "ended with status %d", event->status);
     if (m->peer) /* its connection goes next, and the rest then */
         daemon_read_all(m->peer);
+    core_due(e);
     if (todo & FLEET_FAILED)
         log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
     member_act(e, m, todo);
