@@ -112,6 +112,8 @@ struct place {
     struct fleet_place fleet;      /* what is wanted there, and how that fares */
     char host[HOST_NAME_SIZE];     /* "local": this machine */
     struct host *via;              /* NULL: this machine */
+    char *command;                 /* NULL, or the line that starts each of its daemons, on this machine … */
+    char home[STORE_ADDRESS_SIZE]; /* … which dial this machine there */
     unsigned number;               /* in the profile, small */
     unsigned share;                /* how many the profile has there by its settings: for orders */
     enum clw_err code;             /* why it is broken, or had trouble: */

@@ -21,12 +21,14 @@ bool place_is_here(const struct place *l)
     return !l->via || (l->via->here && !l->via->is_scheduler);
 }
 
-/* How the host is reached: NULL in *via for this machine, which is a host like others for daemons of other engines. */
-static enum clw_err find_way(
-    struct engine *e, const struct pool *p, const char *host, struct host **via, struct clw_error *err)
+/* How the host is reached: NULL in *via for this machine, which is a host like others for daemons of other engines.
+ * *command: what it has in the inventory, when a command starts its daemons. */
+static enum clw_err find_way(struct engine *e, const struct pool *p, const char *host, struct host **via,
+    const struct store_host **command, struct clw_error *err)
 {
     const struct store_host *s;
     *via = NULL;
+    *command = NULL;
     if (strcmp(host, "local") == 0) {
         *via = pool_is_foreign(p) ? host_here(e) : NULL;
         return CLW_OK;
@@ -39,10 +41,15 @@ static enum clw_err find_way(
         return clw_fail(err, CLW_REFUSED, NULL, "host '%s' is disabled", host);
     if (launcher != STORE_LAUNCHER_LOCAL && launcher != STORE_LAUNCHER_SSH && pool_is_foreign(p))
         return clw_fail(err, CLW_USAGE, "give the profile hosts that are reached by ssh",
-            "host '%s' is a scheduler: daemons of other engines are not started through it", host);
-    if (launcher == STORE_LAUNCHER_LOCAL)
+            "host '%s' is a %s: daemons of other engines are not started through it", host,
+            launcher == STORE_LAUNCHER_COMMAND ? "command" : "scheduler");
+    if (launcher == STORE_LAUNCHER_COMMAND)
+        *command = s;
+    else if (launcher == STORE_LAUNCHER_LOCAL)
         *via = pool_is_foreign(p) ? host_here(e) : NULL;
-    return launcher == STORE_LAUNCHER_LOCAL ? CLW_OK : host_get(e, host, via, err);
+    else
+        return host_get(e, host, via, err);
+    return CLW_OK;
 }
 
 const struct launcher *place_launcher(const struct place *l)
@@ -50,13 +57,22 @@ const struct launcher *place_launcher(const struct place *l)
     return l->via && l->via->is_scheduler ? &launcher_scheduler
            : pool_is_foreign(l->pool)     ? &launcher_foreign
            : l->via                       ? &launcher_ssh
+           : l->command                   ? &launcher_command
                                           : &launcher_here;
+}
+
+static void set_command(struct place *l, const struct store_host *s)
+{
+    free(l->command);
+    l->command = s ? mem_strdup(s->directives) : NULL;
+    snprintf(l->home, sizeof l->home, "%s", s && *s->address ? s->address : "127.0.0.1");
 }
 
 enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struct place **out, struct clw_error *err)
 {
     struct host *via;
-    enum clw_err code = find_way(e, p, host, &via, err);
+    const struct store_host *command;
+    enum clw_err code = find_way(e, p, host, &via, &command, err);
     *out = place_find(p, host);
     if (code)
         return code;
@@ -71,6 +87,7 @@ enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struc
         snprintf((*out)->host, sizeof(*out)->host, "%s", host);
     }
     (*out)->via = via;
+    set_command(*out, command);
     return CLW_OK;
 }
 
@@ -81,6 +98,7 @@ void place_remove(struct place *l)
         at = &(*at)->next;
     *at = l->next;
     fleet_place_remove(&l->fleet);
+    free(l->command);
     free(l);
 }
 

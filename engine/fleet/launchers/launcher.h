@@ -22,6 +22,7 @@ struct launcher {
 };
 
 extern const struct launcher launcher_here;      /* launch_here.c: a child of the engine */
+extern const struct launcher launcher_command;   /* launch_command.c: the same, by a command line of the user's */
 extern const struct launcher launcher_ssh;       /* launch_ssh.c: through a host's link */
 extern const struct launcher launcher_scheduler; /* launch_scheduler.c: jobs of a cluster's scheduler */
 extern const struct launcher launcher_foreign;   /* launch_foreign.c: daemons of other engines, through a link */
