@@ -47,6 +47,7 @@ enum {
 /* One daemon of a profile, from the decision to start it until its process is gone. */
 struct foreign;
 struct batch;
+struct launcher;
 struct member {
     struct pool *pool;
     struct place *place;
@@ -54,6 +55,7 @@ struct member {
     char name[80];
     char token[WIRE_TOKEN + 1], instance[WIRE_TOKEN + 1]; /* the instance is "" before its first hello */
     struct fleet_daemon fleet;                            /* how it stands */
+    const struct launcher *launcher;
     const char *reason; /* why it leaves or was lost; member_say() sets these texts, "" when there is none */
     pid_t pid;          /* local process to reap, or 0 */
     uint64_t launch_id; /* on a host: of host_session_launch() */
@@ -107,12 +109,14 @@ struct host {
 /* The share of a profile on one machine. */
 struct place {
     struct pool *pool;
-    struct fleet_place fleet;  /* what is wanted there, and how that fares */
-    char host[HOST_NAME_SIZE]; /* "local": this machine */
-    struct host *via;          /* NULL: this machine */
-    unsigned number;           /* in the profile, small */
-    unsigned share;            /* how many the profile has there by its settings: for orders */
-    enum clw_err code;         /* why it is broken, or had trouble: */
+    struct fleet_place fleet;      /* what is wanted there, and how that fares */
+    char host[HOST_NAME_SIZE];     /* "local": this machine */
+    struct host *via;              /* NULL: this machine */
+    char *command;                 /* NULL, or the line that starts each of its daemons, on this machine … */
+    char home[STORE_ADDRESS_SIZE]; /* … which dial this machine there */
+    unsigned number;               /* in the profile, small */
+    unsigned share;                /* how many the profile has there by its settings: for orders */
+    enum clw_err code;             /* why it is broken, or had trouble: */
     char reason[500], hint[300];
     uint64_t done, failed;
     char suspicion[160]; /* why it is suspect */
@@ -383,15 +387,13 @@ enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_
 /* The same from words. */
 void pool_add_setup_argv(struct pool *p, const char *const *argv, size_t argc);
 
-/* foreign.c: daemons of other engines. They have no peer and no part in the dispatcher: their link tells how they fare,
- * and their meter what passes. */
+/* launchers/launch_foreign.c: daemons of other engines. They have no peer and no part in the dispatcher: their link
+ * tells how they fare, and their meter what passes. */
 bool pool_is_foreign(const struct pool *p);
 /* May it be brought up: what its settings have to say is said? */
 enum clw_err foreign_check_words(const struct pool *p, struct clw_error *err);
 /* The same, and somebody listens at its base, as far as that is known. */
 enum clw_err foreign_check(const struct pool *p, struct clw_error *err);
-enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error *err);
-void foreign_event(struct engine *e, struct member *m, const struct host_daemon_event *event);
 /* The link to its host is lost, and its processes there end; or it is there again. */
 void foreign_link_lost(struct engine *e, struct host *h);
 void foreign_link_up(struct engine *e, struct host *h);
@@ -399,10 +401,6 @@ void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms);
 /* The host has other versions of the runtime than the base's machine, as far as both are known: how, for people. */
 bool foreign_mismatch(const struct place *l, char *text, size_t size);
 uint64_t foreign_next_ms(const struct pool *p);
-void foreign_fini(struct member *m); /* before it is freed */
-/* Somebody listens where the place's next daemon will dial. Else it says so and looks again a little later; or it is
- * not known yet, and a round follows when it is. Always true for our own daemons. */
-bool foreign_has_base(struct place *l, uint64_t now_ms);
 void foreign_sample(struct member *m, uint64_t now_ms); /* reads its meter */
 
 /* foreign_order.c */
@@ -418,11 +416,8 @@ unsigned foreign_busy(const struct pool *p);
 json_t *foreign_traffic_json(struct pool *p, uint64_t now_ms);
 json_t *foreign_member_json(const struct member *m);
 
-/* batch.c: daemons that a scheduler starts */
-bool place_is_batch(const struct place *l);
-void batch_launch(struct engine *e, struct place *l); /* submits what is missing */
+/* launchers/launch_scheduler.c: daemons that a scheduler starts */
 void batch_ran(struct engine *e, struct host *h, const struct host_run_result *r);
-void batch_look(struct member *m); /* its connection ended */
 void batch_tick(struct engine *e, uint64_t now_ms);
 uint64_t batch_next_ms(const struct engine *e);
 bool batch_uses(const struct engine *e, const struct host *h);
@@ -438,6 +433,8 @@ enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struc
 /* As it is seen now. */
 struct fleet_machine place_machine(const struct place *l);
 unsigned place_want(const struct place *l);
+/* How its daemons are launched, as of now. */
+const struct launcher *place_launcher(const struct place *l);
 void place_remove(struct place *l); /* it has no members and no orders */
 /* How many of its daemons that are up are paused; the reason of the first, or NULL. */
 unsigned place_paused(const struct place *l, const char **why);
@@ -466,7 +463,6 @@ void member_launch_failed(struct engine *e, struct member *m, const char *text, 
 /* Asks a daemon to stop: after its tasks, or now. */
 void member_quit(struct member *m, bool now);
 void member_signal(const struct member *m, int signal);
-bool member_is_local(const struct member *m);
 void member_tick(struct engine *e, struct member *m, uint64_t now_ms);
 uint64_t member_next_ms(const struct member *m, uint64_t now_ms);
 
@@ -482,7 +478,6 @@ bool host_has_ssh(const struct store_host *s);
 struct host *host_here(struct engine *e);
 /* Makes sure that its link is at work toward this goal at least; again: also out of a rest. */
 enum clw_err host_reach(struct host *h, enum host_goal goal, bool again, struct clw_error *err);
-enum clw_err host_launch(struct host *h, struct member *m, struct clw_error *err);
 bool host_is_resting(const struct host *h);
 /* Whoever is there can come home through its tunnel. NULL: no. */
 bool host_is_open(const struct host *h); /* it waits for somebody or something */

@@ -1,5 +1,5 @@
 /* What a daemon says: hello, answers, that it leaves. */
-#include "engine/core.h"
+#include "engine/fleet/launchers/launcher.h"
 
 #include "base/log.h"
 #include "base/mono.h"
@@ -59,7 +59,7 @@ static void send_welcome(struct peer *p, const struct member *m)
     wire_add_text(&b, WIRE_K_PROFILE, m->pool->name);
     wire_add_text(&b, WIRE_K_HOST, m->place->host);
     wire_add_settings(&b, &s->set, STORE_TOLD_WELCOME);
-    if (member_is_local(m)) {
+    if (m->launcher->is_shell) {
         add_env(&b, s->local_env);
         add_store(&b);
     }
@@ -323,6 +323,13 @@ static void take_fault(struct peer *p, const struct frame *f)
     client_fault(disp_job_arg(job), CLW_FAILED, "%s: %s", p->member->name, text);
 }
 
+/* Whoever started it may know more. */
+static void look_at(struct member *m)
+{
+    if (m->launcher->look)
+        m->launcher->look(m);
+}
+
 static void take_leave(struct peer *p, const struct frame *f)
 {
     struct member *m = p->member;
@@ -333,8 +340,7 @@ static void take_leave(struct peer *p, const struct frame *f)
     member_say(&m->reason, "%s", text);
     log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
     member_act(p->engine, m, fleet_daemon_leaves(&m->fleet, strcmp(m->reason, "idletime") == 0));
-    if (m->batch)
-        batch_look(m);
+    look_at(m);
     core_due(p->engine);
 }
 
@@ -380,8 +386,7 @@ void daemon_gone(struct peer *p, const char *why)
     } else {
         log_info("daemon", "gone daemon=%s host=%s", m->name, m->place->host);
     }
-    if (m->batch)
-        batch_look(m);
+    look_at(m);
     disp_daemon_lost(pool->disp, daemon, mono_us());
     pool_act(e, pool);
     member_act(e, m, todo);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,7 +30,9 @@ static enum clw_err code_of(int error, enum clw_err otherwise)
 
 enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_error *err)
 {
-    char name[] = "clowder-daemon", *argv[] = {name, NULL}, *envp[] = {NULL};
+    char name[] = "clowder-daemon", shell[] = "sh", option[] = "-c", *none_set[] = {NULL};
+    char *argv[] = {name, NULL}, *shell_argv[] = {shell, option, (char *)(uintptr_t)l->command, NULL};
+    const char *program = l->command ? "/bin/sh" : l->program;
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t none, all;
@@ -47,13 +50,13 @@ enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_e
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &all);
-    int rv = posix_spawn(pid, l->program, &actions, &attr, argv, envp);
+    int rv = posix_spawn(pid, program, &actions, &attr, l->command ? shell_argv : argv, l->env ? l->env : none_set);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attr);
     close(fd);
     if (rv)
         return clw_fail(err, code_of(rv, CLW_UNREACHABLE),
-            "reinstall Clowder, or set CLOWDER_LIBEXEC to the folder of clowder-daemon", "cannot start %s: %s",
-            l->program, strerror(rv));
+            "reinstall Clowder, or set CLOWDER_LIBEXEC to the folder of clowder-daemon", "cannot start %s: %s", program,
+            strerror(rv));
     return CLW_OK;
 }

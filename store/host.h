@@ -22,6 +22,7 @@
     X(PBS, "pbs")                                                                                                      \
     X(SGE, "sge")                                                                                                      \
     X(LSF, "lsf")                                                                                                      \
+    X(COMMAND, "command")                                                                                              \
     X(MANUAL, "manual")
 
 enum store_launcher {
@@ -51,7 +52,7 @@ struct store_host {
     char *jump;       /* targets or host names joined by ',' */
     char *identity;   /* path of a key file; the path, never the key */
     char *note;       /* free text, several lines allowed */
-    char *directives; /* lines for the scheduler, passed through to it */
+    char *directives; /* what the launcher is told: lines for the scheduler; COMMAND: the command line */
     char mac[STORE_MAC_SIZE];
     bool direct;
     bool enabled;

@@ -28,7 +28,7 @@ enum clw_err store_launcher_parse(const char *text, enum store_launcher *out, st
         return CLW_OK;
     }
     const char *near = text_nearest(text, launchers);
-    return clw_fail(err, CLW_USAGE, "one of: ssh local slurm pbs sge lsf manual", "%s is not a launcher%s%s%s",
+    return clw_fail(err, CLW_USAGE, "one of: ssh local slurm pbs sge lsf command manual", "%s is not a launcher%s%s%s",
         store__show(&shown, text), near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
@@ -94,6 +94,9 @@ enum clw_err store_host_check(const struct store_host *h, struct clw_error *err)
     store__plain_address(h->address, address);
     if (!code && (unsigned)h->launcher >= STORE_LAUNCHER_COUNT)
         code = clw_fail(err, CLW_USAGE, NULL, "%u is not a launcher", (unsigned)h->launcher);
+    if (!code && h->launcher == STORE_LAUNCHER_COMMAND && !(h->directives && *h->directives))
+        code = clw_fail(err, CLW_USAGE, "say it: --launch-command 'docker run -i --rm IMAGE clowder-daemon'",
+            "host %s has no command to launch its daemons", h->name);
     if (!code && *address)
         code = store_check_address(address, err);
     if (!code && *h->user)

@@ -16,7 +16,8 @@
 enum {
     FLEET_LAUNCH_MS = 20000,      /* a started daemon dials home in this time … */
     FLEET_LAUNCHING_MAX = 100,    /* … and so many at once on one machine, so that a slow one can */
-    FLEET_QUIT_MS = 2000,         /* a daemon told to stop at once is gone in this time, or is killed … */
+    FLEET_QUIT_MS = 2000,         /* a daemon told to stop at once is gone in this time, or is killed; so is the
+                                     connection of one whose process ended … */
     FLEET_IDLE_QUIT_MS = 5000,    /* … and one without tasks that was only told to stop in this … */
     FLEET_FOREIGN_QUIT_MS = 5000, /* … and one of another engine in this, when it need not be at once */
     FLEET_PING_MS = 5000,         /* silence after which a daemon on tcp is asked … */

@@ -128,8 +128,10 @@ unsigned fleet_daemon_gone(struct fleet_daemon *d, bool had_tasks, bool is_open,
 unsigned fleet_daemon_ended(struct fleet_daemon *d, uint64_t now_ms)
 {
     d->has_ended = true;
-    if (d->is_connected) /* its connection goes next, and the rest then */
+    if (d->is_connected) { /* its connection goes next, and the rest then; a TLS one may not tell of its end */
+        d->kill_at_ms = now_ms + FLEET_QUIT_MS;
         return 0;
+    }
     bool was_expected = d->state == FLEET_LAUNCHING || d->state == FLEET_AWAY;
     return FLEET_FORGET | (was_expected ? fleet_daemon_failed(d, now_ms) : 0);
 }
@@ -179,21 +181,28 @@ static unsigned tell(struct fleet_daemon *d)
     return todo;
 }
 
+/* Who asks again does not put it off. */
+static void end_by(struct fleet_daemon *d, uint64_t at_ms)
+{
+    if (!d->kill_at_ms || at_ms < d->kill_at_ms)
+        d->kill_at_ms = at_ms;
+}
+
 unsigned fleet_daemon_quit(struct fleet_daemon *d, bool at_once, uint64_t now_ms)
 {
     if (d->state == FLEET_LOST)
         return 0;
     fleet__set_state(d, FLEET_LEAVING);
-    if (at_once)
-        d->kill_at_ms = now_ms + FLEET_QUIT_MS;
+    if (d->is_connected && at_once)
+        end_by(d, now_ms + FLEET_QUIT_MS);
     if (d->is_connected) {
         unsigned todo = tell(d);
         return at_once ? FLEET_DRAIN | FLEET_TELL_NOW : todo;
     }
     if (d->kind == FLEET_QUEUED) /* the scheduler is told, and it is gone then */
-        d->kill_at_ms = now_ms + FLEET_LAUNCH_MS;
+        end_by(d, now_ms + FLEET_LAUNCH_MS);
     else
-        d->kill_at_ms = now_ms + (d->kind == FLEET_FOREIGN && !at_once ? FLEET_FOREIGN_QUIT_MS : FLEET_QUIT_MS);
+        end_by(d, now_ms + (d->kind == FLEET_FOREIGN && !at_once ? FLEET_FOREIGN_QUIT_MS : FLEET_QUIT_MS));
     return FLEET_STOP;
 }
 
@@ -236,6 +245,8 @@ static unsigned end(struct fleet_daemon *d, uint64_t now_ms)
 {
     d->kill_at_ms = 0;
     d->was_killed = true;
+    if (d->is_connected && d->has_ended)
+        return FLEET_CLOSE;
     if (d->kind == FLEET_CHILD)
         return FLEET_KILL;
     if (d->is_connected)

@@ -1,6 +1,6 @@
 /* Hosts as the engine uses them: one link each (hosts/ssh/session.h), shared by all profiles, and what it says. A link
  * has a thread, which posts what it has to say; another one closes links. */
-#include "engine/core.h"
+#include "engine/fleet/launchers/launcher.h"
 
 #include "base/log.h"
 #include "base/mono.h"
@@ -95,43 +95,11 @@ static struct member *by_launch(struct host *h, uint64_t id)
     return NULL;
 }
 
-/* The supervisor there says that the process is gone. */
-static void ended(struct engine *e, struct member *m, const struct host_daemon_event *event)
-{
-    unsigned todo = fleet_daemon_ended(&m->fleet, mono_ms());
-    if (event->signal)
-        member_say(&m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
-    else if (!m->reason[0] || m->fleet.state != FLEET_LAUNCHING)
-        member_say(&m->reason, "ended with status %d", event->status);
-    if (m->peer) /* its connection goes next, and the rest then */
-        daemon_read_all(m->peer);
-    if (todo & FLEET_FAILED)
-        log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
-    member_act(e, m, todo);
-}
-
 static void take_event(struct host *h, const struct host_daemon_event *event)
 {
-    struct engine *e = h->engine;
     struct member *m = by_launch(h, event->id);
-    if (m && m->foreign) {
-        foreign_event(e, m, event);
-        m = NULL;
-    }
-    switch (m ? event->kind : HOST_DAEMON_STARTED) {
-    case HOST_DAEMON_CONNECTIONS: break; /* only theirs are counted */
-    case HOST_DAEMON_STARTED:
-        if (m)
-            m->worker_pid = (pid_t)event->pid;
-        break;
-    case HOST_DAEMON_STDERR:
-        log_info("daemon", "said daemon=%s host=%s text=\"%s\"", m->name, h->name, event->text);
-        if (m->fleet.state == FLEET_LAUNCHING)
-            member_say(&m->reason, "%.190s", event->text);
-        break;
-    case HOST_DAEMON_EXITED: ended(e, m, event); break;
-    case HOST_DAEMON_FAILED: member_launch_failed(e, m, event->text, event->hint); break;
-    }
+    if (m && m->launcher->event)
+        m->launcher->event(h->engine, m, event);
 }
 
 /* ---- on its way from the link's thread to ours ---- */
@@ -414,41 +382,6 @@ enum clw_err host_reach(struct host *h, enum host_goal goal, bool again, struct 
     if (again && host_is_resting(h))
         host_session_retry(h->link);
     return CLW_OK;
-}
-
-/* The certificate as one line of a daemon's settings. */
-static void add_cert(struct buf *b, const char *pem)
-{
-    buf_add_text(b, "cert ");
-    for (; *pem; pem++) {
-        if (*pem == '\n')
-            buf_add_text(b, "\\n");
-        else
-            buf_add(b, pem, 1);
-    }
-    buf_add_text(b, "\n");
-}
-
-enum clw_err host_launch(struct host *h, struct member *m, struct clw_error *err)
-{
-    struct buf config = {0};
-    const char *cert = NULL;
-    unsigned port = 0;
-    enum clw_err code = h->direct ? tls_listen(h->engine, m->pool, &port, &cert, err) : CLW_OK;
-    if (code)
-        return code;
-    if (h->direct) {
-        buf_printf(&config, "url tls+tcp://@HOME@:%u\n", port);
-        add_cert(&config, cert);
-    } else {
-        buf_add_text(&config, "url @URL@\n");
-    }
-    buf_printf(&config, "daemon %u\ntoken %s\nautoexit %d\nremote 1\n", m->number, m->token, CORE_DIAL_MS);
-    struct host_launch l = {.config = config.data, .config_len = config.len};
-    code = host_session_launch(h->link, &l, &m->launch_id, err);
-    mem_wipe(config.data, config.cap);
-    buf_fini(&config);
-    return code;
 }
 
 /* ---- chores ---- */

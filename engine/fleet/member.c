@@ -1,5 +1,5 @@
 /* A daemon as the engine sees it, from the decision to start it until its process is gone. */
-#include "engine/core.h"
+#include "engine/fleet/launchers/launcher.h"
 
 #include "base/log.h"
 #include "base/mono.h"
@@ -9,11 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-
-bool member_is_local(const struct member *m)
-{
-    return !m->place->via;
-}
 
 struct member *member_by_number(struct engine *e, uint32_t number)
 {
@@ -46,14 +41,6 @@ void member_say(const char **text, const char *format, ...)
         *text = mem_strdup(now);
 }
 
-static enum fleet_kind kind_at(const struct place *l)
-{
-    return place_is_batch(l)          ? FLEET_QUEUED
-           : pool_is_foreign(l->pool) ? FLEET_FOREIGN
-           : l->via                   ? FLEET_REMOTE
-                                      : FLEET_CHILD;
-}
-
 struct member *member_new(struct engine *e, struct place *l)
 {
     struct pool *p = l->pool;
@@ -69,7 +56,8 @@ struct member *member_new(struct engine *e, struct place *l)
     p->last_member = m;
     p->member_count++;
     m->fleet.arg = m;
-    fleet_daemon_add(&l->fleet, &m->fleet, kind_at(l), mono_ms());
+    m->launcher = place_launcher(l);
+    fleet_daemon_add(&l->fleet, &m->fleet, m->launcher->kind, mono_ms());
     return m;
 }
 
@@ -80,7 +68,8 @@ void member_remove(struct engine *e, struct member *m)
     *(m->after ? &m->after->before : &p->last_member) = m->before;
     p->member_count--;
     fleet_daemon_remove(&m->fleet);
-    foreign_fini(m);
+    if (m->launcher->fini)
+        m->launcher->fini(m);
     mem_wipe(m->token, sizeof m->token);
     mem_wipe(m->instance, sizeof m->instance);
     forget_text(&m->reason);
@@ -93,10 +82,8 @@ void member_remove(struct engine *e, struct member *m)
 
 void member_signal(const struct member *m, int signal)
 {
-    if (m->pid)
-        kill(m->pid, signal);
-    else if (m->place->via && m->place->via->link && m->launch_id && !m->fleet.has_ended)
-        host_session_signal(m->place->via->link, m->launch_id, signal, NULL);
+    if (m->launcher->signal)
+        m->launcher->signal(m, signal);
 }
 
 /* The process of a daemon on this machine has ended. */
@@ -118,6 +105,7 @@ void member_exited(struct engine *e, pid_t pid, int status)
     if (m->peer) { /* its connection goes next, and the rest then */
         member_say(&m->reason, "%s", how);
         daemon_read_all(m->peer);
+        core_due(e);
         return;
     }
     if (m->fleet.state == FLEET_LAUNCHING) {

@@ -1,9 +1,8 @@
 /* The share of a profile on one machine: what the fleet decided about it is carried out here, and told. */
-#include "engine/core.h"
+#include "engine/fleet/launchers/launcher.h"
 
 #include "base/log.h"
 #include "base/mono.h"
-#include "hosts/local.h"
 #include "engine/record/catalog.h"
 
 #include <stdlib.h>
@@ -22,12 +21,14 @@ bool place_is_here(const struct place *l)
     return !l->via || (l->via->here && !l->via->is_scheduler);
 }
 
-/* How the host is reached: NULL in *via for this machine, which is a host like others for daemons of other engines. */
-static enum clw_err find_way(
-    struct engine *e, const struct pool *p, const char *host, struct host **via, struct clw_error *err)
+/* How the host is reached: NULL in *via for this machine, which is a host like others for daemons of other engines.
+ * *command: what it has in the inventory, when a command starts its daemons. */
+static enum clw_err find_way(struct engine *e, const struct pool *p, const char *host, struct host **via,
+    const struct store_host **command, struct clw_error *err)
 {
     const struct store_host *s;
     *via = NULL;
+    *command = NULL;
     if (strcmp(host, "local") == 0) {
         *via = pool_is_foreign(p) ? host_here(e) : NULL;
         return CLW_OK;
@@ -40,16 +41,38 @@ static enum clw_err find_way(
         return clw_fail(err, CLW_REFUSED, NULL, "host '%s' is disabled", host);
     if (launcher != STORE_LAUNCHER_LOCAL && launcher != STORE_LAUNCHER_SSH && pool_is_foreign(p))
         return clw_fail(err, CLW_USAGE, "give the profile hosts that are reached by ssh",
-            "host '%s' is a scheduler: daemons of other engines are not started through it", host);
-    if (launcher == STORE_LAUNCHER_LOCAL)
+            "host '%s' is a %s: daemons of other engines are not started through it", host,
+            launcher == STORE_LAUNCHER_COMMAND ? "command" : "scheduler");
+    if (launcher == STORE_LAUNCHER_COMMAND)
+        *command = s;
+    else if (launcher == STORE_LAUNCHER_LOCAL)
         *via = pool_is_foreign(p) ? host_here(e) : NULL;
-    return launcher == STORE_LAUNCHER_LOCAL ? CLW_OK : host_get(e, host, via, err);
+    else
+        return host_get(e, host, via, err);
+    return CLW_OK;
+}
+
+const struct launcher *place_launcher(const struct place *l)
+{
+    return l->via && l->via->is_scheduler ? &launcher_scheduler
+           : pool_is_foreign(l->pool)     ? &launcher_foreign
+           : l->via                       ? &launcher_ssh
+           : l->command                   ? &launcher_command
+                                          : &launcher_here;
+}
+
+static void set_command(struct place *l, const struct store_host *s)
+{
+    free(l->command);
+    l->command = s ? mem_strdup(s->directives) : NULL;
+    snprintf(l->home, sizeof l->home, "%s", s && *s->address ? s->address : "127.0.0.1");
 }
 
 enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struct place **out, struct clw_error *err)
 {
     struct host *via;
-    enum clw_err code = find_way(e, p, host, &via, err);
+    const struct store_host *command;
+    enum clw_err code = find_way(e, p, host, &via, &command, err);
     *out = place_find(p, host);
     if (code)
         return code;
@@ -64,6 +87,7 @@ enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struc
         snprintf((*out)->host, sizeof(*out)->host, "%s", host);
     }
     (*out)->via = via;
+    set_command(*out, command);
     return CLW_OK;
 }
 
@@ -74,6 +98,7 @@ void place_remove(struct place *l)
         at = &(*at)->next;
     *at = l->next;
     fleet_place_remove(&l->fleet);
+    free(l->command);
     free(l);
 }
 
@@ -170,19 +195,6 @@ void place_worked(struct place *l, uint32_t n, uint32_t failed)
 
 /* ---- launching ---- */
 
-static enum clw_err launch_here(struct engine *e, struct member *m, struct clw_error *err)
-{
-    struct buf config = {0};
-    buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\numask %u\n", e->data_url, m->number, m->token,
-        e->user_umask);
-    struct local_launch l = {
-        .program = e->daemon_program, .config = (char *)config.data, .config_len = config.len, .log_fd = e->output_fd};
-    enum clw_err code = local_launch(&l, &m->pid, err);
-    mem_wipe(config.data, config.len);
-    buf_fini(&config);
-    return code;
-}
-
 /* With a GPU for each: the one that fewest daemons have. */
 static int choose_gpu(const struct place *l)
 {
@@ -215,9 +227,7 @@ static void launch(struct engine *e, struct place *l)
     int gpu = !place_is_here(l) && l->pool->settings.set.per_gpu ? choose_gpu(l) : FLEET_NO_GPU;
     struct member *m = member_new(e, l);
     m->fleet.gpu = gpu;
-    enum clw_err code = pool_is_foreign(l->pool) ? foreign_launch(e, m, &err)
-                        : l->via                 ? host_launch(l->via, m, &err)
-                                                 : launch_here(e, m, &err);
+    enum clw_err code = m->launcher->launch(e, m, &err);
     if (waits_out_shortage(l, code, &err)) {
         member_remove(e, m);
         return;
@@ -244,14 +254,14 @@ static void look_at_daemons(struct place *l)
 /* As many as may be now. False: not before the next round. */
 static bool launch_more(struct engine *e, struct place *l, uint64_t now_ms)
 {
-    if (place_is_batch(l)) {
-        batch_launch(e, l);
+    const struct launcher *launcher = place_launcher(l);
+    if (launcher->is_ready && !launcher->is_ready(l, now_ms))
         return false;
-    }
-    if (!foreign_has_base(l, now_ms))
-        return false;
-    launch(e, l);
-    return true;
+    if (launcher->launch_missing)
+        launcher->launch_missing(e, l);
+    else
+        launch(e, l);
+    return !launcher->launch_missing;
 }
 
 void place_tick(struct engine *e, struct place *l, uint64_t now_ms)

@@ -83,11 +83,8 @@ void pool_free(struct engine *e, struct pool *p)
         p->setups = j->next;
         core_job_free(j);
     }
-    while (p->places) {
-        struct place *l = p->places;
-        p->places = l->next;
-        free(l);
-    }
+    while (p->places)
+        place_remove(p->places);
     tls_stop(p);
     disp_free(p->disp);
     pool_settings_fini(&p->settings);

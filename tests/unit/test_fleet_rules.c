@@ -202,6 +202,22 @@ static void test_a_link_that_breaks(void **state)
     assert_true(fleet_daemon_tick(second, &t, w.now_ms) & FLEET_FORGET);
 }
 
+/* Over TLS the end of a connection may not be told. */
+static void test_a_process_that_ended_has_no_connection(void **state)
+{
+    (void)state;
+    struct world w;
+    struct fleet_talk t = {.heard_ms = NOW};
+    for (int kind = FLEET_CHILD; kind <= FLEET_REMOTE; kind++) {
+        world_of(&w, (enum fleet_kind)kind);
+        struct fleet_daemon *d = bring_up(&w, 0);
+        assert_int_equal(fleet_daemon_ended(d, NOW), 0);
+        assert_int_equal(fleet_daemon_tick(d, &t, NOW + 1999), 0); /* what it said before is read */
+        assert_int_equal(fleet_daemon_tick(d, &t, NOW + 2000), FLEET_CLOSE);
+        assert_int_equal(fleet_daemon_gone(d, false, false, NOW + 2000), FLEET_FAILED | FLEET_FORGET);
+    }
+}
+
 static void test_who_is_lost_is_not_let_in_again(void **state)
 {
     (void)state;
@@ -501,8 +517,8 @@ int main(void)
         cmocka_unit_test(test_one_that_was_good_ends_the_doubling),
         cmocka_unit_test(test_whoever_dies_with_tasks_is_no_reason_to_give_up),
         cmocka_unit_test(test_a_link_that_breaks), cmocka_unit_test(test_who_is_lost_is_not_let_in_again),
-        cmocka_unit_test(test_overdue), cmocka_unit_test(test_quit),
-        cmocka_unit_test(test_one_that_comes_too_late_is_told_to_go),
+        cmocka_unit_test(test_a_process_that_ended_has_no_connection), cmocka_unit_test(test_overdue),
+        cmocka_unit_test(test_quit), cmocka_unit_test(test_one_that_comes_too_late_is_told_to_go),
         cmocka_unit_test(test_who_does_not_go_when_told_to), cmocka_unit_test(test_silence),
         cmocka_unit_test(test_late), cmocka_unit_test(test_a_scheduler_s_daemon), cmocka_unit_test(test_who_goes_first),
         cmocka_unit_test(test_gpus), cmocka_unit_test(test_shortage), cmocka_unit_test(test_suspicion),

@@ -71,21 +71,41 @@ static void set_directives(const struct opts *o, struct store_host *h)
     free((void *)(uintptr_t)lines);
 }
 
+/* What its launcher is told is for that launcher alone. */
+static int set_launcher(const struct opts *o, struct store_host *h)
+{
+    struct clw_error err;
+    const char *launcher = opts_text(o, "launcher", NULL), *command = opts_text(o, "launch-command", NULL);
+    bool was_command = h->launcher == STORE_LAUNCHER_COMMAND;
+    if (launcher && store_launcher_parse(launcher, &h->launcher, &err))
+        return say_failure(&err);
+    bool is_command = h->launcher == STORE_LAUNCHER_COMMAND;
+    if (command && !is_command)
+        return say(2, "%s: --launch-command goes with --launcher command", o->command);
+    if (opts_has(o, "directive") && is_command)
+        return say(2, "%s: --directive is for a scheduler; give --launch-command", o->command);
+    if (is_command != was_command)
+        set_text(&h->directives, "");
+    set_text(&h->directives, command);
+    set_directives(o, h);
+    return 0;
+}
+
 /* The options that add and edit share. */
 static int set_options(const struct opts *o, struct store_host *h)
 {
     struct clw_error err;
-    const char *launcher = opts_text(o, "launcher", NULL), *mac = opts_text(o, "mac", NULL);
+    const char *mac = opts_text(o, "mac", NULL);
     const char **tags = opts_all(o, "tag");
     for (const char **tag = tags; tag && *tag; tag++)
         store_strings_add(&h->tags, *tag);
     free((void *)(uintptr_t)tags);
     set_text(&h->jump, opts_text(o, "jump", NULL));
     set_text(&h->note, opts_text(o, "note", NULL));
-    set_directives(o, h);
     h->direct |= opts_has(o, "direct");
-    if (launcher && store_launcher_parse(launcher, &h->launcher, &err))
-        return say_failure(&err);
+    int status = set_launcher(o, h);
+    if (status)
+        return status;
     if (mac && store_parse_mac(mac, h->mac, &err))
         return say_failure(&err);
     return set_identity(o, h);

@@ -229,7 +229,7 @@ static void print_host(const json_t *o, const char *target)
     for (const char *at = json_text(o, "directives"); *at; at += strcspn(at, "\n"), at += *at == '\n') {
         char one[300];
         snprintf(one, sizeof one, "%.*s", (int)strcspn(at, "\n"), at);
-        line("directive", one);
+        line(strcmp(json_text(o, "launcher"), "command") == 0 ? "command" : "directive", one);
     }
     line("direct", json_is_true(json_object_get(o, "direct")) ? "yes" : "");
     json_array_foreach (json_object_get(o, "tags"), i, tag)

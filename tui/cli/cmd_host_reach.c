@@ -313,6 +313,11 @@ int cmd_host_shell(const struct opts *o, bool json)
     store_close(s);
     if (status)
         return status;
+    if (h.launcher == STORE_LAUNCHER_COMMAND) {
+        store_host_fini(&h);
+        return say(2, "host shell: the daemons of '%s' are started by a command here; there is nowhere to log in",
+            o->words[0]);
+    }
     if (h.launcher == STORE_LAUNCHER_LOCAL) {
         store_host_fini(&h);
         return say(2, "host shell: '%s' is this machine; you are there", o->words[0]);

@@ -17,12 +17,15 @@
 
 #define HOST_OPTIONS                                                                                                   \
     OPTION("tag", 0, "T", "a tag (repeatable)"),                                                                       \
-        OPTION("launcher", 0, "L", "ssh (default), local, slurm, pbs, sge or lsf"),                                    \
+        OPTION("launcher", 0, "L", "ssh (default), local, slurm, pbs, sge, lsf or command"),                           \
         OPTION("jump", 0, "H", "reach it through this host, user@host:port, or a list with commas"),                   \
         OPTION("identity", 0, "F", "the key file to log in with"),                                                     \
         OPTION("direct", 0, NULL, "its daemons dial home by themselves, over TLS"),                                    \
         OPTION(                                                                                                        \
             "directive", 0, "LINE", "a line for the scheduler's jobs (repeatable; replaces those before): -p short"),  \
+        OPTION("launch-command", 0, "CMD",                                                                             \
+            "with --launcher command: a line for the shell here that starts one daemon, which reads its settings on "  \
+            "stdin"),                                                                                                  \
         OPTION("mac", 0, "M", "hardware address, for 'host wake'"), OPTION("note", 0, "S", "a line for people")
 
 static const struct opt no_options[] = {END_OPTION};
@@ -75,7 +78,8 @@ static const struct command host_verbs[] = {
     {"host add", "NAME [[USER@]ADDRESS[:PORT]]", "add a machine to the inventory",
         "clowder host add spare1 me@10.0.0.7\nclowder host add gpu1 --tag gpu --tag rack2 --mac 00:11:22:33:44:55\n"
         "clowder host add deep 10.9.0.4 --jump gate.example.org\n"
-        "clowder host add cluster me@login.example.org --launcher slurm --directive '-p short'",
+        "clowder host add cluster me@login.example.org --launcher slurm --directive '-p short'\n"
+        "clowder host add box 172.17.0.1 --launcher command --launch-command 'docker run -i --rm IMAGE clowder-daemon'",
         add_options, false, cmd_host_add},
     {"host list", "[FILTER]...", "show the inventory and how each host is doing",
         "clowder host list\nclowder host list 'gpu>0' state:up\nclowder host list tag:rack2 'cores>=8' '!spare'\n"

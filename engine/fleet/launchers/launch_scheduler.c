@@ -1,6 +1,6 @@
 /* Daemons that a cluster's scheduler starts: those that are missing are submitted as one array, asked after as long as
  * they wait, and cancelled. The scheduler's commands run through the host's link, one script at a time. */
-#include "engine/core.h"
+#include "engine/fleet/launchers/launcher.h"
 
 #include "base/log.h"
 #include "base/mono.h"
@@ -37,22 +37,13 @@ struct batch {
     unsigned tries; /* to cancel it */
 };
 
-bool place_is_batch(const struct place *l)
-{
-    return l->via && l->via->is_scheduler;
-}
-
 /* ---- submitting ---- */
 
 static void add_config(struct buf *b, const struct member *m, const char *cert, const char *port)
 {
-    buf_printf(b, "url tls+tcp://@HOME@:%s\ncert ", port);
-    for (; *cert; cert++)
-        if (*cert == '\n')
-            buf_add_text(b, "\\n");
-        else
-            buf_add(b, cert, 1);
-    buf_printf(b, "\ndaemon %u\ntoken %s\nautoexit %d\nremote 1\nbatch 1\n", m->number, m->token, CORE_DIAL_MS);
+    buf_printf(b, "url tls+tcp://@HOME@:%s\n", port);
+    launch_add_cert(b, cert);
+    buf_printf(b, "daemon %u\ntoken %s\nautoexit %d\nremote 1\nbatch 1\n", m->number, m->token, CORE_DIAL_MS);
     buf_add(b, "", 1);
 }
 
@@ -163,7 +154,7 @@ static void submit(struct engine *e, struct place *l, unsigned n)
     core_changed(e);
 }
 
-void batch_launch(struct engine *e, struct place *l)
+static void launch_missing(struct engine *e, struct place *l)
 {
     unsigned have = fleet_place_active(&l->fleet), want = place_want(l);
     if (have < want)
@@ -521,8 +512,12 @@ void batch_fini(struct engine *e)
 }
 
 /* Its daemon's connection ended: ask what became of the job. */
-void batch_look(struct member *m)
+static void look(struct member *m)
 {
+    if (!m->batch) /* its job is over */
+        return;
     ask_soon(m->batch->host);
     core_due(m->pool->engine);
 }
+
+const struct launcher launcher_scheduler = {.kind = FLEET_QUEUED, .launch_missing = launch_missing, .look = look};

@@ -1,5 +1,5 @@
 /* Daemons of other engines, from the decision to start one until its process is gone. */
-#include "engine/core.h"
+#include "engine/fleet/launchers/launcher.h"
 
 #include "base/log.h"
 #include "base/mono.h"
@@ -87,13 +87,13 @@ static bool may_launch(const struct place *l)
     return fleet_place_may_launch(&l->fleet, &machine);
 }
 
-bool foreign_has_base(struct place *l, uint64_t now_ms)
+/* Somebody listens where the place's next daemon will dial. Else it says so and looks again a little later; or it is
+ * not known yet, and a round follows when it is. */
+static bool has_listener(struct place *l, uint64_t now_ms)
 {
     struct pool *p = l->pool;
     struct clw_error err;
     struct order *o;
-    if (!pool_is_foreign(p))
-        return true;
     if (!find_order(l, &o))
         return false;
     if (o || !has_base(p))
@@ -203,7 +203,7 @@ static enum clw_err find_base(const struct pool *p, struct foreign_base *base, s
     return clw_fail(err, CLW_UNREACHABLE, NULL, "nobody listens at the base %s", p->settings.base_url);
 }
 
-enum clw_err foreign_launch(struct engine *e, struct member *m, struct clw_error *err)
+static enum clw_err launch(struct engine *e, struct member *m, struct clw_error *err)
 {
     struct pool *p = m->pool;
     struct foreign_base base;
@@ -345,7 +345,7 @@ static void on_end(struct engine *e, struct member *m, const struct host_daemon_
     member_act(e, m, fleet_daemon_finished(&m->fleet, by_itself, idle, mono_ms()));
 }
 
-void foreign_event(struct engine *e, struct member *m, const struct host_daemon_event *event)
+static void take_event(struct engine *e, struct member *m, const struct host_daemon_event *event)
 {
     switch (event->kind) {
     case HOST_DAEMON_STARTED:
@@ -441,7 +441,7 @@ uint64_t foreign_next_ms(const struct pool *p)
     return UINT64_MAX;
 }
 
-void foreign_fini(struct member *m)
+static void fini(struct member *m)
 {
     if (!m->foreign)
         return;
@@ -454,3 +454,10 @@ void foreign_fini(struct member *m)
     free(m->foreign);
     m->foreign = NULL;
 }
+
+const struct launcher launcher_foreign = {.kind = FLEET_FOREIGN,
+    .is_ready = has_listener,
+    .launch = launch,
+    .signal = launch_signal_there,
+    .event = take_event,
+    .fini = fini};

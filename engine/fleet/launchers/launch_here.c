@@ -1,0 +1,27 @@
+/* Our own daemons on this machine: children of the engine, which dial its socket. */
+#include "engine/fleet/launchers/launcher.h"
+
+#include "hosts/local.h"
+
+#include <signal.h>
+
+static enum clw_err launch(struct engine *e, struct member *m, struct clw_error *err)
+{
+    struct buf config = {0};
+    buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\numask %u\n", e->data_url, m->number, m->token,
+        e->user_umask);
+    struct local_launch l = {
+        .program = e->daemon_program, .config = (char *)config.data, .config_len = config.len, .log_fd = e->output_fd};
+    enum clw_err code = local_launch(&l, &m->pid, err);
+    mem_wipe(config.data, config.len);
+    buf_fini(&config);
+    return code;
+}
+
+static void send_signal(const struct member *m, int signal)
+{
+    if (m->pid)
+        kill(m->pid, signal);
+}
+
+const struct launcher launcher_here = {.kind = FLEET_CHILD, .is_shell = true, .launch = launch, .signal = send_signal};
