@@ -52,6 +52,11 @@ void core_nudge(struct engine *e)
     loop_post(e->loop, &e->nudge);
 }
 
+static void nudge(void *arg)
+{
+    core_nudge(arg);
+}
+
 static void nudged(void *arg)
 {
     core_due(arg);
@@ -252,7 +257,7 @@ static void start_keeper(struct engine *e, uint64_t now_ms)
 {
     if (e->keeper || now_ms < e->keeper_again_ms)
         return;
-    e->keeper = keep_start(e);
+    e->keeper = keep_start(nudge, e);
     e->keeper_again_ms = now_ms + KEEPER_AGAIN_MS;
 }
 

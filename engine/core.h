@@ -492,8 +492,6 @@ void host_close_all(struct engine *e);
 struct host_session_options host_options(const struct engine *e, const struct store_host *s);
 
 /* ledger.c: what jobs came to */
-/* How a task ended that did not go well, for people; owned. why: a host's word or a worker's, escaped here. */
-char *ledger_status_text(enum wire_outcome outcome, int exit_status, int signal, const void *why, size_t why_len);
 int64_t ledger_next_id(struct engine *e);           /* a number for a job, that no job in the store has */
 void ledger_open(struct core_job *j, size_t files); /* files: how many are shipped with it */
 /* A daemon's answer to n tasks of the job; input is that of the first, NULL: none. r counts only when f has a body. */

@@ -7,7 +7,6 @@
 #include "base/mono.h"
 #include "base/text.h"
 #include "base/thread.h"
-#include "engine/core.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -41,7 +40,7 @@ void keep_set_reason(struct keeper *k, struct keep_job *j, const char *reason)
     j->news = true;
     if (*reason)
         log_info("job", "waits job=%lld profile=%s why=\"%s\"", (long long)j->id, j->profile, reason);
-    core_nudge(k->e);
+    k->nudge(k->nudge_arg);
 }
 
 /* ---- which jobs there are ---- */
@@ -84,7 +83,7 @@ static void forget_gone(struct keeper *k)
         *at = j->next;
         pthread_mutex_unlock(&k->lock);
         keep_job_free(k, j);
-        core_nudge(k->e);
+        k->nudge(k->nudge_arg);
     }
 }
 
@@ -154,7 +153,7 @@ static void look_now(struct keeper *k)
         k->told = false;
     }
     k->looked = asked;
-    core_nudge(k->e);
+    k->nudge(k->nudge_arg);
 }
 
 /* A little of it: there may be much, and jobs do not wait for it. */
@@ -316,17 +315,17 @@ static void *run(void *arg)
     clowder_close(k->c);
     store_close(k->s);
     k->over = true;
-    core_nudge(k->e);
+    k->nudge(k->nudge_arg);
     return NULL;
 }
 
-struct keeper *keep_start(struct engine *e)
+struct keeper *keep_start(void (*nudge)(void *arg), void *arg)
 {
     int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wake_fd < 0)
         return NULL;
     struct keeper *k = mem_zalloc(sizeof *k);
-    *k = (struct keeper){.e = e, .asked = 1, .wake_fd = wake_fd};
+    *k = (struct keeper){.nudge = nudge, .nudge_arg = arg, .asked = 1, .wake_fd = wake_fd};
     pthread_mutex_init(&k->lock, NULL);
     if (thread_start(&k->thread, run, k))
         return k;

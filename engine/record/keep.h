@@ -8,18 +8,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct engine;
 struct keeper;
 
 /* Starts it, with what the store has to do; NULL when there are no descriptors or threads for it now. Owned:
  * keep_stop(), and when keep_is_over() and nobody asks any more, keep_free(). */
-struct keeper *keep_start(struct engine *e);
-/* It writes all results that have come in, for which it needs the engine's loop, and nudges it at its end. */
+struct keeper *keep_start(void (*nudge)(void *arg), void *arg);
+/* It writes all results that have come in, for which it needs the engine's loop, and nudges at its end. */
 void keep_stop(struct keeper *k);
 bool keep_is_over(const struct keeper *k); /* true of NULL */
 void keep_free(struct keeper *k);
 
-/* The functions below may be called under the engine's lock, and return at once. */
+/* The functions below return at once, from any thread. */
 
 /* Something has happened that those who wait for daemons may like. */
 void keep_hurry(struct keeper *k);

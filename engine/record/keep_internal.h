@@ -63,7 +63,8 @@ struct keep_job {
 };
 
 struct keeper {
-    struct engine *e;
+    void (*nudge)(void *arg); /* something that others look at has changed */
+    void *nudge_arg;
     pthread_t thread;
     pthread_mutex_t lock;
     int wake_fd;

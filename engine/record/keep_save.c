@@ -2,9 +2,9 @@
 #include "engine/record/keep_internal.h"
 
 #include "base/log.h"
+#include "engine/record/ending.h"
 #include "base/mem.h"
 #include "base/mono.h"
-#include "engine/core.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static void keep_failure(struct keep_job *j, const struct clowder_result *r)
     struct store_failure *f = &j->failures[j->failure_count++];
     *f = (struct store_failure){.task = r->index,
         .attempts = r->attempts,
-        .status = ledger_status_text((enum wire_outcome)r->outcome, r->exit_status, r->signal, r->why, strlen(r->why))};
+        .status = ending_text((enum wire_outcome)r->outcome, r->exit_status, r->signal, r->why, strlen(r->why))};
     snprintf(f->host, sizeof f->host, "%s", r->host);
     j->failures_kept++;
     j->pending_bytes += store_failure_keep(f, r->err, r->err_len, r->input, r->input_len);
@@ -249,7 +249,7 @@ void keep_save(struct keeper *k)
         if (strcmp(k->trouble, err.message) != 0)
             log_warn("job", "results cannot be written why=\"%s\" hint=\"%s\"", err.message, err.hint);
         say_trouble(k, err.message);
-        core_nudge(k->e);
+        k->nudge(k->nudge_arg);
         return;
     }
     if (k->trouble[0]) {
@@ -267,5 +267,5 @@ void keep_save(struct keeper *k)
         settle(k, j);
     }
     pthread_mutex_unlock(&k->lock);
-    core_nudge(k->e);
+    k->nudge(k->nudge_arg);
 }

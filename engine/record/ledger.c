@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "engine/record/keep.h"
 #include "engine/record/catalog.h"
+#include "engine/record/ending.h"
 #include "engine/record/recorder.h"
 #include "store/job.h"
 
@@ -165,25 +166,10 @@ static struct ledger_host *host_of(struct ledger *l, const char *name)
     return *at;
 }
 
-char *ledger_status_text(enum wire_outcome outcome, int exit_status, int signal, const void *why, size_t why_len)
-{
-    char text[200];
-    if (outcome == WIRE_LOST)
-        return mem_strdup("lost");
-    if (outcome == WIRE_TIMEOUT)
-        return mem_strdup("timed out");
-    if (signal)
-        return mem_printf("signal %d (%s)", signal, strsignal(signal));
-    if (!why_len)
-        return mem_printf("exit %d", exit_status);
-    text_escape(text, sizeof text, why, why_len < 150 ? why_len : 150);
-    return mem_strdup(text);
-}
-
 static char *status_text(enum wire_outcome outcome, const struct wire_report *r)
 {
-    return r ? ledger_status_text(outcome, r->exit_status, r->signal, r->why, r->why_len)
-             : ledger_status_text(outcome, -1, 0, NULL, 0);
+    return r ? ending_text(outcome, r->exit_status, r->signal, r->why, r->why_len)
+             : ending_text(outcome, -1, 0, NULL, 0);
 }
 
 static void keep_failure(struct core_job *j, uint64_t task, const char *host, unsigned attempts, char *status,

@@ -36,6 +36,8 @@ room tui/screen base store hosts hosts/ssh engine engine/client tui/cli
 found=$(grep -nE '^#[[:space:]]*include' engine/fleet/fleet*.[ch] | grep -vE '"(engine/fleet/fleet|store/profile_setting)\.h"|<(math|std[a-z]+)\.h>' || true)
 [ -z "$found" ] || fail "the fleet includes what it should not: $found"
 
+python3 tests/e2e/circles.py . || fail "files include each other in a circle"
+
 # A base name says which file is meant.
 twice=$(find "${layers[@]}" -name '*.[ch]' -printf '%f\n' | sort | uniq -d)
 [ -z "$twice" ] || fail "two files are called: $twice"
