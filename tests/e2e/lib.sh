@@ -71,15 +71,17 @@ programs_for_others() { # [FILE]...
   PATH=$work/programs:$PATH
 }
 
-# wait_until COMMAND...: until it succeeds, at most 30 s. For states that others reach in their own time.
+# wait_until COMMAND...: until it succeeds, at most 90 s. For states that others reach in their own time.
 wait_until() {
-  local tries=0
+  local end=$((SECONDS + 90))
   until "$@" >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 1500 ] || fail "still not so after 30 s: $*"
+    [ "$SECONDS" -lt "$end" ] || fail "still not so after 90 s: $*"
     sleep 0.02
   done
 }
+
+# A port of the loopback that nobody has now.
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 # expect STATUS COMMAND...: its exit status; stdout and stderr land in files out and err.
 expect() {

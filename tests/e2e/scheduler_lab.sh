@@ -18,8 +18,8 @@ SlurmdUser=root
 AuthType=auth/munge
 AuthInfo=socket=$dir/munge.sock
 CredType=cred/munge
-SlurmctldPort=${SLURM_PORT:-16917}
-SlurmdPort=$((${SLURM_PORT:-16917} + 1))
+SlurmctldPort=$(free_port)
+SlurmdPort=$(free_port)
 SlurmctldPidFile=$dir/slurmctld.pid
 SlurmdPidFile=$dir/slurmd.pid
 SlurmctldLogFile=$dir/log/slurmctld.log
@@ -52,7 +52,7 @@ CONF
   wait_until slurm_is_idle
 }
 
-slurm_is_idle() { [ "$(sinfo -h -o %t 2>/dev/null)" = idle ]; }
+slurm_is_idle() { [ "$(timeout 10 sinfo -h -o %t 2>/dev/null)" = idle ]; }
 
 slurm_down() {
   local dir=$1 one pid
@@ -65,8 +65,9 @@ slurm_down() {
 
 # sge_up DIR, sge_down DIR: a real Grid Engine, its master and one node, on ports and in a folder of its own.
 sge_up() {
-  local dir=$1 port=${SGE_PORT:-16944} one
-  export SGE_ROOT=$dir SGE_CELL=default SGE_QMASTER_PORT=$port SGE_EXECD_PORT=$((port + 1)) SGE_ARCH
+  local dir=$1 one
+  export SGE_ROOT=$dir SGE_CELL=default SGE_QMASTER_PORT SGE_EXECD_PORT SGE_ARCH
+  SGE_QMASTER_PORT=$(free_port) SGE_EXECD_PORT=$(free_port)
   SGE_ARCH=$(/usr/share/gridengine/util/arch)
   mkdir -p "$dir/default/common" "$dir/qmaster" "$dir/execd" "$dir/spooldb"
   for one in bin lib util utilbin; do ln -sfn "/var/lib/gridengine/$one" "$dir/$one"; done
