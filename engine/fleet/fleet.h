@@ -16,8 +16,7 @@
 enum {
     FLEET_LAUNCH_MS = 20000,      /* a started daemon dials home in this time … */
     FLEET_LAUNCHING_MAX = 100,    /* … and so many at once on one machine, so that a slow one can */
-    FLEET_QUIT_MS = 2000,         /* a daemon told to stop at once is gone in this time, or is killed; so is the
-                                     connection of one whose process ended … */
+    FLEET_QUIT_MS = 2000,         /* a daemon told to stop at once is gone in this time, or is killed … */
     FLEET_IDLE_QUIT_MS = 5000,    /* … and one without tasks that was only told to stop in this … */
     FLEET_FOREIGN_QUIT_MS = 5000, /* … and one of another engine in this, when it need not be at once */
     FLEET_PING_MS = 5000,         /* silence after which a daemon on tcp is asked … */
@@ -120,9 +119,9 @@ struct fleet_daemon {
     bool has_worked;     /* it has answered a task */
     bool had_tasks;      /* when it went */
     bool is_idle;        /* it has nothing to do; as of fleet_place_next() */
-    bool is_ordered;     /* somebody gave its command: it goes with that alone; as of fleet_place_next() */
+    bool is_ordered;     /* somebody gave its command, and it goes when that is taken back */
     unsigned absent;     /* QUEUED: times in a row that the scheduler did not list it */
-    uint64_t started_ms; /* QUEUED: when its job began to run */
+    uint64_t started_ms; /* when it was launched; QUEUED: when its job began to run, once it has */
     uint64_t running_ms; /* QUEUED: the same; 0: it waits */
     uint64_t connected_ms, kill_at_ms, away_until_ms;
     uint64_t pinged_ms, asked_ms; /* asked: of the oldest ping that it has not answered, or 0 */
@@ -173,7 +172,7 @@ bool fleet_place_is_stuck(const struct fleet_place *l, const struct fleet_machin
 /* The first attempt since daemons were asked for has failed, or it is stuck. */
 bool fleet_place_has_failed(const struct fleet_place *l, const struct fleet_machine *m);
 /* What it wants next; *which is set for FLEET_DISMISS. After a LAUNCH the engine says what came of it (a daemon that is
- * there, or failed, or a pause), and asks again: until NOTHING. is_idle and is_ordered of its daemons are as of now. */
+ * there, or failed, or a pause), and asks again: until NOTHING. is_idle of its daemons is as of now. */
 enum fleet_step fleet_place_next(
     struct fleet_place *l, const struct fleet_machine *m, uint64_t now_ms, struct fleet_daemon **which);
 /* When that may be something else, as things are; UINT64_MAX: never. */
@@ -198,13 +197,14 @@ void fleet_daemon_add(struct fleet_place *l, struct fleet_daemon *d, enum fleet_
 void fleet_daemon_remove(struct fleet_daemon *d);
 /* It could not be launched; or it is gone and nobody told it to go. */
 unsigned fleet_daemon_failed(struct fleet_daemon *d, uint64_t now_ms);
-/* Who dials home with its token is let in. */
+/* One that dials home with its token is let in. */
 bool fleet_daemon_may_come(const struct fleet_daemon *d);
 /* It connected; FOREIGN: to its base, as far as we know. */
 unsigned fleet_daemon_came(struct fleet_daemon *d, uint64_t now_ms);
 /* Its connection ended, while its host's way home is open or not. */
 unsigned fleet_daemon_gone(struct fleet_daemon *d, bool had_tasks, bool is_open, uint64_t now_ms);
-unsigned fleet_daemon_ended(struct fleet_daemon *d, uint64_t now_ms); /* its process, and nobody says why */
+/* Its process ended. Its connection goes next, at the latest when FLEET_QUIT_MS have passed. */
+unsigned fleet_daemon_ended(struct fleet_daemon *d, uint64_t now_ms);
 /* FOREIGN: its process ended. by_itself: as it should; idle: for want of tasks. */
 unsigned fleet_daemon_finished(struct fleet_daemon *d, bool by_itself, bool idle, uint64_t now_ms);
 unsigned fleet_daemon_cut_off(struct fleet_daemon *d, uint64_t now_ms); /* FOREIGN: its link ended it */
@@ -223,13 +223,6 @@ bool fleet_daemon_was_good(const struct fleet_daemon *d, uint64_t now_ms);
 unsigned fleet_daemon_tick(struct fleet_daemon *d, const struct fleet_talk *t, uint64_t now_ms);
 /* When something is due, as things are; UINT64_MAX: never. */
 uint64_t fleet_daemon_next_ms(const struct fleet_daemon *d, const struct fleet_talk *t, uint64_t now_ms);
-
-/* ---- fleet_talk.c: silence, and who does not do as it was told ---- */
-
-unsigned fleet__talk(struct fleet_daemon *d, const struct fleet_talk *t, uint64_t now_ms);
-uint64_t fleet__talk_next_ms(const struct fleet_daemon *d, const struct fleet_talk *t, uint64_t now_ms);
-void fleet__set_state(struct fleet_daemon *d, enum fleet_state state);
-void fleet__place_connected(struct fleet_place *l);
 
 /* ---- fleet_health.c ---- */
 

@@ -1,10 +1,10 @@
 /* One daemon, from the decision to start it until nothing is left of it: who is waited for, who is ended, and what its
  * end means for its place. */
-#include "engine/fleet/fleet.h"
+#include "engine/fleet/fleet_internal.h"
 
 #include <stddef.h>
 
-void fleet__set_state(struct fleet_daemon *d, enum fleet_state state)
+static void set_state(struct fleet_daemon *d, enum fleet_state state)
 {
     d->place->counts[d->state]--;
     d->place->counts[state]++;
@@ -92,7 +92,7 @@ unsigned fleet_daemon_came(struct fleet_daemon *d, uint64_t now_ms)
         d->quit_sent = true;
         return FLEET_DRAIN | FLEET_TELL;
     }
-    fleet__set_state(d, FLEET_UP);
+    set_state(d, FLEET_UP);
     fleet__place_connected(d->place);
     return 0;
 }
@@ -106,7 +106,7 @@ static bool may_return(const struct fleet_daemon *d)
 static unsigned miss(struct fleet_daemon *d, bool is_open, uint64_t now_ms)
 {
     d->away_until_ms = now_ms + (is_open ? FLEET_RETURN_MS : d->place->fleet->set->grace_ms);
-    fleet__set_state(d, may_return(d) ? FLEET_AWAY : FLEET_LOST);
+    set_state(d, may_return(d) ? FLEET_AWAY : FLEET_LOST);
     return d->state == FLEET_LOST ? fleet_daemon_failed(d, now_ms) : 0;
 }
 
@@ -192,7 +192,7 @@ unsigned fleet_daemon_quit(struct fleet_daemon *d, bool at_once, uint64_t now_ms
 {
     if (d->state == FLEET_LOST)
         return 0;
-    fleet__set_state(d, FLEET_LEAVING);
+    set_state(d, FLEET_LEAVING);
     if (d->is_connected && at_once)
         end_by(d, now_ms + FLEET_QUIT_MS);
     if (d->is_connected) {
@@ -210,7 +210,7 @@ unsigned fleet_daemon_leaves(struct fleet_daemon *d, bool idle)
 {
     bool is_needless = d->state == FLEET_UP && idle;
     if (d->state == FLEET_UP)
-        fleet__set_state(d, FLEET_LEAVING);
+        set_state(d, FLEET_LEAVING);
     if (is_needless)
         fleet_place_lower(d->place);
     return tell(d) | (is_needless ? FLEET_SAVE : 0);
@@ -219,7 +219,7 @@ unsigned fleet_daemon_leaves(struct fleet_daemon *d, bool idle)
 unsigned fleet_daemon_setup_failed(struct fleet_daemon *d, uint64_t now_ms)
 {
     fleet_place_break(d->place, now_ms);
-    fleet__set_state(d, FLEET_LEAVING);
+    set_state(d, FLEET_LEAVING);
     d->quit_sent = true;
     return FLEET_DRAIN | FLEET_TELL;
 }

@@ -1,6 +1,6 @@
 /* The share of a profile on one machine: how many daemons should be there, what is done next about it, and when a
  * launch is tried again. */
-#include "engine/fleet/fleet.h"
+#include "engine/fleet/fleet_internal.h"
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* Daemons that are connected: who is asked whether he is there, and who does not do as he was told. A connection can
  * die without a sign, and a daemon be stopped: it is asked, and silence is believed. */
-#include "engine/fleet/fleet.h"
+#include "engine/fleet/fleet_internal.h"
 
 static uint64_t awake_since(const struct fleet_daemon *d, uint64_t ms)
 {

@@ -312,6 +312,9 @@ enum clw_err host_get(struct engine *e, const char *name, struct host **out, str
     enum clw_err code = catalog_host_get(e->catalog, name, &s, err);
     if (code)
         return code;
+    if (s->launcher == STORE_LAUNCHER_LOCAL || s->launcher == STORE_LAUNCHER_COMMAND)
+        return clw_fail(err, CLW_USAGE, "its daemons are started on this machine: there is nothing to log in to",
+            "host '%s' is not reached by SSH", name);
     enum scheduler_kind kind;
     if (s->launcher != STORE_LAUNCHER_SSH && !scheduler_of(s->launcher, &kind))
         return clw_fail(err, CLW_USAGE, "change it: clowder host edit NAME --launcher ssh",

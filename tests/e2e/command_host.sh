@@ -18,6 +18,8 @@ prints 'box added: box, command'
 clowder host show box | grep -qF "command      $inside" || fail "show: $(clowder host show box)"
 expect 2 clowder host shell box
 says 'nowhere to log in'
+expect 2 clowder host probe box
+says "host 'box' is not reached by SSH; its daemons are started on this machine"
 expect 0 clowder export inventory.json
 jq -e --arg c "$inside" '.hosts.box | .launcher == "command" and .directives == $c' inventory.json >/dev/null || fail "export: $(cat inventory.json)"
 

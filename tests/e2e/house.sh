@@ -33,7 +33,7 @@ room tui/cli base store hosts hosts/ssh engine engine/client engine/sched engine
 room tui/screen base store hosts hosts/ssh engine engine/client tui/cli
 
 # What is decided about places and daemons is pure.
-found=$(grep -nE '^#[[:space:]]*include' engine/fleet/fleet*.[ch] | grep -vE '"(engine/fleet/fleet|store/profile_setting)\.h"|<(math|std[a-z]+)\.h>' || true)
+found=$(grep -nE '^#[[:space:]]*include' engine/fleet/fleet*.[ch] | grep -vE '"(engine/fleet/fleet(_internal)?|store/profile_setting)\.h"|<(math|std[a-z]+)\.h>' || true)
 [ -z "$found" ] || fail "the fleet includes what it should not: $found"
 
 python3 tests/e2e/circles.py . || fail "files include each other in a circle"

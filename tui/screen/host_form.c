@@ -124,8 +124,10 @@ static void save_run(struct feed_work *w)
     } else {
         code = store_host_get(w->store, s->name, &old, &err);
         if (!code) {
-            free(s->host.directives);
-            s->host.directives = mem_strdup(old.directives);
+            bool was_command = old.launcher == STORE_LAUNCHER_COMMAND;
+            free(s->host.directives); /* a command is no line for a scheduler */
+            s->host.directives =
+                mem_strdup(was_command == (s->host.launcher == STORE_LAUNCHER_COMMAND) ? old.directives : "");
             store_host_fini(&old);
             if (strcmp(s->name, s->host.name) != 0)
                 code = inventory_host_may_rename(s->name, &err);
