@@ -190,8 +190,8 @@ void peer_drop(struct peer *p, const char *why)
     static const char *const roles[] = {"stranger", "client", "daemon"};
     char clean[300];
     text_escape(clean, sizeof clean, why, strlen(why));
-    complain(p->engine, "dropped peer=%s%s%s why=\"%s\"", roles[p->role], p->member ? " daemon=" : "",
-        p->member ? p->member->name : "", clean);
+    complain(p->engine, "dropped peer=%s%s%s why=\"%s\"", roles[p->role], p->daemon ? " daemon=" : "",
+        p->daemon ? p->daemon->name : "", clean);
     link_close(p->link);
 }
 
@@ -234,7 +234,7 @@ static void take_hello(struct peer *p, const struct frame *f)
     } else if (h.role == WIRE_ROLE_CLIENT && !p->remote) {
         welcome_client(p);
     } else if (h.role == WIRE_ROLE_DAEMON) {
-        struct member *m = member_by_number(p->engine, (uint32_t)h.daemon);
+        struct daemon *m = daemon_by_number(p->engine, (uint32_t)h.daemon);
         bool known = m && strlen(h.token) == WIRE_TOKEN && text_same_secret(m->token, h.token, WIRE_TOKEN);
         bool bound = m && m->instance[0];
         if (!known || strlen(h.instance) != WIRE_TOKEN)
@@ -247,7 +247,7 @@ static void take_hello(struct peer *p, const struct frame *f)
             peer_refuse(p, CLW_REFUSED, "this daemon is not expected any more");
         else {
             no_stranger(p);
-            daemon_hello(p, m, &h);
+            peer_daemon_hello(p, m, &h);
         }
     } else {
         peer_refuse(p, CLW_REFUSED, "no such role here");
@@ -261,7 +261,7 @@ static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
     switch (p->role) {
     case PEER_NEW: take_hello(p, f); break;
     case PEER_CLIENT: client_frame(p, f, block); break;
-    case PEER_DAEMON: daemon_frame(p, f, block); break;
+    case PEER_DAEMON: peer_daemon_frame(p, f, block); break;
     }
 }
 
@@ -308,7 +308,7 @@ static void closed_cb(struct link *l, const struct clw_error *why)
     if (p->role == PEER_CLIENT)
         client_gone(p);
     else if (p->role == PEER_DAEMON)
-        daemon_gone(p, why->message);
+        peer_daemon_gone(p, why->message);
     unlink_dirty(p);
     *(p->before ? &p->before->after : &e->peers) = p->after;
     if (p->after)

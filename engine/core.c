@@ -68,7 +68,7 @@ void core_changed(struct engine *e)
     e->changed = true;
 }
 
-void core_worked(struct engine *e, struct member *m)
+void core_worked(struct engine *e, struct daemon *m)
 {
     m->fleet.has_worked = true;
     e->due |= !e->worked;
@@ -93,8 +93,8 @@ void core_stop(struct engine *e, bool now)
     e->stopping = true;
     e->stop_now = now;
     if (now)
-        for (struct pool *p = e->pools; p; p = p->next)
-            pool_down(e, p, true);
+        for (struct profile *p = e->profiles; p; p = p->next)
+            profile_down(e, p, true);
     core_due(e);
 }
 
@@ -106,10 +106,10 @@ static bool is_stopped(struct engine *e)
     if (!e->stop_now && has_client_jobs(e))
         return false;
     bool gone = true;
-    for (struct pool *p = e->pools; p; p = p->next) {
+    for (struct profile *p = e->profiles; p; p = p->next) {
         if (!p->fleet.going)
-            pool_down(e, p, false);
-        gone &= p->member_count == 0;
+            profile_down(e, p, false);
+        gone &= p->daemon_count == 0;
     }
     return gone;
 }
@@ -133,12 +133,12 @@ struct reaping {
 static struct reaping *find_dead(struct engine *e)
 {
     size_t n = 0;
-    for (const struct pool *p = e->pools; p; p = p->next)
-        n += p->member_count;
+    for (const struct profile *p = e->profiles; p; p = p->next)
+        n += p->daemon_count;
     struct reaping *r = mem_zalloc(sizeof *r + n * sizeof *r->pids);
     r->engine = e;
-    for (const struct pool *p = e->pools; p; p = p->next)
-        for (const struct member *m = p->members; m; m = m->after)
+    for (const struct profile *p = e->profiles; p; p = p->next)
+        for (const struct daemon *m = p->daemons; m; m = m->after)
             if (m->pid && is_dead(m->pid))
                 r->pids[r->count++] = m->pid;
     return r;
@@ -160,7 +160,7 @@ static void end_reaping(void *arg)
     int status;
     for (size_t i = 0; i < r->count; i++)
         if (waitpid(r->pids[i], &status, WNOHANG) == r->pids[i])
-            member_exited(e, r->pids[i], status);
+            daemon_exited(e, r->pids[i], status);
     free(r);
     e->reaping = false;
     reap(e);
@@ -200,21 +200,21 @@ static void take_signals(void *arg, short events)
 
 /* ---- one round ---- */
 
-static void drop_finished_pools(struct engine *e)
+static void drop_finished_profiles(struct engine *e)
 {
-    for (struct pool *p = e->pools, *next; p; p = next) {
+    for (struct profile *p = e->profiles, *next; p; p = next) {
         struct disp_stats s;
         next = p->next;
         disp_stats(p->disp, &s);
-        if (p->ephemeral && p->fleet.going && !p->member_count && !s.jobs)
-            pool_free(e, p);
+        if (p->ephemeral && p->fleet.going && !p->daemon_count && !s.jobs)
+            profile_free(e, p);
     }
 }
 
 static bool is_idle(const struct engine *e)
 {
-    for (const struct pool *p = e->pools; p; p = p->next)
-        if (fleet_is_wanted(&p->fleet) || p->member_count)
+    for (const struct profile *p = e->profiles; p; p = p->next)
+        if (fleet_is_wanted(&p->fleet) || p->daemon_count)
             return false;
     return e->peer_count == 0 && !e->waiters && !control_has_listeners(e);
 }
@@ -265,8 +265,8 @@ static void start_keeper(struct engine *e, uint64_t now_ms)
 static uint64_t next_round_ms(const struct engine *e, uint64_t now_ms, uint64_t publish_ms)
 {
     uint64_t next = control_next_ms(e);
-    for (struct pool *p = e->pools; p; p = p->next) {
-        uint64_t at = pool_next_ms(p, now_ms);
+    for (struct profile *p = e->profiles; p; p = p->next) {
+        uint64_t at = profile_next_ms(p, now_ms);
         next = at < next ? at : next;
     }
     uint64_t refresh = host_next_ms(e), save = ledger_next_ms(e);
@@ -294,8 +294,8 @@ static bool round_of_work(struct engine *e, uint64_t *publish_ms)
 {
     uint64_t began_us = mono_us(), now_ms = began_us / 1000;
     e->due = false;
-    for (struct pool *p = e->pools; p; p = p->next)
-        pool_tick(e, p, now_ms);
+    for (struct profile *p = e->profiles; p; p = p->next)
+        profile_tick(e, p, now_ms);
     host_tick(e, now_ms);
     ledger_tick(e, now_ms);
     start_keeper(e, now_ms);
@@ -305,7 +305,7 @@ static bool round_of_work(struct engine *e, uint64_t *publish_ms)
     if (e->worked && !e->owner.worked)
         owner_worked(&e->owner, sockets_folder(e));
     control_tick(e, now_ms);
-    drop_finished_pools(e);
+    drop_finished_profiles(e);
     tls_reap(e);
     stop_when_idle(e, now_ms);
     bool over = is_stopped(e);
@@ -323,7 +323,7 @@ static void notice_sleep(struct engine *e, uint64_t planned_ms)
     uint64_t now_ms = mono_ms();
     if (now_ms <= planned_ms + CORE_SLEPT_MS)
         return;
-    for (struct pool *p = e->pools; p; p = p->next)
+    for (struct profile *p = e->profiles; p; p = p->next)
         p->fleet.awake_ms = now_ms;
     log_warn("engine", "slept ms=%llu", (unsigned long long)(now_ms - planned_ms));
 }
@@ -501,8 +501,8 @@ static void finish(struct engine *e)
     recorder_stop(e->recorder); /* their jobs ended with them */
     catalog_close(e->catalog);
     e->catalog = NULL;
-    while (e->pools)
-        pool_free(e, e->pools);
+    while (e->profiles)
+        profile_free(e, e->profiles);
     batch_fini(e);
     keep_free(e->keeper);
     log_info("engine", "stopped");

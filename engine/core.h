@@ -48,20 +48,20 @@ enum {
 struct foreign;
 struct batch;
 struct launcher;
-struct member {
-    struct pool *pool;
+struct daemon {
+    struct profile *profile;
     struct place *place;
     uint32_t number; /* in this engine, never reused (24 bits) */
     char name[80];
     char token[WIRE_TOKEN + 1], instance[WIRE_TOKEN + 1]; /* the instance is "" before its first hello */
     struct fleet_daemon fleet;                            /* how it stands */
     const struct launcher *launcher;
-    const char *reason; /* why it leaves or was lost; member_say() sets these texts, "" when there is none */
+    const char *reason; /* why it leaves or was lost; daemon_say() sets these texts, "" when there is none */
     pid_t pid;          /* local process to reap, or 0 */
     uint64_t launch_id; /* on a host: of host_session_launch() */
     pid_t worker_pid;   /* as it said itself */
     struct peer *peer;
-    struct disp_daemon *daemon;
+    struct disp_daemon *disp;
     uint32_t has_worker; /* job of its last answer, when that went well: its worker runs */
     unsigned setup_left;
     struct quota news; /* what it tells of its state */
@@ -75,7 +75,7 @@ struct member {
     struct batch *batch;     /* job of a scheduler that it is an element of, from 1; NULL: none */
     unsigned element;
     bool cancelling; /* its element of the job */
-    struct member *before, *after;
+    struct daemon *before, *after;
 };
 
 /* A host that is used, or was, since the engine runs: its link, and what the link last said. */
@@ -108,7 +108,7 @@ struct host {
 
 /* The share of a profile on one machine. */
 struct place {
-    struct pool *pool;
+    struct profile *profile;
     struct fleet_place fleet;      /* what is wanted there, and how that fares */
     char host[HOST_NAME_SIZE];     /* "local": this machine */
     struct host *via;              /* NULL: this machine */
@@ -137,12 +137,12 @@ struct foreign {
 /* A daemon that somebody gave the command of (`clowder launch`): it is started, and again when it dies. */
 struct order {
     struct place *place;
-    struct member *member; /* NULL: to be launched */
+    struct daemon *daemon; /* NULL: to be launched */
     char *command;
     struct order *next;
 };
 
-struct pool_settings {
+struct profile_settings {
     enum store_runtime runtime;
     char *base_url;            /* of another engine; "" or NULL: none */
     char **command, **options; /* NULL-terminated, or NULL */
@@ -152,18 +152,18 @@ struct pool_settings {
 };
 
 /* A profile that is up, was up, or has work. */
-struct pool {
+struct profile {
     struct engine *engine;
     char name[64];
-    struct pool_settings settings;
+    struct profile_settings settings;
     bool ephemeral;
     uint64_t owner; /* client that it lives for, when ephemeral */
     struct place *places;
-    struct fleet fleet; /* one that is going and ephemeral is freed when its last member is gone */
+    struct fleet fleet; /* one that is going and ephemeral is freed when its last daemon is gone */
     bool unsaved;       /* the store has not got what is wanted of it, … */
     unsigned saving;    /* … or will have it when so many writes are done */
-    struct member *members, *last_member;
-    unsigned member_count, counter, place_count;
+    struct daemon *daemons, *last_in_list;
+    unsigned daemon_count, counter, place_count;
     uint64_t started_ms;
     struct disp *disp;
     struct rates rates;
@@ -176,22 +176,22 @@ struct pool {
     struct rates bytes;         /* both ways */
     uint64_t sample_at_ms;      /* when meters are read next */
     struct tls_listener *tls;   /* for daemons that dial home directly; NULL before there is one */
-    struct pool *next;
+    struct profile *next;
 };
 
 /* A job: its submitter's number for it, its function as bytes for daemons. */
 struct core_job {
     struct peer *client; /* NULL: a setup of the profile, or the client is gone */
     uint32_t client_job;
-    struct pool *pool;
+    struct profile *profile;
     struct disp_job *job;
     struct blk *func;
     size_t func_len;
     struct func spec; /* without files */
-    struct member *setup_of;
+    struct daemon *setup_of;
     struct ledger *ledger; /* NULL: a setup */
     bool faulted;
-    struct core_job *next; /* of the client or of the pool's setups */
+    struct core_job *next; /* of the client or of the profile's setups */
 };
 
 enum peer_role { PEER_NEW, PEER_CLIENT, PEER_DAEMON };
@@ -203,7 +203,7 @@ struct peer {
     enum peer_role role;
     bool remote, dirty, dead, stranger;
     const void *from; /* a stranger: the host or listener that it comes from, only to be compared */
-    bool unread;      /* a daemon that is not read now: daemon_read() */
+    bool unread;      /* a daemon that is not read now: peer_daemon_read() */
     bool must_read;   /* one that is read whatever its clients do */
     bool held;        /* answers wait for others to travel with, until the timer rings */
     uint64_t id, since_ms;
@@ -212,7 +212,7 @@ struct peer {
     bool jobs_paused;
     uint8_t *named; /* bit per daemon number that the client knows the name of */
     size_t named_size;
-    struct member *member;
+    struct daemon *daemon;
     struct loop_call end; /* it is freed */
     struct peer *before, *after, *dirty_next;
 };
@@ -256,7 +256,7 @@ struct engine {
     struct peer *peers, *dirty;
     unsigned peer_count, stranger_count;
     struct quota complaints; /* log lines about connections that nobody answers for */
-    struct pool *pools;
+    struct profile *profiles;
     unsigned walks;      /* of doctors, under way */
     int doctor_fd;       /* readable: they are to come to an end */
     struct bases *bases; /* of other engines */
@@ -281,7 +281,7 @@ void core_nudge(struct engine *e); /* the same, from any thread */
 void core_changed(
     struct engine *e); /* something changed that status shows: a round is due if somebody waits for news */
 void core_stop(struct engine *e, bool now);
-void core_worked(struct engine *e, struct member *m); /* a daemon has answered a task */
+void core_worked(struct engine *e, struct daemon *m); /* a daemon has answered a task */
 
 /* accept.c */
 enum clw_err accept_start(struct engine *e, struct clw_error *err);
@@ -340,81 +340,81 @@ void client_gone(struct peer *p);
 void client_sent(struct peer *p); /* its queue may have become shorter */
 void client_fault(struct core_job *j, enum clw_err code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void client_forward(
-    struct core_job *j, const struct member *m, const struct frame *f, const struct disp_verdict *v, struct blk *block);
+    struct core_job *j, const struct daemon *m, const struct frame *f, const struct disp_verdict *v, struct blk *block);
 struct peer *client_find(struct engine *e, uint64_t id);
 
 /* serve_daemon.c */
-void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h);
-void daemon_frame(struct peer *p, const struct frame *f, struct blk *block);
-void daemon_gone(struct peer *p, const char *why);
+void peer_daemon_hello(struct peer *p, struct daemon *m, const struct wire_hello *h);
+void peer_daemon_frame(struct peer *p, const struct frame *f, struct blk *block);
+void peer_daemon_gone(struct peer *p, const char *why);
 /* Tells it the profile's terms as they are now. */
-void daemon_send_terms(struct peer *p, const struct member *m);
+void daemon_send_terms(struct peer *p, const struct daemon *m);
 /* The settings that it is told once, when it joins, as they are told. */
-void daemon_add_told(struct buf *b, const struct pool *p);
+void daemon_add_told(struct buf *b, const struct profile *p);
 /* Whether its answers are read: not while a client that they are for reads none. A daemon that is not read gets nothing
  * new, lest tasks of others stand behind. */
-void daemon_read(struct peer *p, bool read);
+void peer_daemon_read(struct peer *p, bool read);
 /* Its process is gone, or is to go at once: what it sent is read to the end. */
-void daemon_read_all(struct peer *p);
+void peer_daemon_read_all(struct peer *p);
 /* Its connection and what it is at, as of now. */
-struct fleet_talk daemon_talk(const struct member *m);
+struct fleet_talk peer_daemon_talk(const struct daemon *m);
 /* Carries out what of todo is said to it, or done to its connection. */
-void daemon_act(struct member *m, unsigned todo);
+void peer_daemon_act(struct daemon *m, unsigned todo);
 
-/* pool.c */
-struct pool *pool_find(struct engine *e, const char *name);
-struct pool *pool_new(struct engine *e, const char *name);
-void pool_settings_fini(struct pool_settings *s);
-unsigned pool_want(const struct pool *p);
+/* profile.c */
+struct profile *profile_find(struct engine *e, const char *name);
+struct profile *profile_new(struct engine *e, const char *name);
+void profile_settings_fini(struct profile_settings *s);
+unsigned profile_want(const struct profile *p);
 /* Begins, or begins again, to make what its places want true. */
-void pool_start(struct engine *e, struct pool *p);
-void pool_down(struct engine *e, struct pool *p, bool now);
-/* Until pool_start(). */
-void pool_rest(struct pool *p, enum clw_err code, const char *hint, const char *reason);
+void profile_start(struct engine *e, struct profile *p);
+void profile_down(struct engine *e, struct profile *p, bool now);
+/* Until profile_start(). */
+void profile_rest(struct profile *p, enum clw_err code, const char *hint, const char *reason);
 /* Carries out what the dispatcher decided. */
-void pool_act(struct engine *e, struct pool *p);
-void pool_tick(struct engine *e, struct pool *p, uint64_t now_ms);
-bool pool_is_hopeless(const struct pool *p);
-void pool_fail_jobs(struct engine *e, struct pool *p);
+void profile_act(struct engine *e, struct profile *p);
+void profile_tick(struct engine *e, struct profile *p, uint64_t now_ms);
+bool profile_is_hopeless(const struct profile *p);
+void profile_fail_jobs(struct engine *e, struct profile *p);
 /* The first reason of a place that has one, or "". */
-const char *pool_reason(const struct pool *p);
+const char *profile_reason(const struct profile *p);
 /* What to do about it, when a place that is on knows that; or "". */
-const char *pool_hint(const struct pool *p);
-uint64_t pool_next_ms(struct pool *p, uint64_t now_ms);
+const char *profile_hint(const struct profile *p);
+uint64_t profile_next_ms(struct profile *p, uint64_t now_ms);
 void core_job_free(struct core_job *j);
-void pool_free(struct engine *e, struct pool *p);
-enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_job *from);
+void profile_free(struct engine *e, struct profile *p);
+enum clw_err profile_add_setup(struct engine *e, struct profile *p, const struct core_job *from);
 /* The same from words. */
-void pool_add_setup_argv(struct pool *p, const char *const *argv, size_t argc);
+void profile_add_setup_argv(struct profile *p, const char *const *argv, size_t argc);
 
 /* launchers/launch_foreign.c: daemons of other engines. They have no peer and no part in the dispatcher: their link
  * tells how they fare, and their meter what passes. */
-bool pool_is_foreign(const struct pool *p);
+bool profile_is_foreign(const struct profile *p);
 /* May it be brought up: what its settings have to say is said? */
-enum clw_err foreign_check_words(const struct pool *p, struct clw_error *err);
+enum clw_err foreign_check_words(const struct profile *p, struct clw_error *err);
 /* The same, and somebody listens at its base, as far as that is known. */
-enum clw_err foreign_check(const struct pool *p, struct clw_error *err);
+enum clw_err foreign_check(const struct profile *p, struct clw_error *err);
 /* The link to its host is lost, and its processes there end; or it is there again. */
 void foreign_link_lost(struct engine *e, struct host *h);
 void foreign_link_up(struct engine *e, struct host *h);
-void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms);
+void foreign_tick(struct engine *e, struct profile *p, uint64_t now_ms);
 /* The host has other versions of the runtime than the base's machine, as far as both are known: how, for people. */
 bool foreign_mismatch(const struct place *l, char *text, size_t size);
-uint64_t foreign_next_ms(const struct pool *p);
-void foreign_sample(struct member *m, uint64_t now_ms); /* reads its meter */
+uint64_t foreign_next_ms(const struct profile *p);
+void foreign_sample(struct daemon *m, uint64_t now_ms); /* reads its meter */
 
 /* foreign_order.c */
 /* Order of somebody: started on the host of the profile that has least to do. */
-struct order *foreign_order(struct engine *e, struct pool *p, const char *command, struct clw_error *err);
+struct order *foreign_order(struct engine *e, struct profile *p, const char *command, struct clw_error *err);
 struct order *foreign_next_order(struct place *l); /* that has no daemon, or NULL */
-void foreign_drop_orders(struct pool *p);
+void foreign_drop_orders(struct profile *p);
 void foreign_drop_orders_on(struct place *l);
 void foreign_forget_order(struct order *o);
 
 /* foreign_status.c */
-unsigned foreign_busy(const struct pool *p);
-json_t *foreign_traffic_json(struct pool *p, uint64_t now_ms);
-json_t *foreign_member_json(const struct member *m);
+unsigned foreign_busy(const struct profile *p);
+json_t *foreign_traffic_json(struct profile *p, uint64_t now_ms);
+json_t *foreign_member_json(const struct daemon *m);
 
 /* launchers/launch_scheduler.c: daemons that a scheduler starts */
 void batch_ran(struct engine *e, struct host *h, const struct host_run_result *r);
@@ -427,15 +427,16 @@ void batch_fini(struct engine *e);
 /* place.c */
 bool place_is_here(const struct place *l); /* on this machine */
 /* The place of a host in a profile; NULL: it has none. */
-struct place *place_find(struct pool *p, const char *host);
+struct place *place_find(struct profile *p, const char *host);
 /* The same, made when there is none. CLW_NOT_FOUND: no such host; CLW_USAGE: it cannot be used. */
-enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struct place **out, struct clw_error *err);
+enum clw_err place_get(
+    struct engine *e, struct profile *p, const char *host, struct place **out, struct clw_error *err);
 /* As it is seen now. */
 struct fleet_machine place_machine(const struct place *l);
 unsigned place_want(const struct place *l);
 /* How its daemons are launched, as of now. */
 const struct launcher *place_launcher(const struct place *l);
-void place_remove(struct place *l); /* it has no members and no orders */
+void place_remove(struct place *l); /* it has no daemons and no orders */
 /* How many of its daemons that are up are paused; the reason of the first, or NULL. */
 unsigned place_paused(const struct place *l, const char **why);
 bool place_is_stuck(const struct place *l);
@@ -449,22 +450,22 @@ void place_break(struct place *l, enum clw_err code, const char *hint, const cha
 void place_worked(struct place *l, uint32_t n, uint32_t failed);
 void place_tick(struct engine *e, struct place *l, uint64_t now_ms);
 
-/* member.c */
-struct member *member_new(struct engine *e, struct place *l);
+/* daemon.c */
+struct daemon *daemon_new(struct engine *e, struct place *l);
 /* Sets one of its texts; at most 199 bytes of it are kept. NULL: none. */
-void member_say(const char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-struct member *member_by_number(struct engine *e, uint32_t number);
-void member_remove(struct engine *e, struct member *m);
-void member_exited(struct engine *e, pid_t pid, int status); /* a process on this machine */
+void daemon_say(const char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct daemon *daemon_by_number(struct engine *e, uint32_t number);
+void daemon_remove(struct engine *e, struct daemon *m);
+void daemon_exited(struct engine *e, pid_t pid, int status); /* a process on this machine */
 /* Carries out what the fleet decided. FLEET_FORGET: m is freed. */
-void member_act(struct engine *e, struct member *m, unsigned todo);
+void daemon_act(struct engine *e, struct daemon *m, unsigned todo);
 /* The host could not launch it: text says why, hint what to do. Frees it. */
-void member_launch_failed(struct engine *e, struct member *m, const char *text, const char *hint);
+void daemon_launch_failed(struct engine *e, struct daemon *m, const char *text, const char *hint);
 /* Asks a daemon to stop: after its tasks, or now. */
-void member_quit(struct member *m, bool now);
-void member_signal(const struct member *m, int signal);
-void member_tick(struct engine *e, struct member *m, uint64_t now_ms);
-uint64_t member_next_ms(const struct member *m, uint64_t now_ms);
+void daemon_quit(struct daemon *m, bool now);
+void daemon_signal(const struct daemon *m, int signal);
+void daemon_tick(struct engine *e, struct daemon *m, uint64_t now_ms);
+uint64_t daemon_next_ms(const struct daemon *m, uint64_t now_ms);
 
 /* host.c */
 struct store_host;
@@ -495,7 +496,7 @@ struct host_session_options host_options(const struct engine *e, const struct st
 int64_t ledger_next_id(struct engine *e);           /* a number for a job, that no job in the store has */
 void ledger_open(struct core_job *j, size_t files); /* files: how many are shipped with it */
 /* A daemon's answer to n tasks of the job; input is that of the first, NULL: none. r counts only when f has a body. */
-void ledger_answer(struct core_job *j, const struct member *m, const struct frame *f, enum wire_outcome outcome,
+void ledger_answer(struct core_job *j, const struct daemon *m, const struct frame *f, enum wire_outcome outcome,
     const struct wire_report *r, unsigned attempts, const uint8_t *input, uint32_t input_len);
 void ledger_end(struct core_job *j, const struct disp_action *a); /* tasks that ended without a daemon's word */
 void ledger_close(struct core_job *j);                            /* the job is over; before its dispatcher's part is */
@@ -507,12 +508,12 @@ bool ledger_has(const struct engine *e, int64_t id);        /* it runs */
 
 /* tls.c: direct connections */
 /* Starts to listen, once a profile; the port, and the certificate to trust. */
-enum clw_err tls_listen(struct engine *e, struct pool *p, unsigned *port, const char **cert, struct clw_error *err);
-void tls_stop(struct pool *p);
+enum clw_err tls_listen(struct engine *e, struct profile *p, unsigned *port, const char **cert, struct clw_error *err);
+void tls_stop(struct profile *p);
 void tls_reap(struct engine *e); /* listeners of profiles that are down */
 
 /* How many tasks ended. */
-void pool_record(struct pool *p, uint32_t n);
+void profile_record(struct profile *p, uint32_t n);
 
 /* control.c */
 void control_start(struct engine *e);
@@ -530,14 +531,14 @@ json_t *status_json(struct engine *e, const char *profile); /* NULL: all; return
 void restore_load(struct engine *e);
 /* Places as they are, and whether it is wanted up; settings only when they are to replace those in the store, where
  * somebody may have edited them. What it has when it is taken down stays as it was. */
-void restore_save(struct engine *e, struct pool *p, bool wanted, bool settings);
+void restore_save(struct engine *e, struct profile *p, bool wanted, bool settings);
 bool restore_is_saving(const struct engine *e, const char *profile); /* "": any */
 bool restore_is_known(struct engine *e, const char *name);
 /* What was edited in the store since p was brought up: settings, and its daemons and hosts as well (places). False: it
  * is of another runtime now, and daemons of the one before are here; nothing was taken. */
-bool restore_edits(struct engine *e, struct pool *p, bool places);
+bool restore_edits(struct engine *e, struct profile *p, bool places);
 /* What the store has of it into p: settings and set-up commands, and its daemons and hosts as well (places). False:
  * nothing is known of it. */
-bool restore_profile(struct engine *e, struct pool *p, bool places);
+bool restore_profile(struct engine *e, struct profile *p, bool places);
 
 #endif

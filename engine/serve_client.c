@@ -75,16 +75,16 @@ static void set_func(struct core_job *j, struct func *spec)
 
 static void open_everywhere(struct core_job *j)
 {
-    struct pool *pool = j->pool;
-    struct disp_daemon **list = mem_alloc((pool->member_count + 1) * sizeof *list);
+    struct profile *profile = j->profile;
+    struct disp_daemon **list = mem_alloc((profile->daemon_count + 1) * sizeof *list);
     uint32_t n = 0;
-    for (struct member *m = pool->members; m; m = m->after)
-        if (m->daemon && m->fleet.state == FLEET_UP)
-            list[n++] = m->daemon;
+    for (struct daemon *m = profile->daemons; m; m = m->after)
+        if (m->disp && m->fleet.state == FLEET_UP)
+            list[n++] = m->disp;
     if (j->spec.setup)
-        pool_add_setup(j->client->engine, pool, j);
+        profile_add_setup(j->client->engine, profile, j);
     peer_send(j->client, &(struct frame){.type = WIRE_OPENED, .job = j->client_job, .n = n}, NULL);
-    disp_job_pin(pool->disp, j->job, list, n, mono_us());
+    disp_job_pin(profile->disp, j->job, list, n, mono_us());
     free(list);
 }
 
@@ -93,14 +93,14 @@ static void open_refused(struct peer *p, uint32_t job, enum clw_err code, const 
     send_text(p, WIRE_OPENED, job, code, text, hint);
 }
 
-static void refuse_without_daemons(struct peer *p, uint32_t job, const char *name, const struct pool *pool)
+static void refuse_without_daemons(struct peer *p, uint32_t job, const char *name, const struct profile *profile)
 {
     char text[700], hint[300];
     bool is_default = strcmp(name, "default") == 0;
-    snprintf(text, sizeof text, "profile '%s' has no daemons up%s%s", name, pool && *pool_reason(pool) ? ": " : "",
-        pool ? pool_reason(pool) : "");
-    if (pool && *pool_hint(pool))
-        snprintf(hint, sizeof hint, "%s", pool_hint(pool));
+    snprintf(text, sizeof text, "profile '%s' has no daemons up%s%s", name,
+        profile && *profile_reason(profile) ? ": " : "", profile ? profile_reason(profile) : "");
+    if (profile && *profile_hint(profile))
+        snprintf(hint, sizeof hint, "%s", profile_hint(profile));
     else
         snprintf(hint, sizeof hint, "start some: clowder up%s%s -n 2", is_default ? "" : " ", is_default ? "" : name);
     open_refused(p, job, CLW_UNREACHABLE, hint, text);
@@ -120,7 +120,7 @@ static void refuse_stray(void *arg)
     struct peer *p = client_find(s->engine, s->client);
     char text[200], hint[200];
     if (p && restore_is_known(s->engine, s->name)) {
-        refuse_without_daemons(p, s->job, s->name, pool_find(s->engine, s->name));
+        refuse_without_daemons(p, s->job, s->name, profile_find(s->engine, s->name));
     } else if (p) {
         snprintf(text, sizeof text, "there is no profile '%s'", s->name);
         snprintf(hint, sizeof hint, "see 'clowder status', or make it: clowder up %s -n 2", s->name);
@@ -138,27 +138,27 @@ static void refuse_after_look(struct peer *p, uint32_t job, const char *name)
     catalog_look(p->engine->catalog, refuse_stray, s);
 }
 
-static struct pool *pool_for(struct peer *p, const struct frame *f, const struct func *spec)
+static struct profile *profile_for(struct peer *p, const struct frame *f, const struct func *spec)
 {
     char text[700];
     const char *name = spec->profile ? spec->profile : "default";
-    struct pool *pool = pool_find(p->engine, name);
-    if (!pool && strcmp(name, "default") != 0 && p->engine->catalog) {
+    struct profile *profile = profile_find(p->engine, name);
+    if (!profile && strcmp(name, "default") != 0 && p->engine->catalog) {
         refuse_after_look(p, f->job, name);
         return NULL;
     }
-    if (pool && pool_is_foreign(pool)) {
+    if (profile && profile_is_foreign(profile)) {
         snprintf(text, sizeof text,
             "profile '%s' (runtime %s) has daemons that take their tasks from a base of their own", name,
-            store_runtime_text(pool->settings.runtime));
+            store_runtime_text(profile->settings.runtime));
         open_refused(p, f->job, CLW_USAGE, "use a profile of Clowder's own daemons: see 'clowder profile list'", text);
         return NULL;
     }
-    if (!pool || pool_is_hopeless(pool)) {
-        refuse_without_daemons(p, f->job, name, pool);
+    if (!profile || profile_is_hopeless(profile)) {
+        refuse_without_daemons(p, f->job, name, profile);
         return NULL;
     }
-    return pool;
+    return profile;
 }
 
 /* A time of the wall's clock as one of ours. */
@@ -174,21 +174,21 @@ static void open_job(struct peer *p, const struct frame *f)
 {
     struct func spec;
     struct clw_error err;
-    struct pool *pool;
+    struct profile *profile;
     if (f->job == 0 || find_job(p, f->job) || p->job_count >= CORE_JOBS_MAX) {
         peer_drop(p, "a job number twice, or too many jobs");
         return;
     }
     if (func_decode(&spec, f->body, f->len, &err)) {
         open_refused(p, f->job, err.code, err.hint, err.message);
-    } else if ((pool = pool_for(p, f, &spec))) {
+    } else if ((profile = profile_for(p, f, &spec))) {
         struct core_job *j = mem_zalloc(sizeof *j);
         j->client = p;
         j->client_job = f->job;
-        j->pool = pool;
-        if (!spec.has_seed && pool->settings.set.seed != STORE_SEED_NONE) {
+        j->profile = profile;
+        if (!spec.has_seed && profile->settings.set.seed != STORE_SEED_NONE) {
             spec.has_seed = true;
-            spec.seed = pool->settings.set.seed;
+            spec.seed = profile->settings.set.seed;
         }
         size_t files = spec.file_count;
         set_func(j, &spec);
@@ -198,7 +198,7 @@ static void open_job(struct peer *p, const struct frame *f)
             .deadline_us = deadline_us(&spec),
             .sequential = spec.kind == FUNC_COMMAND,
             .arg = j};
-        j->job = disp_job_open(pool->disp, &o);
+        j->job = disp_job_open(profile->disp, &o);
         j->next = p->jobs;
         p->jobs = j;
         p->job_count++;
@@ -207,7 +207,7 @@ static void open_job(struct peer *p, const struct frame *f)
             open_everywhere(j);
         else
             peer_send(p, &(struct frame){.type = WIRE_OPENED, .job = f->job}, NULL);
-        pool_act(p->engine, pool);
+        profile_act(p->engine, profile);
         return;
     }
     func_fini(&spec);
@@ -233,7 +233,7 @@ void client_frame(struct peer *p, const struct frame *f, struct blk *block)
         peer_drop(p, "a frame that no client sends");
         return;
     }
-    struct disp *d = j->pool->disp;
+    struct disp *d = j->profile->disp;
     switch (f->type) {
     case WIRE_TASKS: {
         /* A small chunk must not keep a large receive block alive. */
@@ -253,14 +253,14 @@ void client_frame(struct peer *p, const struct frame *f, struct blk *block)
     case WIRE_CLOSE: disp_job_abandon(d, j->job, now); break;
     default: peer_drop(p, "a frame that no client sends"); return;
     }
-    pool_act(e, j->pool);
+    profile_act(e, j->profile);
 }
 
 static void drop_ephemeral(struct engine *e, uint64_t owner)
 {
-    for (struct pool *pool = e->pools; pool; pool = pool->next)
-        if (pool->ephemeral && pool->owner == owner)
-            pool_down(e, pool, true);
+    for (struct profile *profile = e->profiles; profile; profile = profile->next)
+        if (profile->ephemeral && profile->owner == owner)
+            profile_down(e, profile, true);
 }
 
 void client_gone(struct peer *p)
@@ -268,13 +268,13 @@ void client_gone(struct peer *p)
     struct engine *e = p->engine;
     while (p->jobs) {
         struct core_job *j = p->jobs;
-        struct pool *pool = j->pool;
+        struct profile *profile = j->profile;
         p->jobs = j->next;
         j->client = NULL;
         j->next = NULL;
-        disp_job_pause(pool->disp, j->job, false, mono_us());
-        disp_job_abandon(pool->disp, j->job, mono_us());
-        pool_act(e, pool); /* may free j */
+        disp_job_pause(profile->disp, j->job, false, mono_us());
+        disp_job_abandon(profile->disp, j->job, mono_us());
+        profile_act(e, profile); /* may free j */
     }
     client_sent(p);
     drop_ephemeral(e, p->id);
@@ -288,10 +288,10 @@ static void throttle(struct peer *p, struct peer *daemon)
     if (queued > CORE_SLOW_READER && !p->jobs_paused) {
         p->jobs_paused = true;
         for (struct core_job *j = p->jobs; j; j = j->next)
-            disp_job_pause(j->pool->disp, j->job, true, mono_us());
+            disp_job_pause(j->profile->disp, j->job, true, mono_us());
     }
     if (queued > CORE_STUCK_READER && daemon)
-        daemon_read(daemon, false);
+        peer_daemon_read(daemon, false);
 }
 
 void client_sent(struct peer *p)
@@ -302,15 +302,15 @@ void client_sent(struct peer *p)
         return;
     p->jobs_paused = false;
     for (struct peer *q = e->peers; q; q = q->after)
-        daemon_read(q, true);
+        peer_daemon_read(q, true);
     for (struct core_job *j = p->jobs, *next; j; j = next) {
         next = j->next;
-        disp_job_pause(j->pool->disp, j->job, false, mono_us());
-        pool_act(e, j->pool);
+        disp_job_pause(j->profile->disp, j->job, false, mono_us());
+        profile_act(e, j->profile);
     }
 }
 
-static void tell_name(struct peer *p, const struct member *m)
+static void tell_name(struct peer *p, const struct daemon *m)
 {
     size_t at = m->number / 8;
     if (at >= p->named_size) {
@@ -329,7 +329,7 @@ static void tell_name(struct peer *p, const struct member *m)
 }
 
 void client_forward(
-    struct core_job *j, const struct member *m, const struct frame *f, const struct disp_verdict *v, struct blk *block)
+    struct core_job *j, const struct daemon *m, const struct frame *f, const struct disp_verdict *v, struct blk *block)
 {
     struct peer *p = j->client;
     struct frame out = *f;

@@ -44,19 +44,19 @@ static void add_env(struct buf *b, char *const *env)
         wire_add_text(b, WIRE_K_ENV, *env);
 }
 
-void daemon_add_told(struct buf *b, const struct pool *p)
+void daemon_add_told(struct buf *b, const struct profile *p)
 {
     wire_add_settings(b, &p->settings.set, STORE_TOLD_WELCOME);
     add_env(b, p->settings.env);
 }
 
-static void send_welcome(struct peer *p, const struct member *m)
+static void send_welcome(struct peer *p, const struct daemon *m)
 {
-    const struct pool_settings *s = &m->pool->settings;
+    const struct profile_settings *s = &m->profile->settings;
     struct buf b = {0};
     wire_add_number(&b, WIRE_K_VERSION, WIRE_VERSION);
     wire_add_text(&b, WIRE_K_DAEMON_NAME, m->name);
-    wire_add_text(&b, WIRE_K_PROFILE, m->pool->name);
+    wire_add_text(&b, WIRE_K_PROFILE, m->profile->name);
     wire_add_text(&b, WIRE_K_HOST, m->place->host);
     wire_add_settings(&b, &s->set, STORE_TOLD_WELCOME);
     if (m->launcher->is_shell) {
@@ -70,107 +70,107 @@ static void send_welcome(struct peer *p, const struct member *m)
     buf_fini(&b);
 }
 
-void daemon_send_terms(struct peer *p, const struct member *m)
+void daemon_send_terms(struct peer *p, const struct daemon *m)
 {
     struct buf b = {0};
-    wire_add_settings(&b, &m->pool->settings.set, STORE_TOLD_TERMS);
+    wire_add_settings(&b, &m->profile->settings.set, STORE_TOLD_TERMS);
     peer_send(p, &(struct frame){.type = WIRE_TERMS, .len = (uint32_t)b.len}, b.data);
     buf_fini(&b);
 }
 
 /* The profile's setup commands, pinned to this daemon, before anything else. */
-static void start_setups(struct member *m)
+static void start_setups(struct daemon *m)
 {
-    struct pool *pool = m->pool;
-    for (struct core_job *t = pool->setups; t; t = t->next) {
+    struct profile *profile = m->profile;
+    for (struct core_job *t = profile->setups; t; t = t->next) {
         struct core_job *j = mem_zalloc(sizeof *j);
-        j->pool = pool;
+        j->profile = profile;
         j->setup_of = m;
         j->func = blk_hold(t->func);
         j->func_len = t->func_len;
         func_copy(&j->spec, &t->spec);
         struct disp_job_options o = {.sequential = true, .arg = j};
-        j->job = disp_job_open(pool->disp, &o);
-        disp_job_pin(pool->disp, j->job, &m->daemon, 1, mono_us());
-        disp_job_end(pool->disp, j->job);
+        j->job = disp_job_open(profile->disp, &o);
+        disp_job_pin(profile->disp, j->job, &m->disp, 1, mono_us());
+        disp_job_end(profile->disp, j->job);
         m->setup_left++;
     }
 }
 
 /* A daemon that is told no terms has those of the default. */
-static bool has_terms(const struct pool *p)
+static bool has_terms(const struct profile *p)
 {
     struct store_settings none;
     store_settings_init(&none);
     return !store_settings_same(&p->settings.set, &none, STORE_TOLD_TERMS);
 }
 
-void daemon_hello(struct peer *p, struct member *m, const struct wire_hello *h)
+void peer_daemon_hello(struct peer *p, struct daemon *m, const struct wire_hello *h)
 {
     struct engine *e = p->engine;
-    struct pool *pool = m->pool;
+    struct profile *profile = m->profile;
     p->role = PEER_DAEMON;
-    p->member = m;
+    p->daemon = m;
     m->peer = p;
     m->worker_pid = (pid_t)h->pid;
     memcpy(m->instance, h->instance, sizeof m->instance);
     bool was_away = m->fleet.state == FLEET_AWAY;
     unsigned todo = fleet_daemon_came(&m->fleet, mono_ms());
-    member_say(&m->reason, NULL);
+    daemon_say(&m->reason, NULL);
     link_set_max(p->link, WIRE_BODY_MAX);
     send_welcome(p, m);
-    if (has_terms(pool))
+    if (has_terms(profile))
         daemon_send_terms(p, m);
     log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", was_away ? "resumed" : "connected", m->name,
         m->place->host, (int)m->worker_pid, (unsigned long long)(m->fleet.connected_ms - m->fleet.started_ms));
-    m->daemon =
-        disp_daemon_join(pool->disp, m, m->place->number, pool->settings.set.maxtasks, pool->setups != NULL, mono_us());
-    member_act(e, m, todo);
+    m->disp = disp_daemon_join(
+        profile->disp, m, m->place->number, profile->settings.set.maxtasks, profile->setups != NULL, mono_us());
+    daemon_act(e, m, todo);
     if (m->fleet.state == FLEET_UP) {
         place_say(m->place, CLW_OK, NULL, NULL);
         start_setups(m);
     }
-    pool_act(e, pool);
+    profile_act(e, profile);
     core_due(e); /* the next may be launched */
     keep_hurry(e->keeper);
 }
 
 static void setup_ended(struct core_job *j, enum wire_outcome outcome, const struct frame *f)
 {
-    struct member *m = j->setup_of;
+    struct daemon *m = j->setup_of;
     struct wire_report r;
     char tail[120] = "";
     if (outcome == WIRE_DONE) {
         if (--m->setup_left == 0)
-            disp_daemon_release(m->pool->disp, m->daemon, mono_us());
+            disp_daemon_release(m->profile->disp, m->disp, mono_us());
         return;
     }
     if (f->type == WIRE_REPORT && f->len && wire_get_report(f, &r, NULL) == CLW_OK)
         text_escape(tail, sizeof tail, (const char *)r.err, r.err_len);
-    member_say(&m->reason, "setup '%.40s' failed%s%.100s", j->spec.argv[0], tail[0] ? ": " : "", tail);
+    daemon_say(&m->reason, "setup '%.40s' failed%s%.100s", j->spec.argv[0], tail[0] ? ": " : "", tail);
     log_error("daemon", "setup failed daemon=%s command=\"%s\" stderr=\"%s\"", m->name, j->spec.argv[0], tail);
     place_say(m->place, CLW_UNREACHABLE, "see 'clowder log'", m->reason);
-    member_act(m->pool->engine, m, fleet_daemon_setup_failed(&m->fleet, mono_ms()));
+    daemon_act(m->profile->engine, m, fleet_daemon_setup_failed(&m->fleet, mono_ms()));
 }
 
-static void count(struct member *m, enum wire_outcome outcome, uint32_t n)
+static void count(struct daemon *m, enum wire_outcome outcome, uint32_t n)
 {
     uint64_t now_ms = mono_ms();
-    rates_add(&m->pool->rates, now_ms, n);
+    rates_add(&m->profile->rates, now_ms, n);
     rates_add(&m->place->rates, now_ms, n);
     pace_add(&m->pace, now_ms, n);
     m->place->done += n;
-    core_worked(m->pool->engine, m);
+    core_worked(m->profile->engine, m);
     if (outcome != WIRE_DONE)
         m->place->failed += n;
     place_worked(m->place, n, outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT ? n : 0);
-    pool_record(m->pool, n);
+    profile_record(m->profile, n);
 }
 
 static void take_answer(struct peer *p, const struct frame *f, struct blk *block)
 {
-    struct member *m = p->member;
-    struct pool *pool = m->pool;
+    struct daemon *m = p->daemon;
+    struct profile *profile = m->profile;
     struct clw_error err;
     struct disp_verdict v;
     struct wire_slices slices;
@@ -190,10 +190,10 @@ static void take_answer(struct peer *p, const struct frame *f, struct blk *block
     const uint8_t *input = NULL;
     uint32_t input_len = 0;
     struct blk *kept = NULL;
-    if (!code && outcome != WIRE_DONE && disp_daemon_input(m->daemon, &kept, &input, &input_len))
+    if (!code && outcome != WIRE_DONE && disp_daemon_input(m->disp, &kept, &input, &input_len))
         blk_hold(kept);
     if (!code)
-        code = disp_daemon_answer(pool->disp, m->daemon, f->job, f->first, f->n, outcome, run_us, mono_us(), &v, &err);
+        code = disp_daemon_answer(profile->disp, m->disp, f->job, f->first, f->n, outcome, run_us, mono_us(), &v, &err);
     if (code) {
         blk_rele(kept);
         peer_drop(p, err.message);
@@ -213,12 +213,12 @@ static void take_answer(struct peer *p, const struct frame *f, struct blk *block
         }
     }
     blk_rele(kept);
-    pool_act(p->engine, pool);
+    profile_act(p->engine, profile);
 }
 
 static void take_usage(struct peer *p, const struct frame *f)
 {
-    struct member *m = p->member;
+    struct daemon *m = p->daemon;
     m->has_usage = true;
     m->cpu_permille = f->n;
     m->memory_bytes = f->first;
@@ -228,28 +228,28 @@ static void take_usage(struct peer *p, const struct frame *f)
 /* News of its state is rare: some dozens in a row, one a second for ever. Each is a line in the log, and an event. */
 static bool tells_too_much(struct peer *p)
 {
-    if (quota_take(&p->member->news, mono_ms(), NEWS_EVERY_MS, NEWS_AT_ONCE))
+    if (quota_take(&p->daemon->news, mono_ms(), NEWS_EVERY_MS, NEWS_AT_ONCE))
         return false;
     peer_drop(p, "it tells of its state without end");
     return true;
 }
 
-static void give_or_not(struct member *m)
+static void give_or_not(struct daemon *m)
 {
-    disp_daemon_pause(m->pool->disp, m->daemon, m->paused || m->peer->unread, mono_us());
-    pool_act(m->pool->engine, m->pool);
+    disp_daemon_pause(m->profile->disp, m->disp, m->paused || m->peer->unread, mono_us());
+    profile_act(m->profile->engine, m->profile);
 }
 
 static void take_yield(struct peer *p, const struct frame *f)
 {
-    struct member *m = p->member;
+    struct daemon *m = p->daemon;
     if (tells_too_much(p))
         return;
     bool paused = f->len > 0;
     char text[200];
     text_escape(text, sizeof text, (const char *)f->body, f->len);
     if (paused)
-        member_say(&m->pause, "%s", text);
+        daemon_say(&m->pause, "%s", text);
     if (paused && !m->paused)
         log_info("daemon", "paused daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->pause);
     else if (m->paused && !paused)
@@ -259,31 +259,31 @@ static void take_yield(struct peer *p, const struct frame *f)
     core_due(p->engine);
 }
 
-void daemon_read(struct peer *p, bool read)
+void peer_daemon_read(struct peer *p, bool read)
 {
     if (p->unread == !read || (!read && p->must_read))
         return;
     p->unread = !read;
     link_pause(p->link, !read);
-    if (p->member)
-        give_or_not(p->member);
+    if (p->daemon)
+        give_or_not(p->daemon);
     core_changed(p->engine);
 }
 
-void daemon_read_all(struct peer *p)
+void peer_daemon_read_all(struct peer *p)
 {
     p->must_read = true;
-    daemon_read(p, true);
+    peer_daemon_read(p, true);
 }
 
 static void take_limits(struct peer *p, const struct frame *f)
 {
-    struct member *m = p->member;
+    struct daemon *m = p->daemon;
     char text[200];
     text_escape(text, sizeof text, (const char *)f->body, f->len);
     if (strcmp(text, m->limits) == 0 || tells_too_much(p))
         return;
-    member_say(&m->limits, "%s", text);
+    daemon_say(&m->limits, "%s", text);
     log_info("daemon", "limits daemon=%s host=%s are=\"%s\"", m->name, m->place->host, m->limits);
     core_changed(p->engine);
 }
@@ -291,26 +291,26 @@ static void take_limits(struct peer *p, const struct frame *f)
 static void take_back(struct peer *p, const struct frame *f)
 {
     struct clw_error err;
-    struct pool *pool = p->member->pool;
-    if (disp_daemon_returned(pool->disp, p->member->daemon, f->job, f->first, f->n, mono_us(), &err))
+    struct profile *profile = p->daemon->profile;
+    if (disp_daemon_returned(profile->disp, p->daemon->disp, f->job, f->first, f->n, mono_us(), &err))
         peer_drop(p, err.message);
     else
-        pool_act(p->engine, pool);
+        profile_act(p->engine, profile);
 }
 
 static void take_closed(struct peer *p, const struct frame *f)
 {
     struct disp_job *job = NULL;
-    if (disp_daemon_closed(p->member->pool->disp, p->member->daemon, f->job, &job)) {
+    if (disp_daemon_closed(p->daemon->profile->disp, p->daemon->disp, f->job, &job)) {
         peer_drop(p, "it closed a job that it does not have");
         return;
     }
-    pool_act(p->engine, p->member->pool);
+    profile_act(p->engine, p->daemon->profile);
 }
 
 static void take_fault(struct peer *p, const struct frame *f)
 {
-    struct disp_job *job = disp_daemon_job(p->member->pool->disp, p->member->daemon, f->job);
+    struct disp_job *job = disp_daemon_job(p->daemon->profile->disp, p->daemon->disp, f->job);
     char text[300];
     if (!job) {
         peer_drop(p, "it finds fault with a job that it does not have");
@@ -319,12 +319,12 @@ static void take_fault(struct peer *p, const struct frame *f)
     if (tells_too_much(p))
         return;
     text_escape(text, sizeof text, (const char *)f->body, f->len);
-    log_warn("job", "fault daemon=%s job=%u why=\"%s\"", p->member->name, f->job, text);
-    client_fault(disp_job_arg(job), CLW_FAILED, "%s: %s", p->member->name, text);
+    log_warn("job", "fault daemon=%s job=%u why=\"%s\"", p->daemon->name, f->job, text);
+    client_fault(disp_job_arg(job), CLW_FAILED, "%s: %s", p->daemon->name, text);
 }
 
 /* Whoever started it may know more. */
-static void look_at(struct member *m)
+static void look_at(struct daemon *m)
 {
     if (m->launcher->look)
         m->launcher->look(m);
@@ -332,21 +332,21 @@ static void look_at(struct member *m)
 
 static void take_leave(struct peer *p, const struct frame *f)
 {
-    struct member *m = p->member;
+    struct daemon *m = p->daemon;
     char text[200];
     if (tells_too_much(p))
         return;
     text_escape(text, sizeof text, (const char *)f->body, f->len);
-    member_say(&m->reason, "%s", text);
+    daemon_say(&m->reason, "%s", text);
     log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
-    member_act(p->engine, m, fleet_daemon_leaves(&m->fleet, strcmp(m->reason, "idletime") == 0));
+    daemon_act(p->engine, m, fleet_daemon_leaves(&m->fleet, strcmp(m->reason, "idletime") == 0));
     look_at(m);
     core_due(p->engine);
 }
 
-void daemon_frame(struct peer *p, const struct frame *f, struct blk *block)
+void peer_daemon_frame(struct peer *p, const struct frame *f, struct blk *block)
 {
-    if (p->member->fleet.quit_sent) /* that may have been its last task */
+    if (p->daemon->fleet.quit_sent) /* that may have been its last task */
         core_due(p->engine);
     switch (f->type) {
     case WIRE_RESULT:
@@ -364,41 +364,41 @@ void daemon_frame(struct peer *p, const struct frame *f, struct blk *block)
     }
 }
 
-void daemon_gone(struct peer *p, const char *why)
+void peer_daemon_gone(struct peer *p, const char *why)
 {
-    struct member *m = p->member;
+    struct daemon *m = p->daemon;
     struct engine *e = p->engine;
-    struct pool *pool = m->pool;
-    struct disp_daemon *daemon = m->daemon;
+    struct profile *profile = m->profile;
+    struct disp_daemon *daemon = m->disp;
     uint32_t in_flight = disp_daemon_in_flight(daemon);
     bool was_up = m->fleet.state == FLEET_UP;
     m->peer = NULL;
-    m->daemon = NULL;
+    m->disp = NULL;
     m->setup_left = 0;
     m->paused = false;
-    p->member = NULL;
+    p->daemon = NULL;
     unsigned todo = fleet_daemon_gone(&m->fleet, in_flight > 0, host_is_open(m->place->via), mono_ms());
     if (was_up) {
         if (!m->reason[0])
-            member_say(&m->reason, "%.190s", why);
+            daemon_say(&m->reason, "%.190s", why);
         log_warn("daemon", "%s daemon=%s host=%s tasks=%u why=\"%s\"", m->fleet.state == FLEET_AWAY ? "away" : "lost",
             m->name, m->place->host, in_flight, m->reason);
     } else {
         log_info("daemon", "gone daemon=%s host=%s", m->name, m->place->host);
     }
     look_at(m);
-    disp_daemon_lost(pool->disp, daemon, mono_us());
-    pool_act(e, pool);
-    member_act(e, m, todo);
+    disp_daemon_lost(profile->disp, daemon, mono_us());
+    profile_act(e, profile);
+    daemon_act(e, m, todo);
     core_due(e);
 }
 
 /* How long its first task may take, and since when it takes that; 0: as long as it likes. */
-static uint64_t task_limit_ms(const struct member *m, uint64_t *since_ms)
+static uint64_t task_limit_ms(const struct daemon *m, uint64_t *since_ms)
 {
     struct disp_job *job;
     uint64_t index, since_us;
-    if ((m->paused && m->pool->settings.set.pause_now) || !disp_daemon_head(m->daemon, &job, &index, &since_us))
+    if ((m->paused && m->profile->settings.set.pause_now) || !disp_daemon_head(m->disp, &job, &index, &since_us))
         return 0;
     const struct core_job *j = disp_job_arg(job);
     uint64_t limit_ms = j->spec.timeout_ms;
@@ -408,7 +408,7 @@ static uint64_t task_limit_ms(const struct member *m, uint64_t *since_ms)
     return limit_ms;
 }
 
-struct fleet_talk daemon_talk(const struct member *m)
+struct fleet_talk peer_daemon_talk(const struct daemon *m)
 {
     struct fleet_talk t = {0};
     if (!m->peer)
@@ -416,20 +416,20 @@ struct fleet_talk daemon_talk(const struct member *m)
     t.heard_ms = link_heard_ms(m->peer->link);
     t.is_remote = m->peer->remote;
     t.is_unread = m->peer->unread;
-    t.has_tasks = disp_daemon_in_flight(m->daemon) > 0;
+    t.has_tasks = disp_daemon_in_flight(m->disp) > 0;
     t.has_setups = m->setup_left > 0;
     t.task_limit_ms = task_limit_ms(m, &t.task_since_ms);
     return t;
 }
 
 /* The task ends as the daemon should have ended it; the daemon goes, and is no daemon of ours any more. */
-static void end_overdue(struct member *m)
+static void end_overdue(struct daemon *m)
 {
     struct disp_job *job;
     struct peer *p = m->peer;
     uint64_t index, since_us;
     char why[200];
-    disp_daemon_head(m->daemon, &job, &index, &since_us);
+    disp_daemon_head(m->disp, &job, &index, &since_us);
     const struct core_job *j = disp_job_arg(job);
     snprintf(why, sizeof why,
         "no answer after %g s, the limit set by --timeout; %s did not end it, and was ended itself",
@@ -443,8 +443,8 @@ static void end_overdue(struct member *m)
         abort();
     wire_put_report(block->data, &r);
     memcpy(block->data + WIRE_REPORT_HEAD, why, r.why_len);
-    disp_daemon_blameless(m->daemon);
-    member_say(&m->reason, "did not end a task that had its time");
+    disp_daemon_blameless(m->disp);
+    daemon_say(&m->reason, "did not end a task that had its time");
     log_warn("daemon", "overdue daemon=%s host=%s why=\"%s\"", m->name, m->place->host, why);
     take_answer(p,
         &(struct frame){.type = WIRE_REPORT,
@@ -456,33 +456,33 @@ static void end_overdue(struct member *m)
             .body = block->data},
         block);
     blk_rele(block);
-    member_signal(m, SIGKILL);
+    daemon_signal(m, SIGKILL);
     link_close(p->link);
 }
 
-static void end_idle(struct member *m)
+static void end_idle(struct daemon *m)
 {
-    member_say(&m->reason, "did not go when it was told to");
+    daemon_say(&m->reason, "did not go when it was told to");
     log_warn("daemon", "stays daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
-    member_signal(m, SIGKILL);
+    daemon_signal(m, SIGKILL);
     link_close(m->peer->link);
 }
 
-static void end_silent(struct member *m)
+static void end_silent(struct daemon *m)
 {
     uint64_t silent_ms = mono_ms() - link_heard_ms(m->peer->link);
-    member_say(&m->reason, "silent for %llu s", (unsigned long long)silent_ms / 1000);
+    daemon_say(&m->reason, "silent for %llu s", (unsigned long long)silent_ms / 1000);
     link_close(m->peer->link);
 }
 
 static void send_quit(struct peer *p, bool now)
 {
     if (now)
-        daemon_read_all(p);
+        peer_daemon_read_all(p);
     peer_send(p, &(struct frame){.type = WIRE_QUIT, .flags = now ? WIRE_NOW : 0}, NULL);
 }
 
-void daemon_act(struct member *m, unsigned todo)
+void peer_daemon_act(struct daemon *m, unsigned todo)
 {
     if (todo & FLEET_END_OVERDUE)
         end_overdue(m);
@@ -493,7 +493,7 @@ void daemon_act(struct member *m, unsigned todo)
     if (todo & FLEET_PING)
         peer_send(m->peer, &(struct frame){.type = WIRE_PING}, NULL);
     if (todo & FLEET_DRAIN)
-        disp_daemon_drain(m->pool->disp, m->daemon);
+        disp_daemon_drain(m->profile->disp, m->disp);
     if (todo & (FLEET_TELL | FLEET_TELL_NOW))
         send_quit(m->peer, todo & FLEET_TELL_NOW);
 }

@@ -87,7 +87,7 @@ static int use_cert(nng_stream_listener *listener, const char *cert, const char 
     return rv;
 }
 
-enum clw_err tls_listen(struct engine *e, struct pool *p, unsigned *port, const char **cert, struct clw_error *err)
+enum clw_err tls_listen(struct engine *e, struct profile *p, unsigned *port, const char **cert, struct clw_error *err)
 {
     char key[PEM_MAX];
     nng_stream_listener *listener = NULL;
@@ -116,14 +116,14 @@ enum clw_err tls_listen(struct engine *e, struct pool *p, unsigned *port, const 
         t->port = (unsigned)bound;
         t->listener = listen_tls(e, listener);
         p->tls = t;
-        log_info("pool", "listens profile=%s tls port=%u", p->name, t->port);
+        log_info("profile", "listens profile=%s tls port=%u", p->name, t->port);
     }
     *port = p->tls->port;
     *cert = p->tls->cert;
     return CLW_OK;
 }
 
-void tls_stop(struct pool *p)
+void tls_stop(struct profile *p)
 {
     free(p->tls);
     p->tls = NULL;
@@ -131,8 +131,8 @@ void tls_stop(struct pool *p)
 
 void tls_reap(struct engine *e)
 {
-    for (struct pool *p = e->pools; p; p = p->next) {
-        if (!p->tls || !p->fleet.going || p->member_count)
+    for (struct profile *p = e->profiles; p; p = p->next) {
+        if (!p->tls || !p->fleet.going || p->daemon_count)
             continue;
         listen_end(e, p->tls->listener);
         tls_stop(p);

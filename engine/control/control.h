@@ -43,7 +43,7 @@ bool request_ms(const json_t *request, const char *key, uint64_t *value);
 bool request_bool(const json_t *request, const char *key, bool *value);
 
 /* control_profiles.c: one machine out of a profile; the others go on. False: it has none there. */
-bool control_down_on(struct engine *e, struct pool *p, const char *host, bool now);
+bool control_down_on(struct engine *e, struct profile *p, const char *host, bool now);
 
 /* ---- requests, as a table: one row each; the list in docs/protocol.md and the hint on an unknown op come from it ----
  */

@@ -507,13 +507,13 @@ static json_t *doctor_here(const struct call *c)
 static json_t *leave_answer(struct engine *e, struct waiter *w)
 {
     struct place *l;
-    for (const struct pool *p = e->pools; p; p = p->next)
-        for (const struct member *m = p->members; m; m = m->after)
+    for (const struct profile *p = e->profiles; p; p = p->next)
+        for (const struct daemon *m = p->daemons; m; m = m->after)
             if (strcmp(m->place->host, w->name) == 0)
                 return NULL;
     if (host_find(e, w->name))
         return NULL;
-    for (struct pool *p = e->pools; p; p = p->next)
+    for (struct profile *p = e->profiles; p; p = p->next)
         if ((l = place_find(p, w->name))) /* of a host that is this machine */
             place_remove(l);
     return reply_ok();
@@ -527,7 +527,7 @@ static json_t *leave(const struct call *c)
     struct host *h = host_find(e, c->name);
     if (!request_bool(c->request, "now", &now) || !request_bool(c->request, "wait", &wait))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
-    for (struct pool *p = e->pools; p; p = p->next)
+    for (struct profile *p = e->profiles; p; p = p->next)
         control_down_on(e, p, c->name, now);
     if (h)
         h->leaving = true;

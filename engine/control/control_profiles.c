@@ -56,7 +56,7 @@ static bool read_env(const json_t *request, const char *key, char ***env)
     return true;
 }
 
-static bool read_settings(const json_t *request, struct pool_settings *s)
+static bool read_settings(const json_t *request, struct profile_settings *s)
 {
     return !store_settings_take(request, &s->set) && read_env(request, "env", &s->env) &&
            read_env(request, "local_env", &s->local_env);
@@ -69,7 +69,7 @@ static bool is_count(const json_t *n)
     return json_is_integer(n) && json_integer_value(n) >= 0 && json_integer_value(n) <= CORE_DAEMONS_MAX;
 }
 
-static json_t *want_at(struct engine *e, struct pool *p, const char *host, unsigned n)
+static json_t *want_at(struct engine *e, struct profile *p, const char *host, unsigned n)
 {
     struct clw_error err;
     struct place *l = place_find(p, host);
@@ -87,7 +87,7 @@ static json_t *want_at(struct engine *e, struct pool *p, const char *host, unsig
 }
 
 /* "by": so many more, or fewer, than there should be now. */
-static json_t *read_changes(struct engine *e, struct pool *p, const json_t *by)
+static json_t *read_changes(struct engine *e, struct profile *p, const json_t *by)
 {
     const char *host;
     const json_t *value;
@@ -104,7 +104,7 @@ static json_t *read_changes(struct engine *e, struct pool *p, const json_t *by)
 }
 
 /* What the request names; the rest stays. */
-static json_t *read_places(struct engine *e, struct pool *p, const json_t *request)
+static json_t *read_places(struct engine *e, struct profile *p, const json_t *request)
 {
     const json_t *n = json_object_get(request, "n"), *on = json_object_get(request, "on"), *value;
     const char *host;
@@ -125,7 +125,7 @@ static json_t *read_places(struct engine *e, struct pool *p, const json_t *reque
     return problem ? problem : read_changes(e, p, json_object_get(request, "by"));
 }
 
-static json_t *make_ephemeral(struct engine *e, struct pool *p, const json_t *request)
+static json_t *make_ephemeral(struct engine *e, struct profile *p, const json_t *request)
 {
     uint64_t owner = strtoull(request_text(request, "owner", "0"), NULL, 16);
     if (!client_find(e, owner))
@@ -139,14 +139,14 @@ static json_t *make_ephemeral(struct engine *e, struct pool *p, const json_t *re
 static bool is_complete(const struct place *l)
 {
     unsigned ready = 0, want = place_want(l);
-    for (const struct member *m = l->pool->members; m; m = m->after)
+    for (const struct daemon *m = l->profile->daemons; m; m = m->after)
         ready += m->place == l && m->fleet.state == FLEET_UP && (m->setup_left == 0 || m->paused);
     return want > 0 && ready >= want;
 }
 
 static json_t *up_answer(struct engine *e, struct waiter *w)
 {
-    const struct pool *p = pool_find(e, w->name);
+    const struct profile *p = profile_find(e, w->name);
     const struct place *failed = NULL;
     unsigned failures = 0;
     struct clw_error err;
@@ -178,14 +178,14 @@ static bool names_places(const json_t *request)
     return json_object_get(request, "n") || json_object_get(request, "on");
 }
 
-static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const json_t *request, bool *wait)
+static json_t *bring_up(struct engine *e, struct profile *p, bool is_new, const json_t *request, bool *wait)
 {
     bool ephemeral = false, was_up = fleet_is_wanted(&p->fleet);
     struct clw_error err;
     bool named = names_places(request);
     bool is_good = request_bool(request, "ephemeral", &ephemeral) && request_bool(request, "wait", wait);
     bool is_stored = !ephemeral || !is_new; /* else one in the store that has the same name is not meant */
-    if (is_stored && !was_up && !p->member_count)
+    if (is_stored && !was_up && !p->daemon_count)
         restore_profile(e, p, !named);
     else if (is_stored && !restore_edits(e, p, was_up || !named))
         return reply_refusal(CLW_REFUSED, "take it down first: clowder down",
@@ -198,20 +198,20 @@ static json_t *bring_up(struct engine *e, struct pool *p, bool is_new, const jso
             CLW_USAGE, "say it with -n N, or --on HOST:N: the number is yours to choose", "how many daemons?");
     if (!problem && ephemeral && is_new)
         problem = make_ephemeral(e, p, request);
-    if (!problem && pool_is_foreign(p) && foreign_check(p, &err))
+    if (!problem && profile_is_foreign(p) && foreign_check(p, &err))
         problem = reply_error(&err);
     return problem;
 }
 
 /* Daemons that were welcomed with something else are replaced, after their tasks; terms are told again. */
-static void tell_daemons(struct pool *p, const struct buf *before, const struct store_settings *was)
+static void tell_daemons(struct profile *p, const struct buf *before, const struct store_settings *was)
 {
     struct buf now = {0};
     daemon_add_told(&now, p);
     bool is_other = now.len != before->len || memcmp(now.data, before->data, now.len) != 0;
-    for (struct member *m = p->members; m; m = m->after)
+    for (struct daemon *m = p->daemons; m; m = m->after)
         if (m->peer && is_other && m->fleet.state == FLEET_UP)
-            member_quit(m, false);
+            daemon_quit(m, false);
         else if (m->peer && !store_settings_same(was, &p->settings.set, STORE_TOLD_TERMS))
             daemon_send_terms(m->peer, m);
     buf_fini(&now);
@@ -230,7 +230,7 @@ static json_t *up(const struct call *c)
     const json_t *request = c->request;
     const char *name = request_text(request, "profile", "default");
     bool wait = true, named = names_places(request);
-    struct pool *p = pool_find(e, name);
+    struct profile *p = profile_find(e, name);
     bool is_new = !p;
     if (!text_is_name(name))
         return reply_refusal(CLW_USAGE, "use letters, digits, '.', '_' and '-'", "that is not a name for a profile");
@@ -243,7 +243,7 @@ static json_t *up(const struct call *c)
     if (*base && !c->has_knocked)
         return control_knock(c, base);
     if (!p)
-        p = pool_new(e, name);
+        p = profile_new(e, name);
     struct store_settings was = p->settings.set;
     struct buf told = {0};
     daemon_add_told(&told, p);
@@ -252,12 +252,12 @@ static json_t *up(const struct call *c)
         tell_daemons(p, &told, &was);
     buf_fini(&told);
     if (problem && is_new)
-        pool_free(e, p);
+        profile_free(e, p);
     if (problem)
         return problem;
     disp_set_budget(p->disp, p->settings.set.memory_bytes);
-    log_info("pool", "up profile=%s daemons=%u", p->name, pool_want(p));
-    pool_start(e, p);
+    log_info("profile", "up profile=%s daemons=%u", p->name, profile_want(p));
+    profile_start(e, p);
     restore_save(e, p, fleet_is_wanted(&p->fleet), true);
     struct waiter w = {.check = wait ? up_answer : reply_saved, .saves = true, .what = "is not up yet"};
     snprintf(w.name, sizeof w.name, "%s", p->name);
@@ -267,31 +267,31 @@ static json_t *up(const struct call *c)
 
 /* ---- down ---- */
 
-static bool is_meant(const struct pool *p, const char *name)
+static bool is_meant(const struct profile *p, const char *name)
 {
     return *name ? strcmp(p->name, name) == 0 : !p->ephemeral;
 }
 
 static json_t *down_answer(struct engine *e, struct waiter *w)
 {
-    for (const struct pool *p = e->pools; p; p = p->next)
-        for (const struct member *m = is_meant(p, w->name) ? p->members : NULL; m; m = m->after)
+    for (const struct profile *p = e->profiles; p; p = p->next)
+        for (const struct daemon *m = is_meant(p, w->name) ? p->daemons : NULL; m; m = m->after)
             if (!w->host[0] || strcmp(m->place->host, w->host) == 0)
                 return NULL;
     return reply_ok();
 }
 
-bool control_down_on(struct engine *e, struct pool *p, const char *host, bool now)
+bool control_down_on(struct engine *e, struct profile *p, const char *host, bool now)
 {
     struct place *l = place_find(p, host);
     if (!l || !(l->fleet.on || fleet_place_active(&l->fleet)))
         return false;
     l->fleet.on = false;
     foreign_drop_orders_on(l);
-    log_info("pool", "down profile=%s host=%s now=%d", p->name, host, now);
-    for (struct member *m = p->members; m; m = m->after)
+    log_info("profile", "down profile=%s host=%s now=%d", p->name, host, now);
+    for (struct daemon *m = p->daemons; m; m = m->after)
         if (m->place == l)
-            member_quit(m, now);
+            daemon_quit(m, now);
     restore_save(e, p, true, false);
     return true;
 }
@@ -299,7 +299,7 @@ bool control_down_on(struct engine *e, struct pool *p, const char *host, bool no
 /* The daemons of a detached job's own: it would bring them up again. */
 static bool is_of_job(struct engine *e, const char *name, int64_t *job)
 {
-    const struct pool *p = pool_find(e, name);
+    const struct profile *p = profile_find(e, name);
     return p && p->ephemeral && sscanf(name, "job-%" SCNd64, job) == 1 && keep_has(e->keeper, *job, NULL);
 }
 
@@ -316,15 +316,15 @@ static json_t *down(const struct call *c)
     if (!of_job && is_of_job(e, name, &job))
         return reply_refusal(
             CLW_REFUSED, "end that with 'clowder job cancel'", "'%s' goes when job %" PRId64 " ends", name, job);
-    if (*name && !pool_find(e, name) && strcmp(name, "default") != 0 && !restore_is_known(e, name))
+    if (*name && !profile_find(e, name) && strcmp(name, "default") != 0 && !restore_is_known(e, name))
         return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "there is no profile '%s'", name);
-    for (struct pool *p = e->pools; p; p = p->next) {
+    for (struct profile *p = e->profiles; p; p = p->next) {
         if (!is_meant(p, name))
             continue;
         if (*host) {
             any |= control_down_on(e, p, host, now);
         } else {
-            pool_down(e, p, now);
+            profile_down(e, p, now);
             restore_save(e, p, false, false);
         }
     }
@@ -343,15 +343,15 @@ static json_t *remove_profile(const struct call *c)
 {
     struct engine *e = c->e;
     const char *name = request_text(c->request, "profile", "");
-    struct pool *p = pool_find(e, name);
+    struct profile *p = profile_find(e, name);
     struct disp_stats s = {0};
     if (!p)
         return reply_ok();
     disp_stats(p->disp, &s);
-    if (fleet_is_wanted(&p->fleet) || p->member_count || s.jobs)
+    if (fleet_is_wanted(&p->fleet) || p->daemon_count || s.jobs)
         return reply_refusal(
             CLW_REFUSED, "take it down first: clowder down", "profile '%s' is %s", name, s.jobs ? "used" : "up");
-    pool_free(e, p);
+    profile_free(e, p);
     core_changed(e);
     return reply_ok();
 }
@@ -359,27 +359,27 @@ static json_t *remove_profile(const struct call *c)
 /* ---- launch ---- */
 
 /* The profile with its hosts, for a daemon whose command was given. Without daemons of its own it takes any. */
-static json_t *pool_for_order(struct engine *e, const char *name, struct pool **out)
+static json_t *profile_for_order(struct engine *e, const char *name, struct profile **out)
 {
-    struct pool *p = *out = pool_find(e, name);
+    struct profile *p = *out = profile_find(e, name);
     if (!p && !restore_is_known(e, name))
         return reply_refusal(
             CLW_NOT_FOUND, "make it: clowder profile set NAME --on HOST:N", "there is no profile '%s'", name);
     if (!p)
-        p = *out = pool_new(e, name);
-    if (!p->member_count && !fleet_is_wanted(&p->fleet)) {
+        p = *out = profile_new(e, name);
+    if (!p->daemon_count && !fleet_is_wanted(&p->fleet)) {
         restore_profile(e, p, false);
-        if (!pool_is_foreign(p))
+        if (!profile_is_foreign(p))
             p->settings.runtime = STORE_RUNTIME_COMMAND;
         restore_profile(e, p, true);
-        if (!pool_is_foreign(p))
+        if (!profile_is_foreign(p))
             p->settings.runtime = STORE_RUNTIME_COMMAND;
         for (struct place *l = p->places; l; l = l->next) {
             l->fleet.on = false;
             l->fleet.want = 0;
         }
     }
-    if (!pool_is_foreign(p))
+    if (!profile_is_foreign(p))
         return reply_refusal(CLW_REFUSED, "use another profile, or take it down first",
             "profile '%s' is up with daemons of Clowder's own", name);
     return NULL;
@@ -391,7 +391,7 @@ static json_t *launch(const struct call *c)
     const json_t *request = c->request;
     const char *name = request_text(request, "profile", "default"), *command = request_text(request, "command", "");
     struct clw_error err;
-    struct pool *p;
+    struct profile *p;
     if (!*command || strlen(command) > CORE_COMMAND_MAX)
         return reply_refusal(CLW_USAGE, NULL, "a daemon's command has 1 to %d bytes", CORE_COMMAND_MAX);
     if (e->stopping)
@@ -399,10 +399,10 @@ static json_t *launch(const struct call *c)
     struct foreign_base base;
     if (!c->has_knocked && foreign_base_find(command, &base))
         return control_knock(c, base.target);
-    json_t *problem = pool_for_order(e, name, &p);
+    json_t *problem = profile_for_order(e, name, &p);
     if (problem)
         return problem;
-    struct pool_settings *s = &p->settings;
+    struct profile_settings *s = &p->settings;
     if (!read_env(request, "local_env", &s->local_env))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
     struct order *o = foreign_order(e, p, command, &err);
@@ -411,7 +411,7 @@ static json_t *launch(const struct call *c)
     json_t *reply = reply_ok();
     json_object_set_new(reply, "profile", json_string(p->name));
     json_object_set_new(reply, "host", json_string(o->place->host));
-    json_object_set_new(reply, "daemon", json_string(o->member ? o->member->name : ""));
+    json_object_set_new(reply, "daemon", json_string(o->daemon ? o->daemon->name : ""));
     return reply;
 }
 
@@ -422,7 +422,7 @@ static json_t *stop(const struct call *c)
     struct engine *e = c->e;
     bool now = false;
     request_bool(c->request, "now", &now);
-    for (struct pool *p = e->pools; p; p = p->next)
+    for (struct profile *p = e->profiles; p; p = p->next)
         restore_save(e, p, false, false); /* the user's word: the next engine starts without them */
     core_stop(e, now);
     json_t *reply = reply_ok();

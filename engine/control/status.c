@@ -27,15 +27,15 @@ static uint64_t proc_memory(pid_t pid, const char *field)
     return (uint64_t)kib * 1024;
 }
 
-static const char *daemon_state(const struct member *m)
+static const char *daemon_state(const struct daemon *m)
 {
     if (m->fleet.state == FLEET_UP && m->foreign)
         return m->foreign->seen.busy ? "executing" : "idle";
     if (m->fleet.state == FLEET_UP)
-        return m->paused                                       ? "paused"
-               : m->setup_left                                 ? "setup"
-               : m->daemon && disp_daemon_in_flight(m->daemon) ? "executing"
-                                                               : "idle";
+        return m->paused                                   ? "paused"
+               : m->setup_left                             ? "setup"
+               : m->disp && disp_daemon_in_flight(m->disp) ? "executing"
+                                                           : "idle";
     return m->fleet.state == FLEET_LAUNCHING ? "launching"
            : m->fleet.state == FLEET_LEAVING ? "leaving"
            : m->fleet.state == FLEET_AWAY    ? "away"
@@ -43,7 +43,7 @@ static const char *daemon_state(const struct member *m)
 }
 
 /* What it uses: as it said itself, or before that what this machine's kernel says of its process. */
-static void add_usage(json_t *o, const struct member *m)
+static void add_usage(json_t *o, const struct daemon *m)
 {
     pid_t here = m->pid ? m->pid : place_is_here(m->place) ? m->worker_pid : 0;
     uint64_t memory = m->has_usage ? m->memory_bytes : here ? proc_memory(here, "VmRSS:") : 0;
@@ -51,14 +51,14 @@ static void add_usage(json_t *o, const struct member *m)
     json_object_set_new(o, "cpu", m->has_usage ? json_real(m->cpu_permille / 1000.0) : json_null());
 }
 
-static const char *reason_of(const struct member *m)
+static const char *reason_of(const struct daemon *m)
 {
     return m->paused                    ? m->pause
            : m->peer && m->peer->unread ? "a client does not read the results that it has"
                                         : m->reason;
 }
 
-static json_t *daemon_json(struct member *m, uint64_t now_ms)
+static json_t *daemon_json(struct daemon *m, uint64_t now_ms)
 {
     json_t *o = json_object();
     json_object_set_new(o, "name", json_string(m->name));
@@ -67,8 +67,8 @@ static json_t *daemon_json(struct member *m, uint64_t now_ms)
     json_object_set_new(o, "state", json_string(daemon_state(m)));
     json_object_set_new(o, "reason", json_string(reason_of(m)));
     json_object_set_new(o, "limits", json_string(m->limits));
-    json_object_set_new(o, "done", json_integer(m->daemon ? (json_int_t)disp_daemon_done(m->daemon) : 0));
-    json_object_set_new(o, "failed", json_integer(m->daemon ? (json_int_t)disp_daemon_failed(m->daemon) : 0));
+    json_object_set_new(o, "done", json_integer(m->disp ? (json_int_t)disp_daemon_done(m->disp) : 0));
+    json_object_set_new(o, "failed", json_integer(m->disp ? (json_int_t)disp_daemon_failed(m->disp) : 0));
     json_object_set_new(o, "rate", json_real(pace_mean(&m->pace, now_ms)));
     json_object_set_new(
         o, "up_s", json_integer(m->fleet.connected_ms ? (json_int_t)((now_ms - m->fleet.connected_ms) / 1000) : 0));
@@ -80,7 +80,7 @@ static json_t *daemon_json(struct member *m, uint64_t now_ms)
     return o;
 }
 
-static unsigned pool_paused(const struct pool *p, const char **why)
+static unsigned profile_paused(const struct profile *p, const char **why)
 {
     unsigned n = 0;
     const char *one;
@@ -92,13 +92,13 @@ static unsigned pool_paused(const struct pool *p, const char **why)
     return n;
 }
 
-static const char *pool_state(const struct pool *p)
+static const char *profile_state(const struct profile *p)
 {
     const char *why;
-    unsigned up = fleet_count(&p->fleet, FLEET_UP), want = pool_want(p);
+    unsigned up = fleet_count(&p->fleet, FLEET_UP), want = profile_want(p);
     if (p->fleet.going)
-        return p->member_count ? "stopping" : "stopped";
-    if (up && pool_paused(p, &why) == up)
+        return p->daemon_count ? "stopping" : "stopped";
+    if (up && profile_paused(p, &why) == up)
         return "paused";
     if (up && up >= want)
         return "up";
@@ -106,7 +106,7 @@ static const char *pool_state(const struct pool *p)
         return "partial";
     if (!fleet_is_wanted(&p->fleet))
         return "stopped";
-    return pool_is_hopeless(p) ? "failed" : "launching";
+    return profile_is_hopeless(p) ? "failed" : "launching";
 }
 
 static const char *place_state(const struct place *l)
@@ -189,7 +189,7 @@ static json_t *place_json(struct place *l, uint64_t now_ms)
     return o;
 }
 
-static json_t *hosts_json(struct pool *p, uint64_t now_ms)
+static json_t *hosts_json(struct profile *p, uint64_t now_ms)
 {
     json_t *list = json_array();
     for (struct place *l = p->places; l; l = l->next)
@@ -198,15 +198,15 @@ static json_t *hosts_json(struct pool *p, uint64_t now_ms)
     return list;
 }
 
-static json_t *daemons_json(const struct pool *p, const struct disp_stats *s)
+static json_t *daemons_json(const struct profile *p, const struct disp_stats *s)
 {
     const char *why;
     json_t *o = json_object();
-    json_object_set_new(o, "wanted", json_integer(pool_want(p)));
+    json_object_set_new(o, "wanted", json_integer(profile_want(p)));
     json_object_set_new(
         o, "connected", json_integer(fleet_count(&p->fleet, FLEET_UP) + fleet_count(&p->fleet, FLEET_LEAVING)));
     json_object_set_new(o, "busy", json_integer(s->busy));
-    json_object_set_new(o, "paused", json_integer(pool_paused(p, &why)));
+    json_object_set_new(o, "paused", json_integer(profile_paused(p, &why)));
     json_object_set_new(o, "launching", json_integer(fleet_count(&p->fleet, FLEET_LAUNCHING)));
     json_object_set_new(
         o, "lost", json_integer(fleet_count(&p->fleet, FLEET_LOST) + fleet_count(&p->fleet, FLEET_AWAY)));
@@ -226,7 +226,7 @@ static json_t *tasks_json(const struct disp_stats *s)
     return o;
 }
 
-static json_t *rate_json(struct pool *p, uint64_t now_ms)
+static json_t *rate_json(struct profile *p, uint64_t now_ms)
 {
     uint32_t last[60];
     json_t *o = json_object(), *history = json_array();
@@ -248,17 +248,17 @@ static json_t *memory_json(const struct disp_stats *s)
     return o;
 }
 
-static json_t *pool_json(struct engine *e, struct pool *p, uint64_t now_ms)
+static json_t *profile_json(struct engine *e, struct profile *p, uint64_t now_ms)
 {
     struct disp_stats s;
     const char *paused;
     json_t *o = json_object(), *list = json_array();
     disp_stats(p->disp, &s);
-    pool_paused(p, &paused);
+    profile_paused(p, &paused);
     json_object_set_new(o, "name", json_string(p->name));
-    json_object_set_new(o, "state", json_string(pool_state(p)));
-    json_object_set_new(o, "reason", json_string(*pool_reason(p) ? pool_reason(p) : paused));
-    bool is_foreign = pool_is_foreign(p);
+    json_object_set_new(o, "state", json_string(profile_state(p)));
+    json_object_set_new(o, "reason", json_string(*profile_reason(p) ? profile_reason(p) : paused));
+    bool is_foreign = profile_is_foreign(p);
     if (is_foreign) {
         json_object_set_new(o, "traffic", foreign_traffic_json(p, now_ms));
         s.completed = p->passed.results;
@@ -276,7 +276,7 @@ static json_t *pool_json(struct engine *e, struct pool *p, uint64_t now_ms)
     json_object_set_new(o, "rate", rate_json(p, now_ms));
     json_object_set_new(o, "memory", memory_json(&s));
     json_object_set_new(o, "hosts", hosts_json(p, now_ms));
-    for (struct member *m = p->members; m; m = m->after)
+    for (struct daemon *m = p->daemons; m; m = m->after)
         json_array_append_new(list, daemon_json(m, now_ms));
     json_object_set_new(o, "daemon_list", list);
     return o;
@@ -297,11 +297,11 @@ json_t *status_json(struct engine *e, const char *profile)
     json_t *problem = json_string(e->store_problem); /* NULL: a path that is not UTF-8 */
     json_object_set_new(engine, "store_problem", problem ? problem : json_string("it cannot be opened"));
     json_object_set_new(o, "engine", engine);
-    for (struct pool *p = e->pools; p; p = p->next) {
+    for (struct profile *p = e->profiles; p; p = p->next) {
         if (profile && strcmp(profile, p->name) != 0)
             continue;
         found = true;
-        json_array_append_new(profiles, pool_json(e, p, now_ms));
+        json_array_append_new(profiles, profile_json(e, p, now_ms));
     }
     json_object_set_new(o, "profiles", profiles);
     json_object_set_new(o, "waiting", keep_waiting_json(e->keeper, profile));

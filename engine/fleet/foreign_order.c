@@ -9,15 +9,15 @@
 /* It has no daemon any more. */
 static void release(struct order *o)
 {
-    if (!o->member)
+    if (!o->daemon)
         return;
-    o->member->foreign->order = NULL;
-    o->member->fleet.is_ordered = false;
+    o->daemon->foreign->order = NULL;
+    o->daemon->fleet.is_ordered = false;
 }
 
 void foreign_forget_order(struct order *o)
 {
-    struct order **at = &o->place->pool->orders;
+    struct order **at = &o->place->profile->orders;
     while (*at != o)
         at = &(*at)->next;
     *at = o->next;
@@ -30,14 +30,14 @@ void foreign_forget_order(struct order *o)
 
 struct order *foreign_next_order(struct place *l)
 {
-    struct order *o = l->pool->orders;
-    while (o && (o->place != l || o->member))
+    struct order *o = l->profile->orders;
+    while (o && (o->place != l || o->daemon))
         o = o->next;
     return o;
 }
 
 /* The place with the fewest daemons for its share; one that cannot be reached only when there is no other. */
-static struct place *least_loaded(struct pool *p)
+static struct place *least_loaded(struct profile *p)
 {
     struct place *best = NULL;
     double least = 0;
@@ -51,7 +51,7 @@ static struct place *least_loaded(struct pool *p)
     return best;
 }
 
-struct order *foreign_order(struct engine *e, struct pool *p, const char *command, struct clw_error *err)
+struct order *foreign_order(struct engine *e, struct profile *p, const char *command, struct clw_error *err)
 {
     struct place *l = least_loaded(p);
     if (!l) {
@@ -78,14 +78,14 @@ struct order *foreign_order(struct engine *e, struct pool *p, const char *comman
 
 void foreign_drop_orders_on(struct place *l)
 {
-    for (struct order *o = l->pool->orders, *next; o; o = next) {
+    for (struct order *o = l->profile->orders, *next; o; o = next) {
         next = o->next;
         if (o->place == l)
             foreign_forget_order(o);
     }
 }
 
-void foreign_drop_orders(struct pool *p)
+void foreign_drop_orders(struct profile *p)
 {
     while (p->orders) {
         struct order *o = p->orders;

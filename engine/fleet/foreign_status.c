@@ -5,11 +5,11 @@
 
 #include <string.h>
 
-unsigned foreign_busy(const struct pool *p)
+unsigned foreign_busy(const struct profile *p)
 {
     struct meter_counts now;
     unsigned n = 0;
-    for (const struct member *m = p->members; m; m = m->after) {
+    for (const struct daemon *m = p->daemons; m; m = m->after) {
         if (m->foreign) {
             meter_read(m->foreign->meter, &now);
             n += now.busy;
@@ -18,7 +18,7 @@ unsigned foreign_busy(const struct pool *p)
     return n;
 }
 
-static const char *framing(const struct pool *p)
+static const char *framing(const struct profile *p)
 {
     struct foreign_base base;
     struct clw_error err;
@@ -36,7 +36,7 @@ static json_t *counts_json(const struct meter_counts *c)
         (json_int_t)c->bytes_down, "connections", (int)c->connections, "connected_ever", (json_int_t)c->opened);
 }
 
-json_t *foreign_member_json(const struct member *m)
+json_t *foreign_member_json(const struct daemon *m)
 {
     struct meter_counts now;
     meter_read(m->foreign->meter, &now);
@@ -45,12 +45,12 @@ json_t *foreign_member_json(const struct member *m)
     return o;
 }
 
-json_t *foreign_traffic_json(struct pool *p, uint64_t now_ms)
+json_t *foreign_traffic_json(struct profile *p, uint64_t now_ms)
 {
     struct meter_counts all = p->passed, now;
     bool is_framed = strcmp(framing(p), "bytes") != 0;
     all.connections = 0;
-    for (struct member *m = p->members; m; m = m->after) {
+    for (struct daemon *m = p->daemons; m; m = m->after) {
         if (!m->foreign)
             continue;
         foreign_sample(m, now_ms);

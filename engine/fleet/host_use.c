@@ -38,7 +38,7 @@ bool host_is_open(const struct host *h)
 /* The way home of who is away is closed, or open again: the same, or another one. */
 static void tell_places(struct engine *e, const struct host *h, bool is_up, bool same_way)
 {
-    for (struct pool *p = e->pools; p; p = p->next)
+    for (struct profile *p = e->profiles; p; p = p->next)
         for (struct place *l = p->places; l; l = l->next)
             if (l->via != h || h->direct)
                 continue;
@@ -65,8 +65,8 @@ static void take_state(struct host *h, const struct host_snapshot *shot)
     if (is_up || host_is_resting(h))
         recorder_state(e->recorder, h->name,
             shot->state == HOST_DOWN && !shot->code ? "idle" : host_state_text(shot->state), shot->reason);
-    for (struct pool *p = e->pools; p && host_is_resting(h); p = p->next)
-        pool_fail_jobs(e, p);
+    for (struct profile *p = e->profiles; p && host_is_resting(h); p = p->next)
+        profile_fail_jobs(e, p);
     core_due(e);
 }
 
@@ -86,10 +86,10 @@ static void take_facts(struct host *h, const struct host_facts *facts)
     core_due(e);
 }
 
-static struct member *by_launch(struct host *h, uint64_t id)
+static struct daemon *by_launch(struct host *h, uint64_t id)
 {
-    for (struct pool *p = h->engine->pools; p; p = p->next)
-        for (struct member *m = p->members; m; m = m->after)
+    for (struct profile *p = h->engine->profiles; p; p = p->next)
+        for (struct daemon *m = p->daemons; m; m = m->after)
             if (m->place->via == h && m->launch_id == id)
                 return m;
     return NULL;
@@ -97,7 +97,7 @@ static struct member *by_launch(struct host *h, uint64_t id)
 
 static void take_event(struct host *h, const struct host_daemon_event *event)
 {
-    struct member *m = by_launch(h, event->id);
+    struct daemon *m = by_launch(h, event->id);
     if (m && m->launcher->event)
         m->launcher->event(h->engine, m, event);
 }
@@ -235,8 +235,8 @@ bool host_has_ssh(const struct store_host *s)
 
 static bool is_in_use(const struct engine *e, const struct host *h)
 {
-    for (const struct pool *p = e->pools; p; p = p->next)
-        for (const struct member *m = p->members; m; m = m->after)
+    for (const struct profile *p = e->profiles; p; p = p->next)
+        for (const struct daemon *m = p->daemons; m; m = m->after)
             if (m->place->via == h)
                 return true;
     return batch_uses(e, h);
@@ -263,7 +263,7 @@ static void retire(struct engine *e, struct host *h, struct host *now)
     while (*at != h)
         at = &(*at)->next;
     *at = h->next;
-    for (struct pool *p = e->pools; p; p = p->next)
+    for (struct profile *p = e->profiles; p; p = p->next)
         for (struct place *l = p->places; l; l = l->next)
             if (l->via == h)
                 l->via = now;
@@ -274,7 +274,7 @@ static void retire(struct engine *e, struct host *h, struct host *now)
 /* With its link and its places. */
 static void dismiss(struct engine *e, struct host *h)
 {
-    for (struct pool *p = e->pools; p; p = p->next)
+    for (struct profile *p = e->profiles; p; p = p->next)
         for (struct place *l = p->places, *next; l; l = next) {
             next = l->next;
             if (l->via == h)
@@ -393,7 +393,7 @@ static bool is_wanted(const struct engine *e, const struct host *h)
 {
     if (is_in_use(e, h))
         return true;
-    for (const struct pool *p = e->pools; p; p = p->next)
+    for (const struct profile *p = e->profiles; p; p = p->next)
         for (const struct place *l = p->places; l && !p->fleet.going; l = l->next)
             if (l->via == h && l->fleet.on)
                 return true;
@@ -408,7 +408,7 @@ static bool lacks_link(const struct engine *e, const struct host *h)
 
 static bool works_here(const struct engine *e)
 {
-    for (const struct pool *p = e->pools; p; p = p->next)
+    for (const struct profile *p = e->profiles; p; p = p->next)
         for (const struct place *l = p->places; l; l = l->next)
             if (!l->via && fleet_place_active(&l->fleet))
                 return true;
@@ -499,8 +499,8 @@ json_t *host_json(struct engine *e, const struct host *h)
     unsigned daemons = 0;
     if (h->link)
         host_session_snapshot(h->link, &s);
-    for (const struct pool *p = e->pools; p; p = p->next)
-        for (const struct member *m = p->members; m; m = m->after)
+    for (const struct profile *p = e->profiles; p; p = p->next)
+        for (const struct daemon *m = p->daemons; m; m = m->after)
             daemons += m->place->via == h && m->fleet.state == FLEET_UP;
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:I, s:I, s:s, s:I, s:I, s:i, s:i, s:o}",
         "host", h->name, "state", host_state_text(s.state), "step", host_state_text(s.step), "reason", s.reason, "hint",

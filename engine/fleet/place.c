@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct place *place_find(struct pool *p, const char *host)
+struct place *place_find(struct profile *p, const char *host)
 {
     struct place *l = p->places;
     while (l && strcmp(l->host, host) != 0)
@@ -23,14 +23,14 @@ bool place_is_here(const struct place *l)
 
 /* How the host is reached: NULL in *via for this machine, which is a host like others for daemons of other engines.
  * *command: what it has in the inventory, when a command starts its daemons. */
-static enum clw_err find_way(struct engine *e, const struct pool *p, const char *host, struct host **via,
+static enum clw_err find_way(struct engine *e, const struct profile *p, const char *host, struct host **via,
     const struct store_host **command, struct clw_error *err)
 {
     const struct store_host *s;
     *via = NULL;
     *command = NULL;
     if (strcmp(host, "local") == 0) {
-        *via = pool_is_foreign(p) ? host_here(e) : NULL;
+        *via = profile_is_foreign(p) ? host_here(e) : NULL;
         return CLW_OK;
     }
     enum clw_err code = catalog_host_get(e->catalog, host, &s, err);
@@ -39,14 +39,14 @@ static enum clw_err find_way(struct engine *e, const struct pool *p, const char 
     enum store_launcher launcher = s->launcher;
     if (!s->enabled)
         return clw_fail(err, CLW_REFUSED, NULL, "host '%s' is disabled", host);
-    if (launcher != STORE_LAUNCHER_LOCAL && launcher != STORE_LAUNCHER_SSH && pool_is_foreign(p))
+    if (launcher != STORE_LAUNCHER_LOCAL && launcher != STORE_LAUNCHER_SSH && profile_is_foreign(p))
         return clw_fail(err, CLW_USAGE, "give the profile hosts that are reached by ssh",
             "host '%s' is a %s: daemons of other engines are not started through it", host,
             launcher == STORE_LAUNCHER_COMMAND ? "command" : "scheduler");
     if (launcher == STORE_LAUNCHER_COMMAND)
         *command = s;
     else if (launcher == STORE_LAUNCHER_LOCAL)
-        *via = pool_is_foreign(p) ? host_here(e) : NULL;
+        *via = profile_is_foreign(p) ? host_here(e) : NULL;
     else
         return host_get(e, host, via, err);
     return CLW_OK;
@@ -54,11 +54,11 @@ static enum clw_err find_way(struct engine *e, const struct pool *p, const char 
 
 const struct launcher *place_launcher(const struct place *l)
 {
-    return l->via && l->via->is_scheduler ? &launcher_scheduler
-           : pool_is_foreign(l->pool)     ? &launcher_foreign
-           : l->via                       ? &launcher_ssh
-           : l->command                   ? &launcher_command
-                                          : &launcher_here;
+    return l->via && l->via->is_scheduler   ? &launcher_scheduler
+           : profile_is_foreign(l->profile) ? &launcher_foreign
+           : l->via                         ? &launcher_ssh
+           : l->command                     ? &launcher_command
+                                            : &launcher_here;
 }
 
 static void set_command(struct place *l, const struct store_host *s)
@@ -68,7 +68,7 @@ static void set_command(struct place *l, const struct store_host *s)
     snprintf(l->home, sizeof l->home, "%s", s && *s->address ? s->address : "127.0.0.1");
 }
 
-enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struct place **out, struct clw_error *err)
+enum clw_err place_get(struct engine *e, struct profile *p, const char *host, struct place **out, struct clw_error *err)
 {
     struct host *via;
     const struct store_host *command;
@@ -81,7 +81,7 @@ enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struc
         while (*at)
             at = &(*at)->next;
         *out = *at = mem_zalloc(sizeof **out);
-        (*out)->pool = p;
+        (*out)->profile = p;
         (*out)->number = p->place_count++;
         fleet_place_add(&p->fleet, &(*out)->fleet);
         snprintf((*out)->host, sizeof(*out)->host, "%s", host);
@@ -93,7 +93,7 @@ enum clw_err place_get(struct engine *e, struct pool *p, const char *host, struc
 
 void place_remove(struct place *l)
 {
-    struct place **at = &l->pool->places;
+    struct place **at = &l->profile->places;
     while (*at != l)
         at = &(*at)->next;
     *at = l->next;
@@ -129,7 +129,7 @@ unsigned place_paused(const struct place *l, const char **why)
 {
     unsigned n = 0;
     *why = NULL;
-    for (const struct member *m = l->pool->members; m; m = m->after) {
+    for (const struct daemon *m = l->profile->daemons; m; m = m->after) {
         if (m->place != l || m->fleet.state != FLEET_UP || !m->paused)
             continue;
         *why = n++ ? *why : m->pause;
@@ -184,13 +184,13 @@ void place_worked(struct place *l, uint32_t n, uint32_t failed)
     if (verdict == FLEET_SUSPECT) {
         snprintf(l->suspicion, sizeof l->suspicion, "%.0f %% of its tasks failed lately, %.0f %% on other machines",
             share * 100, others * 100);
-        log_warn("host", "suspect host=%s profile=%s why=\"%s\"", l->host, l->pool->name, l->suspicion);
+        log_warn("host", "suspect host=%s profile=%s why=\"%s\"", l->host, l->profile->name, l->suspicion);
     } else if (verdict == FLEET_CLEARED) {
         l->suspicion[0] = '\0';
-        log_info("host", "suspect no more host=%s profile=%s", l->host, l->pool->name);
+        log_info("host", "suspect no more host=%s profile=%s", l->host, l->profile->name);
     }
     if (verdict != FLEET_AS_BEFORE)
-        core_changed(l->pool->engine);
+        core_changed(l->profile->engine);
 }
 
 /* ---- launching ---- */
@@ -224,18 +224,18 @@ static bool waits_out_shortage(struct place *l, enum clw_err code, const struct 
 static void launch(struct engine *e, struct place *l)
 {
     struct clw_error err;
-    int gpu = !place_is_here(l) && l->pool->settings.set.per_gpu ? choose_gpu(l) : FLEET_NO_GPU;
-    struct member *m = member_new(e, l);
+    int gpu = !place_is_here(l) && l->profile->settings.set.per_gpu ? choose_gpu(l) : FLEET_NO_GPU;
+    struct daemon *m = daemon_new(e, l);
     m->fleet.gpu = gpu;
     enum clw_err code = m->launcher->launch(e, m, &err);
     if (waits_out_shortage(l, code, &err)) {
-        member_remove(e, m);
+        daemon_remove(e, m);
         return;
     }
     if (code) {
-        member_say(&m->reason, "%.190s", err.message);
+        daemon_say(&m->reason, "%.190s", err.message);
         log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, l->host, err.message);
-        member_act(e, m, fleet_daemon_failed(&m->fleet, mono_ms()) | FLEET_FORGET);
+        daemon_act(e, m, fleet_daemon_failed(&m->fleet, mono_ms()) | FLEET_FORGET);
         return;
     }
     log_info("daemon", "launched daemon=%s host=%s pid=%d", m->name, l->host, (int)m->pid);
@@ -246,8 +246,8 @@ static void launch(struct engine *e, struct place *l)
 static void look_at_daemons(struct place *l)
 {
     for (struct fleet_daemon *d = l->fleet.first; d; d = d->after) {
-        const struct member *m = d->arg;
-        d->is_idle = m->daemon && !disp_daemon_in_flight(m->daemon) && !m->setup_left;
+        const struct daemon *m = d->arg;
+        d->is_idle = m->disp && !disp_daemon_in_flight(m->disp) && !m->setup_left;
     }
 }
 
@@ -273,7 +273,7 @@ void place_tick(struct engine *e, struct place *l, uint64_t now_ms)
     for (bool again = true; again;) {
         switch (fleet_place_next(&l->fleet, &machine, now_ms, &which)) {
         case FLEET_NOTHING: again = false; break;
-        case FLEET_DISMISS: member_quit(which->arg, false); break;
+        case FLEET_DISMISS: daemon_quit(which->arg, false); break;
         case FLEET_WITHOUT_GPU:
             place_say(l, CLW_USAGE, "see 'clowder host probe'; or leave out --per-gpu", "the host shows no GPU");
             break;

@@ -103,7 +103,7 @@ static void hand_over(struct core_job *j)
 {
     struct ledger *l = j->ledger;
     if (l->failure_count)
-        recorder_failures(j->pool->engine->recorder, l->id, l->failures, l->failure_count);
+        recorder_failures(j->profile->engine->recorder, l->id, l->failures, l->failure_count);
     l->failures = NULL;
     l->failure_count = 0;
 }
@@ -112,7 +112,7 @@ static void hand_over(struct core_job *j)
 static void record(const struct core_job *j, struct store_job *r, bool is_new)
 {
     if (!j->ledger->kept) {
-        recorder_job(j->pool->engine->recorder, r, is_new);
+        recorder_job(j->profile->engine->recorder, r, is_new);
         return;
     }
     store_job_fini(r);
@@ -137,7 +137,7 @@ int64_t ledger_next_id(struct engine *e)
 
 void ledger_open(struct core_job *j, size_t files)
 {
-    struct engine *e = j->pool->engine;
+    struct engine *e = j->profile->engine;
     struct ledger *l = j->ledger = mem_zalloc(sizeof *l);
     l->kept = j->spec.kept != 0;
     l->id = l->kept ? j->spec.kept : ledger_next_id(e);
@@ -145,10 +145,10 @@ void ledger_open(struct core_job *j, size_t files)
     l->saved_ms = mono_ms();
     struct store_job *r = row(j, STORE_JOB_RUNNING);
     store_job_describe(r, j->spec.name, (const char *const *)j->spec.argv);
-    snprintf(r->profile, sizeof r->profile, "%s", j->pool->name);
+    snprintf(r->profile, sizeof r->profile, "%s", j->profile->name);
     r->function = function_text(&j->spec, files);
-    log_info("job", "open job=%lld profile=%s name=\"%s\" command=\"%.200s\"", (long long)l->id, j->pool->name, r->name,
-        r->command);
+    log_info("job", "open job=%lld profile=%s name=\"%s\" command=\"%.200s\"", (long long)l->id, j->profile->name,
+        r->name, r->command);
     record(j, r, true);
 }
 
@@ -202,11 +202,11 @@ static void count(struct core_job *j, enum wire_outcome outcome, const char *hos
         *(failed ? &h->failed : &h->done) += n;
     }
     if (!l->changed)
-        core_due(j->pool->engine);
+        core_due(j->profile->engine);
     l->changed = true;
 }
 
-void ledger_answer(struct core_job *j, const struct member *m, const struct frame *f, enum wire_outcome outcome,
+void ledger_answer(struct core_job *j, const struct daemon *m, const struct frame *f, enum wire_outcome outcome,
     const struct wire_report *r, unsigned attempts, const uint8_t *input, uint32_t input_len)
 {
     if (!j->ledger)
@@ -239,12 +239,12 @@ void ledger_close(struct core_job *j)
     r->finished_us = wall_us();
     if (!l->kept) /* the keeper tells its own */
         log_info("job", "end job=%lld profile=%s state=%s done=%llu failed=%llu cancelled=%llu", (long long)l->id,
-            j->pool->name, store_job_state_text(r->state), (unsigned long long)l->done, (unsigned long long)l->failed,
-            (unsigned long long)(total - l->done - l->failed));
+            j->profile->name, store_job_state_text(r->state), (unsigned long long)l->done,
+            (unsigned long long)l->failed, (unsigned long long)(total - l->done - l->failed));
     r->cancelled = total - l->done - l->failed;
     hand_over(j);
     record(j, r, false);
-    core_changed(j->pool->engine); /* somebody may wait for its end */
+    core_changed(j->profile->engine); /* somebody may wait for its end */
     while (l->hosts) {
         struct ledger_host *h = l->hosts;
         l->hosts = h->next;
@@ -278,11 +278,11 @@ uint64_t ledger_next_ms(const struct engine *e)
 static json_t *waits_for(const struct core_job *j, bool executes)
 {
     struct disp_stats s;
-    const struct member *paused = NULL, *unread = NULL;
+    const struct daemon *paused = NULL, *unread = NULL;
     if (j->client && j->client->jobs_paused)
         return json_string("its results are not read");
-    disp_stats(j->pool->disp, &s);
-    for (const struct member *m = s.giving ? NULL : j->pool->members; m; m = m->after) {
+    disp_stats(j->profile->disp, &s);
+    for (const struct daemon *m = s.giving ? NULL : j->profile->daemons; m; m = m->after) {
         paused = m->paused && !paused ? m : paused;
         unread = m->peer && m->peer->unread && !unread ? m : unread;
     }
@@ -306,7 +306,7 @@ static json_t *job_json(struct core_job *j, uint64_t now_ms)
         json_array_append_new(hosts, json_pack("{s:s, s:I, s:I}", "host", h->name, "done", (json_int_t)h->done,
                                          "failed", (json_int_t)h->failed));
     json_t *o = json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:f, s:o}", "id",
-        (json_int_t)l->id, "name", seen.name, "profile", j->pool->name, "command", clean, "state", "running",
+        (json_int_t)l->id, "name", seen.name, "profile", j->profile->name, "command", clean, "state", "running",
         "awaiting", (json_int_t)awaiting, "executing", (json_int_t)executing, "done", (json_int_t)l->done, "failed",
         (json_int_t)l->failed, "cancelled", (json_int_t)l->cancelled, "total", (json_int_t)total, "finished_input",
         disp_job_has_all(j->job), "submitted_us", (json_int_t)l->submitted_us, "rate", rates_now(&l->rates, now_ms),
@@ -331,7 +331,7 @@ json_t *ledger_json(struct engine *e, const char *profile)
     uint64_t now_ms = mono_ms();
     for (struct peer *p = e->peers; p; p = p->after)
         for (struct core_job *j = p->role == PEER_CLIENT ? p->jobs : NULL; j; j = j->next)
-            if (j->ledger && (!profile || strcmp(j->pool->name, profile) == 0))
+            if (j->ledger && (!profile || strcmp(j->profile->name, profile) == 0))
                 json_array_append_new(list, job_json(j, now_ms));
     keep_json(e->keeper, list, profile);
     return list;
@@ -343,9 +343,9 @@ bool ledger_cancel(struct engine *e, int64_t id)
         for (struct core_job *j = p->role == PEER_CLIENT ? p->jobs : NULL; j; j = j->next)
             if (j->ledger && j->ledger->id == id) {
                 j->ledger->was_cancelled = true;
-                log_info("job", "cancel job=%lld profile=%s", (long long)id, j->pool->name);
-                disp_job_cancel(j->pool->disp, j->job, 0, 0, mono_us());
-                pool_act(e, j->pool);
+                log_info("job", "cancel job=%lld profile=%s", (long long)id, j->profile->name);
+                disp_job_cancel(j->profile->disp, j->job, 0, 0, mono_us());
+                profile_act(e, j->profile);
                 return true;
             }
     return false;

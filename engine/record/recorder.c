@@ -298,7 +298,7 @@ static void field(const char *line, const char *key, char *out, size_t size)
 /* "time level module text": of the modules that speak of hosts, profiles, daemons and jobs. */
 static void tap(void *arg, enum log_level level, const char *line)
 {
-    static const char *const modules[] = {" ssh ", " host ", " pool ", " daemon ", " job ", " engine "};
+    static const char *const modules[] = {" ssh ", " host ", " profile ", " daemon ", " job ", " engine "};
     struct recorder *r = arg;
     const char *text = NULL;
     if (level < LOG_INFO)

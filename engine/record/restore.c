@@ -30,9 +30,9 @@ static void set_list(char ***list, const struct store_strings *from)
 }
 
 /* What its daemons are. */
-static void apply_kind(struct pool *p, const struct store_profile *from)
+static void apply_kind(struct profile *p, const struct store_profile *from)
 {
-    struct pool_settings *s = &p->settings;
+    struct profile_settings *s = &p->settings;
     s->runtime = from->runtime;
     free(s->base_url);
     s->base_url = mem_strdup(from->base_url);
@@ -40,16 +40,16 @@ static void apply_kind(struct pool *p, const struct store_profile *from)
     set_list(&s->options, &from->options);
 }
 
-static void apply_settings(struct pool *p, const struct store_profile *from)
+static void apply_settings(struct profile *p, const struct store_profile *from)
 {
-    struct pool_settings *s = &p->settings;
+    struct profile_settings *s = &p->settings;
     set_list(&s->env, &from->env);
     store_settings_copy_stored(&s->set, &from->set);
     if (s->set.memory_bytes)
         disp_set_budget(p->disp, s->set.memory_bytes);
 }
 
-static void apply_setups(struct pool *p, const struct store_profile *from)
+static void apply_setups(struct profile *p, const struct store_profile *from)
 {
     while (p->setups) {
         struct core_job *j = p->setups;
@@ -57,23 +57,23 @@ static void apply_setups(struct pool *p, const struct store_profile *from)
         core_job_free(j);
     }
     for (size_t i = 0; i < from->setup_count; i++)
-        pool_add_setup_argv(p, (const char *const *)from->setup[i].items, from->setup[i].count);
+        profile_add_setup_argv(p, (const char *const *)from->setup[i].items, from->setup[i].count);
 }
 
 /* A host that cannot be used any more stands in nobody's way: the others come up. */
-static void apply_place(struct engine *e, struct pool *p, const char *host, unsigned daemons)
+static void apply_place(struct engine *e, struct profile *p, const char *host, unsigned daemons)
 {
     struct place *l;
     struct clw_error err;
     if (place_get(e, p, host, &l, &err)) {
-        log_warn("pool", "left out profile=%s host=%s why=\"%s\"", p->name, host, err.message);
+        log_warn("profile", "left out profile=%s host=%s why=\"%s\"", p->name, host, err.message);
         return;
     }
     l->fleet.on = true;
     l->fleet.want = l->share = daemons;
 }
 
-static void apply_places(struct engine *e, struct pool *p, const struct store_profile *from)
+static void apply_places(struct engine *e, struct profile *p, const struct store_profile *from)
 {
     if (from->local_daemons)
         apply_place(e, p, "local", from->local_daemons);
@@ -81,7 +81,7 @@ static void apply_places(struct engine *e, struct pool *p, const struct store_pr
         apply_place(e, p, from->hosts[i].host, from->hosts[i].daemons);
 }
 
-static void apply(struct engine *e, struct pool *p, const struct store_profile *from, bool places)
+static void apply(struct engine *e, struct profile *p, const struct store_profile *from, bool places)
 {
     apply_kind(p, from);
     apply_settings(p, from);
@@ -90,7 +90,7 @@ static void apply(struct engine *e, struct pool *p, const struct store_profile *
         apply_places(e, p, from);
 }
 
-bool restore_profile(struct engine *e, struct pool *p, bool places)
+bool restore_profile(struct engine *e, struct profile *p, bool places)
 {
     const struct store_profile *profile = catalog_profile(e->catalog, p->name);
     if (profile)
@@ -107,7 +107,7 @@ static bool has_place(const struct store_profile *from, const char *host)
 }
 
 /* Places that an edit took out of the profile. */
-static void drop_places(struct pool *p, const struct store_profile *from)
+static void drop_places(struct profile *p, const struct store_profile *from)
 {
     for (struct place *l = p->places; l; l = l->next) {
         if (!l->fleet.on || has_place(from, l->host))
@@ -117,12 +117,12 @@ static void drop_places(struct pool *p, const struct store_profile *from)
     }
 }
 
-bool restore_edits(struct engine *e, struct pool *p, bool places)
+bool restore_edits(struct engine *e, struct profile *p, bool places)
 {
     const struct store_profile *profile = catalog_profile(e->catalog, p->name);
     if (!profile || p->saving) /* then what is here is newer */
         return true;
-    if (!p->member_count)
+    if (!p->daemon_count)
         apply_kind(p, profile);
     bool fits = profile->runtime == p->settings.runtime;
     if (fits)
@@ -158,15 +158,15 @@ static enum clw_err open_store(struct engine *e, struct clw_error *err)
 
 /* It may have been changed since it was brought up: what is restored passes the same checks as what is asked for. And
  * when engines die as soon as they have started, it may be for something that a profile does to them. */
-static bool rests(const struct engine *e, struct pool *p)
+static bool rests(const struct engine *e, struct profile *p)
 {
     struct clw_error err;
     char hint[100];
     snprintf(hint, sizeof hint, "bring it up: clowder up %s", p->name);
     if (*e->hurt)
-        pool_rest(p, CLW_UNREACHABLE, hint, e->hurt);
-    else if (pool_is_foreign(p) && foreign_check_words(p, &err)) /* at its base nobody listens yet: it waits */
-        pool_rest(p, err.code, err.hint, err.message);
+        profile_rest(p, CLW_UNREACHABLE, hint, e->hurt);
+    else if (profile_is_foreign(p) && foreign_check_words(p, &err)) /* at its base nobody listens yet: it waits */
+        profile_rest(p, err.code, err.hint, err.message);
     else
         return false;
     return true;
@@ -187,17 +187,17 @@ void restore_load(struct engine *e)
         const struct store_profile *from = &list->items[i];
         if (!from->wanted)
             continue;
-        struct pool *p = pool_new(e, from->name);
+        struct profile *p = profile_new(e, from->name);
         apply(e, p, from, true);
-        log_info("pool", "restored profile=%s daemons=%u", p->name, pool_want(p));
+        log_info("profile", "restored profile=%s daemons=%u", p->name, profile_want(p));
         if (!rests(e, p))
-            pool_start(e, p);
+            profile_start(e, p);
     }
 }
 
-static void fill(struct store_profile *to, const struct pool *p)
+static void fill(struct store_profile *to, const struct profile *p)
 {
-    const struct pool_settings *s = &p->settings;
+    const struct profile_settings *s = &p->settings;
     snprintf(to->name, sizeof to->name, "%s", p->name);
     store_strings_fini(&to->env);
     for (char **env = s->env; env && *env; env++)
@@ -205,7 +205,7 @@ static void fill(struct store_profile *to, const struct pool *p)
     to->set = s->set;
 }
 
-static void fill_places(struct store_profile *to, const struct pool *p)
+static void fill_places(struct store_profile *to, const struct profile *p)
 {
     for (const struct place *l = p->places; l; l = l->next) {
         if (!l->fleet.on)
@@ -280,7 +280,7 @@ static enum clw_err write_profile(struct store *s, void *arg, struct clw_error *
 static void saved(void *arg)
 {
     struct save *v = arg;
-    struct pool *p = pool_find(v->engine, v->profile.name);
+    struct profile *p = profile_find(v->engine, v->profile.name);
     if (v->write.err.code)
         complain(&v->write.err);
     if (p && p->saving && --p->saving == 0)
@@ -290,7 +290,7 @@ static void saved(void *arg)
     free(v);
 }
 
-void restore_save(struct engine *e, struct pool *p, bool wanted, bool settings)
+void restore_save(struct engine *e, struct profile *p, bool wanted, bool settings)
 {
     if (!e->catalog || p->ephemeral)
         return;
@@ -308,7 +308,7 @@ void restore_save(struct engine *e, struct pool *p, bool wanted, bool settings)
 
 bool restore_is_saving(const struct engine *e, const char *profile)
 {
-    for (const struct pool *p = e->pools; p; p = p->next)
+    for (const struct profile *p = e->profiles; p; p = p->next)
         if (p->saving && (!*profile || strcmp(p->name, profile) == 0))
             return true;
     return false;

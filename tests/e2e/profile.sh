@@ -130,7 +130,7 @@ touch seen
 wait "$map" || fail "map: $?"
 kill "$watch"
 expect 0 clowder log
-grep -q 'pool up profile=default daemons=3' out || fail "log: $(tail -3 out)"
+grep -q 'profile up profile=default daemons=3' out || fail "log: $(tail -3 out)"
 expect 0 clowder log -n 2
 [ "$(wc -l <out)" -eq 2 ] || fail "log -n 2 gave $(wc -l <out) lines"
 clowder log --follow -n 1 >followed &

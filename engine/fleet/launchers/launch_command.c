@@ -8,13 +8,13 @@
 #include <signal.h>
 #include <string.h>
 
-static enum clw_err launch(struct engine *e, struct member *m, struct clw_error *err)
+static enum clw_err launch(struct engine *e, struct daemon *m, struct clw_error *err)
 {
     const struct place *l = m->place;
     struct buf config = {0};
     const char *cert = NULL;
     unsigned port = 0;
-    enum clw_err code = tls_listen(e, m->pool, &port, &cert, err);
+    enum clw_err code = tls_listen(e, m->profile, &port, &cert, err);
     if (code)
         return code;
     bool is_v6 = strchr(l->home, ':') != NULL;
@@ -23,7 +23,7 @@ static enum clw_err launch(struct engine *e, struct member *m, struct clw_error 
     buf_printf(&config, "daemon %u\ntoken %s\nautoexit %d\nremote 1\numask %u\n", m->number, m->token, CORE_DIAL_MS,
         e->user_umask);
     struct local_launch launch = {.command = l->command,
-        .env = m->pool->settings.local_env,
+        .env = m->profile->settings.local_env,
         .config = (char *)config.data,
         .config_len = config.len,
         .log_fd = e->output_fd};
@@ -34,7 +34,7 @@ static enum clw_err launch(struct engine *e, struct member *m, struct clw_error 
 }
 
 /* The shell, and all that it started: it leads a session. */
-static void send_signal(const struct member *m, int signal)
+static void send_signal(const struct daemon *m, int signal)
 {
     if (m->pid)
         kill(-m->pid, signal);

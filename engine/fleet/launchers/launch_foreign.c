@@ -19,21 +19,21 @@
 
 enum { SECOND = 1000, SAMPLE_AT = 950, BELIEVED_MS = 1500 };
 
-bool pool_is_foreign(const struct pool *p)
+bool profile_is_foreign(const struct profile *p)
 {
     return p->settings.runtime != STORE_RUNTIME_CLOWDER;
 }
 
 /* ---- before it starts ---- */
 
-static bool has_base(const struct pool *p)
+static bool has_base(const struct profile *p)
 {
     return p->settings.base_url && *p->settings.base_url;
 }
 
-enum clw_err foreign_check_words(const struct pool *p, struct clw_error *err)
+enum clw_err foreign_check_words(const struct profile *p, struct clw_error *err)
 {
-    const struct pool_settings *s = &p->settings;
+    const struct profile_settings *s = &p->settings;
     char hint[300];
     if (s->runtime == STORE_RUNTIME_COMMAND && !(s->command && *s->command)) {
         snprintf(hint, sizeof hint, "say it: clowder profile set %s --runtime command -- PROGRAM {url}", p->name);
@@ -45,9 +45,9 @@ enum clw_err foreign_check_words(const struct pool *p, struct clw_error *err)
     return clw_fail(err, CLW_USAGE, hint, "profile '%s' has no base that its daemons could dial", p->name);
 }
 
-enum clw_err foreign_check(const struct pool *p, struct clw_error *err)
+enum clw_err foreign_check(const struct profile *p, struct clw_error *err)
 {
-    const struct pool_settings *s = &p->settings;
+    const struct profile_settings *s = &p->settings;
     enum clw_err code = foreign_check_words(p, err);
     if (code || !has_base(p))
         return code;
@@ -70,11 +70,11 @@ static bool find_order(struct place *l, struct order **o)
 {
     struct foreign_base base;
     while ((*o = foreign_next_order(l)) && foreign_base_find((*o)->command, &base)) {
-        enum base_state state = bases_state(l->pool->engine->bases, base.target, BELIEVED_MS, NULL, NULL);
+        enum base_state state = bases_state(l->profile->engine->bases, base.target, BELIEVED_MS, NULL, NULL);
         if (state != BASE_SILENT)
             return state != BASE_ASKED;
-        log_warn("daemon", "dropped profile=%s host=%s why=\"nobody listens at %s any more\"", l->pool->name, l->host,
-            strchr(base.target, ':') + 1);
+        log_warn("daemon", "dropped profile=%s host=%s why=\"nobody listens at %s any more\"", l->profile->name,
+            l->host, strchr(base.target, ':') + 1);
         foreign_forget_order(*o);
     }
     return true;
@@ -91,7 +91,7 @@ static bool may_launch(const struct place *l)
  * not known yet, and a round follows when it is. */
 static bool has_listener(struct place *l, uint64_t now_ms)
 {
-    struct pool *p = l->pool;
+    struct profile *p = l->profile;
     struct clw_error err;
     struct order *o;
     if (!find_order(l, &o))
@@ -101,7 +101,7 @@ static bool has_listener(struct place *l, uint64_t now_ms)
     switch (bases_state(p->engine->bases, p->settings.base_url, BELIEVED_MS, NULL, &err)) {
     case BASE_LISTENS: return may_launch(l);
     case BASE_ASKED: return false;
-    case BASE_BAD: pool_rest(p, err.code, err.hint, err.message); return false;
+    case BASE_BAD: profile_rest(p, err.code, err.hint, err.message); return false;
     case BASE_SILENT: break;
     }
     snprintf(l->reason, sizeof l->reason, "nobody listens at the base %.300s", p->settings.base_url);
@@ -112,10 +112,10 @@ static bool has_listener(struct place *l, uint64_t now_ms)
 
 /* ---- starting ---- */
 
-static unsigned free_index(const struct pool *p)
+static unsigned free_index(const struct profile *p)
 {
     for (unsigned i = 1;; i++) {
-        const struct member *m = p->members;
+        const struct daemon *m = p->daemons;
         while (m && !(m->foreign && m->foreign->index == i))
             m = m->after;
         if (!m)
@@ -142,9 +142,9 @@ static bool can_be_led(const struct host *h)
 }
 
 /* The port at which others reach m leads there from every other host of the profile; or not any more. */
-static void lead(struct member *m, bool lead)
+static void lead(struct daemon *m, bool lead)
 {
-    for (struct place *l = m->pool->places; l && m->foreign->contact_port; l = l->next) {
+    for (struct place *l = m->profile->places; l && m->foreign->contact_port; l = l->next) {
         if (!can_be_led(l->via) || l->via == m->place->via)
             continue;
         if (lead)
@@ -154,7 +154,7 @@ static void lead(struct member *m, bool lead)
     }
 }
 
-static enum store_runtime order_runtime(const struct pool *p, const char *command)
+static enum store_runtime order_runtime(const struct profile *p, const char *command)
 {
     return p->settings.runtime != STORE_RUNTIME_COMMAND ? p->settings.runtime
            : strstr(command, "mirai::")                 ? STORE_RUNTIME_MIRAI
@@ -162,9 +162,9 @@ static enum store_runtime order_runtime(const struct pool *p, const char *comman
 }
 
 static void write_script(
-    struct engine *e, struct member *m, const struct foreign_base *base, const char *mark, struct buf *script)
+    struct engine *e, struct daemon *m, const struct foreign_base *base, const char *mark, struct buf *script)
 {
-    const struct pool_settings *s = &m->pool->settings;
+    const struct profile_settings *s = &m->profile->settings;
     bool is_here = place_is_here(m->place);
     const struct store_host *host = is_here ? NULL : catalog_host(e->catalog, m->place->host);
     size_t tag_count = host ? host->tags.count : 0;
@@ -196,16 +196,16 @@ static void write_script(
 }
 
 /* As it was found a moment ago, when it was looked at before this launch. */
-static enum clw_err find_base(const struct pool *p, struct foreign_base *base, struct clw_error *err)
+static enum clw_err find_base(const struct profile *p, struct foreign_base *base, struct clw_error *err)
 {
     if (bases_state(p->engine->bases, p->settings.base_url, UINT64_MAX, base, err) == BASE_LISTENS)
         return CLW_OK;
     return clw_fail(err, CLW_UNREACHABLE, NULL, "nobody listens at the base %s", p->settings.base_url);
 }
 
-static enum clw_err launch(struct engine *e, struct member *m, struct clw_error *err)
+static enum clw_err launch(struct engine *e, struct daemon *m, struct clw_error *err)
 {
-    struct pool *p = m->pool;
+    struct profile *p = m->profile;
     struct foreign_base base;
     struct buf script = {0};
     char mark[WIRE_TOKEN + 1];
@@ -215,7 +215,7 @@ static enum clw_err launch(struct engine *e, struct member *m, struct clw_error 
     m->foreign->order = foreign_next_order(m->place);
     m->foreign->index = free_index(p);
     if (m->foreign->order) {
-        m->foreign->order->member = m;
+        m->foreign->order->daemon = m;
         m->fleet.is_ordered = true;
         m->foreign->is_metered = foreign_base_find(m->foreign->order->command, &base);
         runtime = order_runtime(p, m->foreign->order->command);
@@ -245,27 +245,27 @@ static enum clw_err launch(struct engine *e, struct member *m, struct clw_error 
 
 /* ---- how it fares ---- */
 
-static void set_up(struct engine *e, struct member *m)
+static void set_up(struct engine *e, struct daemon *m)
 {
     bool was_away = m->fleet.state == FLEET_AWAY;
     if (m->fleet.state != FLEET_LAUNCHING && !was_away)
         return;
     lead(m, true); /* not before: where hosts are one machine, its port is its own first */
-    member_say(&m->reason, NULL);
-    member_act(e, m, fleet_daemon_came(&m->fleet, mono_ms()));
+    daemon_say(&m->reason, NULL);
+    daemon_act(e, m, fleet_daemon_came(&m->fleet, mono_ms()));
     place_say(m->place, CLW_OK, NULL, NULL);
     log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", was_away ? "resumed" : "connected", m->name,
         m->place->host, (int)m->worker_pid, (unsigned long long)(m->fleet.connected_ms - m->fleet.started_ms));
     core_due(e);
 }
 
-static void on_connections(struct engine *e, struct member *m, unsigned n)
+static void on_connections(struct engine *e, struct daemon *m, unsigned n)
 {
     if (n) {
         set_up(e, m);
     } else if (m->fleet.state == FLEET_UP) {
-        member_act(e, m, fleet_daemon_gone(&m->fleet, m->fleet.had_tasks, false, mono_ms()));
-        member_say(&m->reason, "its connection to the base ended");
+        daemon_act(e, m, fleet_daemon_gone(&m->fleet, m->fleet.had_tasks, false, mono_ms()));
+        daemon_say(&m->reason, "its connection to the base ended");
         core_due(e);
     }
 }
@@ -278,9 +278,9 @@ static uint64_t take(uint64_t now, uint64_t *seen, uint64_t *total)
     return d;
 }
 
-void foreign_sample(struct member *m, uint64_t now_ms)
+void foreign_sample(struct daemon *m, uint64_t now_ms)
 {
-    struct pool *p = m->pool;
+    struct profile *p = m->profile;
     struct meter_counts now, *seen = &m->foreign->seen, *all = &p->passed;
     meter_read(m->foreign->meter, &now);
     uint64_t bytes =
@@ -299,7 +299,7 @@ void foreign_sample(struct member *m, uint64_t now_ms)
         pace_add(&m->pace, now_ms, n);
         m->place->done += n;
         core_worked(p->engine, m);
-        pool_record(p, n);
+        profile_record(p, n);
     }
     if (bytes || now.busy != seen->busy)
         core_changed(p->engine);
@@ -308,28 +308,28 @@ void foreign_sample(struct member *m, uint64_t now_ms)
     seen->connections = now.connections;
 }
 
-static void set_reason(struct member *m, const struct host_daemon_event *event, bool *by_itself)
+static void set_reason(struct daemon *m, const struct host_daemon_event *event, bool *by_itself)
 {
     char said[200] = "";
     if (m->fleet.state == FLEET_LAUNCHING) /* its last words tell most */
         snprintf(said, sizeof said, "%.120s", m->reason);
     const char *text = event->signal
                            ? NULL
-                           : foreign_exit_text(m->foreign->order ? order_runtime(m->pool, m->foreign->order->command)
-                                                                 : m->pool->settings.runtime,
+                           : foreign_exit_text(m->foreign->order ? order_runtime(m->profile, m->foreign->order->command)
+                                                                 : m->profile->settings.runtime,
                                  event->status, by_itself);
     if (event->signal)
-        member_say(&m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
+        daemon_say(&m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
     else if (text)
-        member_say(&m->reason, "%s (exit status %d)%s%s", text, event->status, *said ? ": " : "", said);
+        daemon_say(&m->reason, "%s (exit status %d)%s%s", text, event->status, *said ? ": " : "", said);
     else
-        member_say(&m->reason, "ended with status %d%s%s", event->status, *said ? ": " : "", said);
+        daemon_say(&m->reason, "ended with status %d%s%s", event->status, *said ? ": " : "", said);
     if (m->foreign->order && !event->signal && event->status == 0)
         *by_itself = true;
 }
 
 /* Its process is gone. */
-static void on_end(struct engine *e, struct member *m, const struct host_daemon_event *event)
+static void on_end(struct engine *e, struct daemon *m, const struct host_daemon_event *event)
 {
     bool by_itself = false, was_leaving = m->fleet.state == FLEET_LEAVING;
     foreign_sample(m, mono_ms());
@@ -342,10 +342,10 @@ static void on_end(struct engine *e, struct member *m, const struct host_daemon_
         log_info("daemon", "leaves daemon=%s why=\"%s\"", m->name, m->reason);
     else
         log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
-    member_act(e, m, fleet_daemon_finished(&m->fleet, by_itself, idle, mono_ms()));
+    daemon_act(e, m, fleet_daemon_finished(&m->fleet, by_itself, idle, mono_ms()));
 }
 
-static void take_event(struct engine *e, struct member *m, const struct host_daemon_event *event)
+static void take_event(struct engine *e, struct daemon *m, const struct host_daemon_event *event)
 {
     switch (event->kind) {
     case HOST_DAEMON_STARTED:
@@ -356,26 +356,26 @@ static void take_event(struct engine *e, struct member *m, const struct host_dae
     case HOST_DAEMON_STDERR:
         log_info("daemon", "said daemon=%s host=%s text=\"%s\"", m->name, m->place->host, event->text);
         if (m->fleet.state == FLEET_LAUNCHING)
-            member_say(&m->reason, "%.190s", event->text);
+            daemon_say(&m->reason, "%.190s", event->text);
         break;
     case HOST_DAEMON_CONNECTIONS: on_connections(e, m, event->connections); break;
     case HOST_DAEMON_EXITED: on_end(e, m, event); break;
-    case HOST_DAEMON_FAILED: member_launch_failed(e, m, event->text, event->hint); break;
+    case HOST_DAEMON_FAILED: daemon_launch_failed(e, m, event->text, event->hint); break;
     }
     core_changed(e);
 }
 
 void foreign_link_lost(struct engine *e, struct host *h)
 {
-    for (struct pool *p = e->pools; p; p = p->next)
-        for (struct member *m = p->members, *after; m; m = after) {
+    for (struct profile *p = e->profiles; p; p = p->next)
+        for (struct daemon *m = p->daemons, *after; m; m = after) {
             after = m->after;
             if (m->place->via != h || !m->foreign || !m->worker_pid)
                 continue;
-            member_say(&m->reason, "the link to the host was lost");
+            daemon_say(&m->reason, "the link to the host was lost");
             log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, h->name, m->reason);
             foreign_sample(m, mono_ms());
-            member_act(e, m, fleet_daemon_cut_off(&m->fleet, mono_ms()));
+            daemon_act(e, m, fleet_daemon_cut_off(&m->fleet, mono_ms()));
         }
 }
 
@@ -391,10 +391,10 @@ static void look_at_base(struct engine *e)
 
 bool foreign_mismatch(const struct place *l, char *text, size_t size)
 {
-    const struct host *here = host_find(l->pool->engine, "local");
+    const struct host *here = host_find(l->profile->engine, "local");
     const struct host_facts *there = l->via && l->via->has_facts ? &l->via->facts : NULL;
     *text = '\0';
-    if (l->pool->settings.runtime != STORE_RUNTIME_MIRAI || !there)
+    if (l->profile->settings.runtime != STORE_RUNTIME_MIRAI || !there)
         return false;
     const char *mirai = here && here->has_facts ? here->facts.mirai_version : "";
     const char *nanonext = here && here->has_facts ? here->facts.nanonext_version : "";
@@ -411,16 +411,16 @@ bool foreign_mismatch(const struct place *l, char *text, size_t size)
 
 void foreign_link_up(struct engine *e, struct host *h)
 {
-    for (struct pool *p = e->pools; p; p = p->next)
+    for (struct profile *p = e->profiles; p; p = p->next)
         if (p->settings.runtime == STORE_RUNTIME_MIRAI && place_find(p, h->name))
             look_at_base(e);
-    for (struct pool *p = e->pools; p; p = p->next)
-        for (struct member *m = p->members; m && place_find(p, h->name); m = m->after)
+    for (struct profile *p = e->profiles; p; p = p->next)
+        for (struct daemon *m = p->daemons; m && place_find(p, h->name); m = m->after)
             if (m->foreign && m->foreign->contact_port && m->fleet.connected_ms && m->place->via != h && can_be_led(h))
                 host_session_lead(h->link, m->foreign->contact_port, NULL);
 }
 
-void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms)
+void foreign_tick(struct engine *e, struct profile *p, uint64_t now_ms)
 {
     (void)e;
     if (now_ms < p->sample_at_ms)
@@ -428,20 +428,20 @@ void foreign_tick(struct engine *e, struct pool *p, uint64_t now_ms)
     uint64_t at_ms =
         now_ms / SECOND * SECOND + SAMPLE_AT; /* near its end: once in each second, so that none looks empty */
     p->sample_at_ms = at_ms > now_ms ? at_ms : at_ms + SECOND;
-    for (struct member *m = p->members; m; m = m->after)
+    for (struct daemon *m = p->daemons; m; m = m->after)
         if (m->foreign)
             foreign_sample(m, now_ms);
 }
 
-uint64_t foreign_next_ms(const struct pool *p)
+uint64_t foreign_next_ms(const struct profile *p)
 {
-    for (const struct member *m = p->members; m; m = m->after)
+    for (const struct daemon *m = p->daemons; m; m = m->after)
         if (m->foreign && m->foreign->is_metered && m->fleet.state == FLEET_UP)
             return p->sample_at_ms;
     return UINT64_MAX;
 }
 
-static void fini(struct member *m)
+static void fini(struct daemon *m)
 {
     if (!m->foreign)
         return;
@@ -449,7 +449,7 @@ static void fini(struct member *m)
     if (m->foreign->order && m->fleet.state == FLEET_LEAVING)
         foreign_forget_order(m->foreign->order);
     else if (m->foreign->order)
-        m->foreign->order->member = NULL;
+        m->foreign->order->daemon = NULL;
     meter_rele(m->foreign->meter);
     free(m->foreign);
     m->foreign = NULL;

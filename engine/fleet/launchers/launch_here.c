@@ -5,7 +5,7 @@
 
 #include <signal.h>
 
-static enum clw_err launch(struct engine *e, struct member *m, struct clw_error *err)
+static enum clw_err launch(struct engine *e, struct daemon *m, struct clw_error *err)
 {
     struct buf config = {0};
     buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\numask %u\n", e->data_url, m->number, m->token,
@@ -18,7 +18,7 @@ static enum clw_err launch(struct engine *e, struct member *m, struct clw_error 
     return code;
 }
 
-static void send_signal(const struct member *m, int signal)
+static void send_signal(const struct daemon *m, int signal)
 {
     if (m->pid)
         kill(m->pid, signal);

@@ -25,7 +25,7 @@ enum {
 
 enum batch_state { BATCH_SUBMITTING, BATCH_ACTIVE, BATCH_CANCELLING };
 
-/* One array of jobs. Its members point here; it is freed when it is cancelled or ended. */
+/* One array of jobs. Its daemons point here; it is freed when it is cancelled or ended. */
 struct batch {
     struct batch *next;
     struct store_batch row; /* row.job is "" before it is submitted */
@@ -39,7 +39,7 @@ struct batch {
 
 /* ---- submitting ---- */
 
-static void add_config(struct buf *b, const struct member *m, const char *cert, const char *port)
+static void add_config(struct buf *b, const struct daemon *m, const char *cert, const char *port)
 {
     buf_printf(b, "url tls+tcp://@HOME@:%s\n", port);
     launch_add_cert(b, cert);
@@ -47,7 +47,7 @@ static void add_config(struct buf *b, const struct member *m, const char *cert, 
     buf_add(b, "", 1);
 }
 
-/* The members, their settings, the script. */
+/* The daemons, their settings, the script. */
 static void write_script(
     struct batch *b, struct place *l, unsigned n, const char *cert, const char *port, struct buf *script)
 {
@@ -56,18 +56,18 @@ static void write_script(
     const char **texts = mem_zalloc(n * sizeof *texts);
     char name[80];
     for (unsigned i = 0; i < n; i++) {
-        struct member *m = member_new(l->pool->engine, l);
+        struct daemon *m = daemon_new(l->profile->engine, l);
         m->batch = b;
         m->element = i + 1;
-        member_say(&m->reason, "being submitted");
+        daemon_say(&m->reason, "being submitted");
         buf_reserve(&configs[i], 8192);
         add_config(&configs[i], m, cert, port);
         texts[i] = (char *)configs[i].data;
     }
-    snprintf(name, sizeof name, "clowder-%s", l->pool->name);
+    snprintf(name, sizeof name, "clowder-%s", l->profile->name);
     const struct scheduler_job job = {.name = name,
         .folder = b->row.folder,
-        .program = h->here ? l->pool->engine->daemon_program : h->shot.program,
+        .program = h->here ? l->profile->engine->daemon_program : h->shot.program,
         .directives = h->directives,
         .configs = texts,
         .count = n};
@@ -82,7 +82,7 @@ static void write_script(
     free(texts);
 }
 
-/* All members of b are gone. */
+/* All daemons of b are gone. */
 static void batch_free(struct engine *e, struct batch *b)
 {
     struct batch **at = &e->batches;
@@ -92,10 +92,10 @@ static void batch_free(struct engine *e, struct batch *b)
     free(b);
 }
 
-static struct member *first_of(struct engine *e, const struct batch *b)
+static struct daemon *first_of(struct engine *e, const struct batch *b)
 {
-    for (struct pool *p = e->pools; p; p = p->next)
-        for (struct member *m = p->members; m; m = m->after)
+    for (struct profile *p = e->profiles; p; p = p->next)
+        for (struct daemon *m = p->daemons; m; m = m->after)
             if (m->batch == b)
                 return m;
     return NULL;
@@ -103,12 +103,12 @@ static struct member *first_of(struct engine *e, const struct batch *b)
 
 static void remove_members(struct engine *e, struct batch *b)
 {
-    for (struct member *m; (m = first_of(e, b));)
+    for (struct daemon *m; (m = first_of(e, b));)
         if (m->peer) { /* it goes by itself */
             m->batch = NULL;
             m->fleet.kind = FLEET_REMOTE;
         } else
-            member_remove(e, m);
+            daemon_remove(e, m);
 }
 
 static void submit(struct engine *e, struct place *l, unsigned n)
@@ -118,7 +118,7 @@ static void submit(struct engine *e, struct place *l, unsigned n)
     const char *cert = NULL;
     unsigned port = 0;
     char secret[WIRE_TOKEN + 1], mark[20], port_text[32], target[64];
-    enum clw_err code = tls_listen(e, l->pool, &port, &cert, &err);
+    enum clw_err code = tls_listen(e, l->profile, &port, &cert, &err);
     if (code) {
         place_break(l, code, err.hint, err.message);
         return;
@@ -127,7 +127,7 @@ static void submit(struct engine *e, struct place *l, unsigned n)
     b->host = l->via;
     b->row.count = n;
     snprintf(b->row.host, sizeof b->row.host, "%s", l->host);
-    snprintf(b->row.profile, sizeof b->row.profile, "%s", l->pool->name);
+    snprintf(b->row.profile, sizeof b->row.profile, "%s", l->profile->name);
     wire_new_secret(secret);
     snprintf(b->row.folder, sizeof b->row.folder, "launch-%.16s", secret);
     snprintf(mark, sizeof mark, "%.16s", secret + 16);
@@ -150,7 +150,7 @@ static void submit(struct engine *e, struct place *l, unsigned n)
         batch_free(e, b);
         return;
     }
-    log_info("batch", "submits profile=%s host=%s daemons=%u", l->pool->name, l->host, n);
+    log_info("batch", "submits profile=%s host=%s daemons=%u", l->profile->name, l->host, n);
     core_changed(e);
 }
 
@@ -177,7 +177,7 @@ static void one_line(const char *text, size_t len, char *out, size_t size)
 
 static struct place *place_of(struct engine *e, const struct batch *b)
 {
-    struct pool *p = pool_find(e, b->row.profile);
+    struct profile *p = profile_find(e, b->row.profile);
     return p ? place_find(p, b->row.host) : NULL;
 }
 
@@ -240,10 +240,10 @@ static void submitted(struct engine *e, struct batch *b)
     log_info("batch", "submitted profile=%s host=%s job=%s daemons=%u", b->row.profile, b->row.host, b->row.job,
         b->row.count);
     write_row(e, b, true);
-    for (struct pool *p = e->pools; p; p = p->next)
-        for (struct member *m = p->members; m; m = m->after)
+    for (struct profile *p = e->profiles; p; p = p->next)
+        for (struct daemon *m = p->daemons; m; m = m->after)
             if (m->batch == b && m->fleet.state == FLEET_LAUNCHING)
-                member_say(&m->reason, "submitted as %s, element %u", b->row.job, m->element);
+                daemon_say(&m->reason, "submitted as %s, element %u", b->row.job, m->element);
 }
 
 static void over(struct engine *e, struct batch *b)
@@ -255,14 +255,14 @@ static void over(struct engine *e, struct batch *b)
 }
 
 /* An element that nobody told to go is not listed any more, and its daemon is not here. */
-static void say_ended(struct member *m)
+static void say_ended(struct daemon *m)
 {
-    member_say(&m->reason, m->fleet.state == FLEET_AWAY ? "its job ended" : "its job ended before it connected");
+    daemon_say(&m->reason, m->fleet.state == FLEET_AWAY ? "its job ended" : "its job ended before it connected");
     log_warn("daemon", "lost daemon=%s host=%s job=%s_%u why=\"%s\"", m->name, m->place->host, m->batch->row.job,
         m->element, m->reason);
 }
 
-static void note_state(struct engine *e, struct host *h, struct member *m, const char *text, size_t len)
+static void note_state(struct engine *e, struct host *h, struct daemon *m, const char *text, size_t len)
 {
     char why[160];
     struct batch *b = m->batch;
@@ -273,20 +273,20 @@ static void note_state(struct engine *e, struct host *h, struct member *m, const
     if (todo & FLEET_FAILED)
         say_ended(m);
     if (todo)
-        member_act(e, m, todo); /* CLOSE: nng 1.5 may miss the end of a TLS connection that came while a frame was
+        daemon_act(e, m, todo); /* CLOSE: nng 1.5 may miss the end of a TLS connection that came while a frame was
                                    dealt with */
     else if (m->fleet.state == FLEET_LAUNCHING && state == SCHEDULER_PENDING)
-        member_say(&m->reason, "job %s pending%s%s", b->row.job, *why ? ": " : "", why);
+        daemon_say(&m->reason, "job %s pending%s%s", b->row.job, *why ? ": " : "", why);
     else if (m->fleet.state == FLEET_LAUNCHING && state == SCHEDULER_RUNNING && !m->fleet.running_ms) {
         fleet_daemon_runs(&m->fleet, now_ms);
-        member_say(&m->reason, "job %s runs%s%s", b->row.job, *why ? " on " : "", why);
+        daemon_say(&m->reason, "job %s runs%s%s", b->row.job, *why ? " on " : "", why);
     }
 }
 
 static void queried(struct engine *e, struct host *h, const char *text, size_t len)
 {
-    for (struct pool *p = e->pools; p; p = p->next)
-        for (struct member *m = p->members, *after; m; m = after) {
+    for (struct profile *p = e->profiles; p; p = p->next)
+        for (struct daemon *m = p->daemons, *after; m; m = after) {
             after = m->after;
             if (m->batch && m->batch->host == h && m->batch->state == BATCH_ACTIVE)
                 note_state(e, h, m, text, len);
@@ -297,11 +297,11 @@ static void queried(struct engine *e, struct host *h, const char *text, size_t l
 static void some_cancelled(struct engine *e, struct batch *b)
 {
     b->one_id = 0;
-    for (struct pool *p = e->pools; p; p = p->next)
-        for (struct member *m = p->members, *after; m; m = after) {
+    for (struct profile *p = e->profiles; p; p = p->next)
+        for (struct daemon *m = p->daemons, *after; m; m = after) {
             after = m->after;
             if (m->batch == b && m->cancelling)
-                member_remove(e, m);
+                daemon_remove(e, m);
         }
 }
 
@@ -357,7 +357,7 @@ void batch_ran(struct engine *e, struct host *h, const struct host_run_result *r
 /* ---- chores ---- */
 
 /* A daemon of it is here, is to come, or may come back. */
-static bool is_alive(const struct member *m)
+static bool is_alive(const struct daemon *m)
 {
     return m->peer || m->fleet.state == FLEET_LAUNCHING || m->fleet.state == FLEET_AWAY || m->fleet.state == FLEET_UP;
 }
@@ -377,8 +377,8 @@ static void cancel_all(struct batch *b)
 static void cancel_some(struct engine *e, struct batch *b)
 {
     struct buf script = {0};
-    for (struct pool *p = e->pools; p; p = p->next)
-        for (struct member *m = p->members; m; m = m->after)
+    for (struct profile *p = e->profiles; p; p = p->next)
+        for (struct daemon *m = p->daemons; m; m = m->after)
             if (m->batch == b && !is_alive(m)) {
                 m->cancelling = true;
                 scheduler_cancel(b->host->scheduler, b->row.job, m->element, NULL, &script);
@@ -394,8 +394,8 @@ static void tick_one(struct engine *e, struct batch *b, uint64_t now_ms)
     unsigned alive = 0, leaving = 0;
     if (b->state == BATCH_SUBMITTING || b->host->shot.state != HOST_UP)
         return;
-    for (struct pool *p = e->pools; p; p = p->next)
-        for (struct member *m = p->members; m; m = m->after) {
+    for (struct profile *p = e->profiles; p; p = p->next)
+        for (struct daemon *m = p->daemons; m; m = m->after) {
             alive += m->batch == b && is_alive(m);
             leaving += m->batch == b && !is_alive(m) && !m->cancelling;
         }
@@ -408,8 +408,8 @@ static void tick_one(struct engine *e, struct batch *b, uint64_t now_ms)
 /* Somebody waits for news of it. */
 static bool is_unsettled(const struct engine *e, const struct host *h)
 {
-    for (const struct pool *p = e->pools; p; p = p->next)
-        for (const struct member *m = p->members; m; m = m->after)
+    for (const struct profile *p = e->profiles; p; p = p->next)
+        for (const struct daemon *m = p->daemons; m; m = m->after)
             if (m->batch && m->batch->host == h && (m->fleet.state != FLEET_UP || m->fleet.absent) && !m->cancelling)
                 return true;
     return false;
@@ -512,12 +512,12 @@ void batch_fini(struct engine *e)
 }
 
 /* Its daemon's connection ended: ask what became of the job. */
-static void look(struct member *m)
+static void look(struct daemon *m)
 {
     if (!m->batch) /* its job is over */
         return;
     ask_soon(m->batch->host);
-    core_due(m->pool->engine);
+    core_due(m->profile->engine);
 }
 
 const struct launcher launcher_scheduler = {.kind = FLEET_QUEUED, .launch_missing = launch_missing, .look = look};

@@ -19,19 +19,19 @@ void launch_add_cert(struct buf *b, const char *pem)
     buf_add_text(b, "\n");
 }
 
-void launch_signal_there(const struct member *m, int signal)
+void launch_signal_there(const struct daemon *m, int signal)
 {
     if (m->place->via && m->place->via->link && m->launch_id && !m->fleet.has_ended)
         host_session_signal(m->place->via->link, m->launch_id, signal, NULL);
 }
 
-static enum clw_err launch(struct engine *e, struct member *m, struct clw_error *err)
+static enum clw_err launch(struct engine *e, struct daemon *m, struct clw_error *err)
 {
     struct host *h = m->place->via;
     struct buf config = {0};
     const char *cert = NULL;
     unsigned port = 0;
-    enum clw_err code = h->direct ? tls_listen(e, m->pool, &port, &cert, err) : CLW_OK;
+    enum clw_err code = h->direct ? tls_listen(e, m->profile, &port, &cert, err) : CLW_OK;
     if (code)
         return code;
     if (h->direct) {
@@ -49,22 +49,22 @@ static enum clw_err launch(struct engine *e, struct member *m, struct clw_error 
 }
 
 /* The supervisor there says that the process is gone. */
-static void ended(struct engine *e, struct member *m, const struct host_daemon_event *event)
+static void ended(struct engine *e, struct daemon *m, const struct host_daemon_event *event)
 {
     unsigned todo = fleet_daemon_ended(&m->fleet, mono_ms());
     if (event->signal)
-        member_say(&m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
+        daemon_say(&m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
     else if (!m->reason[0] || m->fleet.state != FLEET_LAUNCHING)
-        member_say(&m->reason, "ended with status %d", event->status);
+        daemon_say(&m->reason, "ended with status %d", event->status);
     if (m->peer) /* its connection goes next, and the rest then */
-        daemon_read_all(m->peer);
+        peer_daemon_read_all(m->peer);
     core_due(e);
     if (todo & FLEET_FAILED)
         log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
-    member_act(e, m, todo);
+    daemon_act(e, m, todo);
 }
 
-static void take_event(struct engine *e, struct member *m, const struct host_daemon_event *event)
+static void take_event(struct engine *e, struct daemon *m, const struct host_daemon_event *event)
 {
     switch (event->kind) {
     case HOST_DAEMON_CONNECTIONS: break; /* only other engines' are counted */
@@ -72,10 +72,10 @@ static void take_event(struct engine *e, struct member *m, const struct host_dae
     case HOST_DAEMON_STDERR:
         log_info("daemon", "said daemon=%s host=%s text=\"%s\"", m->name, m->place->host, event->text);
         if (m->fleet.state == FLEET_LAUNCHING)
-            member_say(&m->reason, "%.190s", event->text);
+            daemon_say(&m->reason, "%.190s", event->text);
         break;
     case HOST_DAEMON_EXITED: ended(e, m, event); break;
-    case HOST_DAEMON_FAILED: member_launch_failed(e, m, event->text, event->hint); break;
+    case HOST_DAEMON_FAILED: daemon_launch_failed(e, m, event->text, event->hint); break;
     }
 }
 

@@ -10,15 +10,15 @@ struct launcher {
     bool is_shell; /* its tasks see the environment of the shell that brought the profile up */
     /* One may be launched there now. False: it said why, or looks; there is another round then. NULL: always. */
     bool (*is_ready)(struct place *l, uint64_t now_ms);
-    enum clw_err (*launch)(struct engine *e, struct member *m, struct clw_error *err);
+    enum clw_err (*launch)(struct engine *e, struct daemon *m, struct clw_error *err);
     /* Launches all that the place lacks, in place of launch; or NULL. */
     void (*launch_missing)(struct engine *e, struct place *l);
     /* Of its process, as far as there is one. NULL: there is none that we could reach. */
-    void (*signal)(const struct member *m, int signal);
+    void (*signal)(const struct daemon *m, int signal);
     /* What the host's link says of it; NULL: it says nothing. */
-    void (*event)(struct engine *e, struct member *m, const struct host_daemon_event *event);
-    void (*look)(struct member *m); /* its connection ended, or it says that it goes; or NULL */
-    void (*fini)(struct member *m); /* before it is freed; or NULL */
+    void (*event)(struct engine *e, struct daemon *m, const struct host_daemon_event *event);
+    void (*look)(struct daemon *m); /* its connection ended, or it says that it goes; or NULL */
+    void (*fini)(struct daemon *m); /* before it is freed; or NULL */
 };
 
 extern const struct launcher launcher_here;      /* launch_here.c: a child of the engine */
@@ -28,7 +28,7 @@ extern const struct launcher launcher_scheduler; /* launch_scheduler.c: jobs of 
 extern const struct launcher launcher_foreign;   /* launch_foreign.c: daemons of other engines, through a link */
 
 /* A process behind its host's link. */
-void launch_signal_there(const struct member *m, int signal);
+void launch_signal_there(const struct daemon *m, int signal);
 /* The certificate as one line of a daemon's settings. */
 void launch_add_cert(struct buf *b, const char *pem);
 

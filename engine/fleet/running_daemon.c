@@ -10,10 +10,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
-struct member *member_by_number(struct engine *e, uint32_t number)
+struct daemon *daemon_by_number(struct engine *e, uint32_t number)
 {
-    for (struct pool *p = e->pools; p; p = p->next)
-        for (struct member *m = p->members; m; m = m->after)
+    for (struct profile *p = e->profiles; p; p = p->next)
+        for (struct daemon *m = p->daemons; m; m = m->after)
             if (m->number == number)
                 return m;
     return NULL;
@@ -28,7 +28,7 @@ static void forget_text(const char **text)
     *text = no_text;
 }
 
-void member_say(const char **text, const char *format, ...)
+void daemon_say(const char **text, const char *format, ...)
 {
     char now[200] = "";
     va_list ap;
@@ -41,32 +41,32 @@ void member_say(const char **text, const char *format, ...)
         *text = mem_strdup(now);
 }
 
-struct member *member_new(struct engine *e, struct place *l)
+struct daemon *daemon_new(struct engine *e, struct place *l)
 {
-    struct pool *p = l->pool;
-    struct member *m = mem_zalloc(sizeof *m);
-    m->pool = p;
+    struct profile *p = l->profile;
+    struct daemon *m = mem_zalloc(sizeof *m);
+    m->profile = p;
     m->place = l;
     m->reason = m->pause = m->limits = no_text;
     m->number = ++e->last_daemon & 0xffffff;
     snprintf(m->name, sizeof m->name, "%s-%u", p->name, ++p->counter);
     wire_new_secret(m->token);
-    m->before = p->last_member;
-    *(m->before ? &m->before->after : &p->members) = m;
-    p->last_member = m;
-    p->member_count++;
+    m->before = p->last_in_list;
+    *(m->before ? &m->before->after : &p->daemons) = m;
+    p->last_in_list = m;
+    p->daemon_count++;
     m->fleet.arg = m;
     m->launcher = place_launcher(l);
     fleet_daemon_add(&l->fleet, &m->fleet, m->launcher->kind, mono_ms());
     return m;
 }
 
-void member_remove(struct engine *e, struct member *m)
+void daemon_remove(struct engine *e, struct daemon *m)
 {
-    struct pool *p = m->pool;
-    *(m->before ? &m->before->after : &p->members) = m->after;
-    *(m->after ? &m->after->before : &p->last_member) = m->before;
-    p->member_count--;
+    struct profile *p = m->profile;
+    *(m->before ? &m->before->after : &p->daemons) = m->after;
+    *(m->after ? &m->after->before : &p->last_in_list) = m->before;
+    p->daemon_count--;
     fleet_daemon_remove(&m->fleet);
     if (m->launcher->fini)
         m->launcher->fini(m);
@@ -76,22 +76,22 @@ void member_remove(struct engine *e, struct member *m)
     forget_text(&m->pause);
     forget_text(&m->limits);
     free(m);
-    pool_fail_jobs(e, p);
+    profile_fail_jobs(e, p);
     core_due(e);
 }
 
-void member_signal(const struct member *m, int signal)
+void daemon_signal(const struct daemon *m, int signal)
 {
     if (m->launcher->signal)
         m->launcher->signal(m, signal);
 }
 
 /* The process of a daemon on this machine has ended. */
-void member_exited(struct engine *e, pid_t pid, int status)
+void daemon_exited(struct engine *e, pid_t pid, int status)
 {
-    struct member *m = NULL;
-    for (struct pool *p = e->pools; p && !m; p = p->next)
-        for (m = p->members; m && m->pid != pid; m = m->after)
+    struct daemon *m = NULL;
+    for (struct profile *p = e->profiles; p && !m; p = p->next)
+        for (m = p->daemons; m && m->pid != pid; m = m->after)
             ;
     if (!m)
         return;
@@ -103,41 +103,41 @@ void member_exited(struct engine *e, pid_t pid, int status)
     m->pid = 0;
     unsigned todo = fleet_daemon_ended(&m->fleet, mono_ms());
     if (m->peer) { /* its connection goes next, and the rest then */
-        member_say(&m->reason, "%s", how);
-        daemon_read_all(m->peer);
+        daemon_say(&m->reason, "%s", how);
+        peer_daemon_read_all(m->peer);
         core_due(e);
         return;
     }
     if (m->fleet.state == FLEET_LAUNCHING) {
         if (!m->reason[0])
-            member_say(&m->reason, "%s before it connected", how);
+            daemon_say(&m->reason, "%s before it connected", how);
         log_error("daemon", "launch failed daemon=%s why=\"%s\"", m->name, m->reason);
     } else if (m->fleet.state == FLEET_LOST) {
         log_info("daemon", "ended daemon=%s how=\"%s\"", m->name, how);
     }
-    member_act(e, m, todo);
+    daemon_act(e, m, todo);
 }
 
-void member_launch_failed(struct engine *e, struct member *m, const char *text, const char *hint)
+void daemon_launch_failed(struct engine *e, struct daemon *m, const char *text, const char *hint)
 {
     struct place *l = m->place;
-    member_say(&m->reason, "%.190s", text);
+    daemon_say(&m->reason, "%.190s", text);
     log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, l->host, text);
-    member_act(e, m, fleet_daemon_failed(&m->fleet, mono_ms()));
+    daemon_act(e, m, fleet_daemon_failed(&m->fleet, mono_ms()));
     snprintf(l->reason, sizeof l->reason, "%.490s", text);
     snprintf(l->hint, sizeof l->hint, "%.290s", hint);
-    member_act(e, m, FLEET_FORGET);
+    daemon_act(e, m, FLEET_FORGET);
 }
 
 /* ---- what the fleet decided ---- */
 
-void member_quit(struct member *m, bool now)
+void daemon_quit(struct daemon *m, bool now)
 {
-    member_act(m->pool->engine, m, fleet_daemon_quit(&m->fleet, now, mono_ms()));
+    daemon_act(m->profile->engine, m, fleet_daemon_quit(&m->fleet, now, mono_ms()));
 }
 
 /* Its place's trouble is this daemon's. */
-static void blame(const struct member *m, bool gave_up)
+static void blame(const struct daemon *m, bool gave_up)
 {
     struct place *l = m->place;
     char text[sizeof l->reason];
@@ -145,31 +145,31 @@ static void blame(const struct member *m, bool gave_up)
     snprintf(l->reason, sizeof l->reason, "%s", text);
     if (!gave_up)
         return;
-    log_error(
-        "pool", "gave up profile=%s host=%s launches=%u last=\"%s\"", l->pool->name, l->host, l->fleet.fails, text);
+    log_error("profile", "gave up profile=%s host=%s launches=%u last=\"%s\"", l->profile->name, l->host,
+        l->fleet.fails, text);
     place_say(l, CLW_UNREACHABLE, "see 'clowder log'", text);
 }
 
-static void say_late(struct member *m)
+static void say_late(struct daemon *m)
 {
-    member_say(
+    daemon_say(
         &m->reason, "did not connect within %d s%s%.150s", FLEET_LAUNCH_MS / 1000, *m->reason ? ": " : "", m->reason);
 }
 
-static void stop(struct member *m)
+static void stop(struct daemon *m)
 {
-    member_say(&m->reason, "%s", m->foreign ? "stopped" : "stopped while it was not connected");
-    member_signal(m, SIGTERM);
+    daemon_say(&m->reason, "%s", m->foreign ? "stopped" : "stopped while it was not connected");
+    daemon_signal(m, SIGTERM);
 }
 
 /* In the order of the bits. */
-void member_act(struct engine *e, struct member *m, unsigned todo)
+void daemon_act(struct engine *e, struct daemon *m, unsigned todo)
 {
     if (todo & FLEET_SAY_LATE)
         say_late(m);
-    daemon_act(m, todo);
+    peer_daemon_act(m, todo);
     if (todo & FLEET_KILL)
-        member_signal(m, SIGKILL);
+        daemon_signal(m, SIGKILL);
     if (todo & FLEET_CLOSE)
         link_close(m->peer->link);
     if (todo & FLEET_SAY_LOST)
@@ -179,25 +179,25 @@ void member_act(struct engine *e, struct member *m, unsigned todo)
     if (todo & FLEET_STOP)
         stop(m);
     if (todo & FLEET_SAVE)
-        restore_save(e, m->pool, fleet_is_wanted(&m->pool->fleet), false);
+        restore_save(e, m->profile, fleet_is_wanted(&m->profile->fleet), false);
     if (todo & FLEET_UNORDER)
         foreign_forget_order(m->foreign->order);
     if (todo & (FLEET_STOP | FLEET_DRAIN)) /* its time to go runs */
         core_due(e);
     if (todo & FLEET_FORGET)
-        member_remove(e, m);
+        daemon_remove(e, m);
 }
 
-void member_tick(struct engine *e, struct member *m, uint64_t now_ms)
+void daemon_tick(struct engine *e, struct daemon *m, uint64_t now_ms)
 {
-    struct fleet_talk talk = daemon_talk(m);
+    struct fleet_talk talk = peer_daemon_talk(m);
     unsigned todo = fleet_daemon_tick(&m->fleet, &talk, now_ms);
     if (todo)
-        member_act(e, m, todo);
+        daemon_act(e, m, todo);
 }
 
-uint64_t member_next_ms(const struct member *m, uint64_t now_ms)
+uint64_t daemon_next_ms(const struct daemon *m, uint64_t now_ms)
 {
-    struct fleet_talk talk = daemon_talk(m);
+    struct fleet_talk talk = peer_daemon_talk(m);
     return fleet_daemon_next_ms(&m->fleet, &talk, now_ms);
 }

@@ -9,26 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct pool *pool_find(struct engine *e, const char *name)
+struct profile *profile_find(struct engine *e, const char *name)
 {
-    struct pool *p = e->pools;
+    struct profile *p = e->profiles;
     while (p && strcmp(p->name, name) != 0)
         p = p->next;
     return p;
 }
 
-struct pool *pool_new(struct engine *e, const char *name)
+struct profile *profile_new(struct engine *e, const char *name)
 {
-    struct pool *p = mem_zalloc(sizeof *p);
+    struct profile *p = mem_zalloc(sizeof *p);
     p->armed_us = UINT64_MAX;
     p->engine = e;
     snprintf(p->name, sizeof p->name, "%s", name);
-    p->settings = (struct pool_settings){.local_env = func_env_own()};
+    p->settings = (struct profile_settings){.local_env = func_env_own()};
     store_settings_init(&p->settings.set);
     p->fleet.set = &p->settings.set;
     p->started_ms = mono_ms();
     p->disp = disp_new(0);
-    struct pool **at = &e->pools;
+    struct profile **at = &e->profiles;
     while (*at)
         at = &(*at)->next;
     *at = p;
@@ -43,7 +43,7 @@ static void free_env(char ***list)
     *list = NULL;
 }
 
-void pool_settings_fini(struct pool_settings *s)
+void profile_settings_fini(struct profile_settings *s)
 {
     free_env(&s->env);
     free_env(&s->local_env);
@@ -68,16 +68,16 @@ void core_job_free(struct core_job *j)
     free(j);
 }
 
-void pool_free(struct engine *e, struct pool *p)
+void profile_free(struct engine *e, struct profile *p)
 {
-    struct pool **at = &e->pools;
+    struct profile **at = &e->profiles;
     while (*at && *at != p)
         at = &(*at)->next;
     if (*at)
         *at = p->next;
     foreign_drop_orders(p);
-    while (p->members)
-        member_remove(e, p->members);
+    while (p->daemons)
+        daemon_remove(e, p->daemons);
     while (p->setups) {
         struct core_job *j = p->setups;
         p->setups = j->next;
@@ -87,11 +87,11 @@ void pool_free(struct engine *e, struct pool *p)
         place_remove(p->places);
     tls_stop(p);
     disp_free(p->disp);
-    pool_settings_fini(&p->settings);
+    profile_settings_fini(&p->settings);
     free(p);
 }
 
-unsigned pool_want(const struct pool *p)
+unsigned profile_want(const struct profile *p)
 {
     unsigned n = 0;
     for (const struct place *l = p->places; l; l = l->next)
@@ -99,7 +99,7 @@ unsigned pool_want(const struct pool *p)
     return n;
 }
 
-const char *pool_reason(const struct pool *p)
+const char *profile_reason(const struct profile *p)
 {
     for (const struct place *l = p->places; l; l = l->next)
         if (l->reason[0])
@@ -109,7 +109,7 @@ const char *pool_reason(const struct pool *p)
     return "";
 }
 
-const char *pool_hint(const struct pool *p)
+const char *profile_hint(const struct profile *p)
 {
     for (const struct place *l = p->places; l; l = l->next)
         if (l->fleet.on && l->reason[0])
@@ -120,7 +120,7 @@ const char *pool_hint(const struct pool *p)
 }
 
 /* No place will bring anything up before somebody does something. */
-static bool is_stuck(const struct pool *p)
+static bool is_stuck(const struct profile *p)
 {
     for (const struct place *l = p->places; l; l = l->next)
         if (l->fleet.on && !place_is_stuck(l))
@@ -128,36 +128,36 @@ static bool is_stuck(const struct pool *p)
     return true;
 }
 
-bool pool_is_hopeless(const struct pool *p)
+bool profile_is_hopeless(const struct profile *p)
 {
-    for (const struct member *m = p->members; m; m = m->after)
+    for (const struct daemon *m = p->daemons; m; m = m->after)
         if (m->fleet.state != FLEET_LOST)
             return false;
     return p->fleet.going || is_stuck(p);
 }
 
 /* Tells every job that waits for daemons that none will come. */
-void pool_fail_jobs(struct engine *e, struct pool *p)
+void profile_fail_jobs(struct engine *e, struct profile *p)
 {
-    if (!pool_is_hopeless(p))
+    if (!profile_is_hopeless(p))
         return;
     for (struct peer *c = e->peers; c; c = c->after) {
         if (c->role != PEER_CLIENT)
             continue;
         for (struct core_job *j = c->jobs; j; j = j->next) {
-            if (j->pool != p || j->faulted)
+            if (j->profile != p || j->faulted)
                 continue;
             j->faulted = true;
             client_fault(j, CLW_UNREACHABLE, "profile '%s' has no daemons left%s%s%s%s", p->name,
-                *pool_reason(p) ? ": " : "", pool_reason(p), *pool_hint(p) ? "; " : "", pool_hint(p));
+                *profile_reason(p) ? ": " : "", profile_reason(p), *profile_hint(p) ? "; " : "", profile_hint(p));
         }
     }
     core_flush(e);
 }
 
-void pool_add_setup_argv(struct pool *p, const char *const *argv, size_t argc)
+void profile_add_setup_argv(struct profile *p, const char *const *argv, size_t argc)
 {
-    struct core_job from = {.pool = p};
+    struct core_job from = {.profile = p};
     struct buf b = {0};
     func_init(&from.spec);
     from.spec.no_input = true;
@@ -169,17 +169,17 @@ void pool_add_setup_argv(struct pool *p, const char *const *argv, size_t argc)
         abort();
     memcpy(from.func->data, b.data, b.len);
     from.func_len = b.len;
-    pool_add_setup(p->engine, p, &from);
+    profile_add_setup(p->engine, p, &from);
     blk_rele(from.func);
     func_fini(&from.spec);
     buf_fini(&b);
 }
 
-enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_job *from)
+enum clw_err profile_add_setup(struct engine *e, struct profile *p, const struct core_job *from)
 {
     (void)e;
     struct core_job *j = mem_zalloc(sizeof *j), **at = &p->setups;
-    j->pool = p;
+    j->profile = p;
     j->func = blk_hold(from->func);
     j->func_len = from->func_len;
     func_copy(&j->spec, &from->spec);
@@ -189,27 +189,27 @@ enum clw_err pool_add_setup(struct engine *e, struct pool *p, const struct core_
     return CLW_OK;
 }
 
-void pool_down(struct engine *e, struct pool *p, bool now)
+void profile_down(struct engine *e, struct profile *p, bool now)
 {
     foreign_drop_orders(p);
     fleet_down(&p->fleet);
-    log_info("pool", "down profile=%s now=%d", p->name, now);
-    for (struct member *m = p->members; m; m = m->after)
-        member_quit(m, now);
+    log_info("profile", "down profile=%s now=%d", p->name, now);
+    for (struct daemon *m = p->daemons; m; m = m->after)
+        daemon_quit(m, now);
     core_flush(e);
-    pool_fail_jobs(e, p);
+    profile_fail_jobs(e, p);
     core_due(e);
 }
 
-void pool_rest(struct pool *p, enum clw_err code, const char *hint, const char *reason)
+void profile_rest(struct profile *p, enum clw_err code, const char *hint, const char *reason)
 {
     fleet_rest(&p->fleet, mono_ms());
     for (struct place *l = p->places; l; l = l->next)
         place_say(l, code, hint, reason);
-    log_warn("pool", "rests profile=%s why=\"%s\"", p->name, reason);
+    log_warn("profile", "rests profile=%s why=\"%s\"", p->name, reason);
 }
 
-void pool_start(struct engine *e, struct pool *p)
+void profile_start(struct engine *e, struct profile *p)
 {
     fleet_start(&p->fleet);
     for (struct place *l = p->places; l; l = l->next) {
@@ -225,14 +225,14 @@ void pool_start(struct engine *e, struct pool *p)
     keep_hurry(e->keeper);
 }
 
-static void record(struct pool *p)
+static void record(struct profile *p)
 {
     if (p->sample_n)
         recorder_sample(p->engine->recorder, p->name, p->sample_s, p->sample_n);
     p->sample_n = 0;
 }
 
-void pool_record(struct pool *p, uint32_t n)
+void profile_record(struct profile *p, uint32_t n)
 {
     uint64_t second = wall_us() / 1000000;
     if (second != p->sample_s)
@@ -245,26 +245,26 @@ void pool_record(struct pool *p, uint32_t n)
     p->sample_n += n;
 }
 
-void pool_tick(struct engine *e, struct pool *p, uint64_t now_ms)
+void profile_tick(struct engine *e, struct profile *p, uint64_t now_ms)
 {
-    for (struct member *m = p->members, *after; m; m = after) {
+    for (struct daemon *m = p->daemons, *after; m; m = after) {
         after = m->after;
-        member_tick(e, m, now_ms);
+        daemon_tick(e, m, now_ms);
     }
     for (struct place *l = p->places; l; l = l->next)
         place_tick(e, l, now_ms);
-    if (pool_is_foreign(p))
+    if (profile_is_foreign(p))
         foreign_tick(e, p, now_ms);
     if (disp_next_us(p->disp) <= mono_us()) {
         disp_tick(p->disp, mono_us());
-        pool_act(e, p);
+        profile_act(e, p);
     }
     if (now_ms >= p->sample_due_ms)
         record(p);
-    pool_fail_jobs(e, p);
+    profile_fail_jobs(e, p);
 }
 
-uint64_t pool_next_ms(struct pool *p, uint64_t now_ms)
+uint64_t profile_next_ms(struct profile *p, uint64_t now_ms)
 {
     uint64_t next = p->sample_n ? p->sample_due_ms : UINT64_MAX, disp_us = p->armed_us = disp_next_us(p->disp);
     if (disp_us != UINT64_MAX && disp_us / 1000 + 1 < next)
@@ -274,11 +274,11 @@ uint64_t pool_next_ms(struct pool *p, uint64_t now_ms)
         uint64_t at = fleet_place_next_ms(&l->fleet, &machine);
         next = at < next ? at : next;
     }
-    for (const struct member *m = p->members; m; m = m->after) {
-        uint64_t at = member_next_ms(m, now_ms);
+    for (const struct daemon *m = p->daemons; m; m = m->after) {
+        uint64_t at = daemon_next_ms(m, now_ms);
         next = at < next ? at : next;
     }
-    if (pool_is_foreign(p) && foreign_next_ms(p) < next)
+    if (profile_is_foreign(p) && foreign_next_ms(p) < next)
         next = foreign_next_ms(p);
     return next;
 }
@@ -287,7 +287,7 @@ uint64_t pool_next_ms(struct pool *p, uint64_t now_ms)
 
 static void act_send(const struct disp_action *a)
 {
-    struct member *m = disp_daemon_arg(a->daemon);
+    struct daemon *m = disp_daemon_arg(a->daemon);
     const struct wire_slices *s = &a->tasks->slices;
     uint32_t from = wire_slice_start(s, a->pos), to = wire_slice_end(s, a->pos + a->n - 1);
     struct frame f = {.type = WIRE_TASKS,
@@ -303,7 +303,7 @@ static void act_send(const struct disp_action *a)
 
 static void act_on_daemon(const struct disp_action *a)
 {
-    struct member *m = disp_daemon_arg(a->daemon);
+    struct daemon *m = disp_daemon_arg(a->daemon);
     struct core_job *j = disp_job_arg(a->job);
     struct frame f = {.job = disp_job_number(a->job), .first = a->first, .n = a->n};
     if (a->type == DISP_OPEN) {
@@ -338,7 +338,7 @@ static void act_on_client(const struct disp_action *a)
     peer_send(j->client, &f, NULL);
 }
 
-void pool_act(struct engine *e, struct pool *p)
+void profile_act(struct engine *e, struct profile *p)
 {
     size_t count;
     const struct disp_action *list = disp_actions(p->disp, &count);
