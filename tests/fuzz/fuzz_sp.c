@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { HELD = 64, MAX = 4096, ROOM = 1 << 20 };
 
 struct loop_watch {
-    void (*ready)(void *arg);
+    void (*ready)(void *arg, short events);
     void *arg;
     short events;
 };
@@ -23,7 +23,7 @@ static bool is_watched;
 static struct sp_request *held[HELD];
 static unsigned held_count, asked, answered;
 
-struct loop_watch *loop_add(struct loop *loop, int fd, short events, void (*ready)(void *arg), void *arg)
+struct loop_watch *loop_add(struct loop *loop, int fd, short events, void (*ready)(void *arg, short events), void *arg)
 {
     (void)loop;
     (void)fd;
@@ -135,7 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (send(fds[1], data + at, n, MSG_NOSIGNAL) < (ssize_t)n)
             break;
         while (is_ready(fds[0])) {
-            watched.ready(watched.arg);
+            watched.ready(watched.arg, watched.events);
             back_len += take_back(fds[1], back + back_len, ROOM - back_len);
         }
         if (sp_count(sp) && side == SP_PUB) {
