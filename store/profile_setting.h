@@ -166,7 +166,7 @@ struct store_settings {
 };
 
 enum {
-#define X(...) +1
+#define X(...) +1 /* NOLINT(bugprone-macro-parentheses): a sum is made of these */
     STORE_SETTINGS_STORED_COUNT = 0 STORE_SETTINGS_STORED(X),
     STORE_SETTINGS_COUNT = STORE_SETTINGS_STORED_COUNT STORE_SETTINGS_PASSING(X)
 #undef X

@@ -118,17 +118,6 @@ void daemon_exited(struct engine *e, pid_t pid, int status)
     daemon_act(e, m, todo);
 }
 
-void daemon_launch_failed(struct engine *e, struct daemon *m, const char *text, const char *hint)
-{
-    struct place *l = m->place;
-    daemon_say(&m->reason, "%.190s", text);
-    log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, l->host, text);
-    daemon_act(e, m, fleet_daemon_failed(&m->fleet, mono_ms()));
-    snprintf(l->reason, sizeof l->reason, "%.490s", text);
-    snprintf(l->hint, sizeof l->hint, "%.290s", hint);
-    daemon_act(e, m, FLEET_FORGET);
-}
-
 /* ---- what the fleet decided ---- */
 
 void daemon_quit(struct daemon *m, bool now)
@@ -162,8 +151,8 @@ static void stop(struct daemon *m)
     daemon_signal(m, SIGTERM);
 }
 
-/* In the order of the bits. */
-void daemon_act(struct engine *e, struct daemon *m, unsigned todo)
+/* In the order of the bits; all but to forget it. */
+static void carry_out(struct engine *e, struct daemon *m, unsigned todo)
 {
     if (todo & FLEET_SAY_LATE)
         say_late(m);
@@ -184,8 +173,24 @@ void daemon_act(struct engine *e, struct daemon *m, unsigned todo)
         foreign_forget_order(m->foreign->order);
     if (todo & (FLEET_STOP | FLEET_DRAIN)) /* its time to go runs */
         core_due(e);
+}
+
+void daemon_act(struct engine *e, struct daemon *m, unsigned todo)
+{
+    carry_out(e, m, todo);
     if (todo & FLEET_FORGET)
         daemon_remove(e, m);
+}
+
+void daemon_launch_failed(struct engine *e, struct daemon *m, const char *text, const char *hint)
+{
+    struct place *l = m->place;
+    daemon_say(&m->reason, "%.190s", text);
+    log_error("daemon", "launch failed daemon=%s host=%s why=\"%s\"", m->name, l->host, text);
+    carry_out(e, m, fleet_daemon_failed(&m->fleet, mono_ms()));
+    snprintf(l->reason, sizeof l->reason, "%.490s", text);
+    snprintf(l->hint, sizeof l->hint, "%.290s", hint);
+    daemon_remove(e, m);
 }
 
 void daemon_tick(struct engine *e, struct daemon *m, uint64_t now_ms)
