@@ -47,14 +47,11 @@ void core_due(struct engine *e)
     e->due = e->changed = true;
 }
 
-void core_nudge(struct engine *e)
-{
-    loop_post(e->loop, &e->nudge);
-}
-
+/* The same, from any thread. */
 static void nudge(void *arg)
 {
-    core_nudge(arg);
+    struct engine *e = arg;
+    loop_post(e->loop, &e->nudge);
 }
 
 static void nudged(void *arg)

@@ -276,8 +276,7 @@ struct engine {
 };
 
 /* core.c */
-void core_due(struct engine *e);   /* a round of work is due: something changed that it has to act on */
-void core_nudge(struct engine *e); /* the same, from any thread */
+void core_due(struct engine *e); /* a round of work is due: something changed that it has to act on */
 void core_changed(
     struct engine *e); /* something changed that status shows: a round is due if somebody waits for news */
 void core_stop(struct engine *e, bool now);

@@ -45,15 +45,22 @@ static void close_job(struct map *m)
     m->job = NULL;
 }
 
-static void *signal_thread(void *arg)
+/* Those that stop a map. */
+static sigset_t stop_signals(void)
 {
-    struct map *m = arg;
     sigset_t set;
-    int number;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
+    return set;
+}
+
+static void *signal_thread(void *arg)
+{
+    struct map *m = arg;
+    sigset_t set = stop_signals();
+    int number;
     for (;;) {
         uint64_t one = 1;
         if (sigwait(&set, &number) != 0)
@@ -71,12 +78,8 @@ static void *signal_thread(void *arg)
 
 static void start_signals(struct map *m)
 {
-    sigset_t set;
+    sigset_t set = stop_signals();
     pthread_t thread;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any other thread is made */
     m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (pthread_create(&thread, NULL, signal_thread, m) == 0)
