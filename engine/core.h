@@ -162,7 +162,7 @@ struct profile {
     struct fleet fleet; /* one that is going and ephemeral is freed when its last daemon is gone */
     bool unsaved;       /* the store has not got what is wanted of it, … */
     unsigned saving;    /* … or will have it when so many writes are done */
-    struct daemon *daemons, *last_in_list;
+    struct daemon *daemons, *last_daemon;
     unsigned daemon_count, counter, place_count;
     uint64_t started_ms;
     struct disp *disp;
@@ -413,7 +413,7 @@ void foreign_forget_order(struct order *o);
 /* foreign_status.c */
 unsigned foreign_busy(const struct profile *p);
 json_t *foreign_traffic_json(struct profile *p, uint64_t now_ms);
-json_t *foreign_member_json(const struct daemon *m);
+json_t *foreign_daemon_json(const struct daemon *m);
 
 /* launchers/launch_scheduler.c: daemons that a scheduler starts */
 void batch_ran(struct engine *e, struct host *h, const struct host_run_result *r);

@@ -74,7 +74,7 @@ static json_t *daemon_json(struct daemon *m, uint64_t now_ms)
         o, "up_s", json_integer(m->fleet.connected_ms ? (json_int_t)((now_ms - m->fleet.connected_ms) / 1000) : 0));
     if (m->foreign) {
         json_object_set_new(o, "done", json_integer((json_int_t)m->foreign->seen.results));
-        json_object_set_new(o, "traffic", foreign_member_json(m));
+        json_object_set_new(o, "traffic", foreign_daemon_json(m));
     }
     add_usage(o, m);
     return o;

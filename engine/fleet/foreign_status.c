@@ -36,7 +36,7 @@ static json_t *counts_json(const struct meter_counts *c)
         (json_int_t)c->bytes_down, "connections", (int)c->connections, "connected_ever", (json_int_t)c->opened);
 }
 
-json_t *foreign_member_json(const struct daemon *m)
+json_t *foreign_daemon_json(const struct daemon *m)
 {
     struct meter_counts now;
     meter_read(m->foreign->meter, &now);

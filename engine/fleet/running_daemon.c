@@ -51,9 +51,9 @@ struct daemon *daemon_new(struct engine *e, struct place *l)
     m->number = ++e->last_daemon & 0xffffff;
     snprintf(m->name, sizeof m->name, "%s-%u", p->name, ++p->counter);
     wire_new_secret(m->token);
-    m->before = p->last_in_list;
+    m->before = p->last_daemon;
     *(m->before ? &m->before->after : &p->daemons) = m;
-    p->last_in_list = m;
+    p->last_daemon = m;
     p->daemon_count++;
     m->fleet.arg = m;
     m->launcher = place_launcher(l);
@@ -65,7 +65,7 @@ void daemon_remove(struct engine *e, struct daemon *m)
 {
     struct profile *p = m->profile;
     *(m->before ? &m->before->after : &p->daemons) = m->after;
-    *(m->after ? &m->after->before : &p->last_in_list) = m->before;
+    *(m->after ? &m->after->before : &p->last_daemon) = m->before;
     p->daemon_count--;
     fleet_daemon_remove(&m->fleet);
     if (m->launcher->fini)

@@ -20,16 +20,15 @@ static enum clw_err launch(struct engine *e, struct daemon *m, struct clw_error 
     bool is_v6 = strchr(l->home, ':') != NULL;
     buf_printf(&config, "url tls+tcp://%s%s%s:%u\n", is_v6 ? "[" : "", l->home, is_v6 ? "]" : "", port);
     launch_add_cert(&config, cert);
-    buf_printf(&config, "daemon %u\ntoken %s\nautoexit %d\nremote 1\numask %u\n", m->number, m->token, CORE_DIAL_MS,
-        e->user_umask);
+    buf_printf(&config, "autoexit %d\nremote 1\numask %u\n", CORE_DIAL_MS, e->user_umask);
+    launch_add_identity(&config, m);
     struct local_launch launch = {.command = l->command,
         .env = m->profile->settings.local_env,
         .config = (char *)config.data,
         .config_len = config.len,
         .log_fd = e->output_fd};
     code = local_launch(&launch, &m->pid, err);
-    mem_wipe(config.data, config.cap);
-    buf_fini(&config);
+    launch_wipe(&config);
     return code;
 }
 

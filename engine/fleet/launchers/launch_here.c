@@ -8,13 +8,12 @@
 static enum clw_err launch(struct engine *e, struct daemon *m, struct clw_error *err)
 {
     struct buf config = {0};
-    buf_printf(&config, "url %s\ndaemon %u\ntoken %s\nautoexit 0\numask %u\n", e->data_url, m->number, m->token,
-        e->user_umask);
+    buf_printf(&config, "url %s\nautoexit 0\numask %u\n", e->data_url, e->user_umask);
+    launch_add_identity(&config, m);
     struct local_launch l = {
         .program = e->daemon_program, .config = (char *)config.data, .config_len = config.len, .log_fd = e->output_fd};
     enum clw_err code = local_launch(&l, &m->pid, err);
-    mem_wipe(config.data, config.len);
-    buf_fini(&config);
+    launch_wipe(&config);
     return code;
 }
 

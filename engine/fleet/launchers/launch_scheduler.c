@@ -43,7 +43,8 @@ static void add_config(struct buf *b, const struct daemon *m, const char *cert, 
 {
     buf_printf(b, "url tls+tcp://@HOME@:%s\n", port);
     launch_add_cert(b, cert);
-    buf_printf(b, "daemon %u\ntoken %s\nautoexit %d\nremote 1\nbatch 1\n", m->number, m->token, CORE_DIAL_MS);
+    buf_printf(b, "autoexit %d\nremote 1\nbatch 1\n", CORE_DIAL_MS);
+    launch_add_identity(b, m);
     buf_add(b, "", 1);
 }
 
@@ -75,8 +76,7 @@ static void write_script(
     scheduler_submit(h->scheduler, &job, script);
     buf_add(script, "", 1);
     for (unsigned i = 0; i < n; i++) {
-        mem_wipe(configs[i].data, configs[i].cap);
-        buf_fini(&configs[i]);
+        launch_wipe(&configs[i]);
     }
     free(configs);
     free(texts);
@@ -101,7 +101,7 @@ static struct daemon *first_of(struct engine *e, const struct batch *b)
     return NULL;
 }
 
-static void remove_members(struct engine *e, struct batch *b)
+static void remove_daemons(struct engine *e, struct batch *b)
 {
     for (struct daemon *m; (m = first_of(e, b));)
         if (m->peer) { /* it goes by itself */
@@ -141,12 +141,11 @@ static void submit(struct engine *e, struct place *l, unsigned n)
     write_script(b, l, n, cert, port_text, &script);
     code = host_session_run_with_way(
         l->via->link, (char *)script.data, b->host->here ? "" : target, mark, COMMAND_MS, &b->run_id, &err);
-    mem_wipe(script.data, script.cap);
-    buf_fini(&script);
+    launch_wipe(&script);
     mem_wipe(secret, sizeof secret);
     if (code) {
         place_break(l, code, err.hint, err.message);
-        remove_members(e, b);
+        remove_daemons(e, b);
         batch_free(e, b);
         return;
     }
@@ -198,7 +197,7 @@ static void submit_failed(struct engine *e, struct batch *b, int status, const c
     if (l)
         place_break(l, status == 127 ? CLW_UNREACHABLE : CLW_REFUSED,
             status == 127 ? "is the scheduler's own command in PATH there?" : "look at --directive of the host", text);
-    remove_members(e, b);
+    remove_daemons(e, b);
     batch_free(e, b);
 }
 
@@ -250,7 +249,7 @@ static void over(struct engine *e, struct batch *b)
 {
     log_info("batch", "over profile=%s host=%s job=%s", b->row.profile, b->row.host, b->row.job);
     write_row(e, b, false);
-    remove_members(e, b);
+    remove_daemons(e, b);
     batch_free(e, b);
 }
 
@@ -316,7 +315,7 @@ static void cancelled(struct engine *e, struct batch *b, int status, const char 
     } else if (status > 0 && ++b->tries == CANCEL_TRIES) {
         log_error("batch", "left behind profile=%s host=%s job=%s said=\"%s\"", b->row.profile, b->row.host, b->row.job,
             said);
-        remove_members(e, b);
+        remove_daemons(e, b);
         batch_free(e, b);
     }
 }

@@ -7,6 +7,17 @@
 
 #include <string.h>
 
+void launch_add_identity(struct buf *b, const struct daemon *m)
+{
+    buf_printf(b, "daemon %u\ntoken %s\n", m->number, m->token);
+}
+
+void launch_wipe(struct buf *settings)
+{
+    mem_wipe(settings->data, settings->cap);
+    buf_fini(settings);
+}
+
 void launch_add_cert(struct buf *b, const char *pem)
 {
     buf_add_text(b, "cert ");
@@ -40,11 +51,11 @@ static enum clw_err launch(struct engine *e, struct daemon *m, struct clw_error 
     } else {
         buf_add_text(&config, "url @URL@\n");
     }
-    buf_printf(&config, "daemon %u\ntoken %s\nautoexit %d\nremote 1\n", m->number, m->token, CORE_DIAL_MS);
+    buf_printf(&config, "autoexit %d\nremote 1\n", CORE_DIAL_MS);
+    launch_add_identity(&config, m);
     struct host_launch l = {.config = config.data, .config_len = config.len};
     code = host_session_launch(h->link, &l, &m->launch_id, err);
-    mem_wipe(config.data, config.cap);
-    buf_fini(&config);
+    launch_wipe(&config);
     return code;
 }
 

@@ -29,6 +29,9 @@ extern const struct launcher launcher_foreign;   /* launch_foreign.c: daemons of
 
 /* A process behind its host's link. */
 void launch_signal_there(const struct daemon *m, int signal);
+/* Who a daemon is, as lines of its settings; launch_wipe() when they were handed over. */
+void launch_add_identity(struct buf *b, const struct daemon *m);
+void launch_wipe(struct buf *settings);
 /* The certificate as one line of a daemon's settings. */
 void launch_add_cert(struct buf *b, const char *pem);
 
