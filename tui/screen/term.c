@@ -107,15 +107,19 @@ static void catch_crashes(void)
         sigaction(crash_signals[i], &action, NULL);
 }
 
-/* ^S is a key like others here; the terminal would stop until ^Q, and this program with it at its next write. */
+/* ^S is a key like others here; the terminal would stop until ^Q, and this program with it at its next write. One that
+ * was typed before has stopped it already: this lets it go on. */
 static void let_ctrl_s_through(void)
 {
-    struct termios now;
-    if (tcgetattr(STDIN_FILENO, &now))
-        return;
+    struct termios now = term.before;
     now.c_iflag &= ~(tcflag_t)IXON;
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &now);
-    def_prog_mode(); /* curses sets them again after a shell or ^Z */
+    tcsetattr(STDIN_FILENO, TCSANOW, &now);
+}
+
+/* After endwin(), which knows the terminal as it is without ^S. */
+static void give_back(void)
+{
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &term.before);
 }
 
 static void set_modes(void)
@@ -130,7 +134,6 @@ static void set_modes(void)
     curs_set(0);
     mouseinterval(0);
     term_mouse_set(term.caps.mouse);
-    let_ctrl_s_through();
 }
 
 enum clw_err term_open(struct clw_error *err)
@@ -139,12 +142,16 @@ enum clw_err term_open(struct clw_error *err)
     sigset_t set;
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &term.before))
         return clw_fail(err, CLW_USAGE, "clowder --help shows the commands", "the screens need a terminal");
-    if (!name || !*name || strcmp(name, "dumb") == 0 || !(term.screen = newterm(NULL, stdout, stdin)))
+    let_ctrl_s_through();
+    if (!name || !*name || strcmp(name, "dumb") == 0 || !(term.screen = newterm(NULL, stdout, stdin))) {
+        give_back();
         return clw_fail(err, CLW_USAGE, "set TERM (xterm-256color, linux, screen), or use the commands: clowder --help",
             "the terminal '%s' cannot show screens", name ? name : "");
+    }
     const char *cup = capability("cup");
     if (!cup || cup == (const char *)-1) {
         endwin();
+        give_back();
         return clw_fail(
             err, CLW_USAGE, "use the commands: clowder --help", "the terminal '%s' cannot place a cursor", name);
     }
@@ -172,7 +179,7 @@ void term_close(void)
     term.taken = 0;
     curs_set(1);
     endwin();
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &term.before);
+    give_back();
 }
 
 const struct term_caps *term_caps(void)
@@ -209,7 +216,7 @@ void term_lend(void)
 {
     curs_set(1);
     endwin();
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &term.before);
+    give_back();
     term.taken = 0;
 }
 
@@ -230,6 +237,7 @@ void term_reclaim(void)
     drop_keyboard_signals();
     term.taken = 1;
     tcgetattr(STDIN_FILENO, &term.before);
+    let_ctrl_s_through();
     refresh(); /* brings curses' own modes back */
     set_modes();
     term_resize();

@@ -1,6 +1,8 @@
 """In a real terminal: the progress line, ^C at the keyboard, a watch, and help that fits."""
 import pytest
 
+from waiting import wait_until
+
 PROMPT = "^> ?$"
 WAITS = "until test -e go; do sleep 0.02; done"
 COMMANDS = "up down status map run everywhere with engine bench simulate log completion help version"
@@ -37,6 +39,17 @@ def test_a_watch_follows_what_comes_up(clowder, shell):
     shell.see(r"^default +up +1/1")
     shell.keys("C-c")
     shell.see(PROMPT)
+
+
+def test_the_screens_open_on_a_terminal_that_was_stopped(work, shell):
+    """^S, typed while something else still had the terminal."""
+    shell.type(f"touch begun; {WAITS}; clowder --screen hosts; echo status $?")
+    wait_until((work / "begun").exists)
+    shell.keys("C-s")
+    (work / "go").touch()
+    shell.see("No hosts yet")
+    shell.keys("q")
+    shell.see("status 0")
 
 
 def test_help_fits_into_80_columns(shell):
