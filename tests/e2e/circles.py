@@ -10,7 +10,6 @@ ALLOWED = [
     ({"hosts/ssh/bridge", "hosts/ssh/pump"}, "a pump moves bridges, and a bridge lives in a pump"),
     ({"tui/cli/command", "tui/cli/opt", "tui/cli/parallel"}, "a command is a row of options, and options are read for a command"),
 ]
-SCREENS = "tui/screen/"  # each screen opens others: one thing in many files
 
 os.chdir(sys.argv[1])
 sys.setrecursionlimit(10000)
@@ -51,7 +50,7 @@ for each in includes:
 def is_one_thing(circle):
     shortest = min(circle, key=len)
     return (all(each.startswith(shortest + "_") for each in circle - {shortest})  # x and x_private
-            or all(each.startswith(SCREENS) for each in circle) or any(circle == allowed for allowed, _ in ALLOWED))
+            or any(circle == allowed for allowed, _ in ALLOWED))
 
 
 for circle in (c for c in circles if not is_one_thing(c)):

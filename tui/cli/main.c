@@ -2,7 +2,7 @@
 #include "tui/cli/command.h"
 #include "base/mem.h"
 #include "base/standard.h"
-#include "tui/screen/open.h"
+#include "tui/screen/screen_main.h"
 
 #include <locale.h>
 #include <stdio.h>

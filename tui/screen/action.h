@@ -21,7 +21,7 @@ struct action {
     const char *(*why_not)(struct ui *ui); /* NULL when it can be done, else the reason; may be absent */
 };
 
-extern const struct action actions[];
+extern const struct action actions[]; /* keymap.c */
 extern const size_t action_count;
 extern const char *const action_groups[GROUP_COUNT];
 

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "store/setting.h"
+#include "tui/screen/history.h"
 #include "tui/screen/prompt.h"
 #include "tui/screen/term.h"
 #include "tui/screen/ui.h"

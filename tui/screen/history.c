@@ -6,7 +6,6 @@
 #include "base/text.h"
 #include "store/sample.h"
 #include "tui/screen/term.h"
-#include "tui/screen/ui.h"
 
 #include <math.h>
 #include <stdio.h>

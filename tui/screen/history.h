@@ -4,12 +4,9 @@
 #define TUI_SCREEN_HISTORY_H
 
 #include "tui/screen/graph.h"
-#include "tui/screen/view.h"
+#include "tui/screen/ui.h"
 
-enum span { SPAN_MINUTE, SPAN_HOUR, SPAN_DAY, SPAN_MONTH, SPAN_COUNT };
 enum { HISTORY_VALUES = 3600 };
-
-struct ui;
 
 struct history {
     char profile[STORE_NAME_SIZE]; /* "": all together */

@@ -4,6 +4,7 @@
 #include "base/mono.h"
 #include "base/text.h"
 #include "tui/screen/graph.h"
+#include "tui/screen/history.h"
 #include "tui/screen/host_trend.h"
 
 #include <stdio.h>

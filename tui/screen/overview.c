@@ -1,4 +1,5 @@
 /* The Overview: the whole cluster on one page. Profiles, a map of the daemons on hosts, the throughput of all. */
+#include "tui/screen/history.h"
 #include "tui/screen/hosts.h"
 #include "tui/screen/profiles.h"
 

@@ -1,4 +1,5 @@
 /* The list of profiles, for two screens. */
+#include "tui/screen/history.h"
 #include "tui/screen/profiles.h"
 
 #include "base/mem.h"

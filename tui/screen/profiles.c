@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "tui/screen/history.h"
 
 #include <jansson.h>
 #include <stdlib.h>

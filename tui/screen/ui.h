@@ -13,7 +13,6 @@
 
 #include "tui/screen/draw.h"
 #include "tui/screen/feed.h"
-#include "tui/screen/history.h"
 #include "tui/screen/layout.h"
 #include "tui/screen/table.h"
 
@@ -22,6 +21,7 @@
 enum screen_id { SCREEN_OVERVIEW, SCREEN_HOSTS, SCREEN_PROFILES, SCREEN_JOBS, SCREEN_LOG, SCREEN_COUNT };
 
 struct ui;
+enum span { SPAN_MINUTE, SPAN_HOUR, SPAN_DAY, SPAN_MONTH, SPAN_COUNT }; /* of time, that a graph shows */
 
 /* A screen. state is its own; update is called when views have changed, before anything else looks at them: it makes
  * all rows anew. */
@@ -39,7 +39,7 @@ struct screen {
     bool (*click)(void *state, struct ui *ui, int y, int x); /* beside the table; may be NULL */
 };
 extern const struct screen screen_overview, screen_hosts, screen_profiles, screen_jobs, screen_log;
-extern const struct screen *const screens[SCREEN_COUNT];
+extern const struct screen *const screens[SCREEN_COUNT]; /* screen_main.c */
 
 /* Something over the screen: a dialog, a pager, a line to type in. */
 struct overlay_type {
