@@ -20,6 +20,13 @@ prints 'birch'
 expect 0 clowder host list '!birch' --names
 prints 'elm
 oak'
+expect 0 clowder host list tag:rack --names # a tag is a word
+prints ''
+expect 0 clowder host list user:ci 'note:in the' --names
+prints 'birch'
+expect 0 clowder host list
+grep -qxE 'STATE +HOST +ADDRESS +DAEMONS +CORES +LOAD +MEMORY +GPU +RTT +TAGS +NOTE' out || fail "list: $(cat out)"
+grep -qxE '\. new +birch +ci@10.0.4.17:2222 via oak( +-){6} +rack2 +in the cellar' out || fail "list: $(cat out)"
 expect 0 clowder host list nothing --json
 prints '{"hosts":[]}'
 expect 0 clowder host show birch

@@ -52,32 +52,35 @@ static void split_may_write_over_its_input(void **state)
     assert_int_equal(r.rows + 1 + below.rows, 14);
 }
 
-static const char *const fields[] = {"STATE", "HOST", "GPU", "TAGS", "MEM"};
+static const struct filter_field fields[] = {{"STATE", FIELD_WORDS}, {"HOST", 0}, {"GPU", 0}, {"TAGS", FIELD_WORDS},
+    {"MEM", 0}, {"RTT", FIELD_MS}, {"OS", FIELD_NAMED}};
+enum { FIELDS = sizeof fields / sizeof *fields };
 
 static void host_field(void *arg, int field, char *text, size_t size, double *number, bool *numeric)
 {
-    static const char *const row[] = {"+ up", "Alder", "4xA100", "rack2,gpu", "64G"};
+    static const char *const row[] = {"+ up\nconnected", "Alder", "4xA100", "rack2,gpu", "64G", "0.5ms", "Debian"};
     (void)arg;
     snprintf(text, size, "%s", row[field]);
-    *numeric = field == 2 || field == 4;
-    *number = field == 2 ? 4 : 64.0 * 1024 * 1024 * 1024;
+    *numeric = field == 2 || field == 4 || field == 5;
+    *number = field == 2 ? 4 : field == 5 ? 0.0005 : 64.0 * 1024 * 1024 * 1024;
 }
 
 static bool passes(const char *text)
 {
     struct filter f;
     struct clw_error err;
-    assert_int_equal(filter_parse(text, fields, 5, &f, &err), CLW_OK);
-    return filter_match(&f, 5, host_field, NULL);
+    assert_int_equal(filter_parse(text, fields, FIELDS, &f, &err), CLW_OK);
+    return filter_match(&f, fields, FIELDS, host_field, NULL);
 }
 
 static void filter_language(void **state)
 {
     (void)state;
     static const char *const yes[] = {"", "  ", "alder", "ALD", "!birch", "state:up", "!state:down", "gpu>0", "gpu=4",
-        "gpu!=3", "tag=rack2", "tags=gpu", "mem>16G", "mem<=64G", "ho:ald up", NULL};
-    static const char *const no[] = {
-        "birch", "!alder", "state:down", "gpu>4", "gpu<4", "tag=rack", "mem>64G", "alder birch", NULL};
+        "gpu!=3", "tag=rack2", "tags=gpu", "tag:gpu", "mem>16G", "mem<=64G", "ho:ald up", "state:connected", "rtt<1",
+        "rtt<=0.5ms", "rtt<1s", "os:debian", "!debian", NULL};
+    static const char *const no[] = {"birch", "!alder", "state:down", "state:u", "gpu>4", "gpu<4", "tag=rack",
+        "tag:rack", "mem>64G", "alder birch", "rtt>1", "debian", NULL};
     static const char *const bad[] = {"!", "colour:red", "gpu>", "gpu>many", NULL};
     for (int i = 0; yes[i]; i++)
         if (!passes(yes[i]))
@@ -88,7 +91,7 @@ static void filter_language(void **state)
     for (int i = 0; bad[i]; i++) {
         struct filter f;
         struct clw_error err = {0};
-        assert_int_equal(filter_parse(bad[i], fields, 5, &f, &err), CLW_USAGE);
+        assert_int_equal(filter_parse(bad[i], fields, FIELDS, &f, &err), CLW_USAGE);
         assert_true(*err.message);
     }
 }
@@ -170,7 +173,7 @@ static void many_cell(void *arg, size_t row, int column, struct table_cell *c)
 static void list_keeps_its_row(void **state)
 {
     (void)state;
-    static const struct table_column columns[] = {{"N", 5, 0, true, false}, {"NAME", 8, 0, false, true}};
+    static const struct table_column columns[] = {{"N", 5, 0, COLUMN_RIGHT}, {"NAME", 8, 0, COLUMN_GROW}};
     static const struct table_source source = {many, many_id, many_cell};
     size_t count = 10000, n;
     struct table t;

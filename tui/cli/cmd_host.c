@@ -131,7 +131,7 @@ static int tell(struct store *s, const char *name, const char *done, bool json)
         return say_failure(&err);
     host_row_fill(&row, NULL);
     if (json)
-        json_print(host_row_json(&row));
+        json_print(host_row_json(&row.host, row.state, row.reason, json_incref(row.facts)));
     else
         printf("%s %s: %s, %s\n", name, done, host_row_target(&row, target), store_launcher_text(row.host.launcher));
     host_row_fini(&row);

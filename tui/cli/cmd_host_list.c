@@ -6,29 +6,18 @@
 #include "base/mono.h"
 #include "base/text.h"
 #include "tui/cli/command.h"
+#include "tui/screen/host_columns.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { ASK_MS = 5000 };
 
 /* Text of others, harmless, into a column. */
 static const char *clean(char *out, size_t size, const char *text)
 {
     text_escape(out, size, *text ? text : "-", strlen(*text ? text : "-"));
     return out;
-}
-
-/* "2 NVIDIA A100", "1", "0", "-" */
-static void gpus_text(const json_t *facts, char *out, size_t size)
-{
-    const json_t *gpus = json_object_get(facts, "gpus");
-    char name[32];
-    if (!gpus)
-        snprintf(out, size, "-");
-    else if (!json_array_size(gpus))
-        snprintf(out, size, "0");
-    else
-        snprintf(out, size, "%zu %s", json_array_size(gpus),
-            clean(name, sizeof name, json_text(json_array_get(gpus, 0), "name")));
 }
 
 static void bytes_text(const json_t *facts, const char *key, char *out, size_t size)
@@ -39,110 +28,177 @@ static void bytes_text(const json_t *facts, const char *key, char *out, size_t s
         snprintf(out, size, "-");
 }
 
-static void number_text(const json_t *facts, const char *key, const char *format, char *out, size_t size)
+/* What the engine knows of hosts now; nothing when none runs: it is not started for this. */
+static void ask_engine(struct views *v)
 {
-    const json_t *value = json_object_get(facts, key);
-    if (!json_is_number(value))
-        snprintf(out, size, "-");
-    else if (strcmp(format, "d") == 0)
-        snprintf(out, size, "%lld", (long long)json_integer_value(value));
-    else
-        snprintf(out, size, "%.1f", json_number_value(value));
+    struct clowder *c;
+    char *status = NULL, *hosts = NULL;
+    if (clowder_open(&c, &(struct clowder_options){.no_start = true}, NULL))
+        return;
+    clowder_request(c, "{\"op\":\"status\"}", ASK_MS, &status, NULL);
+    clowder_request(c, "{\"op\":\"hosts\"}", ASK_MS, &hosts, NULL);
+    v->engine = status ? view_engine_read(status) : NULL;
+    v->links = view_links_read(hosts, NULL);
+    free(status);
+    free(hosts);
+    clowder_close(c);
 }
 
-static void rtt_text(const struct host_row *row, char *out, size_t size)
+static int load_views(struct views *v)
 {
-    uint64_t us = host_row_rtt_us(row);
-    if (us)
-        snprintf(out, size, "%.1f ms", (double)us / 1000);
-    else
-        snprintf(out, size, "-");
+    struct store *s;
+    struct clw_error err;
+    int status = inventory_open(&s);
+    if (status)
+        return status;
+    *v = (struct views){.store = mem_zalloc(sizeof *v->store)};
+    if (view_store_hosts(v->store, s, &err))
+        status = say_failure(&err);
+    else if (v->store->hosts.count)
+        ask_engine(v);
+    store_close(s);
+    return status;
 }
 
-static void print_row(const struct host_row *row)
+static void views_fini(struct views *v)
 {
-    char target[STORE_TARGET_SIZE], cores[16], load[16], memory[24], gpus[48], rtt[24], state[40], reason[300];
-    number_text(row->facts, "cores", "d", cores, sizeof cores);
-    number_text(row->facts, "load1", "f", load, sizeof load);
-    bytes_text(row->facts, "mem_total_bytes", memory, sizeof memory);
-    gpus_text(row->facts, gpus, sizeof gpus);
-    rtt_text(row, rtt, sizeof rtt);
-    snprintf(state, sizeof state, "%c %s", host_state_sign(row->state), row->state);
-    printf("%-14s %-16s %-26s %5s %6s %8s %-18s %9s ", state, row->host.name, host_row_target(row, target), cores, load,
-        memory, gpus, rtt);
-    for (size_t i = 0; i < row->host.tags.count; i++)
-        printf(" %s", row->host.tags.items[i]);
-    putchar('\n');
-    if (*row->reason && strcmp(row->state, "up") != 0)
-        printf("  %s\n", clean(reason, sizeof reason, row->reason));
+    view_engine_rele(v->engine);
+    view_links_rele(v->links);
+    view_store_rele(v->store);
 }
 
-/* Takes out what a filter does not match. 0, or 2 and told. */
-static int keep_matching(struct host_rows *rows, const struct opts *o)
+/* ---- filters ---- */
+
+static void field(void *arg, int column, char *text, size_t size, double *number, bool *numeric)
 {
+    struct table_cell cell = {.text = ""};
+    host_cell(arg, column, &cell);
+    table_cell_words(&cell, text, size);
+    *number = cell.number;
+    *numeric = cell.numeric;
+}
+
+/* Leaves those of the inventory that match all words. 0, or 2 and told. */
+static int keep_matching(struct host_line *rows, size_t *count, const struct opts *o)
+{
+    struct filter_field fields[HOST_COLUMNS];
+    struct filter f = {.count = 0};
+    struct clw_error err = {0};
     size_t kept = 0;
-    for (size_t i = 0; i < o->word_count; i++) { /* a bad filter is one also when there are no hosts */
-        struct host_row none = {.facts = json_object(), .state = "", .reason = "", .hint = ""};
-        bool match;
-        char *why;
-        int status = host_row_matches(&none, o->words[i], &match, &why);
-        if (status)
-            say(2, "host list: the filter '%s' is no good: %s", o->words[i], why);
-        free(why);
-        host_row_fini(&none);
-        if (status)
-            return status;
-    }
-    for (size_t i = 0; i < rows->count; i++) {
-        bool all = true;
-        for (size_t k = 0; k < o->word_count && all; k++) {
-            char *why;
-            host_row_matches(&rows->items[i], o->words[k], &all, &why);
-        }
-        if (all)
-            rows->items[kept++] = rows->items[i];
-        else
-            host_row_fini(&rows->items[i]);
-    }
-    rows->count = kept;
+    for (int i = 0; i < HOST_COLUMNS; i++)
+        fields[i] = (struct filter_field){host_columns[i].title, host_columns[i].flags};
+    for (size_t i = 0; i < o->word_count; i++)
+        if (filter_add(&f, o->words[i], fields, HOST_COLUMNS, &err))
+            return say(2, "host list: the filter '%s' is wrong: %s%s%s", o->words[i], err.message,
+                *err.hint ? "; " : "", err.hint);
+    for (size_t i = 0; i < *count; i++)
+        if (rows[i].host && filter_match(&f, fields, HOST_COLUMNS, field, &rows[i]))
+            rows[kept++] = rows[i];
+    *count = kept;
     return 0;
 }
 
-static void print_rows(const struct host_rows *rows, bool filtered)
+/* ---- as text ---- */
+
+static const char *cell_text(const struct host_line *row, int column, char *out, size_t size)
 {
-    if (!rows->count) {
+    struct table_cell cell = {.text = ""};
+    host_cell(row, column, &cell);
+    text_escape(out, size, cell.text, strlen(cell.text));
+    return out;
+}
+
+/* Characters of UTF-8. */
+static int columns_of(const char *text)
+{
+    int columns = 0;
+    for (; *text; text++)
+        columns += (*text & 0xc0) != 0x80;
+    return columns;
+}
+
+static void add_cell(struct buf *line, int column, int width, const char *text)
+{
+    int pad = width - columns_of(text);
+    if (host_columns[column].flags & COLUMN_RIGHT)
+        buf_printf(line, "%*s%s  ", pad, "", text);
+    else
+        buf_printf(line, "%s%*s  ", text, pad, "");
+}
+
+static void print_line(struct buf *line)
+{
+    size_t len = line->len;
+    while (len && line->data[len - 1] == ' ')
+        len--;
+    printf("%.*s\n", (int)len, (const char *)line->data);
+    buf_clear(line);
+}
+
+static void find_widths(const struct host_line *rows, size_t count, int *width)
+{
+    char text[600];
+    for (int c = 0; c < HOST_SHOWN; c++) {
+        width[c] = columns_of(host_columns[c].title);
+        for (size_t i = 0; i < count; i++) {
+            int cols = columns_of(cell_text(&rows[i], c, text, sizeof text));
+            width[c] = cols > width[c] ? cols : width[c];
+        }
+    }
+}
+
+static void print_rows(const struct host_line *rows, size_t count, bool filtered)
+{
+    int width[HOST_SHOWN];
+    char text[600];
+    struct buf line = {0};
+    if (!count) {
         say(0, filtered ? "no host matches" : "there are no hosts; begin with: clowder host add NAME user@address");
         return;
     }
-    printf("%-14s %-16s %-26s %5s %6s %8s %-18s %9s  %s\n", "STATE", "HOST", "ADDRESS", "CORES", "LOAD", "MEMORY",
-        "GPUS", "RTT", "TAGS");
-    for (size_t i = 0; i < rows->count; i++)
-        print_row(&rows->items[i]);
+    find_widths(rows, count, width);
+    for (int c = 0; c < HOST_SHOWN; c++)
+        add_cell(&line, c, width[c], host_columns[c].title);
+    print_line(&line);
+    for (size_t i = 0; i < count; i++) {
+        for (int c = 0; c < HOST_SHOWN; c++)
+            add_cell(&line, c, width[c], cell_text(&rows[i], c, text, sizeof text));
+        print_line(&line);
+        if (*rows[i].reason && strcmp(rows[i].state, "up") != 0)
+            printf("  %s\n", clean(text, sizeof text, rows[i].reason));
+    }
+    buf_fini(&line);
+}
+
+static void print_json(const struct host_line *rows, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const struct store_host *h = rows[i].host;
+        json_array_append_new(
+            list, host_row_json(h, rows[i].state, rows[i].reason, h->facts ? json_loads(h->facts, 0, NULL) : NULL));
+    }
+    json_print(json_pack("{s:o}", "hosts", list));
 }
 
 int cmd_host_list(const struct opts *o, bool json)
 {
-    struct store *s;
-    struct host_rows rows;
-    int status = inventory_open(&s);
+    struct views v;
+    size_t count;
+    int status = load_views(&v);
     if (status)
         return status;
-    status = host_rows_load(s, &rows);
-    if (status == 0)
-        status = keep_matching(&rows, o);
-    if (status == 0 && opts_has(o, "names")) {
-        for (size_t i = 0; i < rows.count; i++)
-            puts(rows.items[i].host.name);
-    } else if (status == 0 && json) {
-        json_t *list = json_array();
-        for (size_t i = 0; i < rows.count; i++)
-            json_array_append_new(list, host_row_json(&rows.items[i]));
-        json_print(json_pack("{s:o}", "hosts", list));
-    } else if (status == 0) {
-        print_rows(&rows, o->word_count > 0);
-    }
-    host_rows_fini(&rows);
-    store_close(s);
+    struct host_line *rows = host_lines(&v, &count);
+    status = keep_matching(rows, &count, o);
+    if (status == 0 && opts_has(o, "names"))
+        for (size_t i = 0; i < count; i++)
+            puts(rows[i].name);
+    else if (status == 0 && json)
+        print_json(rows, count);
+    else if (status == 0)
+        print_rows(rows, count, o->word_count > 0);
+    free(rows);
+    views_fini(&v);
     return status;
 }
 
@@ -166,7 +222,7 @@ static json_t *profiles_of(struct store *s, const char *host)
 static json_t *show_json(struct store *s, const struct host_row *row)
 {
     const struct store_host *h = &row->host;
-    json_t *o = host_row_json(row);
+    json_t *o = host_row_json(h, row->state, row->reason, json_incref(row->facts));
     json_t *more = json_pack("{s:s, s:i, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:I, s:o, s:O?, s:s}", "user", h->user,
         "port", (int)h->port, "launcher", store_launcher_text(h->launcher), "jump", h->jump, "identity", h->identity,
         "direct", (int)h->direct, "mac", h->mac, "note", h->note, "hint", row->hint, "probed_at_us",

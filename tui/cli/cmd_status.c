@@ -1,9 +1,9 @@
 /* status: a table for people, the document for programs, and the table again and again with --watch. */
 #include "tui/cli/command.h"
 
-#include "tui/cli/host_row.h"
 #include "tui/cli/inventory.h"
 #include "tui/cli/request.h"
+#include "tui/screen/host_columns.h"
 
 #include "base/text.h"
 #include "store/kept.h"

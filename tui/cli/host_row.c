@@ -1,34 +1,11 @@
 /* Rows of hosts: the store and the engine put together. */
 #include "tui/cli/host_row.h"
 
-#include "base/mem.h"
 #include "tui/cli/inventory.h"
+#include "tui/screen/host_columns.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* What the store may remember of a link that is no more: its engine is gone, or does not use it now. */
-static const char *const passing[] = {
-    "resolve", "connect", "hostkey", "auth", "probe", "upload", "tunnel", "launch", "up", NULL};
-
-static bool is_passing(const char *state)
-{
-    for (const char *const *word = passing; *word; word++)
-        if (strcmp(*word, state) == 0)
-            return true;
-    return false;
-}
-
-char host_state_sign(const char *state)
-{
-    if (strcmp(state, "up") == 0)
-        return '+';
-    if (strcmp(state, "refused") == 0 || strcmp(state, "needs-secret") == 0 || strcmp(state, "quarantined") == 0)
-        return '!';
-    if (strcmp(state, "paused") == 0)
-        return '=';
-    return is_passing(state) || strcmp(state, "backoff") == 0 ? '~' : '-';
-}
 
 static json_t *find_link(const json_t *links, const char *name)
 {
@@ -54,12 +31,9 @@ void host_row_fill(struct host_row *row, const json_t *links)
         row->state = json_text(row->link, "state");
         row->reason = json_text(row->link, "reason");
         row->hint = json_text(row->link, "hint");
-    } else if (is_passing(h->state)) {
-        row->state = "idle";
-        row->reason = "";
     } else {
-        row->state = *h->state ? h->state : "unknown";
-        row->reason = h->reason;
+        row->state = host_state_remembered(h->state);
+        row->reason = row->state == h->state ? h->reason : "";
     }
 }
 
@@ -71,33 +45,6 @@ void host_row_fini(struct host_row *row)
     *row = (struct host_row){0};
 }
 
-int host_rows_load(struct store *s, struct host_rows *rows)
-{
-    struct clw_error err;
-    struct store_host_list list;
-    *rows = (struct host_rows){0};
-    if (store_host_list(s, &list, &err))
-        return say_failure(&err);
-    json_t *links = list.count ? inventory_links(NULL) : NULL;
-    rows->items = mem_zalloc((list.count + 1) * sizeof *rows->items);
-    rows->count = list.count;
-    for (size_t i = 0; i < list.count; i++) {
-        rows->items[i].host = list.items[i]; /* and what it owns */
-        host_row_fill(&rows->items[i], links);
-    }
-    free(list.items);
-    json_decref(links);
-    return 0;
-}
-
-void host_rows_fini(struct host_rows *rows)
-{
-    for (size_t i = 0; i < rows->count; i++)
-        host_row_fini(&rows->items[i]);
-    free(rows->items);
-    *rows = (struct host_rows){0};
-}
-
 const char *host_row_target(const struct host_row *row, char *out)
 {
     const struct store_host *h = &row->host;
@@ -107,18 +54,11 @@ const char *host_row_target(const struct host_row *row, char *out)
     return store_target_text(&target, out);
 }
 
-uint64_t host_row_rtt_us(const struct host_row *row)
+json_t *host_row_json(const struct store_host *h, const char *state, const char *reason, json_t *facts)
 {
-    json_int_t live = json_number(row->link, "rtt_us"), probed = json_number(row->facts, "rtt_us");
-    return (uint64_t)(live > 0 ? live : probed > 0 ? probed : 0);
-}
-
-json_t *host_row_json(const struct host_row *row)
-{
-    const struct store_host *h = &row->host;
     json_t *tags = json_array();
     for (size_t i = 0; i < h->tags.count; i++)
         json_array_append_new(tags, json_string(h->tags.items[i]));
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:O}", "name", h->name, "address", *h->address ? h->address : h->name,
-        "state", row->state, "reason", row->reason, "tags", tags, "facts", row->facts);
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "name", h->name, "address", *h->address ? h->address : h->name,
+        "state", state, "reason", reason, "tags", tags, "facts", facts ? facts : json_object());
 }

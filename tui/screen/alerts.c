@@ -75,7 +75,7 @@ void alerts_update(struct ui *ui)
 
 /* ---- the list ---- */
 
-static const struct table_column columns[] = {{"ALERT", 30, 0, false, true}, {"WHERE", 9, 1, false, false}};
+static const struct table_column columns[] = {{"ALERT", 30, 0, COLUMN_GROW}, {"WHERE", 9, 1, 0}};
 
 static size_t count(void *arg)
 {

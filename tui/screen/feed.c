@@ -156,14 +156,11 @@ static void load(struct feed *f, struct store *s)
     struct view_store *v = mem_zalloc(sizeof *v);
     struct clw_error err = {0};
     char *theme = NULL;
-    if (store_host_list(s, &v->hosts, &err) || store_profile_list(s, &v->profiles, &err) ||
+    if (view_store_hosts(v, s, &err) || store_profile_list(s, &v->profiles, &err) ||
         store_job_list(s, NULL, VIEW_JOBS, &v->jobs, &err) ||
         store_event_list(s, NULL, VIEW_EVENTS, &v->events, &err) ||
         store_launch_list(s, NULL, NULL, VIEW_LAUNCHES, &v->launches, &err))
         snprintf(v->error, sizeof v->error, "%s", err.message);
-    v->facts = mem_zalloc((v->hosts.count + 1) * sizeof *v->facts);
-    for (size_t i = 0; i < v->hosts.count; i++)
-        view_facts_read(v->hosts.items[i].facts, &v->facts[i]);
     if (store_setting_get(s, "theme", &theme, NULL) == CLW_OK)
         snprintf(v->theme, sizeof v->theme, "%s", theme);
     free(theme);

@@ -350,7 +350,7 @@ void hosts_remove(struct ui *ui)
     size_t n, rows;
     char **names = hosts_chosen(ui, &n), ***held, lines[600], word[32];
     unsigned daemons = 0;
-    struct host_line *all = hosts_rows(ui, &rows);
+    struct host_line *all = hosts_lines(ui, &rows);
     for (size_t i = 0; i < rows; i++)
         for (size_t k = 0; k < n; k++)
             daemons += strcmp(all[i].name, names[k]) == 0 ? all[i].daemons : 0;

@@ -266,7 +266,7 @@ void hosts_launch(struct ui *ui)
         .title = "Launch daemons", .save = launch_save, .release = free, .save_label = "Launch"};
     size_t n, rows;
     char **names = hosts_chosen(ui, &n), gpus[80];
-    struct host_line *all = hosts_rows(ui, &rows);
+    struct host_line *all = hosts_lines(ui, &rows);
     struct form *f = form_new(&type, (int)n + 1, names);
     hint(form_add(f, FORM_TEXT, "Profile *",
              ui->store && ui->store->profiles.count ? ui->store->profiles.items[0].name : "default"),
@@ -276,7 +276,7 @@ void hosts_launch(struct ui *ui)
         field->cols = 6;
         for (size_t k = 0; k < rows; k++)
             if (all[k].host && strcmp(all[k].name, names[i]) == 0) {
-                hosts_gpu_text(all[k].host, gpus, sizeof gpus);
+                host_gpu_text(all[k].host, gpus, sizeof gpus);
                 snprintf(field->hint, sizeof field->hint, "daemons; it has %u cores, GPU %.30s, runs %u",
                     all[k].facts->cores, gpus, all[k].daemons);
             }
@@ -287,8 +287,8 @@ void hosts_launch(struct ui *ui)
 
 /* ---- import ---- */
 
-static const struct table_column import_columns[] = {{"HOST", 16, 0, false, true}, {"TARGET", 24, 0, false, true},
-    {"JUMP", 12, 2, false, true}, {"HERE", 10, 1, false, false}};
+static const struct table_column import_columns[] = {
+    {"HOST", 16, 0, COLUMN_GROW}, {"TARGET", 24, 0, COLUMN_GROW}, {"JUMP", 12, 2, COLUMN_GROW}, {"HERE", 10, 1, 0}};
 
 struct import {
     struct ui *ui;

@@ -2,25 +2,11 @@
 #ifndef TUI_SCREEN_HOSTS_H
 #define TUI_SCREEN_HOSTS_H
 
+#include "tui/screen/host_columns.h"
 #include "tui/screen/ui.h"
 
-/* A host as the screen shows it: pointers into the views of this moment. */
-struct host_line {
-    const struct store_host *host;   /* NULL: this machine */
-    const struct view_facts *facts;  /* NULL: this machine */
-    const struct view_link *link;    /* NULL: nothing uses it now */
-    const struct view_at_host *live; /* what a profile told of it last; NULL: nothing */
-    const char *name;
-    unsigned daemons, busy, paused;
-    double load; /* below 0: unknown */
-};
-
-/* The rows of the screen and of the overview's map; owned array. Pure but for memory. */
-struct host_line *hosts_rows(const struct ui *ui, size_t *count);
-/* "+ up", "! key" and how it looks. */
-enum role hosts_state(const struct host_line *row, char *out, size_t size);
-/* "4xA100" */
-void hosts_gpu_text(const struct store_host *h, char *out, size_t size);
+/* The rows of the screen and of the overview's map; owned array. */
+struct host_line *hosts_lines(const struct ui *ui, size_t *count);
 /* The detail pane of a row. */
 struct host_trend;
 void hosts_draw_detail(

@@ -15,20 +15,20 @@ enum { COL_ID, COL_NAME, COL_PROFILE, COL_STATE, COL_PROGRESS, COL_DONE, COL_FAI
 enum { BAR = 10 };
 
 static const struct table_column columns[] = {
-    [COL_ID] = {"ID", 5, 0, true, false},
-    [COL_NAME] = {"NAME", 12, 0, false, true},
-    [COL_PROFILE] = {"PROFILE", 9, 3, false, false},
-    [COL_STATE] = {"STATE", 11, 0, false, false},
-    [COL_PROGRESS] = {"PROGRESS", BAR + 5, 1, false, false},
-    [COL_DONE] = {"DONE", 10, 4, true, false},
-    [COL_FAIL] = {"FAIL", 7, 0, true, false},
-    [COL_RATE] = {"RATE/s", 6, 2, true, false},
-    [COL_ETA] = {"ETA", 6, 2, true, false},
-    [COL_COMMAND] = {"COMMAND", 20, 6, false, true},
+    [COL_ID] = {"ID", 5, 0, COLUMN_RIGHT},
+    [COL_NAME] = {"NAME", 12, 0, COLUMN_GROW},
+    [COL_PROFILE] = {"PROFILE", 9, 3, 0},
+    [COL_STATE] = {"STATE", 11, 0, 0},
+    [COL_PROGRESS] = {"PROGRESS", BAR + 5, 1, 0},
+    [COL_DONE] = {"DONE", 10, 4, COLUMN_RIGHT},
+    [COL_FAIL] = {"FAIL", 7, 0, COLUMN_RIGHT},
+    [COL_RATE] = {"RATE/s", 6, 2, COLUMN_RIGHT},
+    [COL_ETA] = {"ETA", 6, 2, COLUMN_RIGHT},
+    [COL_COMMAND] = {"COMMAND", 20, 6, COLUMN_GROW},
 };
 
-static const struct table_column failure_columns[] = {{"TASK", 9, 0, true, false}, {"HOST", 10, 0, false, false},
-    {"TRIES", 5, 2, true, false}, {"STATUS", 16, 0, false, false}, {"MESSAGE", 20, 0, false, true}};
+static const struct table_column failure_columns[] = {{"TASK", 9, 0, COLUMN_RIGHT}, {"HOST", 10, 0, 0},
+    {"TRIES", 5, 2, COLUMN_RIGHT}, {"STATUS", 16, 0, 0}, {"MESSAGE", 20, 0, COLUMN_GROW}};
 
 struct jobs {
     struct ui *ui;

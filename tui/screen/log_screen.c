@@ -13,11 +13,11 @@
 enum { COL_TIME, COL_LEVEL, COL_HOST, COL_PROFILE, COL_TEXT };
 
 static const struct table_column columns[] = {
-    [COL_TIME] = {"TIME", 8, 0, false, false},
-    [COL_LEVEL] = {"LEVEL", 7, 0, false, false},
-    [COL_HOST] = {"HOST", 12, 2, false, false},
-    [COL_PROFILE] = {"PROFILE", 10, 3, false, false},
-    [COL_TEXT] = {"EVENT", 24, 0, false, true},
+    [COL_TIME] = {"TIME", 8, 0, 0},
+    [COL_LEVEL] = {"LEVEL", 7, 0, 0},
+    [COL_HOST] = {"HOST", 12, 2, 0},
+    [COL_PROFILE] = {"PROFILE", 10, 3, 0},
+    [COL_TEXT] = {"EVENT", 24, 0, COLUMN_GROW},
 };
 
 struct log {

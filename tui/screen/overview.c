@@ -41,7 +41,7 @@ static void update(void *state, struct ui *ui)
     free(s->list.rows);
     free(s->hosts);
     s->list.rows = profile_rows(ui, &s->list.count);
-    s->hosts = hosts_rows(ui, &s->host_count);
+    s->hosts = hosts_lines(ui, &s->host_count);
     table_update(&s->table);
     history_update(&s->history, ui, "", ui->span);
 }
@@ -107,7 +107,7 @@ static void draw_map(const struct overview *s, const struct ui *ui, const struct
                 continue;
             }
             int y = r->y + place / per_row, x = r->x + 1 + place % per_row * width;
-            enum role role = hosts_state(row, state, sizeof state);
+            enum role role = host_line_state(row, state, sizeof state);
             draw_text(y, x, NAME, ROLE_NORMAL, row->name);
             draw_text(y, x + NAME + 1, STATE, role, state);
             draw_cells(ui, row->name, y, x + NAME + STATE + 2, width - NAME - STATE - 4);

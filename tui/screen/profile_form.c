@@ -293,7 +293,7 @@ static void open_form(struct ui *ui, const struct store_profile *p)
     static const struct form_type type = {.title = "New profile", .save = save, .release = release};
     struct edited *e = mem_zalloc(sizeof *e);
     size_t n;
-    struct host_line *rows = hosts_rows(ui, &n);
+    struct host_line *rows = hosts_lines(ui, &n);
     char value[24] = "", state[64], gpus[80], mem[24];
     e->ui = ui;
     e->is_new = !p;
@@ -317,8 +317,8 @@ static void open_form(struct ui *ui, const struct store_profile *p)
             if (strcmp(p->hosts[h].host, rows[i].name) == 0)
                 snprintf(value, sizeof value, "%u", p->hosts[h].daemons);
         struct form_field *field = text(f, rows[i].name, value, "", check_daemons);
-        hosts_state(&rows[i], state, sizeof state);
-        hosts_gpu_text(rows[i].host, gpus, sizeof gpus);
+        host_line_state(&rows[i], state, sizeof state);
+        host_gpu_text(rows[i].host, gpus, sizeof gpus);
         snprintf(field->hint, sizeof field->hint, "%u cores, %s, GPU %.24s   %.30s", rows[i].facts->cores,
             text_bytes(mem, sizeof mem, rows[i].facts->mem_total), gpus, state);
         if (!rows[i].host->facts)

@@ -11,16 +11,16 @@
 enum { COL_NAME, COL_STATE, COL_DAEMONS, COL_AWAIT, COL_EXEC, COL_DONE, COL_FAIL, COL_RATE, COL_LAST, COL_HOSTS };
 
 static const struct table_column columns[] = {
-    [COL_NAME] = {"PROFILE", 12, 0, false, true},
-    [COL_STATE] = {"STATE", 10, 0, false, false},
-    [COL_DAEMONS] = {"DAEMONS", 7, 0, true, false},
-    [COL_AWAIT] = {"AWAIT", 8, 3, true, false},
-    [COL_EXEC] = {"EXEC", 5, 4, true, false},
-    [COL_DONE] = {"DONE", 10, 1, true, false},
-    [COL_FAIL] = {"FAIL", 4, 1, true, false},
-    [COL_RATE] = {"RATE/s", 7, 0, true, false},
-    [COL_LAST] = {"LAST MINUTE", 11, 2, false, false},
-    [COL_HOSTS] = {"HOSTS", 14, 6, false, true},
+    [COL_NAME] = {"PROFILE", 12, 0, COLUMN_GROW},
+    [COL_STATE] = {"STATE", 10, 0, 0},
+    [COL_DAEMONS] = {"DAEMONS", 7, 0, COLUMN_RIGHT},
+    [COL_AWAIT] = {"AWAIT", 8, 3, COLUMN_RIGHT},
+    [COL_EXEC] = {"EXEC", 5, 4, COLUMN_RIGHT},
+    [COL_DONE] = {"DONE", 10, 1, COLUMN_RIGHT},
+    [COL_FAIL] = {"FAIL", 4, 1, COLUMN_RIGHT},
+    [COL_RATE] = {"RATE/s", 7, 0, COLUMN_RIGHT},
+    [COL_LAST] = {"LAST MINUTE", 11, 2, 0},
+    [COL_HOSTS] = {"HOSTS", 14, 6, COLUMN_GROW},
 };
 
 static int by_name(const void *a, const void *b)

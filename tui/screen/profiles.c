@@ -15,22 +15,21 @@ enum { COL_DAEMON, COL_HOST, COL_PID, COL_STATE, COL_DONE, COL_FAILED, COL_RATE,
 enum { PANE_PROFILES, PANE_DAEMONS, PANE_LAUNCHES };
 
 static const struct table_column daemon_columns[] = {
-    [COL_DAEMON] = {"DAEMON", 14, 0, false, true},
-    [COL_HOST] = {"HOST", 10, 0, false, true},
-    [COL_PID] = {"PID", 8, 3, true, false},
-    [COL_STATE] = {"STATE", 11, 0, false, false},
-    [COL_DONE] = {"DONE", 10, 1, true, false},
-    [COL_FAILED] = {"FAIL", 4, 2, true, false},
-    [COL_RATE] = {"RATE/s", 6, 1, true, false},
-    [COL_CPU] = {"CPU", 5, 1, true, false},
-    [COL_RSS] = {"MEM", 6, 2, true, false},
-    [COL_UP] = {"UP", 6, 4, true, false},
-    [COL_REASON] = {"REASON", 20, 6, false, true},
+    [COL_DAEMON] = {"DAEMON", 14, 0, COLUMN_GROW},
+    [COL_HOST] = {"HOST", 10, 0, COLUMN_GROW},
+    [COL_PID] = {"PID", 8, 3, COLUMN_RIGHT},
+    [COL_STATE] = {"STATE", 11, 0, 0},
+    [COL_DONE] = {"DONE", 10, 1, COLUMN_RIGHT},
+    [COL_FAILED] = {"FAIL", 4, 2, COLUMN_RIGHT},
+    [COL_RATE] = {"RATE/s", 6, 1, COLUMN_RIGHT},
+    [COL_CPU] = {"CPU", 5, 1, COLUMN_RIGHT},
+    [COL_RSS] = {"MEM", 6, 2, COLUMN_RIGHT},
+    [COL_UP] = {"UP", 6, 4, COLUMN_RIGHT},
+    [COL_REASON] = {"REASON", 20, 6, COLUMN_GROW},
 };
 
-static const struct table_column launch_columns[] = {{"TIME", 8, 0, false, false}, {"HOST", 12, 0, false, true},
-    {"STEP", 9, 0, false, false}, {"OUTCOME", 10, 0, false, false}, {"STEPS", 24, 4, false, true},
-    {"MESSAGE", 26, 1, false, true}};
+static const struct table_column launch_columns[] = {{"TIME", 8, 0, 0}, {"HOST", 12, 0, COLUMN_GROW}, {"STEP", 9, 0, 0},
+    {"OUTCOME", 10, 0, 0}, {"STEPS", 24, 4, COLUMN_GROW}, {"MESSAGE", 26, 1, COLUMN_GROW}};
 
 struct profiles {
     struct ui *ui;

@@ -37,6 +37,11 @@ void table_fini(struct table *t)
     free(t->marks);
 }
 
+void table_cell_words(const struct table_cell *cell, char *out, size_t size)
+{
+    snprintf(out, size, "%s%s%s", cell->text, *cell->also ? "\n" : "", cell->also);
+}
+
 struct field_arg {
     struct table *t;
     size_t row;
@@ -47,10 +52,15 @@ static void field(void *arg, int column, char *text, size_t size, double *number
     const struct field_arg *f = arg;
     struct table_cell cell = {.text = ""};
     f->t->source->cell(f->t->arg, f->row, column, &cell);
-    strncpy(text, cell.text, size - 1);
-    text[size - 1] = '\0';
+    table_cell_words(&cell, text, size);
     *number = cell.number;
     *numeric = cell.numeric;
+}
+
+static void name_fields(const struct table *t, struct filter_field *fields)
+{
+    for (int i = 0; i < t->column_count; i++)
+        fields[i] = (struct filter_field){t->columns[i].title, t->columns[i].flags};
 }
 
 static int by_key(const void *left, const void *right, void *arg)
@@ -98,12 +108,14 @@ void table_update(struct table *t)
 {
     size_t n = t->source->count(t->arg);
     bool at_end = t->follow;
+    struct filter_field fields[TABLE_COLUMNS];
+    name_fields(t, fields);
     t->total = n;
     t->order = mem_realloc(t->order, (n + 1) * sizeof *t->order);
     t->shown = 0;
     for (size_t row = 0; row < n; row++) {
         struct field_arg f = {t, row};
-        if (!t->filter.count || filter_match(&t->filter, t->column_count, field, &f))
+        if (!t->filter.count || filter_match(&t->filter, fields, t->column_count, field, &f))
             t->order[t->shown++] = row;
     }
     if (t->sort >= 0)
@@ -191,11 +203,10 @@ void table_scroll(struct table *t, int rows)
 
 enum clw_err table_filter(struct table *t, const char *text, struct clw_error *err)
 {
-    const char *names[TABLE_COLUMNS];
+    struct filter_field fields[TABLE_COLUMNS];
     struct filter f;
-    for (int i = 0; i < t->column_count; i++)
-        names[i] = t->columns[i].title;
-    enum clw_err code = filter_parse(text, names, t->column_count, &f, err);
+    name_fields(t, fields);
+    enum clw_err code = filter_parse(text, fields, t->column_count, &f, err);
     if (code)
         return code;
     t->filter = f;
@@ -212,6 +223,8 @@ bool table_search(struct table *t, bool backward, bool from_here)
         size_t at = backward ? (t->cursor + t->shown - step % t->shown) % t->shown : (t->cursor + step) % t->shown;
         for (int c = 0; c < t->column_count; c++) {
             struct table_cell cell = {.text = ""};
+            if (!t->columns[c].width)
+                continue;
             t->source->cell(t->arg, t->order[at], c, &cell);
             if (filter_has(cell.text, t->search)) {
                 move_to(t, (int64_t)at);
@@ -225,7 +238,9 @@ bool table_search(struct table *t, bool backward, bool from_here)
 void table_sort_next(struct table *t, int step)
 {
     int span = t->column_count + 1; /* and the source's order */
-    t->sort = (t->sort + 1 + step + span) % span - 1;
+    do
+        t->sort = (t->sort + 1 + step + span) % span - 1;
+    while (t->sort >= 0 && !t->columns[t->sort].width);
     table_update(t);
 }
 

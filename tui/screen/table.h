@@ -8,18 +8,21 @@
 
 #include <stdint.h>
 
-enum { TABLE_COLUMNS = 16 };
+enum { TABLE_COLUMNS = 24 };
+
+/* Beside those of filter.h. */
+enum { COLUMN_RIGHT = 16, COLUMN_GROW = 32 /* takes what is left */ };
 
 struct table_column {
     const char *title; /* upper case; in lower case the field's name in filters */
-    int width;
-    int priority; /* 0: always shown; the highest is dropped first when it is narrow */
-    bool right;
-    bool grow; /* takes what is left */
+    int width;         /* 0: not drawn, for filters alone */
+    int priority;      /* 0: always shown; the highest is dropped first when it is narrow */
+    unsigned flags;
 };
 
 struct table_cell {
     char text[512];
+    char also[256]; /* not drawn: other words that a filter finds it by; "": none */
     enum role role;
     double number; /* what to sort and compare by, when numeric is set */
     bool numeric;
@@ -86,6 +89,8 @@ size_t *table_chosen(const struct table *t, size_t *count);
 int table_click(struct table *t, int y, int x);
 void table_scroll(struct table *t, int rows);
 
+/* What a filter looks at in a cell: its text, and below it what it has also. */
+void table_cell_words(const struct table_cell *cell, char *out, size_t size);
 /* A row's id from its name. */
 uint64_t table_hash(const char *text);
 

@@ -14,10 +14,10 @@ static void place_columns(struct table *t, int cols)
         need = LEFT;
         growers = 0;
         for (int c = 0; c < t->column_count; c++) {
-            if (t->columns[c].priority > limit)
+            if (!t->columns[c].width || t->columns[c].priority > limit)
                 continue;
             need += t->columns[c].width + GAP;
-            growers += t->columns[c].grow;
+            growers += (t->columns[c].flags & COLUMN_GROW) != 0;
         }
         if (need - GAP <= cols || limit == 0)
             break;
@@ -27,10 +27,10 @@ static void place_columns(struct table *t, int cols)
         spare = 0;
     for (int c = 0; c < t->column_count; c++) {
         t->column_cols[c] = 0;
-        if (t->columns[c].priority > limit)
+        if (!t->columns[c].width || t->columns[c].priority > limit)
             continue;
         int width = t->columns[c].width;
-        if (t->columns[c].grow && growers) {
+        if (t->columns[c].flags & COLUMN_GROW && growers) {
             width += spare / growers;
             spare -= spare / growers;
             growers--;
@@ -50,7 +50,7 @@ static void draw_header(const struct table *t, const struct rect *r)
             continue;
         const char *arrow = t->sort == c ? (t->descending ? "-" : "+") : "";
         snprintf(title, sizeof title, "%s%s", t->columns[c].title, arrow);
-        if (t->columns[c].right)
+        if (t->columns[c].flags & COLUMN_RIGHT)
             draw_right(r->y, r->x + t->column_x[c], t->column_cols[c], ROLE_HEADER, title);
         else
             draw_text(r->y, r->x + t->column_x[c], t->column_cols[c], ROLE_HEADER, title);
@@ -76,7 +76,7 @@ static void draw_row(const struct table *t, const struct rect *r, int y, size_t 
                                                               : cell.role;
         if (*t->search && filter_has(cell.text, t->search) && base != ROLE_CURSOR)
             role = ROLE_MATCH;
-        if (t->columns[c].right)
+        if (t->columns[c].flags & COLUMN_RIGHT)
             draw_right(y, r->x + t->column_x[c], t->column_cols[c], role, cell.text);
         else
             draw_text(y, r->x + t->column_x[c], t->column_cols[c], role, cell.text);

@@ -72,12 +72,6 @@ struct alert {
 };
 enum { ALERTS_MAX = 64, HITS_MAX = 64 };
 
-struct views {
-    struct view_engine *engine;
-    struct view_links *links;
-    struct view_store *store;
-};
-
 struct ui {
     struct feed *feed;
     struct view_engine *engine; /* the last that an engine told; NULL: none yet */

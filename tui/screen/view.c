@@ -263,7 +263,20 @@ static void add_runtime(const json_t *o, const char *key, struct view_facts *f)
         snprintf(f->runtimes + used, sizeof f->runtimes - used, "%s%s %s", used ? ", " : "", key, version);
 }
 
-void view_facts_read(const char *facts, struct view_facts *out)
+static void add_gpus(const json_t *list, struct view_facts *f)
+{
+    const json_t *gpu;
+    size_t i, used = 0;
+    json_array_foreach (list, i, gpu) {
+        char vendor[40], name[100];
+        TEXT_OF(gpu, "vendor", vendor);
+        TEXT_OF(gpu, "name", name);
+        if (used + strlen(vendor) + strlen(name) + 3 < sizeof f->gpus)
+            used += (size_t)sprintf(f->gpus + used, "%s%s %s", used ? "\n" : "", vendor, name);
+    }
+}
+
+static void read_facts(const char *facts, struct view_facts *out)
 {
     json_t *o = facts ? json_loads(facts, 0, NULL) : NULL;
     *out = (struct view_facts){.load1 = -1, .uptime_s = -1};
@@ -282,7 +295,17 @@ void view_facts_read(const char *facts, struct view_facts *out)
     add_runtime(o, "mirai", out);
     add_runtime(o, "python", out);
     add_runtime(o, "dask", out);
+    add_gpus(json_object_get(o, "gpus"), out);
     json_decref(o);
+}
+
+enum clw_err view_store_hosts(struct view_store *v, struct store *s, struct clw_error *err)
+{
+    enum clw_err code = store_host_list(s, &v->hosts, err);
+    v->facts = mem_zalloc((v->hosts.count + 1) * sizeof *v->facts);
+    for (size_t i = 0; i < v->hosts.count; i++)
+        read_facts(v->hosts.items[i].facts, &v->facts[i]);
+    return code;
 }
 
 struct view_store *view_store_hold(struct view_store *v)

@@ -33,7 +33,7 @@ struct view_facts { /* 0, below 0 or "": unknown */
     double load1;
     uint64_t mem_total, mem_available, disk_free, rtt_us;
     int64_t uptime_s;
-    char os[96], kernel[64], arch[24], user[64], runtimes[160];
+    char os[96], kernel[64], arch[24], user[64], runtimes[160], gpus[240]; /* gpus: makers and names, a line each */
 };
 
 struct view_at_host { /* a profile's share on a host */
@@ -124,6 +124,13 @@ struct view_store {
     char error[712]; /* why there is nothing, or nothing new */
 };
 
+/* Each may be NULL: not known yet. */
+struct views {
+    struct view_engine *engine;
+    struct view_links *links;
+    struct view_store *store;
+};
+
 /* The words of steps_ms, in order. */
 extern const char *const view_steps[VIEW_STEPS];
 
@@ -131,8 +138,8 @@ extern const char *const view_steps[VIEW_STEPS];
 struct view_engine *view_engine_read(const char *json);
 /* Either text may be NULL. Owned. */
 struct view_links *view_links_read(const char *hosts_json, const char *jobs_json);
-/* facts: a JSON object or NULL. */
-void view_facts_read(const char *facts, struct view_facts *out);
+/* The hosts of a store into v. */
+enum clw_err view_store_hosts(struct view_store *v, struct store *s, struct clw_error *err);
 /* One more that holds it; returns v. NULL is fine, also below. */
 struct view_engine *view_engine_hold(struct view_engine *v);
 struct view_links *view_links_hold(struct view_links *v);
