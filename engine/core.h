@@ -425,6 +425,8 @@ void batch_fini(struct engine *e);
 
 /* place.c */
 bool place_is_here(const struct place *l); /* on this machine */
+/* The machine as it was measured last; NULL: it was not. */
+const struct host_facts *place_facts(const struct place *l);
 /* The place of a host in a profile; NULL: it has none. */
 struct place *place_find(struct profile *p, const char *host);
 /* The same, made when there is none. CLW_NOT_FOUND: no such host; CLW_USAGE: it cannot be used. */
@@ -476,6 +478,8 @@ struct host *host_find(struct engine *e, const char *name);
 bool host_has_ssh(const struct store_host *s);
 /* This machine, as the host that daemons of other engines are started on. */
 struct host *host_here(struct engine *e);
+/* Measures this machine, unless that was done. */
+void host_look_here(struct engine *e);
 /* Makes sure that its link is at work toward this goal at least; again: also out of a rest. */
 enum clw_err host_reach(struct host *h, enum host_goal goal, bool again, struct clw_error *err);
 bool host_is_resting(const struct host *h);

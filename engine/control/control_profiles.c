@@ -73,7 +73,7 @@ static json_t *want_at(struct engine *e, struct profile *p, const char *host, un
 {
     struct clw_error err;
     struct place *l = place_find(p, host);
-    bool take_out = n == 0 && !p->settings.set.per_gpu;
+    bool take_out = n == 0 && (!p->settings.set.per_gpu || strcmp(host, "local") == 0);
     if (take_out && !l)
         return NULL;
     if (!take_out && place_get(e, p, host, &l, &err)) {
@@ -178,6 +178,28 @@ static bool names_places(const json_t *request)
     return json_object_get(request, "n") || json_object_get(request, "on");
 }
 
+/* One daemon for each GPU is asked for, and no host: they are those of this machine. */
+static bool means_gpus_here(const struct profile *p, const json_t *request)
+{
+    if (!p->settings.set.per_gpu || names_places(request))
+        return false;
+    for (const struct place *l = p->places; l; l = l->next)
+        if (l->fleet.on && strcmp(l->host, "local") != 0)
+            return false;
+    return !fleet_is_wanted(&p->fleet) || json_is_true(json_object_get(request, "per_gpu"));
+}
+
+static json_t *want_gpus_here(struct engine *e, struct profile *p)
+{
+    struct place *l;
+    struct clw_error err;
+    if (place_get(e, p, "local", &l, &err))
+        return reply_error(&err);
+    l->fleet.on = true;
+    l->fleet.want = 0;
+    return NULL;
+}
+
 static json_t *bring_up(struct engine *e, struct profile *p, bool is_new, const json_t *request, bool *wait)
 {
     bool ephemeral = false, was_up = fleet_is_wanted(&p->fleet);
@@ -193,6 +215,8 @@ static json_t *bring_up(struct engine *e, struct profile *p, bool is_new, const 
     if (!is_good || !read_settings(request, &p->settings))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
     json_t *problem = read_places(e, p, request);
+    if (!problem && means_gpus_here(p, request))
+        problem = want_gpus_here(e, p);
     if (!problem && !fleet_is_wanted(&p->fleet) && !was_up)
         problem = reply_refusal(
             CLW_USAGE, "say it with -n N, or --on HOST:N: the number is yours to choose", "how many daemons?");
@@ -236,7 +260,8 @@ static json_t *up(const struct call *c)
         return reply_refusal(CLW_USAGE, "use letters, digits, '.', '_' and '-'", "that is not a name for a profile");
     if (e->stopping)
         return reply_refusal(CLW_REFUSED, "try again in a moment", "the engine is stopping");
-    if (!named && !p && !restore_is_known(e, name) && strcmp(name, "default") != 0)
+    if (!named && !p && !restore_is_known(e, name) && strcmp(name, "default") != 0 &&
+        !json_is_true(json_object_get(request, "per_gpu")))
         return reply_refusal(
             CLW_NOT_FOUND, "say how many daemons to make it: -n N, or --on HOST:N", "there is no profile '%s'", name);
     const char *base = base_of(e, name);

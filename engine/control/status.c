@@ -153,7 +153,7 @@ static void add_machine(json_t *o, const struct place *l)
     json_object_set_new(o, "load", load >= 0 ? json_real(load) : json_null());
     json_object_set_new(o, "memory", json_integer(memory));
     json_object_set_new(o, "cores", json_integer(cores));
-    json_object_set_new(o, "gpus", !place_is_here(l) ? gpus_json(&l->via->facts) : json_array());
+    json_object_set_new(o, "gpus", place_facts(l) ? gpus_json(place_facts(l)) : json_array());
 }
 
 static json_t *place_json(struct place *l, uint64_t now_ms)

@@ -415,6 +415,24 @@ static bool works_here(const struct engine *e)
     return false;
 }
 
+static void probe_here(struct engine *e)
+{
+    struct host *here = host_here(e);
+    host_reach(here, HOST_GOAL_FACTS, true, NULL);
+    if (here->shot.state == HOST_UP)
+        host_session_probe(here->link);
+}
+
+void host_look_here(struct engine *e)
+{
+    struct host *here = host_here(e);
+    uint64_t now_ms = mono_ms();
+    if (here->has_facts || now_ms < here->refresh_ms)
+        return;
+    here->refresh_ms = now_ms + CORE_REFRESH_MS;
+    probe_here(e);
+}
+
 /* This machine is measured like a host, while it has daemons. */
 static void measure_here(struct engine *e, uint64_t now_ms)
 {
@@ -422,6 +440,8 @@ static void measure_here(struct engine *e, uint64_t now_ms)
     if (now_ms < e->measured_ms + CORE_REFRESH_MS || !works_here(e))
         return;
     e->measured_ms = now_ms;
+    if (host_here(e)->has_facts) /* somebody wants to know about its GPUs */
+        probe_here(e);
     if (getloadavg(&load, 1) == 1)
         recorder_load(e->recorder, "local", load, 0);
 }

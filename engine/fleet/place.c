@@ -102,9 +102,16 @@ void place_remove(struct place *l)
     free(l);
 }
 
+const struct host_facts *place_facts(const struct place *l)
+{
+    const struct host *h = l->via ? l->via : l->command ? NULL : host_find(l->profile->engine, "local");
+    return h && h->has_facts ? &h->facts : NULL;
+}
+
 struct fleet_machine place_machine(const struct place *l)
 {
-    struct fleet_machine m = {0};
+    const struct host_facts *facts = l->profile->settings.set.per_gpu ? place_facts(l) : NULL;
+    struct fleet_machine m = {.has_gpus = facts, .gpus = facts ? (unsigned)facts->gpu_count : 0};
     if (!l->via)
         return m;
     const struct host_snapshot *s = &l->via->shot;
@@ -114,8 +121,6 @@ struct fleet_machine place_machine(const struct place *l)
     m.rests = s->state == HOST_REFUSED || s->state == HOST_NEEDS_SECRET || s->state == HOST_QUARANTINED;
     m.backs_off = s->state == HOST_BACKOFF;
     m.attempts = s->attempts;
-    m.has_gpus = !place_is_here(l) && l->via->has_facts;
-    m.gpus = m.has_gpus ? (unsigned)l->via->facts.gpu_count : 0;
     return m;
 }
 
@@ -198,8 +203,10 @@ void place_worked(struct place *l, uint32_t n, uint32_t failed)
 /* With a GPU for each: the one that fewest daemons have. */
 static int choose_gpu(const struct place *l)
 {
-    const struct host_facts *f = &l->via->facts;
+    const struct host_facts *f = l->profile->settings.set.per_gpu ? place_facts(l) : NULL;
     int indices[sizeof f->gpus / sizeof *f->gpus];
+    if (!f)
+        return FLEET_NO_GPU;
     for (int i = 0; i < f->gpu_count; i++)
         indices[i] = f->gpus[i].index;
     return fleet_place_gpu(&l->fleet, indices, (unsigned)f->gpu_count);
@@ -224,7 +231,7 @@ static bool waits_out_shortage(struct place *l, enum clw_err code, const struct 
 static void launch(struct engine *e, struct place *l)
 {
     struct clw_error err;
-    int gpu = !place_is_here(l) && l->profile->settings.set.per_gpu ? choose_gpu(l) : FLEET_NO_GPU;
+    int gpu = choose_gpu(l);
     struct daemon *m = daemon_new(e, l);
     m->fleet.gpu = gpu;
     enum clw_err code = m->launcher->launch(e, m, &err);
@@ -251,10 +258,27 @@ static void look_at_daemons(struct place *l)
     }
 }
 
+/* Each is to have a GPU, and those of this machine are not known yet. */
+static bool lacks_facts(const struct place *l)
+{
+    return l->fleet.on && l->profile->settings.set.per_gpu && !l->via && !l->command && !place_facts(l);
+}
+
+/* One for each GPU of this machine: as many as there are now, which is kept. On hosts they are counted at each launch. */
+static void count_gpus(struct engine *e, struct place *l, const struct fleet_machine *machine)
+{
+    if (l->via || !l->fleet.on || l->fleet.want || l->fleet.orders || !machine->gpus)
+        return;
+    l->fleet.want = machine->gpus;
+    restore_save(e, l->profile, true, false);
+}
+
 /* As many as may be now. False: not before the next round. */
 static bool launch_more(struct engine *e, struct place *l, uint64_t now_ms)
 {
     const struct launcher *launcher = place_launcher(l);
+    if (lacks_facts(l))
+        return false;
     if (launcher->is_ready && !launcher->is_ready(l, now_ms))
         return false;
     if (launcher->launch_missing)
@@ -268,6 +292,9 @@ void place_tick(struct engine *e, struct place *l, uint64_t now_ms)
 {
     struct fleet_machine machine = place_machine(l);
     struct fleet_daemon *which;
+    if (lacks_facts(l))
+        host_look_here(e);
+    count_gpus(e, l, &machine);
     if (fleet_place_active(&l->fleet) > fleet_place_want(&l->fleet, &machine))
         look_at_daemons(l);
     for (bool again = true; again;) {
@@ -275,7 +302,10 @@ void place_tick(struct engine *e, struct place *l, uint64_t now_ms)
         case FLEET_NOTHING: again = false; break;
         case FLEET_DISMISS: daemon_quit(which->arg, false); break;
         case FLEET_WITHOUT_GPU:
-            place_say(l, CLW_USAGE, "see 'clowder host probe'; or leave out --per-gpu", "the host shows no GPU");
+            place_say(l, CLW_USAGE,
+                place_is_here(l) ? "nvidia-smi or rocm-smi must show them; or leave out --per-gpu"
+                                 : "see 'clowder host probe'; or leave out --per-gpu",
+                place_is_here(l) ? "this machine shows no GPU" : "the host shows no GPU");
             break;
         case FLEET_LAUNCH: again = launch_more(e, l, now_ms); break;
         }

@@ -379,16 +379,6 @@ void foreign_link_lost(struct engine *e, struct host *h)
         }
 }
 
-/* The base is on this machine: its versions are what hosts are compared with. */
-static void look_at_base(struct engine *e)
-{
-    struct host *here = host_here(e);
-    if (!here->has_facts)
-        host_reach(here, HOST_GOAL_FACTS, false, NULL);
-    if (!here->has_facts && here->shot.state == HOST_UP)
-        host_session_probe(here->link);
-}
-
 bool foreign_mismatch(const struct place *l, char *text, size_t size)
 {
     const struct host *here = host_find(l->profile->engine, "local");
@@ -413,7 +403,7 @@ void foreign_link_up(struct engine *e, struct host *h)
 {
     for (struct profile *p = e->profiles; p; p = p->next)
         if (p->settings.runtime == STORE_RUNTIME_MIRAI && place_find(p, h->name))
-            look_at_base(e);
+            host_look_here(e); /* the base is on this machine: its versions are what hosts are compared with */
     for (struct profile *p = e->profiles; p; p = p->next)
         for (struct daemon *m = p->daemons; m && place_find(p, h->name); m = m->after)
             if (m->foreign && m->foreign->contact_port && m->fleet.connected_ms && m->place->via != h && can_be_led(h))
