@@ -20,10 +20,23 @@ static void take_answer(struct peer *p, const struct frame *f, struct blk *block
 static void add_gpu(struct buf *b, int gpu)
 {
     char text[64];
-    for (const char *const *name = host_gpu_variables; *name; name++) {
+    for (const char *const *name = wire_gpu_variables; *name; name++) {
         snprintf(text, sizeof text, "%s=%d", *name, gpu);
         wire_add_text(b, WIRE_K_ENV, text);
     }
+}
+
+/* Those of its machine, when each daemon is to have one for itself: it is there, and sees which are free. */
+static void offer_gpus(struct buf *b, const struct daemon *m)
+{
+    const struct store_settings *s = &m->profile->settings.set;
+    const struct host_facts *f = s->per_gpu && !s->shared_gpu && !m->batch ? place_facts(m->place) : NULL;
+    struct buf text = {0};
+    for (int i = 0; f && i < f->gpu_count; i++)
+        buf_printf(&text, "%d ", f->gpus[i].index);
+    if (text.len)
+        wire_add_field(b, WIRE_K_GPUS, text.data, text.len);
+    buf_fini(&text);
 }
 
 /* So that a command within a task finds the engine that the task is from. */
@@ -66,6 +79,7 @@ static void send_welcome(struct peer *p, const struct daemon *m)
     add_env(&b, s->env);
     if (m->fleet.gpu >= 0)
         add_gpu(&b, m->fleet.gpu);
+    offer_gpus(&b, m);
     peer_send(p, &(struct frame){.type = WIRE_WELCOME, .len = (uint32_t)b.len}, b.data);
     buf_fini(&b);
 }

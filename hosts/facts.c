@@ -8,7 +8,6 @@
 
 #include <jansson.h>
 
-const char *const host_gpu_variables[] = {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", NULL};
 
 void host_facts_init(struct host_facts *f)
 {

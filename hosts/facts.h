@@ -58,7 +58,4 @@ void host_facts_init(struct host_facts *f);
 /* A JSON object as owned text: only what is known. */
 char *host_facts_json(const struct host_facts *f);
 
-/* The variables that show a process one GPU alone, by its index, in the words of their makers; NULL ends them. */
-extern const char *const host_gpu_variables[];
-
 #endif

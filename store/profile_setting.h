@@ -71,10 +71,16 @@ struct store_setting_row {
 /* X(field, TYPE, default, key, the rest of the row by name). Their order is that of options, columns and lines. */
 #define STORE_SETTINGS_STORED(X)                                                                                       \
     X(per_gpu, FLAG, 0, per_gpu,                                                                                       \
-        .on = {"per-gpu", STORE_UP | STORE_SET, "one daemon for each GPU of those hosts: --on HOST"},                  \
-        .off = {"no-per-gpu", STORE_SET, "as many as --on says"},                                                      \
+        .on = {"per-gpu", STORE_UP | STORE_SET, "one daemon for each GPU of those hosts: --on HOST; or of this one"},  \
+        .off = {"no-per-gpu", STORE_SET, "as many as --on says"}, .told = STORE_TOLD_WELCOME, .wire = 28,              \
         .form = {STORE_FORM_TOP, "One per GPU", "each daemon sees one GPU; 0 below: one for each"},                    \
         .show = {"per GPU", "yes", ""})                                                                                \
+    X(shared_gpu, FLAG, 0, shared_gpu,                                                                                 \
+        .on = {"shared-gpu", STORE_UP | STORE_SET, "with --per-gpu: a GPU may have several daemons, and other users"}, \
+        .off = {"no-shared-gpu", STORE_SET, "a daemon waits for a GPU that nobody uses (the default)"},                \
+        .told = STORE_TOLD_WELCOME, .wire = 29,                                                                        \
+        .form = {STORE_FORM_TOP, "Shared GPUs", "several daemons each, and other users"},                              \
+        .show = {"shared GPUs", "yes", ""})                                                                            \
     X(idletime_ms, SPAN, 0, idletime_ms,                                                                               \
         .on = {"idletime", STORE_UP | STORE_SET, "a daemon without work for so long leaves (0: never)"},               \
         .told = STORE_TOLD_WELCOME, .wire = 11,                                                                        \

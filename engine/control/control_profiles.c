@@ -86,6 +86,18 @@ static json_t *want_at(struct engine *e, struct profile *p, const char *host, un
     return NULL;
 }
 
+/* One daemon for each GPU of this machine. */
+static json_t *want_gpus_here(struct engine *e, struct profile *p)
+{
+    struct place *l;
+    struct clw_error err;
+    if (place_get(e, p, "local", &l, &err))
+        return reply_error(&err);
+    l->fleet.on = true;
+    l->fleet.want = 0;
+    return NULL;
+}
+
 /* "by": so many more, or fewer, than there should be now. */
 static json_t *read_changes(struct engine *e, struct profile *p, const json_t *by)
 {
@@ -111,7 +123,9 @@ static json_t *read_places(struct engine *e, struct profile *p, const json_t *re
     json_t *problem = NULL;
     if ((n && !is_count(n)) || (on && !json_is_object(on)))
         return reply_refusal(CLW_USAGE, NULL, "the number of daemons is from 1 to %d", CORE_DAEMONS_MAX);
-    if (n)
+    if (n && json_integer_value(n) == 0 && json_is_true(json_object_get(request, "per_gpu")))
+        problem = want_gpus_here(e, p); /* --on local */
+    else if (n)
         problem = want_at(e, p, "local", (unsigned)json_integer_value(n));
     json_object_foreach ((json_t *)(uintptr_t)on, host, value) {
         if (problem)
@@ -187,17 +201,6 @@ static bool means_gpus_here(const struct profile *p, const json_t *request)
         if (l->fleet.on && strcmp(l->host, "local") != 0)
             return false;
     return !fleet_is_wanted(&p->fleet) || json_is_true(json_object_get(request, "per_gpu"));
-}
-
-static json_t *want_gpus_here(struct engine *e, struct profile *p)
-{
-    struct place *l;
-    struct clw_error err;
-    if (place_get(e, p, "local", &l, &err))
-        return reply_error(&err);
-    l->fleet.on = true;
-    l->fleet.want = 0;
-    return NULL;
 }
 
 static json_t *bring_up(struct engine *e, struct profile *p, bool is_new, const json_t *request, bool *wait)

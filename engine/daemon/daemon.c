@@ -78,8 +78,7 @@ static struct job *find_job(struct daemon *d, uint32_t number)
     return j;
 }
 
-/* Sets one variable, in the place of another of that name. Takes text. */
-static void set_env(struct daemon *d, char *text)
+void daemon_set_env(struct daemon *d, char *text)
 {
     size_t name = strcspn(text, "="), i = 0;
     while (i < d->env_count && strncmp(d->env[i], text, name + 1) != 0)
@@ -98,14 +97,14 @@ static void take_own_env(struct daemon *d)
 {
     char **own = func_env_own();
     for (char **at = own; *at; at++)
-        set_env(d, *at);
+        daemon_set_env(d, *at);
     free(own);
 }
 
 static void take_welcome(struct daemon *d, const struct frame *f)
 {
     struct wire_fields w;
-    char *text;
+    char *text, gpus[400] = "";
     wire_fields_init(&w, f->body, f->len);
     while (d->env_count)
         free(d->env[--d->env_count]);
@@ -116,9 +115,10 @@ static void take_welcome(struct daemon *d, const struct frame *f)
         case WIRE_K_DAEMON_NAME: wire_field_copy(&w, d->name, sizeof d->name); break;
         case WIRE_K_PROFILE: wire_field_copy(&w, d->profile, sizeof d->profile); break;
         case WIRE_K_HOST: wire_field_copy(&w, d->host, sizeof d->host); break;
+        case WIRE_K_GPUS: wire_field_copy(&w, gpus, sizeof gpus); break;
         case WIRE_K_ENV:
             if ((text = wire_field_text(&w)))
-                set_env(d, text);
+                daemon_set_env(d, text);
             break;
         default: wire_take_setting(&w, &d->set, STORE_TOLD_WELCOME); break;
         }
@@ -131,6 +131,7 @@ static void take_welcome(struct daemon *d, const struct frame *f)
     d->judged = d->paused = false;
     d->stopped_us = 0;
     neighbour_terms(d, NULL);
+    gpu_offer(d, gpus);
     d->welcome = true;
 }
 
@@ -348,6 +349,7 @@ static void work(struct daemon *d)
         int link_place = watch_add(&w, link_fd(d->link), link_events(d->link));
         command_watch(d, &w);
         worker_watch(d, &w);
+        gpu_watch(d, &w);
         int n = poll(w.fds, w.count, timeout_ms(&w));
         if (n > 0 && watch_is_ready(&w, loop_place))
             loop_once(d->loop, 0);
@@ -499,11 +501,13 @@ int main(int argc, char **argv)
     d->started_ms = d->active_ms = mono_ms();
     store_settings_init(&d->set);
     limits_clear(&d->limits);
+    gpu_init(&d->gpu);
     wire_new_secret(d->instance);
     d->signal_fd = signal_fd;
     int status = run(d);
     end_session(starter);
     limits_end(&d->limits);
+    gpu_end(&d->gpu);
     mem_wipe(d->config.token, sizeof d->config.token);
     mem_wipe(d->instance, sizeof d->instance);
     link_owner_fini(&d->owner);

@@ -16,6 +16,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+enum { GPU_OFFERED_MAX = 64 };
+enum pause { PAUSE_NONE, PAUSE_HOURS, PAUSE_USER, PAUSE_LOAD, PAUSE_GPU };
+
 /* What the launcher hands over on standard input. */
 struct daemon_config {
     char *url;
@@ -53,6 +56,12 @@ struct job {
     struct job *next;
 };
 
+/* A process that was started: task_process.c. */
+struct process {
+    pid_t pid;
+    int pid_fd, out_fd, err_fd; /* non-blocking, -1 when closed */
+};
+
 /* What a new process gets, made ready: limits.c. */
 struct limits {
     bool idle_io, has_cpus, no_new_privs;
@@ -62,6 +71,21 @@ struct limits {
     cpu_set_t cpus;
     uint64_t as_bytes, mem_bytes, kills;
     char text[200]; /* which are in force, for people */
+};
+
+/* The GPU that its tasks have for themselves: gpu.c. */
+struct gpu {
+    int offered[GPU_OFFERED_MAX];
+    size_t count; /* 0: none is asked for */
+    size_t at;    /* which is tried */
+    int index;    /* what it has; -1: none yet */
+    int lock_fd;  /* of that, or of the one that is looked at; -1: none */
+    bool looks;   /* the machine's tool is asked who uses it: */
+    struct process look;
+    uint64_t look_ms;
+    char used[32];   /* what it has said */
+    char tried[200]; /* why those that were tried are not free */
+    char why[240];   /* the same of all, as of the last round; "": there was none */
 };
 
 struct daemon {
@@ -89,9 +113,12 @@ struct daemon {
     bool usage_busy; /* at the last look at what we use, at usage_us; so are the other two */
     uint64_t usage_us, usage_ticks, usage_done;
     struct limits limits;
-    bool judged, paused, pause_is_load; /* judged: the engine knows whether we are paused */
-    uint64_t judge_ms, stopped_us;      /* the next look; since when what runs is stopped, or 0 */
-    uint64_t load_us;                   /* our own share in the load, as of then */
+    struct gpu gpu;
+    bool judged, paused;           /* judged: the engine knows whether we are paused */
+    enum pause pause;              /* for what */
+    char pause_why[240];           /* what it was told last */
+    uint64_t judge_ms, stopped_us; /* the next look; since when what runs is stopped, or 0 */
+    uint64_t load_us;              /* our own share in the load, as of then */
     double load_own;
     uint64_t short_ms, again_ms; /* since when nothing can be started, and until when nothing is tried; or 0 */
 };
@@ -110,6 +137,8 @@ struct task {
 /* A start failed with error rv: true when this machine is out of something for the moment; until again_ms, which is
  * then set, nothing is to be started. */
 bool daemon_is_short(struct daemon *d, int rv);
+/* Sets one variable of its tasks, in the place of another of that name. Takes text. */
+void daemon_set_env(struct daemon *d, char *text);
 
 /* home.c */
 /* Dials and greets: OK, REFUSED (it makes no sense to try again), or UNREACHABLE. */
@@ -160,10 +189,6 @@ struct spawn {
     const char *dir;
     int in_fd;                   /* becomes standard input; -1: /dev/null */
     const struct limits *limits; /* borrowed */
-};
-struct process {
-    pid_t pid;
-    int pid_fd, out_fd, err_fd; /* non-blocking, -1 when closed */
 };
 /* 0, or an errno. The process leads a group of its own. */
 int process_spawn(struct process *p, const struct spawn *s);
@@ -229,6 +254,17 @@ bool limits_explain(struct limits *l, int status, const struct buf *err, char *w
 void neighbour_terms(struct daemon *d, const struct frame *f); /* NULL: none any more */
 void neighbour_judge(struct daemon *d);                        /* before anything is started */
 void neighbour_step(struct daemon *d, struct watch *w);        /* after */
+
+void neighbour_tell(struct daemon *d); /* what is in force, for people */
+
+/* gpu.c */
+void gpu_init(struct gpu *g);
+/* Of those, by their indices, one is taken: now or when it is free. "": none any more. */
+void gpu_offer(struct daemon *d, const char *indices);
+/* It has none, and why: what uses it has no lock of ours, or somebody has the lock. */
+bool gpu_is_missing(struct daemon *d, char *why, size_t size);
+void gpu_watch(struct daemon *d, struct watch *w);
+void gpu_end(struct gpu *g);
 
 /* usage.c */
 void usage_step(struct daemon *d, struct watch *w); /* tells the engine what we use, when it is due */

@@ -141,7 +141,7 @@ static bool is_loaded(struct daemon *d, char *why, size_t size)
     if (!mark)
         return false;
     double others = load_of_others(d), limit = (double)mark / 1000;
-    if (others <= (d->pause_is_load ? limit * 0.8 : limit))
+    if (others <= (d->pause == PAUSE_LOAD ? limit * 0.8 : limit))
         return false;
     snprintf(why, size, "load %.1f of others, above %g", others, limit);
     return true;
@@ -165,29 +165,49 @@ static void set_stopped(struct daemon *d, bool stopped)
     worker_stop(d, stopped, passed_us);
 }
 
-static void pause_or_go_on(struct daemon *d, bool paused, bool for_load, const char *why)
+/* A load that changes is no news. */
+static bool is_news(const struct daemon *d, enum pause pause, const char *why)
 {
-    if (paused != d->paused || !d->judged)
+    return !d->judged || pause != d->pause || (pause == PAUSE_GPU && strcmp(why, d->pause_why) != 0);
+}
+
+static void pause_or_go_on(struct daemon *d, enum pause pause, const char *why)
+{
+    if (is_news(d, pause, why)) {
+        snprintf(d->pause_why, sizeof d->pause_why, "%s", why);
         say(d, why);
+    }
     d->judged = true;
-    d->paused = paused;
-    d->pause_is_load = for_load;
-    set_stopped(d, paused && d->set.pause_now);
+    d->pause = pause;
+    d->paused = pause != PAUSE_NONE;
+    set_stopped(d, d->paused && d->set.pause_now);
+}
+
+static enum pause find_reason(struct daemon *d, char *why, size_t size)
+{
+    bool loaded = is_loaded(d, why, size); /* counts each time, whatever else there is */
+    return outside_hours(&d->set, why, size)    ? PAUSE_HOURS
+           : user_is_active(&d->set, why, size) ? PAUSE_USER
+           : loaded                             ? PAUSE_LOAD
+           : gpu_is_missing(d, why, size)       ? PAUSE_GPU
+                                                : PAUSE_NONE;
+}
+
+static bool may_pause(const struct daemon *d)
+{
+    return store_settings_pause(&d->set) || (d->gpu.count && d->gpu.index < 0);
 }
 
 void neighbour_judge(struct daemon *d)
 {
-    char why[200] = "";
-    bool any = d->set.hours[0] || d->set.pause_user_ms || d->set.pause_load_permille;
+    char why[sizeof d->pause_why] = "";
     uint64_t now_ms = mono_ms();
-    if (!any && !d->paused)
+    if (!may_pause(d) && !d->paused)
         return;
     if (d->judged && now_ms < d->judge_ms)
         return;
     d->judge_ms = now_ms + JUDGE_MS;
-    bool loaded = is_loaded(d, why, sizeof why); /* counts each time, whatever else there is */
-    bool paused = outside_hours(&d->set, why, sizeof why) || user_is_active(&d->set, why, sizeof why) || loaded;
-    pause_or_go_on(d, paused, loaded, why);
+    pause_or_go_on(d, find_reason(d, why, sizeof why), why);
 }
 
 /* The last tasks of each batch that nobody has begun. */
@@ -221,7 +241,7 @@ void neighbour_step(struct daemon *d, struct watch *w)
         give_back(d);
         d->active_ms = mono_ms(); /* it would work if it could: it is not idle */
     }
-    if (d->set.hours[0] || d->set.pause_user_ms || d->set.pause_load_permille)
+    if (may_pause(d))
         watch_until(w, d->judge_ms * 1000 + 1000);
 }
 
@@ -238,7 +258,6 @@ static void read_terms(const struct frame *f, struct store_settings *t)
 void neighbour_terms(struct daemon *d, const struct frame *f)
 {
     struct store_settings t = d->set;
-    char text[sizeof d->limits.text + 60];
     store_settings_init_told(&t, STORE_TOLD_TERMS);
     if (f)
         read_terms(f, &t);
@@ -248,11 +267,20 @@ void neighbour_terms(struct daemon *d, const struct frame *f)
     d->judge_ms = 0;
     if (!same)
         limits_set(&d->limits, &t, d->config.number);
-    if (!f)
-        return;
-    snprintf(text, sizeof text, "%s%s", d->limits.text,
-        !t.pause_user_ms || sees_users() ? ""
-        : *d->limits.text                ? "; no utmp: users are not seen"
-                                         : "no utmp: users are not seen");
-    link_send(d->link, &(struct frame){.type = WIRE_LIMITS, .len = (uint32_t)strlen(text)}, text);
+    if (f)
+        neighbour_tell(d);
+}
+
+void neighbour_tell(struct daemon *d)
+{
+    char text[sizeof d->limits.text + 80], gpu[24] = "";
+    if (d->gpu.index >= 0)
+        snprintf(gpu, sizeof gpu, "GPU %d", d->gpu.index);
+    const char *blind = d->set.pause_user_ms && !sees_users() ? "no utmp: users are not seen" : "";
+    const char *parts[] = {gpu, d->limits.text, blind};
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (*parts[i])
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", used ? "; " : "", parts[i]);
+    link_send(d->link, &(struct frame){.type = WIRE_LIMITS, .len = (uint32_t)used}, text);
 }

@@ -3,7 +3,7 @@
 #include "engine/fleet/foreign_script.h"
 
 #include "base/text.h"
-#include "hosts/facts.h"
+#include "engine/wire/wire.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -324,7 +324,7 @@ static void add_surroundings(struct buf *out, const struct foreign_launch *l)
         add_export(out, *e);
     for (const char *const *e = l->env; e && *e; e++)
         add_export(out, *e);
-    for (const char *const *name = host_gpu_variables; *name && l->gpu >= 0; name++)
+    for (const char *const *name = wire_gpu_variables; *name && l->gpu >= 0; name++)
         buf_printf(out, "export %s=%d\n", *name, l->gpu);
     buf_printf(out, "export CLOWDER_DAEMON='%s'\n", l->name);
     buf_add_text(out, "cd \"${HOME:-/}\"\n");

@@ -418,6 +418,7 @@ static bool works_here(const struct engine *e)
 static void probe_here(struct engine *e)
 {
     struct host *here = host_here(e);
+    here->refresh_ms = mono_ms() + CORE_REFRESH_MS;
     host_reach(here, HOST_GOAL_FACTS, true, NULL);
     if (here->shot.state == HOST_UP)
         host_session_probe(here->link);
@@ -426,11 +427,8 @@ static void probe_here(struct engine *e)
 void host_look_here(struct engine *e)
 {
     struct host *here = host_here(e);
-    uint64_t now_ms = mono_ms();
-    if (here->has_facts || now_ms < here->refresh_ms)
-        return;
-    here->refresh_ms = now_ms + CORE_REFRESH_MS;
-    probe_here(e);
+    if (!here->has_facts && mono_ms() >= here->refresh_ms)
+        probe_here(e);
 }
 
 /* This machine is measured like a host, while it has daemons. */
@@ -440,7 +438,7 @@ static void measure_here(struct engine *e, uint64_t now_ms)
     if (now_ms < e->measured_ms + CORE_REFRESH_MS || !works_here(e))
         return;
     e->measured_ms = now_ms;
-    if (host_here(e)->has_facts) /* somebody wants to know about its GPUs */
+    if (host_here(e)->has_facts && now_ms >= host_here(e)->refresh_ms) /* somebody wants to know about its GPUs */
         probe_here(e);
     if (getloadavg(&load, 1) == 1)
         recorder_load(e->recorder, "local", load, 0);

@@ -200,10 +200,13 @@ void place_worked(struct place *l, uint32_t n, uint32_t failed)
 
 /* ---- launching ---- */
 
-/* With a GPU for each: the one that fewest daemons have. */
+/* With a GPU for each: the one that fewest daemons have. Our own daemons choose for themselves, unless GPUs are shared.
+ */
 static int choose_gpu(const struct place *l)
 {
-    const struct host_facts *f = l->profile->settings.set.per_gpu ? place_facts(l) : NULL;
+    const struct store_settings *s = &l->profile->settings.set;
+    const struct host_facts *f =
+        s->per_gpu && (s->shared_gpu || profile_is_foreign(l->profile)) ? place_facts(l) : NULL;
     int indices[sizeof f->gpus / sizeof *f->gpus];
     if (!f)
         return FLEET_NO_GPU;
@@ -264,7 +267,8 @@ static bool lacks_facts(const struct place *l)
     return l->fleet.on && l->profile->settings.set.per_gpu && !l->via && !l->command && !place_facts(l);
 }
 
-/* One for each GPU of this machine: as many as there are now, which is kept. On hosts they are counted at each launch. */
+/* One for each GPU of this machine: as many as there are now, which is kept. On hosts they are counted at each launch.
+ */
 static void count_gpus(struct engine *e, struct place *l, const struct fleet_machine *machine)
 {
     if (l->via || !l->fleet.on || l->fleet.want || l->fleet.orders || !machine->gpus)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const wire_gpu_variables[] = {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", NULL};
+
 static uint16_t get_u16(const uint8_t *at)
 {
     return (uint16_t)(at[0] | at[1] << 8);

@@ -111,9 +111,13 @@ enum wire_key {
     WIRE_K_ENV,
     WIRE_K_PROFILE = 17,
     WIRE_K_INSTANCE,  /* a daemon's own secret, by which its token is bound to it */
+    WIRE_K_GPUS = 99, /* indices of those that are there, "0 1": the daemon takes one that is free */
     WIRE_K_FUNC = 100 /* keys of func.c start here; what is free below: settings, store/profile_setting.h */
 };
 #define WIRE_MAGIC "clowder"
+
+/* The variables that show a process one GPU alone, by its index, in the words of their makers; NULL ends them. */
+extern const char *const wire_gpu_variables[];
 
 /* Who dials, as it says itself; fields that it left out are 0 or "". */
 struct wire_hello {

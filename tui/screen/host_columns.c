@@ -256,6 +256,8 @@ void host_cell(const struct host_line *row, int column, struct table_cell *c)
     case HOST_ADDRESS: address_text(row, c->text, sizeof c->text); break;
     case HOST_GPU:
         host_gpu_text(h, c->text, sizeof c->text);
+        if (!h && row->live && row->live->gpu_count)
+            snprintf(c->text, sizeof c->text, "%u", row->live->gpu_count);
         snprintf(c->also, sizeof c->also, "%s", row->facts ? row->facts->gpus : "");
         c->number = h ? (double)h->gpu_count : 0;
         c->numeric = true;
