@@ -487,6 +487,8 @@ bool host_is_resting(const struct host *h);
 bool host_is_open(const struct host *h); /* it waits for somebody or something */
 json_t *host_key_json(const struct host_key_info *k);
 json_t *host_prompt_json(const struct host_prompt *p);
+/* The word for its state. */
+const char *host_word(const struct host_snapshot *s);
 json_t *host_json(struct engine *e, const struct host *h);
 void host_tick(struct engine *e, uint64_t now_ms);
 uint64_t host_next_ms(const struct engine *e);

@@ -117,8 +117,8 @@ static const char *place_state(const struct place *l)
         return "stopping";
     if (l->fleet.broken)
         return place_is_here(l) ? "failed" : "quarantined";
-    if (l->via && l->via->shot.state != HOST_UP)
-        return host_state_text(l->via->shot.state);
+    if (l->via && (l->via->shot.state != HOST_UP || l->via->shot.silent))
+        return host_word(&l->via->shot);
     if (up && place_paused(l, &why) == up)
         return "paused";
     return up && up >= want ? "up" : up ? "partial" : "launching";

@@ -28,9 +28,14 @@ bool host_is_resting(const struct host *h)
            (s == HOST_DOWN && h->goal != HOST_GOAL_UP); /* what is to be up does not stay down */
 }
 
+static bool answers(const struct host_snapshot *s)
+{
+    return s->state == HOST_UP && !s->silent;
+}
+
 bool host_is_open(const struct host *h)
 {
-    return h && h->shot.state == HOST_UP && !h->direct;
+    return h && answers(&h->shot) && !h->direct;
 }
 
 /* ---- what the link says ---- */
@@ -52,14 +57,16 @@ static void take_state(struct host *h, const struct host_snapshot *shot)
 {
     struct engine *e = h->engine;
     bool was_up = h->shot.state == HOST_UP, is_up = shot->state == HOST_UP;
+    bool was_open = answers(&h->shot), is_open = answers(shot);
     h->shot = *shot;
-    if (was_up && !is_up) {
+    if (was_open && !is_open)
         tell_places(e, h, false, false);
+    if (was_up && !is_up)
         foreign_link_lost(e, h);
-    }
-    if (is_up && !was_up) {
+    if (is_up && !was_up)
         foreign_link_up(e, h);
-        tell_places(e, h, true, shot->same_url);
+    if (is_open && !was_open) {
+        tell_places(e, h, true, was_up || shot->same_url);
         h->refresh_ms = mono_ms() + CORE_REFRESH_MS;
     }
     if (is_up || host_is_resting(h))
@@ -444,6 +451,11 @@ static void measure_here(struct engine *e, uint64_t now_ms)
         recorder_load(e->recorder, "local", load, 0);
 }
 
+static bool is_measured(const struct host *h)
+{
+    return answers(&h->shot) && !h->here;
+}
+
 void host_tick(struct engine *e, uint64_t now_ms)
 {
     batch_tick(e, now_ms);
@@ -463,7 +475,7 @@ void host_tick(struct engine *e, uint64_t now_ms)
             h->goal = HOST_GOAL_FACTS;
             h->retry = false;
             host_session_set_goal(h->link, h->goal, h->retry);
-        } else if (h->shot.state == HOST_UP && !h->here && now_ms >= h->refresh_ms) {
+        } else if (is_measured(h) && now_ms >= h->refresh_ms) {
             h->refresh_ms = now_ms + CORE_REFRESH_MS;
             host_session_probe(h->link);
         }
@@ -475,7 +487,7 @@ uint64_t host_next_ms(const struct engine *e)
     uint64_t next = batch_next_ms(e), here_ms = works_here(e) ? e->measured_ms + CORE_REFRESH_MS : UINT64_MAX;
     next = here_ms < next ? here_ms : next;
     for (const struct host *h = e->hosts; h; h = h->next) {
-        bool measures = h->link && !h->here && h->shot.state == HOST_UP;
+        bool measures = h->link && is_measured(h);
         uint64_t at = measures ? h->refresh_ms : lacks_link(e, h) ? h->again_ms : UINT64_MAX;
         next = at < next ? at : next;
     }
@@ -510,6 +522,11 @@ static json_t *steps_json(const struct host_snapshot *s)
     return o;
 }
 
+const char *host_word(const struct host_snapshot *s)
+{
+    return s->silent ? "silent" : host_state_text(s->state);
+}
+
 json_t *host_json(struct engine *e, const struct host *h)
 {
     struct host_snapshot s = h->shot;
@@ -517,17 +534,20 @@ json_t *host_json(struct engine *e, const struct host *h)
     unsigned daemons = 0;
     if (h->link)
         host_session_snapshot(h->link, &s);
+    if (s.silent)
+        snprintf(s.reason, sizeof s.reason, "no answer for %llu s; what runs there goes on",
+            (unsigned long long)(s.quiet_ms / 1000));
     for (const struct profile *p = e->profiles; p; p = p->next)
         for (const struct daemon *m = p->daemons; m; m = m->after)
             daemons += m->place->via == h && m->fleet.state == FLEET_UP;
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:I, s:I, s:s, s:I, s:I, s:i, s:i, s:o}",
-        "host", h->name, "state", host_state_text(s.state), "step", host_state_text(s.step), "reason", s.reason, "hint",
-        s.hint, "code", clw_err_text(s.code), "since_s", (json_int_t)((now - s.since_ms) / 1000), "attempts",
-        (int)s.attempts, "failures", (int)s.failures, "rtt_us", (json_int_t)s.rtt_us, "quiet_ms",
-        (json_int_t)s.quiet_ms, "url", s.url, "bytes_up", (json_int_t)s.bytes_up, "bytes_down",
-        (json_int_t)s.bytes_down, "streams", (int)s.streams, "daemons", (int)daemons, "steps_ms", steps_json(&s));
+        "host", h->name, "state", host_word(&s), "step", host_state_text(s.step), "reason", s.reason, "hint", s.hint,
+        "code", clw_err_text(s.code), "since_s", (json_int_t)((now - s.since_ms) / 1000), "attempts", (int)s.attempts,
+        "failures", (int)s.failures, "rtt_us", (json_int_t)s.rtt_us, "quiet_ms", (json_int_t)s.quiet_ms, "url", s.url,
+        "bytes_up", (json_int_t)s.bytes_up, "bytes_down", (json_int_t)s.bytes_down, "streams", (int)s.streams,
+        "daemons", (int)daemons, "steps_ms", steps_json(&s));
     if (!o)
-        return json_pack("{s:s, s:s}", "host", h->name, "state", host_state_text(s.state));
+        return json_pack("{s:s, s:s}", "host", h->name, "state", host_word(&s));
     if (s.retry_at_ms)
         json_object_set_new(
             o, "retry_in_s", json_integer(s.retry_at_ms > now ? (json_int_t)((s.retry_at_ms - now + 999) / 1000) : 0));

@@ -116,7 +116,7 @@ struct fleet_machine place_machine(const struct place *l)
         return m;
     const struct host_snapshot *s = &l->via->shot;
     m.is_linked = true;
-    m.is_up = s->state == HOST_UP;
+    m.is_up = s->state == HOST_UP && !s->silent; /* what is started there now would wait, and others for it */
     m.asks = s->asking;
     m.rests = s->state == HOST_REFUSED || s->state == HOST_NEEDS_SECRET || s->state == HOST_QUARANTINED;
     m.backs_off = s->state == HOST_BACKOFF;

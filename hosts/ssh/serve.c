@@ -9,7 +9,7 @@
 
 #include <libssh/server.h> /* ssh_send_keepalive() */
 
-enum { TICK_MS = 1000 };
+enum { TICK_MS = 1000, ANSWER_MS = 2000 /* in which an answer comes */ };
 
 void command_free(struct command *c)
 {
@@ -64,6 +64,29 @@ static enum clw_err keepalive(struct host_session *l, uint64_t now, struct clw_e
         l->keepalive_pending = true;
     }
     return CLW_OK;
+}
+
+static void show_silence(struct host_session *l, bool silent)
+{
+    bool is_news;
+    pthread_mutex_lock(&l->lock);
+    is_news = l->shot.silent != silent;
+    l->shot.silent = silent;
+    l->shown_heard_ms = l->heard_ms;
+    pthread_mutex_unlock(&l->lock);
+    if (!is_news)
+        return;
+    link__log(l, silent ? LOG_WARN : LOG_INFO, silent ? "silent" : "heard again");
+    link__publish(l);
+}
+
+void link__listen(struct host_session *l)
+{
+    uint64_t now = mono_ms();
+    if (!l->serving || !l->hop || l->hop->dead)
+        return;
+    l->hop->dead = keepalive(l, now, &l->silence) != CLW_OK;
+    show_silence(l, l->keepalive_missed && now - l->keepalive_ms >= (l->keepalive_missed > 1 ? 0 : ANSWER_MS));
 }
 
 /* ---- commands ---- */
@@ -152,6 +175,10 @@ static enum clw_err lost(struct host_session *l, struct clw_error *err)
     struct hop *h = link__dead_hop(l);
     if (!h)
         return !l->hop && link__mux_ended(l, err) ? err->code : CLW_OK;
+    if (l->silence.code) {
+        *err = l->silence;
+        return err->code;
+    }
     if (link__mux_ended(l, err))
         return err->code;
     return clw_fail(err, CLW_UNREACHABLE, "it comes back by itself when the host does",
@@ -173,8 +200,8 @@ static enum clw_err one_round(struct host_session *l, struct clw_error *err)
     link__launch_tick(l);
     link__forward_sweep(l);
     publish_numbers(l);
-    enum clw_err code = lost(l, err);
-    return code ? code : keepalive(l, mono_ms(), err);
+    link__listen(l);
+    return lost(l, err);
 }
 
 enum clw_err link__serve(struct host_session *l, struct clw_error *err)
@@ -184,6 +211,8 @@ enum clw_err link__serve(struct host_session *l, struct clw_error *err)
     l->heard_bytes = l->hop ? l->hop->counter.in_bytes : 0;
     l->keepalive_missed = 0;
     l->keepalive_pending = false;
+    l->silence = (struct clw_error){0};
+    l->serving = true;
     publish_numbers(l);
     if (has_launches(l)) {
         link__step(l, HOST_LAUNCH, l->o.launch_ms);
@@ -194,5 +223,6 @@ enum clw_err link__serve(struct host_session *l, struct clw_error *err)
     link__up(l);
     while (!code && link__goal(l) == HOST_GOAL_UP)
         code = one_round(l, err);
+    l->serving = false;
     return code;
 }

@@ -86,6 +86,7 @@ struct host_snapshot {
     char program[HOST_PATH_SIZE]; /* path of the daemon program there, once uploaded; "": not */
     uint32_t rtt_us;
     uint64_t quiet_ms;                     /* since the host was last heard */
+    bool silent;                           /* UP: it has not answered what it was asked last */
     uint64_t bytes_up, bytes_down;         /* through the tunnel: from the host, to the host */
     unsigned streams;                      /* connections through the tunnel now */
     struct host_key_info key;              /* when it rests because of a key; else all empty */

@@ -84,7 +84,9 @@ struct host_session {
     uint64_t heard_ms, heard_bytes, keepalive_ms;
     unsigned keepalive_missed;
     bool keepalive_pending;
-    int64_t old_sshd_pid; /* of the session before, which may hold our daemons */
+    bool serving;             /* it is up, and listened to: link__listen() */
+    struct clw_error silence; /* that it was given up for its silence */
+    int64_t old_sshd_pid;     /* of the session before, which may hold our daemons */
     char old_sshd_start[32];
     unsigned failures;
     bool reached; /* this attempt got to its goal */
@@ -196,6 +198,9 @@ bool link__mux_ended(struct host_session *l, struct clw_error *err);
 void *link__thread(void *arg);
 /* run.c: scripts of host_session_run(). */
 void link__run(struct host_session *l, struct command *c);
+/* serve.c: asks the host now and then whether it is there, and notices when it is not: that is said, and then the
+ * connection counts as lost. Called in every wait, whatever for, while it is up. */
+void link__listen(struct host_session *l);
 /* serve.c: while it is up: commands, keepalive. Returns why it ended. */
 enum clw_err link__serve(struct host_session *l, struct clw_error *err);
 void command_free(struct command *c);

@@ -148,6 +148,7 @@ static void take_apart(struct host_session *l)
     l->keepalive_pending = false;
     pthread_mutex_lock(&l->lock);
     l->shown_heard_ms = 0;
+    l->shot.silent = false;
     pthread_mutex_unlock(&l->lock);
 }
 

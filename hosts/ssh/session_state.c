@@ -142,6 +142,7 @@ enum clw_err link__wait(struct host_session *l)
     uint64_t left = l->deadline_ms - now;
     if (pump_round(&l->pump, left > 1000 ? 1000 : (int)left))
         return CLW_CANCELLED;
+    link__listen(l);
     return link__dead_hop(l) ? CLW_CLOSED : CLW_OK;
 }
 

@@ -54,7 +54,7 @@ static const struct state_word {
 } words[] = {{"up", '+', "up", ROLE_GOOD}, {"idle", '.', "idle", ROLE_DIM}, {"down", '-', "down", ROLE_WARN},
     {"unknown", '.', "new", ROLE_DIM}, {"backoff", '~', "retry", ROLE_WARN}, {"refused", '!', "refused", ROLE_BAD},
     {"needs-secret", '!', "secret", ROLE_BAD}, {"quarantined", '!', "resting", ROLE_BAD},
-    {"paused", '=', "paused", ROLE_WARN}};
+    {"paused", '=', "paused", ROLE_WARN}, {"silent", '~', "silent", ROLE_WARN}};
 
 static const struct state_word *find_word(const char *state)
 {
