@@ -339,6 +339,12 @@ SMI
   expect 0 cl host probe h1
   expect 0 cl host list --json
   jq -e '.hosts[0].facts.gpus | length == 2' out >/dev/null || fail "GPUs: $(cat out)"
+  local twice
+  for twice in before after; do # a host that was measured is there, whether an engine runs or not
+    expect 0 cl host list
+    grep -qE '^\. ready +h1 ' out || fail "$twice: $(cat out)"
+    expect 0 cl engine stop --now
+  done
   expect 0 cl profile set gpu --on h1 --per-gpu --env "CLOWDER_GPU_LOCKS=$work"
   expect 0 cl up gpu
   [ "$(status_of gpu '.hosts[0].gpus | map("\(.busy) \(.mem_used_bytes / 1048576)") | join(",")')" = '87 30211,0 4' ] ||

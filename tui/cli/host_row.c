@@ -28,8 +28,8 @@ void host_row_fill(struct host_row *row, const json_t *links)
     row->link = find_link(links, h->name);
     row->hint = "";
     if (row->link) {
-        row->state = json_text(row->link, "state");
         row->reason = json_text(row->link, "reason");
+        row->state = host_state_linked(json_text(row->link, "state"), row->reason);
         row->hint = json_text(row->link, "hint");
     } else {
         row->state = host_state_remembered(h->state);

@@ -46,12 +46,18 @@ const char *host_state_remembered(const char *state)
     return is_passing(state) ? "idle" : *state ? state : "unknown";
 }
 
+/* A link that has done what it was to do is closed, with nothing to say. */
+const char *host_state_linked(const char *state, const char *reason)
+{
+    return strcmp(state, "down") == 0 && !*reason ? "idle" : state;
+}
+
 static const struct state_word {
     const char *state;
     char sign;
     const char *shown;
     enum role role;
-} words[] = {{"up", '+', "up", ROLE_GOOD}, {"idle", '.', "idle", ROLE_DIM}, {"down", '-', "down", ROLE_WARN},
+} words[] = {{"up", '+', "up", ROLE_GOOD}, {"idle", '.', "ready", ROLE_NORMAL}, {"down", '-', "down", ROLE_WARN},
     {"unknown", '.', "new", ROLE_DIM}, {"backoff", '~', "retry", ROLE_WARN}, {"refused", '!', "refused", ROLE_BAD},
     {"needs-secret", '!', "secret", ROLE_BAD}, {"quarantined", '!', "resting", ROLE_BAD},
     {"paused", '=', "paused", ROLE_WARN}, {"silent", '~', "silent", ROLE_WARN}};
@@ -146,7 +152,7 @@ struct host_line *host_lines(const struct views *v, size_t *count)
         if (!row)
             continue;
         row->link = &v->links->links[i];
-        row->state = row->link->state;
+        row->state = host_state_linked(row->link->state, row->link->reason);
         row->reason = row->link->reason;
     }
     add_profiles(v->engine, rows, n, &local);

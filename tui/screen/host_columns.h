@@ -22,6 +22,8 @@ struct host_line {
 struct host_line *host_lines(const struct views *v, size_t *count);
 /* A state that the store remembers, where no link is: "idle" for one that ended with the link. */
 const char *host_state_remembered(const char *state);
+/* A state that the engine tells: a host whose link ended well is "idle" too, and not down. */
+const char *host_state_linked(const char *state, const char *reason);
 /* '+' up, '!' somebody has to do something, '~' under way, '=' paused, '.' and '-' resting. */
 char host_state_sign(const char *state);
 /* "+ up", "! key" and how it looks. */
