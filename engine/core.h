@@ -337,7 +337,10 @@ void sockets_free(struct engine *e);              /* the loop is gone */
 void client_frame(struct peer *p, const struct frame *f, struct blk *block);
 void client_gone(struct peer *p);
 void client_sent(struct peer *p); /* its queue may have become shorter */
-void client_fault(struct core_job *j, enum clw_err code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void client_fault(const struct core_job *j, enum clw_err code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Something for people; the job goes on. */
+void client_note(const struct core_job *j, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void client_forward(
     struct core_job *j, const struct daemon *m, const struct frame *f, const struct disp_verdict *v, struct blk *block);
 struct peer *client_find(struct engine *e, uint64_t id);

@@ -34,16 +34,28 @@ static void send_text(struct peer *p, uint8_t type, uint32_t job, enum clw_err c
     buf_fini(&b);
 }
 
-void client_fault(struct core_job *j, enum clw_err code, const char *format, ...)
+static void send_words(const struct core_job *j, uint8_t type, enum clw_err code, const char *format, va_list ap)
 {
     char text[900];
-    va_list ap;
-    if (!j->client)
-        return;
-    va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
+    if (j->client)
+        send_text(j->client, type, j->client_job, code, text, "");
+}
+
+void client_fault(const struct core_job *j, enum clw_err code, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    send_words(j, WIRE_FAULT, code, format, ap);
     va_end(ap);
-    send_text(j->client, WIRE_FAULT, j->client_job, code, text, "");
+}
+
+void client_note(const struct core_job *j, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    send_words(j, WIRE_NOTE, CLW_OK, format, ap);
+    va_end(ap);
 }
 
 /* The function as daemons get it: without what is only for the engine. */

@@ -181,49 +181,70 @@ static void count(struct daemon *m, enum wire_outcome outcome, uint32_t n)
     profile_record(m->profile, n);
 }
 
+/* What the frame says of its tasks; report counts when it has a body. */
+static enum clw_err read_answer(
+    const struct frame *f, enum wire_outcome *outcome, struct wire_report *report, struct clw_error *err)
+{
+    struct wire_slices slices;
+    *outcome = WIRE_DONE;
+    if (f->type == WIRE_RESULT)
+        return wire_slices(f, &slices, err);
+    *outcome = (enum wire_outcome)f->code;
+    bool known = f->code < WIRE_OUTCOME_COUNT || f->code == WIRE_CANNOT;
+    enum clw_err code = f->len ? wire_get_report(f, report, err) : CLW_OK;
+    if (!code && (!known || f->n == 0 || (f->n != 1 && f->len)))
+        code = clw_fail(err, CLW_PROTOCOL, NULL, "a report that makes no sense");
+    return code;
+}
+
+/* Its machine cannot start the job's tasks: they go elsewhere, and that is said. */
+static void tell_aside(const struct core_job *j, const struct daemon *m, const struct wire_report *r)
+{
+    char why[300];
+    text_escape(why, sizeof why, (const char *)r->why, r->why_len);
+    log_warn("job", "set aside host=%s profile=%s command=\"%s\" why=\"%s\"", m->place->host, m->profile->name,
+        j->spec.argv[0], why);
+    client_note(j, "%s: %s; it gets no tasks of this job while others can take them", m->place->host, why);
+}
+
 static void take_answer(struct peer *p, const struct frame *f, struct blk *block)
 {
     struct daemon *m = p->daemon;
     struct profile *profile = m->profile;
     struct clw_error err;
     struct disp_verdict v;
-    struct wire_slices slices;
     struct wire_report report = {0};
-    enum wire_outcome outcome = WIRE_DONE;
-    uint64_t run_us = f->run_us;
-    enum clw_err code = CLW_OK;
-    if (f->type == WIRE_RESULT) {
-        code = wire_slices(f, &slices, &err);
-    } else {
-        code = f->len ? wire_get_report(f, &report, &err) : CLW_OK;
-        outcome = (enum wire_outcome)f->code;
-        run_us = report.run_us;
-        if (!code && (f->code >= WIRE_OUTCOME_COUNT || f->n == 0 || (f->n != 1 && f->len)))
-            code = clw_fail(&err, CLW_PROTOCOL, NULL, "a report that makes no sense");
-    }
+    struct frame told = *f;
+    enum wire_outcome outcome;
+    enum clw_err code = read_answer(f, &outcome, &report, &err);
     const uint8_t *input = NULL;
     uint32_t input_len = 0;
     struct blk *kept = NULL;
     if (!code && outcome != WIRE_DONE && disp_daemon_input(m->disp, &kept, &input, &input_len))
         blk_hold(kept);
     if (!code)
-        code = disp_daemon_answer(profile->disp, m->disp, f->job, f->first, f->n, outcome, run_us, mono_us(), &v, &err);
+        code = disp_daemon_answer(profile->disp, m->disp, f->job, f->first, f->n, outcome,
+            f->type == WIRE_RESULT ? f->run_us : report.run_us, mono_us(), &v, &err);
     if (code) {
         blk_rele(kept);
         peer_drop(p, err.message);
         return;
     }
     struct core_job *j = disp_job_arg(v.job);
+    if (outcome == WIRE_CANNOT)
+        told.code = outcome = WIRE_FAILED;
     if (j->setup_of) {
-        setup_ended(j, outcome, f);
+        setup_ended(j, outcome, &told);
     } else {
+        if (v.set_aside)
+            tell_aside(j, m, &report);
         count(m, outcome, f->n);
         m->has_worker = outcome == WIRE_DONE ? f->job : 0; /* else it may have died with the task */
         if (v.deliver) {
-            ledger_answer(j, m, f, outcome, &report, v.attempts, input, input_len);
+            ledger_answer(j, m, &told, outcome, &report, v.attempts, input, input_len);
             if (f->type == WIRE_REPORT && f->len)
                 le_put_u64((uint8_t *)(uintptr_t)f->body + 16, v.queued_us);
-            client_forward(j, m, f, &v, block);
+            client_forward(j, m, &told, &v, block);
         }
     }
     blk_rele(kept);

@@ -65,7 +65,7 @@ MUTANTS = [
     ("silence is blamed that nobody was there to hear", "engine/fleet/fleet_talk.c",
      "now_ms - awake_since(d, d->asked_ms) > patience_ms", "now_ms - d->asked_ms > patience_ms"),
 ]
-TESTS = ["test_disp", "test_fleet", "test_fleet_rules", "test_wire", "test_store_together", "test_store_jobs", "test_store_history", "test_store_kept"]
+TESTS = ["test_disp", "test_disp_rules", "test_fleet", "test_fleet_rules", "test_wire", "test_store_together", "test_store_jobs", "test_store_history", "test_store_kept"]
 
 
 def run(*command, **more):

@@ -247,6 +247,9 @@ CLOWDER_API int clowder_job_cancel_task(struct clowder_job *job, uint64_t index,
 CLOWDER_API int clowder_job_cancel(struct clowder_job *job, struct clowder_error *err);
 /* Tasks put, and results received so far. */
 CLOWDER_API void clowder_job_counts(struct clowder_job *job, uint64_t *put, uint64_t *received);
+/* The next thing that the engine has to say of the job while it goes on, for people: that a host cannot run its
+ * command, and is left out. One line into text. False: nothing. */
+CLOWDER_API bool clowder_job_note(struct clowder_job *job, char *text, size_t size);
 /* Frees the job and its futures; what still runs is cancelled. NULL is fine. */
 CLOWDER_API void clowder_job_close(struct clowder_job *job);
 

@@ -69,6 +69,7 @@ struct clowder_job {
     bool ordered, opened, finished, end_sent, cancelled, closed_by_engine;
     struct clw_error broken; /* the job cannot go on */
     struct clw_error fault;  /* it went on, but its results are in doubt */
+    char notes[2000];        /* from the engine, for people; a line each */
     uint64_t grant;
     uint64_t next_index, received, sent;
     uint64_t backlog_bytes, received_bytes;

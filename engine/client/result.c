@@ -30,6 +30,27 @@ static void take_error(struct clw_error *to, const struct frame *f)
     snprintf(to->hint, sizeof to->hint, "%.*s", hint_len < 290 ? hint_len : 290, nul ? nul + 1 : "");
 }
 
+/* Those that nobody has taken, a line each; what is too much is lost. */
+static void take_note(struct clowder_job *j, const struct frame *f)
+{
+    size_t len = strnlen((const char *)f->body, f->len), used = strlen(j->notes);
+    if (used + len + 2 <= sizeof j->notes)
+        snprintf(j->notes + used, sizeof j->notes - used, "%.*s\n", (int)len, (const char *)f->body);
+}
+
+bool clowder_job_note(struct clowder_job *j, char *text, size_t size)
+{
+    pthread_mutex_lock(&j->c->lock);
+    size_t len = strcspn(j->notes, "\n"), all = strlen(j->notes);
+    bool any = all > 0;
+    if (any) {
+        snprintf(text, size, "%.*s", (int)len, j->notes);
+        memmove(j->notes, j->notes + len + 1, all - len);
+    }
+    pthread_mutex_unlock(&j->c->lock);
+    return any;
+}
+
 /* The engine made the tasks itself: one for each daemon. */
 static void add_everywhere(struct clowder_job *j, uint32_t n)
 {
@@ -195,6 +216,7 @@ void result_frame(struct clowder *c, const struct frame *f, struct blk *block)
     case WIRE_RESULT:
     case WIRE_REPORT: take_answer(j, f, block); return;
     case WIRE_FAULT: take_error(f->code == CLW_FAILED ? &j->fault : &j->broken, f); break;
+    case WIRE_NOTE: take_note(j, f); break;
     case WIRE_CLOSED: j->closed_by_engine = true; break;
     default: break;
     }

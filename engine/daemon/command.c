@@ -64,12 +64,12 @@ static void refuse(struct daemon *d, const struct job *j, int rv, const struct t
     char why[400];
     if (daemon_is_short(d, rv))
         return;
-    if (rv == E2BIG)
+    if (rv == E2BIG) /* of this task, wherever it is tried */
         snprintf(why, sizeof why, "the command line is too long (input of %zu bytes); use --stdin or a worker", t->len);
     else
         snprintf(why, sizeof why, "cannot run '%.200s': %s", j->func.argv[0],
             rv == ENOENT ? "command not found" : strerror(rv));
-    answer_why(d, WIRE_FAILED, rv == ENOENT ? 127 : 126, why);
+    answer_why(d, rv == E2BIG ? WIRE_FAILED : WIRE_CANNOT, rv == ENOENT ? 127 : 126, why);
 }
 
 /* Starts the task, or answers at once why it cannot run, or leaves it for later. */
@@ -83,7 +83,7 @@ static void start(struct daemon *d, struct batch *b)
         return;
     }
     if (j->problem) {
-        answer_why(d, WIRE_FAILED, 126, j->problem);
+        answer_why(d, WIRE_CANNOT, 126, j->problem);
         return;
     }
     if (!j->func.use_stdin && memchr(t.input, 0, t.len)) {

@@ -114,7 +114,7 @@ void worker__fail_batch(struct daemon *d, int exit_status, const char *why)
         if (task_has_mark(b, b->done, MARK_CANCELLED))
             answer_why(d, WIRE_CANCELLED, -1, "");
         else
-            answer_why(d, WIRE_FAILED, exit_status, why);
+            answer_why(d, WIRE_CANNOT, exit_status, why);
 }
 
 static bool ensure_alive(struct daemon *d, struct worker *w)

@@ -51,6 +51,7 @@ bool worker__is_head(const struct daemon *d, const struct worker *w);
 /* Ends it with a signal; worker.c deals with its end. */
 void worker__kill(struct worker *w, enum kill_why why);
 /* No task of the head batch can run. */
+/* The worker cannot be started here: all tasks of the head batch are answered so. */
 void worker__fail_batch(struct daemon *d, int exit_status, const char *why);
 
 /* Sends the answers that have come. */

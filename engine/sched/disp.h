@@ -72,8 +72,9 @@ struct disp_job_options {
 
 /* What a daemon's answer means for the submitter. */
 struct disp_verdict {
-    bool deliver; /* pass it on; otherwise swallow it (it will be tried again, or nobody wants it) */
-    bool late;    /* it was taken back at the job's deadline: pass it on as timed out */
+    bool deliver;   /* pass it on; otherwise swallow it (it will be tried again, or nobody wants it) */
+    bool set_aside; /* its machine gets none of the job's tasks from now on while another may: that is news */
+    bool late;      /* it was taken back at the job's deadline: pass it on as timed out */
     uint32_t attempts;
     uint64_t queued_us; /* from its chunk's arrival until it was given to the daemon */
     struct disp_job *job;
@@ -118,7 +119,8 @@ void disp_job_free(struct disp *d, struct disp_job *j);
 void disp_job_counts(const struct disp_job *j, uint64_t *total, uint64_t *ended, uint64_t *failed);
 
 /* A daemon that is ready for work; max_tasks 0 means no end. held: only pinned tasks until disp_daemon_release. place:
- * a small number of the machine that it is on; what failed or was lost on one is tried on another when there is one. */
+ * a small number of the machine that it is on; what failed or was lost on one is tried on another when there is one,
+ * and one that cannot start a job's tasks (WIRE_CANNOT) gets none of them while there is another. */
 struct disp_daemon *disp_daemon_join(
     struct disp *d, void *arg, unsigned place, uint64_t max_tasks, bool held, uint64_t now_us);
 void disp_daemon_release(struct disp *d, struct disp_daemon *m, uint64_t now_us);

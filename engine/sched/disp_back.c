@@ -332,24 +332,31 @@ enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t 
     d->now_us = now_us;
     bool late = j->late && outcome == WIRE_CANCELLED;
     outcome = late ? WIRE_TIMEOUT : outcome;
+    bool pinned = disp__is_pinned(b), paired = b->paired, cannot = outcome == WIRE_CANNOT;
+    outcome = cannot ? WIRE_FAILED : outcome;
     *verdict = (struct disp_verdict){.deliver = !j->abandoned,
         .late = late,
         .attempts = 1u + b->range.lost + b->range.tried,
         .job = j,
         .queued_us = b->sent_us - b->range.chunk->arrived_us};
-    bool pinned = disp__is_pinned(b), paired = b->paired;
     struct disp_range r = take_off(d, m, 0, n, false);
     m->quick = run_us < QUICK_US * (uint64_t)n;
     m->done += n;
     j->answered_us = now_us;
-    if (outcome == WIRE_DONE || outcome == WIRE_FAILED)
+    if (outcome == WIRE_DONE || (outcome == WIRE_FAILED && !cannot))
         learn(j, n, run_us);
     bool cancelled = j->cancelled || disp__is_gone(r.chunk, r.pos);
-    bool again = (outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT) && r.tried < j->options.retry_failed && !pinned;
+    bool again =
+        !cannot && (outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT) && r.tried < j->options.retry_failed && !pinned;
+    bool news = cannot && !pinned && disp__set_aside(j, m), elsewhere = cannot && !pinned && disp__is_aside(d, j, m);
+    verdict->set_aside = news && elsewhere;
     m->failed += outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT ? n : 0;
     bool good = cancelled || outcome == WIRE_DONE || outcome == WIRE_CANCELLED;
     if (paired && !disp__pair_answer(d, j, m, &r, good)) {
         verdict->deliver = false;
+    } else if (elsewhere && !cancelled) {
+        verdict->deliver = false;
+        requeue(d, j, r);
     } else if (again && !cancelled) {
         r.tried++;
         r.avoid = (uint16_t)(m->place + 1);

@@ -178,6 +178,10 @@ bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m
 {
     if (!disp__has_turn(j))
         return false;
+    if (disp__is_aside(d, j, m)) {
+        d->passed_over = true;
+        return false;
+    }
     if (avoids(d, j, m) && !has_fresh(j)) {
         d->avoided = true;
         return false;
@@ -318,7 +322,7 @@ static bool assign(struct disp *d, struct disp_daemon *m)
 }
 
 /* Idle daemons get something each, while fewer than d->most work. What an idle daemon cannot have, nobody can, unless
- * it waits for another machine: false then. */
+ * a task is for another machine: false then. */
 static bool run_idle(struct disp *d)
 {
     struct disp_daemon *m = d->idle.first, *next;
@@ -328,7 +332,7 @@ static bool run_idle(struct disp *d)
         if (assign(d, m)) {
             disp__want_remove(d, m);
             disp__want(d, m);
-        } else if (!d->avoided) {
+        } else if (!d->avoided && !d->passed_over) {
             return false;
         }
     }
@@ -354,7 +358,7 @@ void disp__run(struct disp *d, uint64_t now_us)
     const struct disp_job *j = disp__turn_first(d);
     d->now_us = now_us;
     d->events++;
-    d->avoided = false;
+    d->avoided = d->passed_over = false;
     bool tiny = j && is_tiny(d, j);
     d->most = tiny ? beside_others(d, j, START_DAEMONS) : j && may_be_tiny(j) ? few(d, j) : UINT_MAX;
     if (!run_idle(d))
@@ -374,7 +378,8 @@ void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us)
         disp__want(d, m);
 }
 
-uint64_t disp__avoided_until(const struct disp_job *j)
+uint64_t disp__avoided_until(const struct disp *d, const struct disp_job *j)
 {
-    return j->back_count && j->back[0].avoid ? j->back[0].back_us + AVOID_US : UINT64_MAX;
+    uint64_t until_us = j->back_count && j->back[0].avoid ? j->back[0].back_us + AVOID_US : 0;
+    return until_us > d->now_us ? until_us : UINT64_MAX; /* what is over waits for something else */
 }

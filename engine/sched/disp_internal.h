@@ -92,6 +92,8 @@ struct disp_job {
     uint8_t *open; /* bit per daemon slot: knows the function */
     size_t open_size;
     unsigned open_count;
+    uint8_t *aside; /* bit per place: it cannot do the job */
+    size_t aside_size;
     struct disp_pair *pairs;
     size_t pair_count;
     struct disp_job *before, *after;
@@ -114,7 +116,8 @@ struct disp {
     unsigned watched;                    /* jobs that have a deadline, or speculate */
     uint64_t events;                     /* counted */
     uint64_t looked, looked_us, late_us; /* for stragglers: after which event (0: look again), when, next one due */
-    bool avoided;                        /* somebody did not get what another may have */
+    bool avoided;                        /* somebody did not get what another may have, for a while … */
+    bool passed_over;                    /* … or at all */
     unsigned most;                       /* so many daemons may work, in the run at hand */
     uint64_t start_us;                   /* from then on more may; 0: nobody waits for that */
     uint64_t now_us;                     /* of the event at hand */
@@ -145,7 +148,7 @@ bool disp__is_giving(const struct disp_daemon *m);
 /* m may get tasks of j now. */
 bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m);
 /* Until when the job waits for another machine, when it does. */
-uint64_t disp__avoided_until(const struct disp_job *j);
+uint64_t disp__avoided_until(const struct disp *d, const struct disp_job *j);
 struct disp_batch *disp__batch(const struct disp_daemon *m, unsigned i);
 void disp__pop_batch(struct disp_daemon *m);
 
@@ -172,6 +175,12 @@ struct disp_job *disp__turn_first(struct disp *d);
 /* The job that m gets a batch of, or NULL. */
 struct disp_job *disp__turn_choose(struct disp *d, const struct disp_daemon *m);
 bool disp__has_turn(const struct disp_job *j);
+
+/* disp_aside.c */
+/* m's machine cannot do the job, and another one that may be given tasks now perhaps can. */
+bool disp__is_aside(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m);
+/* m's machine cannot do the job, from now on. True: that is news. */
+bool disp__set_aside(struct disp_job *j, const struct disp_daemon *m);
 
 /* disp_pair.c */
 /* What the answer to a paired task means: true when it counts like any other, false when it is swallowed (all is done

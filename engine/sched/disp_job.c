@@ -444,6 +444,7 @@ void disp_job_free(struct disp *d, struct disp_job *j)
     free(j->back);
     free(j->pairs);
     free(j->open);
+    free(j->aside);
     free(j);
 }
 

@@ -106,12 +106,21 @@ static uint64_t next_late_us(const struct disp *d, const struct disp_job *j)
     return next;
 }
 
+/* Somebody is idle who may have a copy. */
+static bool has_helper(const struct disp *d, const struct disp_job *j)
+{
+    const struct disp_daemon *h = d->idle.first;
+    while (h && j->aside_size && (!disp__is_giving(h) || disp__is_aside(d, j, h)))
+        h = h->want_after;
+    return h != NULL;
+}
+
 /* An idle daemon, on another machine if there is one. */
-static struct disp_daemon *helper(const struct disp *d, const struct disp_daemon *m)
+static struct disp_daemon *helper(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m)
 {
     struct disp_daemon *any = NULL;
     for (struct disp_daemon *h = d->idle.first; h; h = h->want_after) {
-        if (!disp__is_giving(h))
+        if (!disp__is_giving(h) || disp__is_aside(d, j, h))
             continue;
         if (h->place != m->place)
             return h;
@@ -128,7 +137,7 @@ static void help(struct disp *d, struct disp_job *j)
             struct disp_batch *b = disp__batch(m, i);
             if (late_us(j, b) > d->now_us)
                 continue;
-            if (!(h = helper(d, m)))
+            if (!(h = helper(d, j, m)))
                 return;
             pair_up(d, j, m, b, h);
         }
@@ -147,7 +156,7 @@ static uint64_t look_us(struct disp *d)
     d->looked_us = d->now_us;
     d->late_us = UINT64_MAX;
     for (const struct disp_job *j = d->idle.first ? d->jobs : NULL; j; j = j->after) {
-        uint64_t at = may_speculate(j) ? next_late_us(d, j) : UINT64_MAX;
+        uint64_t at = may_speculate(j) && has_helper(d, j) ? next_late_us(d, j) : UINT64_MAX;
         d->late_us = at < d->late_us ? at : d->late_us;
     }
     return d->late_us;
@@ -162,9 +171,9 @@ uint64_t disp_next_us(struct disp *d)
     for (const struct disp_job *j = d->jobs; j; j = j->after) {
         uint64_t at = j->options.deadline_us && !j->cancelled ? j->options.deadline_us : UINT64_MAX;
         next = at < next ? at : next;
-        at = d->avoided ? disp__avoided_until(j) : UINT64_MAX;
+        at = d->avoided ? disp__avoided_until(d, j) : UINT64_MAX;
         next = at < next ? at : next;
-        looks |= d->idle.first && may_speculate(j);
+        looks |= may_speculate(j) && has_helper(d, j);
     }
     uint64_t late = looks ? look_us(d) : UINT64_MAX;
     return late < next ? late : next;

@@ -57,6 +57,7 @@ enum wire_type {
     WIRE_LIMITS, /* daemon: which limits are in force (text) */
     WIRE_YIELD,  /* daemon: it pauses, and takes no new tasks (text: why), or it goes on (no text) */
     WIRE_BACK,   /* daemon: the tasks first..first+n-1, the last ones of a batch, not begun */
+    WIRE_NOTE,   /* engine to client: something about the job for people (text), which goes on */
     WIRE_TYPE_COUNT
 };
 
@@ -69,7 +70,8 @@ enum wire_outcome {
     WIRE_TIMEOUT,   /* killed by its time limit */
     WIRE_CANCELLED, /* taken back by the caller */
     WIRE_LOST,      /* its daemons died, retries+1 times */
-    WIRE_OUTCOME_COUNT
+    WIRE_OUTCOME_COUNT,
+    WIRE_CANNOT = 100 /* a daemon's word to its engine alone: this machine cannot start it. Elsewhere, or FAILED */
 };
 
 enum wire_role { WIRE_ROLE_CLIENT = 1, WIRE_ROLE_DAEMON = 2 };

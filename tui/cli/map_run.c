@@ -138,6 +138,15 @@ static void draw(struct map *m)
     progress_draw(m->progress, m->done, m->failed, put, m->input_done);
 }
 
+static void tell_notes(struct map *m)
+{
+    char text[1000];
+    while (clowder_job_note(m->job, text, sizeof text)) {
+        progress_clear(m->progress);
+        say(0, "%s", text);
+    }
+}
+
 static int take_results(struct map *m)
 {
     struct clowder_result r;
@@ -145,6 +154,8 @@ static int take_results(struct map *m)
     uint64_t last_ms = mono_ms(), silence_ms = SILENT_FIRST_MS;
     for (;;) {
         int status = clowder_job_next(m->job, &r, 0, &err);
+        if (status == CLOWDER_AGAIN || status == CLOWDER_END)
+            tell_notes(m);
         if (status == CLOWDER_AGAIN) {
             if (!stdout_is_good()) /* nothing is kept back while we wait */
                 return 1;

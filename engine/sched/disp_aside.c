@@ -1,0 +1,34 @@
+/* Places that cannot do a job: a program is missing there, or a worker does not start. They get none of its tasks as
+ * long as there is another place. */
+#include "engine/sched/disp_internal.h"
+
+#include <string.h>
+
+static bool is_marked(const struct disp_job *j, unsigned place)
+{
+    return place / 8 < j->aside_size && (j->aside[place / 8] >> (place % 8) & 1);
+}
+
+bool disp__is_aside(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m)
+{
+    if (!is_marked(j, m->place))
+        return false;
+    for (unsigned place = 0; place < d->place_count; place++)
+        if (d->giving_at[place] && !is_marked(j, place))
+            return true;
+    return false;
+}
+
+bool disp__set_aside(struct disp_job *j, const struct disp_daemon *m)
+{
+    size_t need = m->place / 8 + 1;
+    if (is_marked(j, m->place))
+        return false;
+    if (need > j->aside_size) {
+        j->aside = mem_realloc(j->aside, need);
+        memset(j->aside + j->aside_size, 0, need - j->aside_size);
+        j->aside_size = need;
+    }
+    j->aside[m->place / 8] |= (uint8_t)(1 << m->place % 8);
+    return true;
+}
