@@ -451,6 +451,7 @@ struct fleet_talk peer_daemon_talk(const struct daemon *m)
     t.heard_ms = link_heard_ms(m->peer->link);
     t.is_remote = m->peer->remote;
     t.is_unread = m->peer->unread;
+    t.is_cut_off = m->place->via && !m->place->via->direct && m->place->via->shot.silent;
     t.has_tasks = disp_daemon_in_flight(m->disp) > 0;
     t.has_setups = m->setup_left > 0;
     t.task_limit_ms = task_limit_ms(m, &t.task_since_ms);

@@ -27,9 +27,9 @@ enum {
     OWN_SIGNAL_MS = 200, /* a signal that ended a task comes to us in this time, when it was for both */
     REDIAL_MS = 200,
     PING_MS = 5000,
-    SILENT_MS = 15000,
-    SHORT_MS = 10000, /* a machine that is out of processes, memory or descriptors gets so long … */
-    AGAIN_MS = 100    /* … and is tried so often, before tasks fail for it */
+    SILENT_MS = 15000, /* home is believed dead after so long, and not sooner than its profile's grace */
+    SHORT_MS = 10000,  /* a machine that is out of processes, memory or descriptors gets so long … */
+    AGAIN_MS = 100     /* … and is tried so often, before tasks fail for it */
 };
 
 /* ---- out of something ---- */
@@ -262,20 +262,34 @@ static void check_life(struct daemon *d, struct watch *w)
     }
 }
 
+/* How long home is looked for: on a host as its profile says, once that is known. */
+static uint64_t patience_ms(const struct daemon *d)
+{
+    bool is_told = d->config.remote && d->name[0];
+    return is_told ? d->set.grace_ms : d->config.autoexit_ms;
+}
+
+/* Silence ends what runs, so it is borne as long as the way home may be: whoever is there may sleep, or a cable be out.
+ */
+static uint64_t silence_ms(const struct daemon *d)
+{
+    return patience_ms(d) > SILENT_MS ? patience_ms(d) : SILENT_MS;
+}
+
 /* A link over a network can die without a sign: ask, and believe silence. */
 static void check_link(struct daemon *d, struct watch *w)
 {
-    uint64_t now = mono_ms(), heard = link_heard_ms(d->link);
+    uint64_t now = mono_ms(), heard = link_heard_ms(d->link), until = heard + silence_ms(d);
     if (!d->config.remote)
         return;
-    if (now - heard >= SILENT_MS) {
+    if (now >= until) {
         link_close(d->link);
     } else if (now - heard >= PING_MS && now - d->pinged_ms >= PING_MS) {
         d->pinged_ms = now;
         link_send(d->link, &(struct frame){.type = WIRE_PING}, NULL);
     }
     uint64_t next = now - heard < PING_MS ? heard + PING_MS : d->pinged_ms + PING_MS;
-    watch_until(w, (next < heard + SILENT_MS ? next : heard + SILENT_MS) * 1000 + 1000);
+    watch_until(w, (next < until ? next : until) * 1000 + 1000);
 }
 
 static bool is_over(struct daemon *d)
@@ -401,13 +415,6 @@ static void say_why(struct daemon *d)
         return;
     snprintf(d->said, sizeof d->said, "%s", d->refused);
     fprintf(stderr, "clowder-daemon: %s\n", d->refused);
-}
-
-/* How long home is looked for: on a host as its profile says, once that is known. */
-static uint64_t patience_ms(const struct daemon *d)
-{
-    bool is_told = d->config.remote && d->name[0];
-    return is_told ? d->set.grace_ms : d->config.autoexit_ms;
 }
 
 static int run(struct daemon *d)

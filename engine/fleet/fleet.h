@@ -146,6 +146,7 @@ struct fleet_talk {
     uint64_t heard_ms; /* when it last said something */
     bool is_remote;    /* over a network */
     bool is_unread;    /* we do not read it */
+    bool is_cut_off;   /* its host answers nobody: when it does again, or is given up, more is known */
     bool has_tasks, has_setups;
     uint64_t task_since_ms; /* since when its first task is its first, … */
     uint64_t task_limit_ms; /* … and how long that may take; 0: as long as it likes */

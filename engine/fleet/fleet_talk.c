@@ -12,14 +12,15 @@ static uint64_t awake_since(const struct fleet_daemon *d, uint64_t ms)
  * daemon is stopped, or that it does not want to. */
 static uint64_t overdue_ms(const struct fleet_daemon *d, const struct fleet_talk *t)
 {
-    return t->task_limit_ms && !t->is_unread ? awake_since(d, t->task_since_ms) + t->task_limit_ms + FLEET_OVERDUE_MS
-                                             : UINT64_MAX;
+    return t->task_limit_ms && !t->is_unread && !t->is_cut_off
+               ? awake_since(d, t->task_since_ms) + t->task_limit_ms + FLEET_OVERDUE_MS
+               : UINT64_MAX;
 }
 
 /* It was told to go, and has nothing to do: an honest one goes at once. */
 static bool is_to_go(const struct fleet_daemon *d, const struct fleet_talk *t)
 {
-    return d->quit_sent && !t->has_tasks && !t->has_setups && !t->is_unread;
+    return d->quit_sent && !t->has_tasks && !t->has_setups && !t->is_unread && !t->is_cut_off;
 }
 
 static uint64_t stays_until_ms(const struct fleet_daemon *d, const struct fleet_talk *t, uint64_t now_ms)
@@ -35,8 +36,10 @@ static bool is_pinged(const struct fleet_talk *t)
 static unsigned ping(struct fleet_daemon *d, const struct fleet_talk *t, uint64_t now_ms)
 {
     uint64_t patience_ms = t->is_remote ? FLEET_DEAD_MS - FLEET_PING_MS : FLEET_HERE_DEAD_MS;
-    if (t->heard_ms >= d->asked_ms || t->is_unread)
+    if (t->heard_ms >= d->asked_ms || t->is_unread || t->is_cut_off)
         d->asked_ms = 0;
+    if (t->is_cut_off)
+        return 0;
     if (d->asked_ms && now_ms - awake_since(d, d->asked_ms) > patience_ms)
         return FLEET_SILENT;
     /* One that we do not read may say what it likes, and is to hear that we are there. */

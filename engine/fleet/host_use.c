@@ -65,6 +65,9 @@ static void take_state(struct host *h, const struct host_snapshot *shot)
         foreign_link_lost(e, h);
     if (is_up && !was_up)
         foreign_link_up(e, h);
+    for (struct profile *p = e->profiles; p && is_open && was_up; p = p->next)
+        if (!was_open && place_find(p, h->name))
+            p->fleet.awake_ms = mono_ms(); /* nobody there was heard */
     if (is_open && !was_open) {
         tell_places(e, h, true, was_up || shot->same_url);
         h->refresh_ms = mono_ms() + CORE_REFRESH_MS;
