@@ -26,7 +26,7 @@ enum clw_err store_check_name(const char *what, const char *name, struct clw_err
     if (text_is_name(name))
         return CLW_OK;
     return clw_fail(err, CLW_USAGE,
-        "a name has 1 to 63 of the letters a-z A-Z 0-9 . _ - and starts with none of '-' and '.'",
+        "a name has 1 to 63 of the characters a-z A-Z 0-9 . _ - and does not start with '-' or '.'",
         "%s is not a name for a %s", store__show(&shown, name), what);
 }
 

@@ -117,13 +117,13 @@ case_elsewhere() {
   for command in "status" "engine start" "map -- true ::: a" "submit -- true ::: a" "host list" "engine stop --now" "export"; do
     # shellcheck disable=SC2086
     expect 5 unshare --pid --fork --mount-proc clowder $command
-    says "engine elsewhere: process $(owner) in another PID namespace"
+    says "runs elsewhere: process $(owner) in another PID namespace"
     one_line
   done
   echo 11111111-2222-3333-4444-555555555555 >boot
   there() { unshare -m --uts sh -c "mount --bind $work/boot /proc/sys/kernel/random/boot_id && hostname green && exec \"\$@\"" sh "$@"; }
   expect 5 there clowder map -n 1 -- true ::: a
-  says "engine elsewhere: process $(owner) on the machine $(hostname)"
+  says "runs elsewhere: process $(owner) on the machine $(hostname)"
   one_line
   expect 0 clowder map -- echo ::: here
   one_engine
