@@ -382,10 +382,11 @@ static enum clw_err raise_descriptor_limit(struct clw_error *err)
         return CLW_OK;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_max >= CORE_FILES_MIN ? CLW_OK
-                                            : clw_fail(err, CLW_IO, "raise the limit (ulimit -n)",
-                                                  "%llu open files are too few for an engine: it wants %d and more",
-                                                  (unsigned long long)limit.rlim_max, CORE_FILES_MIN);
+    return limit.rlim_max >= CORE_FILES_MIN
+               ? CLW_OK
+               : clw_fail(err, CLW_IO, "raise the limit (ulimit -n)",
+                     "the limit of %llu open files is too low: an engine needs at least %d",
+                     (unsigned long long)limit.rlim_max, CORE_FILES_MIN);
 }
 
 static enum clw_err open_logs(struct engine *e, bool foreground, struct clw_error *err)

@@ -72,7 +72,7 @@ refuses "does not say how long" --task-time mix:1s*0
 refuses "does not say how long" --task-time lognormal:1s,99
 refuses "does not say how long" --task-time const:-1s
 refuses "does not say how long" --task-time exp:200000h
-refuses "is no time" --rtt fast
+refuses "is not a time" --rtt fast
 refuses "is no whole number" --tasks 1.5
 refuses "is no whole number" --daemons many
 refuses "is not between" --tasks 0

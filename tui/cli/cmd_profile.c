@@ -203,7 +203,7 @@ int cmd_with(const struct opts *o, bool json)
     if (!argv[0])
         return say(2, "with: name a command: clowder with %s -- COMMAND", o->words[0]);
     if (!text_is_name(o->words[0]))
-        return say(2, "with: '%s' is not a name for a profile", o->words[0]);
+        return say(2, "with: '%s' is not a valid name for a profile", o->words[0]);
     struct clowder *c = open_client(false);
     int status = clowder_status(c, o->words[0], &text, &err);
     clowder_close(c);

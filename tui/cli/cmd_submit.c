@@ -106,8 +106,8 @@ static int check_profile(struct submit *u, const char *name)
     if (!code)
         store_profile_fini(&p);
     if (!code && runtime != STORE_RUNTIME_CLOWDER)
-        return say(2, "profile '%s' (runtime %s) has daemons that take their tasks from a base of their own", name,
-            store_runtime_text(runtime));
+        return say(2, "profile '%s' (runtime %s) has daemons that take their tasks from another program (its base)",
+            name, store_runtime_text(runtime));
     if (code == CLW_NOT_FOUND && strcmp(name, "default") == 0)
         return 0;
     if (code == CLW_NOT_FOUND)
