@@ -29,7 +29,7 @@ bad 2 'leave out -n or -p' clowder map -n 1 -p default -- cat ::: a
 bad 2 'needs --joblog' clowder map --resume -- cat ::: a
 bad 2 'not both' clowder map -a /dev/null -- cat ::: a
 bad 4 'cannot read /nonexistent' clowder map -a /nonexistent -- cat
-bad 2 'not a name' clowder up 'bad/name' -n 1
+bad 2 'not a valid name' clowder up 'bad/name' -n 1
 bad 2 'not of the form K=V' clowder up -n 1 --env novalue
 bad 2 'name a shell' clowder completion tcsh
 bad 2 "no command 'nope'" clowder help nope
