@@ -7,6 +7,7 @@
 #include "base/owner.h"
 #include "base/paths.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "engine/fleet/bases.h"
 #include "engine/engine.h"
 #include "engine/record/catalog.h"
@@ -405,8 +406,8 @@ static void note_deaths(struct engine *e)
     unsigned deaths = owner_is_hurt(&e->owner);
     if (!deaths)
         return;
-    snprintf(
-        e->hurt, sizeof e->hurt, "the engine died %u times within %d s; see 'clowder log'", deaths, OWNER_DEATHS_S);
+    snprintf(e->hurt, sizeof e->hurt, "the engine died %u time%s within %d s; see 'clowder log'", deaths,
+        text_plural(deaths), OWNER_DEATHS_S);
     log_error("engine", "profiles rest and detached jobs wait why=\"%s\"", e->hurt);
     e->keeper_again_ms = mono_ms() + OWNER_DEATHS_S * 1000;
 }

@@ -216,8 +216,9 @@ static void seen_in_step(enum host_state step, const struct walk *w, char *text,
     char memory[16];
     switch (step) {
     case HOST_PROBE:
-        snprintf(text, size, "%.60s, %.20s, %d cores, %s of memory, %d GPUs, round trip %u us", f->os, f->arch,
-            f->cores, text_bytes(memory, sizeof memory, f->mem_total_bytes), f->gpu_count, f->rtt_us);
+        snprintf(text, size, "%.60s, %.20s, %d core%s, %s of memory, %d GPU%s, round trip %u us", f->os, f->arch,
+            f->cores, text_plural((uint64_t)f->cores), text_bytes(memory, sizeof memory, f->mem_total_bytes),
+            f->gpu_count, text_plural((uint64_t)f->gpu_count), f->rtt_us);
         break;
     case HOST_UPLOAD: snprintf(text, size, "the daemon program is in %.200s", f->cache_dir); break;
     case HOST_TUNNEL:

@@ -89,7 +89,7 @@ struct store_setting_row {
         .form = {STORE_FORM_LIMITS, "Tasks at most", "then they are replaced"}, .show = {"maxtasks", "", ""})          \
     X(grace_ms, SPAN, 60000, grace_ms,                                                                                 \
         .on = {"grace", STORE_UP | STORE_SET,                                                                          \
-            "daemons on a host whose link broke try to reconnect this long, then count as lost (default 1m)"},         \
+            "how long daemons try to reconnect when the link to their host broke (default 1m)"},                       \
         .told = STORE_TOLD_TERMS, .wire = 27, .form = {STORE_FORM_LIMITS, "Grace", "to reconnect; empty: 1m"},         \
         .show = {"grace", "", " after its link broke"})                                                                \
     X(memory_bytes, BYTES, 0, memory_bytes,                                                                            \
@@ -111,7 +111,7 @@ struct store_setting_row {
         .show = {"mem", "", " for the tasks of a daemon"})                                                             \
     X(pause_load_permille, PERMILLE, 0, pause_load, .what = "load",                                                    \
         .on = {"pause-load", STORE_UP | STORE_SET,                                                                     \
-            "a daemon pauses while the load that others cause on its machine is above X (0: never)"},                  \
+            "a daemon pauses while other programs load its machine more than X (0: never)"},                           \
         .told = STORE_TOLD_TERMS, .wire = 22, .form = {STORE_FORM_MANNERS, "Pause at load", "caused by others: 4"},    \
         .show = {"pause", "while the load of others is above ", ""})                                                   \
     X(pause_user_ms, SPAN, 0, pause_user_ms,                                                                           \
@@ -122,7 +122,7 @@ struct store_setting_row {
         .show = {"pause", "until nobody has typed for ", ""})                                                          \
     X(hours, HOURS, "", hours,                                                                                         \
         .on = {"hours", STORE_UP | STORE_SET,                                                                          \
-            "a daemon works in these hours of its machine's clock, and pauses outside (\"\": all hours)"},             \
+            "a daemon works only in these hours of its machine's clock (\"\": always)"},                               \
         .told = STORE_TOLD_TERMS, .wire = 25, .form = {STORE_FORM_MANNERS, "Hours", "to work in: 22:00-06:00"},        \
         .show = {"pause", "outside ", ""})                                                                             \
     X(pause_now, FLAG, 0, pause_now,                                                                                   \

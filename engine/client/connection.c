@@ -3,6 +3,7 @@
 
 #include "base/dial.h"
 #include "base/mono.h"
+#include "base/text.h"
 #include "engine/engine.h"
 
 #include <errno.h>
@@ -304,8 +305,8 @@ static void recover(struct clowder *c)
     if (err.code)
         return;
     char text[120];
-    snprintf(text, sizeof text, "another engine runs; it was given the %llu tasks without a result again",
-        (unsigned long long)again);
+    snprintf(text, sizeof text, "another engine runs; it was given the %llu task%s without a result again",
+        (unsigned long long)again, text_plural(again));
     tell(c, text);
 }
 

@@ -465,8 +465,8 @@ static void look_at_store(struct store *s, json_t *list, bool *healthy)
             err.hint);
         return;
     }
-    snprintf(text, sizeof text, "%.500s, %s, %llu detached jobs", store_path(s),
-        text_bytes(size, sizeof size, (uint64_t)st.st_size), (unsigned long long)jobs);
+    snprintf(text, sizeof text, "%.500s, %s, %llu detached job%s", store_path(s),
+        text_bytes(size, sizeof size, (uint64_t)st.st_size), (unsigned long long)jobs, text_plural(jobs));
     finding(list, healthy, "store", true, text,
         st.st_size > LARGE_BYTES ? "'clowder job prune --keep N' removes finished jobs with their results" : "");
 }
@@ -494,7 +494,7 @@ static json_t *doctor_here(const struct call *c)
     json_t *o = reply_ok(), *list = json_array();
     bool healthy = true;
     char text[300];
-    snprintf(text, sizeof text, "version %s, %u connections", CLW_VERSION, e->peer_count);
+    snprintf(text, sizeof text, "version %s, %u connection%s", CLW_VERSION, e->peer_count, text_plural(e->peer_count));
     finding(list, &healthy, "engine", true, text, "");
     finding(list, &healthy, "program", true, e->daemon_program, "");
     look_at_descriptors(e, list, &healthy);

@@ -142,8 +142,8 @@ static void on_output(struct host_session *l, struct supervisor *s, struct daemo
         .id = d->id, .kind = HOST_DAEMON_STDERR, .pid = d->pid, .status = -1, .text = text, .hint = ""};
     if (more) {
         char left_out[80];
-        snprintf(
-            left_out, sizeof left_out, "(%llu lines of daemons of this host were left out)", (unsigned long long)more);
+        snprintf(left_out, sizeof left_out, "(%llu line%s of daemons of this host left out)", (unsigned long long)more,
+            text_plural(more));
         event.text = left_out;
         tell(l, &event);
         event.text = text;

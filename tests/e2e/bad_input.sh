@@ -33,7 +33,7 @@ bad 2 'not a valid name' clowder up 'bad/name' -n 1
 bad 2 'not of the form K=V' clowder up -n 1 --env novalue
 bad 2 'name a shell' clowder completion tcsh
 bad 2 "no command 'nope'" clowder help nope
-bad 2 'say start, stop' clowder engine dance
+bad 2 'use start, stop' clowder engine dance
 bad 4 "no profile 'nowhere'" clowder map -p nowhere -- cat ::: a
 bad 4 "no profile 'nowhere'" clowder up nowhere
 bad 4 "no profile 'nowhere'" clowder status nowhere

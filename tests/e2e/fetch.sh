@@ -89,7 +89,7 @@ rm ./*
 
 # One name from two tasks: neither writes over the other, and it is no success.
 expect 1 clowder map --joblog "$work/log2" --fetch out -- sh -c 'echo "from $1" >out' x ::: 1 2 3
-says "^clowder: task [123] brought 'out', as task [123] did; this one is saved as 'out\.[123]'$"
+says "^clowder: task [123] fetched 'out', and so did task [123]; this one is saved as 'out\.[123]'$"
 says '2 of 3 tasks failed'
 [ "$(sort out out.?)" = $'from 1\nfrom 2\nfrom 3' ] || fail "saved: $(tail -n +1 out*)"
 [ "$(awk -F'\t' 'NR > 1 && $7 == 0' "$work/log2" | wc -l)" -eq 1 ] || fail "job log: $(cat "$work/log2")"

@@ -31,7 +31,7 @@ mkfifo quiet
 clowder run -- cat <quiet >got 2>told &
 run=$!
 exec 8>quiet
-wait_until grep -q 'reading the command.s stdin until its end; </dev/null gives it none' told
+wait_until grep -q 'reading stdin for the task, until its end; </dev/null gives it none' told
 echo end >&8
 exec 8>&-
 wait $run || fail "run: $?"

@@ -78,7 +78,7 @@ refuses "is no whole number" --daemons many
 refuses "is not between" --tasks 0
 refuses "is not between" --daemons 1e9
 refuses "is not between" --fail 2
-refuses "is no number" --lose often
+refuses "is not a number" --lose often
 refuses "is not between" --rate 0
 refuses "10 hosts for 5 daemons" --hosts 10 --daemons 5
 refuses "is not a size" --memory big

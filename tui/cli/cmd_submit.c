@@ -209,7 +209,7 @@ static int submit(struct submit *u, unsigned own_daemons, bool json)
         store_kept_remove(u->s, u->id, NULL);
         return status;
     }
-    stdout_lost("job %lld is submitted nevertheless", (long long)u->id);
+    stdout_lost("job %lld was submitted", (long long)u->id);
     if (json)
         json_print(json_pack("{s:I}", "job", (json_int_t)u->id));
     else

@@ -123,9 +123,9 @@ static int find_word(const char *key)
 static int no_key(const char *key, char **why)
 {
     const char *near = text_nearest(key, words);
-    *why = mem_printf("nothing is called '%s'; %s%s", key,
+    *why = mem_printf("there is no field '%s'; %s%s", key,
         near ? "did you mean "
-             : "there are name, address, user, state, "
+             : "the fields are name, address, user, state, "
                "reason, tag, note, launcher, os, arch, gpu, cores, load, memory, disk, rtt",
         near ? near : "");
     return 2;
