@@ -63,8 +63,8 @@ refused() { # PATTERN WORD...
   one_line
   [ ! -s out ] || fail "something ran: $(cat out)"
 }
-refused "':::' once more" map echo ::: 1 2 ::: a b
-refused "'::::' once more" map echo ::: 1 :::: file
+refused "':::' is given twice" map echo ::: 1 2 ::: a b
+refused "'::::' is given twice" map echo ::: 1 :::: file
 refused 'inputs come after one :::' map echo :::: file
 refused 'inputs come after one :::' map echo :::+ a
 refused '\{1\}: a task has one input' map echo '{1}' ::: a
