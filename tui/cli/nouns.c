@@ -153,7 +153,7 @@ static const struct opt job_list_options[] = {
 
 static const struct opt job_show_options[] = {
     OPTION("failures", 0, "N", "how many failed tasks to show (default 20)"),
-    OPTION("json", 0, NULL, "one object; input_base64 in the place of an input that is no UTF-8 text"),
+    OPTION("json", 0, NULL, "one object; input_base64 replaces an input that is not UTF-8 text"),
     END_OPTION,
 };
 

@@ -7,10 +7,10 @@
 const char *parallel_option(const char *option)
 {
     static const char *const table[][2] = {
-        {"-j", "a task runs on each daemon: -n N for so many of them on this machine, or 'clowder up -n N'"},
-        {"--jobs", "a task runs on each daemon: -n N for so many of them on this machine, or 'clowder up -n N'"},
-        {"--max-procs", "a task runs on each daemon: -n N for so many of them on this machine, or 'clowder up -n N'"},
-        {"-P", "a task runs on each daemon: -n N for so many of them on this machine, or 'clowder up -n N'"},
+        {"-j", "a task runs on each daemon: -n N starts N daemons on this machine, as 'clowder up -n N' does"},
+        {"--jobs", "a task runs on each daemon: -n N starts N daemons on this machine, as 'clowder up -n N' does"},
+        {"--max-procs", "a task runs on each daemon: -n N starts N daemons on this machine, as 'clowder up -n N' does"},
+        {"-P", "a task runs on each daemon: -n N starts N daemons on this machine, as 'clowder up -n N' does"},
         {"-k", "leave it out: results come in the order of the inputs"},
         {"--keep-order", "leave it out: results come in the order of the inputs"},
         {"-S", "hosts belong to the profile: clowder up PROFILE --on HOST:N, then -p PROFILE"},

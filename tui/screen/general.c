@@ -97,7 +97,7 @@ void general_span(struct ui *ui)
 void general_pause(struct ui *ui)
 {
     ui->paused = !ui->paused;
-    ui_say(ui, ROLE_NORMAL, ui->paused ? "paused: Z goes on" : "going on");
+    ui_say(ui, ROLE_NORMAL, ui->paused ? "paused: Z resumes" : "resumed");
 }
 
 void general_mark(struct ui *ui)

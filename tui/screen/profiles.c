@@ -151,7 +151,7 @@ static void launch_cell(void *arg, size_t row, int column, struct table_cell *c)
             failed        ? "!"
             : *l->outcome ? "+"
                           : "~",
-            *l->outcome ? l->outcome : "going on");
+            *l->outcome ? l->outcome : "in progress");
         c->role = failed ? ROLE_BAD : *l->outcome ? ROLE_GOOD : ROLE_BUSY;
         break;
     case 4: steps_text(view_link_find(s->ui->links, l->host), c->text, sizeof c->text); break;
