@@ -190,7 +190,7 @@ static const struct opt json_options[] = {JSON_OPTION, END_OPTION};
 static const struct opt no_options[] = {END_OPTION};
 
 const struct command commands[] = {
-    {"up", "[PROFILE]", "launch daemons, or change their number, and wait until they are connected",
+    {"up", "[PROFILE]", "launch daemons or change their number, and wait for them",
         "clowder up -n 4\nclowder up nightly -n 2 --maxtasks 1000\nclowder up --on spare1:8 --on spare2:4\n"
         "clowder up gpu --per-gpu --on gpu1",
         up_options, false, cmd_up},
@@ -207,17 +207,16 @@ const struct command commands[] = {
         "clowder map -n 2 -- sh -c 'sleep 1; echo {}' ::: a b c\n"
         "seq 1000000 | clowder map -w -- ./model        a worker: one line in, one line out",
         map_options, true, cmd_map},
-    {"submit", "COMMAND [ARG]... [::: INPUT...]",
-        "submit a map as a detached job and print its number; 'job collect' prints the results",
+    {"submit", "COMMAND [ARG]... [::: INPUT...]", "run a map as a detached job; 'job collect' prints its results",
         "ls *.wav | clowder submit -- flac {}\nclowder submit -w -a inputs.txt -- ./model\n"
         "clowder job wait 12 && clowder job collect 12",
         submit_options, true, cmd_submit},
-    {"run", "COMMAND [ARG]...", "run one task with the stdin of this command, and exit with its status",
+    {"run", "COMMAND [ARG]...", "run one task with this command's stdin and its exit status",
         "clowder run hostname\nclowder run -n 1 -- make test\nclowder run -- wc -l <file", run_options, true, cmd_run},
     {"everywhere", "COMMAND [ARG]...", "run a command once on every daemon",
         "clowder everywhere -- sh -c 'echo $CLOWDER_DAEMON; nproc'\nclowder everywhere --setup -- mkdir -p /tmp/work",
         everywhere_options, true, cmd_everywhere},
-    {"launch", "COMMAND [ARG]...", "start a daemon of another engine on the profile's next host, and do not wait",
+    {"launch", "COMMAND [ARG]...", "start a daemon of another engine on a profile's next host",
         "clowder launch -p gpu -- Rscript -e 'mirai::daemon(\"tcp://127.0.0.1:5555\")'\n"
         "In R: daemons(url = local_url(tcp = TRUE)); launch_remote(2, remote_config(command = \"clowder\",\n"
         "      args = c(\"launch\", \"-p\", \"gpu\", \".\"), quote = TRUE))",
@@ -228,13 +227,13 @@ const struct command commands[] = {
         "clowder engine status\nclowder engine stop", engine_options, false, cmd_engine},
     {"bench", "", "measure throughput and latency of a profile", "clowder bench -n 2\nclowder bench -p default --json",
         bench_options, false, cmd_bench},
-    {"simulate", "", "run the dispatcher in virtual time, on as many daemons and tasks as you say",
+    {"simulate", "", "run the dispatcher in virtual time, with any number of daemons",
         "clowder simulate --daemons 1000 --tasks 1e7 --task-time exp:10ms --rtt 0.2ms\n"
         "clowder simulate --hosts 20 -n 160 --tasks 1e5 --task-time lognormal:2s,1 --lose 0.5\n"
         "clowder simulate -n 16 --task-time mix:10ms*0.99,5s*0.01 --speculate --json",
         simulate_options, false, cmd_simulate},
     {"log", "", "show what happened", "clowder log\nclowder log --follow", log_options, false, cmd_log},
-    {"doctor", "[HOST]", "check each step to a host, or this machine, and say what to do where one fails",
+    {"doctor", "[HOST]", "check each step to a host, or this machine, and say what to do",
         "clowder doctor\nclowder doctor gpu1\nclowder doctor gpu1 --json", doctor_options, false, cmd_doctor},
     {"export", "[FILE]", "write hosts, profiles and settings as JSON",
         "clowder export inventory.json\nclowder export | ssh desk clowder import -", export_options, false, cmd_export},

@@ -23,8 +23,9 @@ void help_all(void)
             printf(" %s", command_verb(c));
         putchar('\n');
     }
-    puts("\nExit status: 0 done, 1 some task failed, 2 usage, 3 cannot reach, 4 not found, 5 refused,\n"
-         "6 timed out, 130 interrupted; run has the task's own. More: clowder help COMMAND, man clowder.");
+    puts("\nExit status: 0 done, 1 some task failed, 2 usage, 3 cannot reach, 4 not found,\n"
+         "5 refused, 6 timed out, 130 interrupted; run has the task's own.\n"
+         "More: clowder help COMMAND, man clowder.");
 }
 
 static void print_head(const char *name, const char *summary, const char *examples)
