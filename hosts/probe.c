@@ -129,7 +129,7 @@ enum clw_err link__probe(struct host_session *l, struct clw_error *err)
     exec_close(&x);
     if (!code) {
         if (p.old_session_ended)
-            link__log(l, LOG_INFO, "step=probe note=\"ended our sshd process of before\"");
+            link__log(l, LOG_INFO, "step=probe note=\"ended our previous sshd process\"");
         l->old_sshd_pid = f->sshd_pid;
         snprintf(l->old_sshd_start, sizeof l->old_sshd_start, "%s", f->sshd_start);
         keep(l, f);
