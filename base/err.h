@@ -13,7 +13,7 @@
     X(FAILED, 1, "some task failed")                                                                                   \
     X(USAGE, 2, "usage error")                                                                                         \
     X(UNREACHABLE, 3, "cannot reach")                                                                                  \
-    X(NOT_FOUND, 4, "no such thing")                                                                                   \
+    X(NOT_FOUND, 4, "not found")                                                                                       \
     X(REFUSED, 5, "refused")                                                                                           \
     X(TIMED_OUT, 6, "timed out")                                                                                       \
     X(INTERRUPTED, 130, "interrupted")                                                                                 \

@@ -44,8 +44,8 @@ enum clw_err hours_check(const char *text, struct clw_error *err)
     struct window list[WINDOWS_MAX];
     if (strlen(text) < HOURS_SIZE && read_windows(text, list) >= 0)
         return CLW_OK;
-    return clw_fail(err, CLW_USAGE, "write them like 22:00-06:00 or 08:00-12:00,13:00-17:30; at most 8",
-        "'%.60s' are no hours of a day", text);
+    return clw_fail(err, CLW_USAGE, "write at most 8 windows, like 22:00-06:00 or 08:00-12:00,13:00-17:30",
+        "'%.60s' is not a list of time windows", text);
 }
 
 bool hours_hold(const char *text, int minute)

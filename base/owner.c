@@ -16,9 +16,8 @@
 
 enum { FILE_MAX = 1024 };
 
-static const char use_it_there[] =
-    "use it there, or stop it there (clowder engine stop), or set XDG_DATA_HOME to a folder "
-    "of this machine's own";
+static const char use_it_there[] = "use it there, or stop it there (clowder engine stop), or set XDG_DATA_HOME to a "
+                                   "folder that only this machine uses";
 
 /* ---- what the file says: the number alone, for people, and then a word and a value a line ---- */
 
@@ -123,7 +122,7 @@ static void look_at(int fd, struct owner *out)
 
 static enum clw_err refuse(const struct owner *o, struct clw_error *err)
 {
-    return clw_fail(err, CLW_REFUSED, use_it_there, "this store has its engine elsewhere: %s", o->where);
+    return clw_fail(err, CLW_REFUSED, use_it_there, "the engine of this store runs elsewhere: %s", o->where);
 }
 
 /* What the one before left behind: nothing, when it ended as it should. */
@@ -158,7 +157,7 @@ static enum clw_err take(struct owner_lock *lock, const char *path, struct clw_e
     if (rv == EAGAIN || rv == EACCES) {
         look_at(lock->fd, &other);
         return other.state == OWNER_ELSEWHERE ? refuse(&other, err)
-                                              : clw_fail(err, CLW_BUSY, NULL, "an engine runs already");
+                                              : clw_fail(err, CLW_BUSY, NULL, "an engine is already running");
     }
     if (rv)
         return clw_fail(err, CLW_IO, "set XDG_DATA_HOME to a folder on a file system with locks", "cannot lock %s: %s",
@@ -194,8 +193,8 @@ enum clw_err owner_tell(struct owner_lock *lock, const char *folder, struct clw_
     bool written = ftruncate(lock->fd, 0) == 0 && pwrite(lock->fd, b.data, b.len, 0) == (ssize_t)b.len;
     buf_fini(&b);
     return written ? CLW_OK
-                   : clw_fail(
-                         err, CLW_IO, "make room", "cannot write %s beside the store: %s", OWNER_FILE, strerror(errno));
+                   : clw_fail(err, CLW_IO, "free some disk space", "cannot write %s beside the store: %s", OWNER_FILE,
+                         strerror(errno));
 }
 
 void owner_worked(struct owner_lock *lock, const char *folder)

@@ -28,7 +28,7 @@ static enum clw_err make_dirs(const char *path, struct clw_error *err)
         char end = *p;
         *p = '\0';
         if (mkdir(copy, 0700) && errno != EEXIST) {
-            enum clw_err code = clw_fail(err, CLW_IO, "make it writable, or point the XDG variable elsewhere",
+            enum clw_err code = clw_fail(err, CLW_IO, "make it writable, or set the XDG variable to another folder",
                 "cannot make the folder %s: %s", copy, strerror(errno));
             free(copy);
             return code;
@@ -92,18 +92,20 @@ static enum clw_err check_kept(const char *dir, const char *variable, struct clw
     char hint[80];
     snprintf(hint, sizeof hint, "set %s to a folder of your own", variable);
     if (lstat(dir, &link) || stat(dir, &st))
-        return clw_fail(err, CLW_IO, hint, "cannot look at %s: %s", dir, strerror(errno));
+        return clw_fail(err, CLW_IO, hint, "cannot check %s: %s", dir, strerror(errno));
     if (!S_ISDIR(st.st_mode))
         return CLW_OK;
     if (st.st_uid != geteuid() || (link.st_uid != geteuid() && link.st_uid != 0))
         return clw_fail(err, CLW_REFUSED, hint, "%s is not a folder that belongs to you", dir);
     if (!is_safe_place(dir))
         return clw_fail(err, CLW_REFUSED, hint,
-            "others may replace %s: the folder that it is in belongs to another user, or all may write there", dir);
+            "other users could replace %s: its parent folder belongs to another user, or everyone may write to it",
+            dir);
     if ((st.st_mode & 077) && chmod(dir, 0700) == 0 && stat(dir, &st))
-        return clw_fail(err, CLW_IO, hint, "cannot look at %s: %s", dir, strerror(errno));
+        return clw_fail(err, CLW_IO, hint, "cannot check %s: %s", dir, strerror(errno));
     if (st.st_mode & 022)
-        return clw_fail(err, CLW_REFUSED, hint, "others may write to %s, and that cannot be changed", dir);
+        return clw_fail(
+            err, CLW_REFUSED, hint, "other users may write to %s, and its permissions cannot be changed", dir);
     return CLW_OK;
 }
 
@@ -135,7 +137,7 @@ static enum clw_err xdg(
     if (dir)
         return under(dir, is_private ? variable : NULL, name, path, err);
     *path = NULL;
-    return clw_fail(err, CLW_USAGE, "set HOME", "neither %s nor HOME names a folder", variable);
+    return clw_fail(err, CLW_USAGE, "set HOME", "neither %s nor HOME is set to a folder", variable);
 }
 
 enum clw_err paths_data(const char *name, char **path, struct clw_error *err)
@@ -166,15 +168,17 @@ static enum clw_err check_private(const char *dir, struct clw_error *err)
 {
     struct stat st;
     if (lstat(dir, &st))
-        return clw_fail(err, CLW_IO, NULL, "cannot look at %s: %s", dir, strerror(errno));
+        return clw_fail(err, CLW_IO, NULL, "cannot check %s: %s", dir, strerror(errno));
     if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
         return clw_fail(err, CLW_REFUSED, "remove it, or set XDG_RUNTIME_DIR to a folder of your own",
             "%s is not a folder that belongs to you", dir);
     if (!is_safe_parent(dir, S_IWGRP | S_IWOTH))
         return clw_fail(err, CLW_REFUSED, "set XDG_RUNTIME_DIR to a folder of your own",
-            "others may replace %s: the folder that it is in belongs to another user, or all may write there", dir);
+            "other users could replace %s: its parent folder belongs to another user, or everyone may write to it",
+            dir);
     if ((st.st_mode & 077) && chmod(dir, 0700))
-        return clw_fail(err, CLW_REFUSED, NULL, "%s is open to others: %s", dir, strerror(errno));
+        return clw_fail(err, CLW_REFUSED, NULL, "other users may read %s, and its permissions cannot be changed: %s",
+            dir, strerror(errno));
     return CLW_OK;
 }
 

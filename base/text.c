@@ -214,6 +214,11 @@ char *text_bytes(char *out, size_t size, uint64_t bytes)
     return out;
 }
 
+const char *text_plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 char *text_rate(char *out, size_t size, double per_s)
 {
     if (per_s >= 1e6)

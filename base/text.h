@@ -26,6 +26,8 @@ char *text_count(char *out, size_t size, uint64_t value);
 char *text_bytes(char *out, size_t size, uint64_t bytes);
 char *text_rate(char *out, size_t size, double per_s);
 char *text_span(char *out, size_t size, uint64_t ms);
+/* The end of a noun that counts n things: "" for one, else "s". */
+const char *text_plural(uint64_t n);
 /* The word of list (NULL-terminated) nearest to word by edit distance, or NULL when none is near. */
 const char *text_nearest(const char *word, const char *const *list);
 /* Length of the valid UTF-8 sequence at data (1 to 4), or 0. */

@@ -40,7 +40,7 @@ show() { # TITLE KEYS...
 }
 $terminal new-session -d -x 80 -y 24 clowder
 {
-  printf '# The screens\n\nMade by `docs/screens.sh build/release/bin`. Keys: `?` on every screen; `q` leaves, and everything runs on.\n'
+  printf '# The screens\n\nMade by `docs/screens.sh build/release/bin`. Keys: `?` on every screen; `q` quits; profiles and jobs keep running.\n'
   show Overview
   show Hosts 2
   show Profiles 3

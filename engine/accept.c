@@ -238,11 +238,11 @@ static void take_hello(struct peer *p, const struct frame *f)
         bool known = m && strlen(h.token) == WIRE_TOKEN && text_same_secret(m->token, h.token, WIRE_TOKEN);
         bool bound = m && m->instance[0];
         if (!known || strlen(h.instance) != WIRE_TOKEN)
-            peer_refuse(p, CLW_REFUSED, "this token is not known here");
+            peer_refuse(p, CLW_REFUSED, "unknown token");
         else if (bound && !text_same_secret(m->instance, h.instance, WIRE_TOKEN))
             peer_refuse(p, CLW_REFUSED, "this token belongs to another daemon");
         else if (m->peer)
-            peer_refuse(p, CLW_BUSY, "the connection of before is not over yet");
+            peer_refuse(p, CLW_BUSY, "the daemon's previous connection has not ended yet");
         else if (!fleet_daemon_may_come(&m->fleet))
             peer_refuse(p, CLW_REFUSED, "this daemon is not expected any more");
         else {
@@ -250,7 +250,7 @@ static void take_hello(struct peer *p, const struct frame *f)
             peer_daemon_hello(p, m, &h);
         }
     } else {
-        peer_refuse(p, CLW_REFUSED, "no such role here");
+        peer_refuse(p, CLW_REFUSED, "unknown role");
     }
     mem_wipe(&h, sizeof h);
 }

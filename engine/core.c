@@ -7,6 +7,7 @@
 #include "base/owner.h"
 #include "base/paths.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "engine/fleet/bases.h"
 #include "engine/engine.h"
 #include "engine/record/catalog.h"
@@ -382,10 +383,11 @@ static enum clw_err raise_descriptor_limit(struct clw_error *err)
         return CLW_OK;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_max >= CORE_FILES_MIN ? CLW_OK
-                                            : clw_fail(err, CLW_IO, "raise the limit (ulimit -n)",
-                                                  "%llu open files are too few for an engine: it wants %d and more",
-                                                  (unsigned long long)limit.rlim_max, CORE_FILES_MIN);
+    return limit.rlim_max >= CORE_FILES_MIN
+               ? CLW_OK
+               : clw_fail(err, CLW_IO, "raise the limit (ulimit -n)",
+                     "the limit of %llu open files is too low: an engine needs at least %d",
+                     (unsigned long long)limit.rlim_max, CORE_FILES_MIN);
 }
 
 static enum clw_err open_logs(struct engine *e, bool foreground, struct clw_error *err)
@@ -404,8 +406,8 @@ static void note_deaths(struct engine *e)
     unsigned deaths = owner_is_hurt(&e->owner);
     if (!deaths)
         return;
-    snprintf(
-        e->hurt, sizeof e->hurt, "the engine died %u times within %d s; see 'clowder log'", deaths, OWNER_DEATHS_S);
+    snprintf(e->hurt, sizeof e->hurt, "the engine died %u time%s within %d s; see 'clowder log'", deaths,
+        text_plural(deaths), OWNER_DEATHS_S);
     log_error("engine", "profiles rest and detached jobs wait why=\"%s\"", e->hurt);
     e->keeper_again_ms = mono_ms() + OWNER_DEATHS_S * 1000;
 }

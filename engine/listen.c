@@ -176,8 +176,8 @@ static enum clw_err open_in(struct listener *l, const char *folder, struct clw_e
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int n = snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", folder, l->name);
     if (n < 0 || (size_t)n >= sizeof address.sun_path)
-        return clw_fail(
-            err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path", "too long for a socket: %s/%s", folder, l->name);
+        return clw_fail(err, CLW_USAGE, "set XDG_RUNTIME_DIR to a shorter path",
+            "the path is too long for a socket: %s/%s", folder, l->name);
     if (is_found(l) && strcmp(address.sun_path, l->address.sun_path) == 0)
         return CLW_OK;
     int rv = bind_to(l, &address);

@@ -161,7 +161,7 @@ static struct profile *profile_for(struct peer *p, const struct frame *f, const 
     }
     if (profile && profile_is_foreign(profile)) {
         snprintf(text, sizeof text,
-            "profile '%s' (runtime %s) has daemons that take their tasks from a base of their own", name,
+            "profile '%s' (runtime %s) has daemons that take their tasks from another program (its base)", name,
             store_runtime_text(profile->settings.runtime));
         open_refused(p, f->job, CLW_USAGE, "use a profile of Clowder's own daemons: see 'clowder profile list'", text);
         return NULL;

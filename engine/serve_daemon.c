@@ -498,7 +498,7 @@ static void end_overdue(struct daemon *m)
 
 static void end_idle(struct daemon *m)
 {
-    daemon_say(&m->reason, "did not go when it was told to");
+    daemon_say(&m->reason, "did not leave when it was told to");
     log_warn("daemon", "stays daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
     daemon_signal(m, SIGKILL);
     link_close(m->peer->link);

@@ -82,7 +82,8 @@ static enum clw_err take_folder(struct sockets *s, struct clw_error *err)
         if (code)
             return code;
     }
-    return clw_fail(err, CLW_TOO_LARGE, "stop some: clowder engine stop", "%d engines of yours run already", FOLDERS);
+    return clw_fail(
+        err, CLW_TOO_LARGE, "stop some: clowder engine stop", "%d of your engines are already running", FOLDERS);
 }
 
 static bool folder_is_found(const struct sockets *s)

@@ -78,14 +78,14 @@ static void look_at_keys(struct doctor_report *r, const struct ssh_host *h)
         const char *path = h->identity.items[i];
         if (stat(path, &st)) {
             if (h->has_identity)
-                find(r, "keys", false, 0, "make it (ssh-keygen), or correct IdentityFile",
+                find(r, "keys", false, 0, "create it (ssh-keygen), or correct IdentityFile",
                     "the key file %.200s cannot be read: %s", path, strerror(errno));
             continue;
         }
         there++;
         snprintf(fix, sizeof fix, "chmod 600 '%.250s'", path);
         if (st.st_mode & 077)
-            find(r, "keys", false, 0, fix, "the key file %.200s can be read by others", path);
+            find(r, "keys", false, 0, fix, "other users can read the key file %.200s", path);
     }
     if (there)
         find(r, "keys", true, 0, "", "%u key file%s", there, there == 1 ? "" : "s");
@@ -98,7 +98,7 @@ static void look_around(struct doctor_report *r, const struct host_session_optio
     struct clw_error why = {0};
     const char *address = o->address && *o->address ? o->address : o->name;
     if (ssh_config_load(o->config_path, &config, &why)) {
-        find(r, "config", false, 0, *why.hint ? why.hint : "correct that file", "%s", why.message);
+        find(r, "config", false, 0, *why.hint ? why.hint : "correct the file", "%s", why.message);
         return;
     }
     if (ssh_config_lookup(config, address, o->user, o->port, &h, &why)) {
@@ -107,7 +107,7 @@ static void look_around(struct doctor_report *r, const struct host_session_optio
         find(r, "config", true, 0, "", "%.100s is %.60s@%.120s port %u%s%.100s", address, h.user, h.hostname, h.port,
             *h.proxy_jump ? " through " : "", h.proxy_jump);
         if (*h.notes)
-            find(r, "config", true, 0, "", "not looked at: %.300s", h.notes);
+            find(r, "config", true, 0, "", "ignored: %.300s", h.notes);
         look_at_agent(r, &h);
         look_at_keys(r, &h);
         ssh_host_fini(&h);
@@ -216,14 +216,15 @@ static void seen_in_step(enum host_state step, const struct walk *w, char *text,
     char memory[16];
     switch (step) {
     case HOST_PROBE:
-        snprintf(text, size, "%.60s, %.20s, %d cores, %s of memory, %d GPUs, round trip %u us", f->os, f->arch,
-            f->cores, text_bytes(memory, sizeof memory, f->mem_total_bytes), f->gpu_count, f->rtt_us);
+        snprintf(text, size, "%.60s, %.20s, %d core%s, %s of memory, %d GPU%s, round trip %u us", f->os, f->arch,
+            f->cores, text_plural((uint64_t)f->cores), text_bytes(memory, sizeof memory, f->mem_total_bytes),
+            f->gpu_count, text_plural((uint64_t)f->gpu_count), f->rtt_us);
         break;
     case HOST_UPLOAD: snprintf(text, size, "the daemon program is in %.200s", f->cache_dir); break;
     case HOST_TUNNEL:
-        snprintf(text, size, "daemons come home over this session%s%s", *w->last.url ? ": " : "", w->last.url);
+        snprintf(text, size, "daemons connect through this SSH session%s%s", *w->last.url ? ": " : "", w->last.url);
         break;
-    default: snprintf(text, size, "well");
+    default: snprintf(text, size, "done");
     }
 }
 
@@ -245,7 +246,7 @@ static void report_steps(struct doctor_report *r, const struct walk *w)
     }
     if (w->launch_done)
         find(r, "launch", w->launch_ok, 0, w->launch_hint, "%s",
-            w->launch_ok ? "a process starts and ends as told" : w->launch_error);
+            w->launch_ok ? "a test process was started and stopped" : w->launch_error);
 }
 
 static void report_facts(struct doctor_report *r, const struct host_facts *f)
@@ -256,7 +257,7 @@ static void report_facts(struct doctor_report *r, const struct host_facts *f)
     int64_t off = f->clock_offset_ms < 0 ? -f->clock_offset_ms : f->clock_offset_ms;
     if (f->clock_known)
         find(r, "clock", off < 5000, 0, "set its clock: timedatectl set-ntp true",
-            "the host's clock is %lld ms from ours", (long long)f->clock_offset_ms);
+            "the host's clock differs by %lld ms from this machine's", (long long)f->clock_offset_ms);
     if (f->disk_free_bytes >= 0)
         find(r, "disk", f->cache_writable && f->disk_free_bytes > 64 << 20, 0,
             "free space in the home directory on the host", "%s free in %.200s%s%.150s",
@@ -295,7 +296,7 @@ enum clw_err doctor_run(const struct host_session_options *options, unsigned lim
         out->facts = w->facts;
         if (code == CLW_TIMED_OUT)
             find(out, host_state_text(w->last.step), false, 0, "try again when the host is less busy",
-                "the walk took too long in this step");
+                "the check took too long in this step");
         code = CLW_OK;
     } else if (code == CLW_CANCELLED) {
         clw_fail(err, code, NULL, "stopped");

@@ -38,7 +38,7 @@ enum clw_err local_launch(const struct local_launch *l, pid_t *pid, struct clw_e
     sigset_t none, all;
     int fd = memory_file(l->config, l->config_len);
     if (fd < 0)
-        return clw_fail(err, code_of(errno, CLW_IO), NULL, "cannot hand a daemon its settings: %s", strerror(errno));
+        return clw_fail(err, code_of(errno, CLW_IO), NULL, "cannot pass a daemon its settings: %s", strerror(errno));
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawn_file_actions_init(&actions);

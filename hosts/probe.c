@@ -84,8 +84,8 @@ static enum clw_err talk(struct exec *x, struct probe *p, struct host_facts *f, 
     if (!code && !p->ended)
         return no_probe(x, p, err);
     if (code == CLW_TIMED_OUT && !p->began)
-        return clw_fail(err, code, "look at its login files (~/.bashrc, /etc/profile): they run before any command",
-            "the host took the command, but its shell did not begin within %u s", x->link->o.probe_ms / 1000);
+        return clw_fail(err, code, "check its login files (~/.bashrc, /etc/profile): they run before any command",
+            "the host accepted the command, but its shell did not start within %u s", x->link->o.probe_ms / 1000);
     return code && !(err && err->code == code) ? link__explain(x->link, code, "measuring the host", err) : code;
 }
 
@@ -129,7 +129,7 @@ enum clw_err link__probe(struct host_session *l, struct clw_error *err)
     exec_close(&x);
     if (!code) {
         if (p.old_session_ended)
-            link__log(l, LOG_INFO, "step=probe note=\"ended our sshd process of before\"");
+            link__log(l, LOG_INFO, "step=probe note=\"ended our previous sshd process\"");
         l->old_sshd_pid = f->sshd_pid;
         snprintf(l->old_sshd_start, sizeof l->old_sshd_start, "%s", f->sshd_start);
         keep(l, f);

@@ -64,8 +64,8 @@ static enum clw_err judge(const struct upload *u, struct exec *x, struct clw_err
     if (x->status == 0 && strstr(buf_text(&x->out), "uploaded"))
         return CLW_OK;
     if (x->status == 2)
-        return clw_fail(err, CLW_DAMAGED, "check the host's disk",
-            "the program does not read back from the host as it was written");
+        return clw_fail(
+            err, CLW_DAMAGED, "check the host's disk", "the copy of the program on the host differs from the original");
     text_escape(said, sizeof said, (char *)x->errors.data, x->errors.len);
     if (x->status == FOLDER_OPEN)
         return upload_is_open(u->facts->cache_dir, said, err);

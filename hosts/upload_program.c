@@ -27,7 +27,7 @@ static enum clw_err slurp(const char *path, struct buf *out, struct clw_error *e
     enum clw_err code = CLW_OK;
     ssize_t n = 0;
     if (fd < 0 || fstat(fd, &st))
-        code = clw_fail(err, errno == ENOENT ? CLW_NOT_FOUND : CLW_IO, "is Clowder installed whole?",
+        code = clw_fail(err, errno == ENOENT ? CLW_NOT_FOUND : CLW_IO, "is Clowder installed completely?",
             "cannot read %s: %s", path, strerror(errno));
     else if (!S_ISREG(st.st_mode) || st.st_size > UPLOAD_MAX)
         code = clw_fail(err, CLW_USAGE, NULL, "%s is not a program", path);
@@ -116,7 +116,7 @@ enum clw_err upload_pick(const char *path, const char *arch, struct buf *out, ch
     snprintf(hint, sizeof hint, "build clowder-daemon on such a machine and put it here as %.200s", other);
     free(other);
     return clw_fail(err, CLW_REFUSED, hint, "the host is a %.30s machine, the daemon program here is for %s", arch,
-        machine ? machine : "none that we know");
+        machine ? machine : "an unknown kind of machine");
 }
 
 char *upload_quote(const char *text)

@@ -93,8 +93,8 @@ enum clw_err wake_send(const char *mac, const char *target, struct clw_error *er
     } else {
         sent = target && *target ? send_to(fd, &to, packet) : send_everywhere(fd, packet);
         if (!sent)
-            code = clw_fail(err, CLW_UNREACHABLE, "is this machine on a network?",
-                "no network here took the packet: %s", strerror(errno));
+            code = clw_fail(err, CLW_UNREACHABLE, "is this machine on a network?", "the packet could not be sent: %s",
+                strerror(errno));
     }
     if (fd >= 0)
         close(fd);

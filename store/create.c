@@ -42,14 +42,14 @@ static enum clw_err look(const char *path, const struct stat *st, struct clw_err
             err, CLW_IO, "move it away, or set XDG_DATA_HOME to another folder", "%s is not a regular file", path);
     if (!st->st_size)
         return clw_fail(err, CLW_DAMAGED,
-            "put a copy of the file back; or remove it to start afresh, then 'clowder import FILE' an "
-            "earlier export",
+            "restore the file from a backup; or remove it, then run 'clowder import FILE' with an earlier export",
             "the database %s is damaged: the file is empty", path);
     if (!(st->st_mode & 077) || !chmod(path, 0600))
         return CLW_OK;
     if (st->st_mode & 022)
-        return clw_fail(err, CLW_REFUSED, "move it to a folder of your own, and set XDG_DATA_HOME to that",
-            "others may write to the database %s, and that cannot be changed: %s", path, strerror(errno));
+        return clw_fail(err, CLW_REFUSED, "move it to a folder of your own, and set XDG_DATA_HOME to that folder",
+            "other users may write to the database %s, and its permissions cannot be changed: %s", path,
+            strerror(errno));
     log_warn("store", "open to others path=%s error=%s", path, strerror(errno));
     return CLW_OK;
 }
@@ -61,7 +61,8 @@ static enum clw_err check_orphan(const char *path, struct clw_error *err)
     char *wal = mem_printf("%s-wal", path);
     enum clw_err code = CLW_OK;
     if (!stat(wal, &st) && st.st_size && stat(path, &st))
-        code = clw_fail(err, CLW_DAMAGED, "put the database back from a copy; or move the journal away to start afresh",
+        code = clw_fail(err, CLW_DAMAGED,
+            "restore the database from a backup; or move the journal away to start with an empty one",
             "the database %s is gone, and its journal %s-wal is still there", path, path);
     free(wal);
     return code;

@@ -167,7 +167,7 @@ enum clw_err store_check(struct store *s, struct clw_error *err)
         return code;
     code = store__prepare(s, "PRAGMA foreign_key_check", NULL, &stmt, err);
     if (!code && store__next(s, stmt, &code, err))
-        code = store__damaged(s, err, "a row refers to one that is not there");
+        code = store__damaged(s, err, "a row refers to another row that does not exist");
     store__release(s, stmt);
     return code;
 }

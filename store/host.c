@@ -14,7 +14,7 @@
 enum clw_err store_host_missing(const char *name, struct clw_error *err)
 {
     struct store__shown shown;
-    return clw_fail(err, CLW_NOT_FOUND, "'clowder host list' shows the names; 'clowder host add' makes one",
+    return clw_fail(err, CLW_NOT_FOUND, "'clowder host list' shows the names; 'clowder host add' adds one",
         "there is no host named %s", store__show(&shown, name));
 }
 
@@ -26,7 +26,7 @@ enum clw_err store__host_id(struct store *s, const char *name, int64_t *id, stru
 
 static enum clw_err exists(const char *name, struct clw_error *err)
 {
-    return clw_fail(err, CLW_EXISTS, "choose another name, or change that one with 'clowder host edit'",
+    return clw_fail(err, CLW_EXISTS, "choose another name, or change that host with 'clowder host edit'",
         "there is a host named %s already", name);
 }
 

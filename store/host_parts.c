@@ -95,7 +95,7 @@ enum clw_err store_host_check(const struct store_host *h, struct clw_error *err)
     if (!code && (unsigned)h->launcher >= STORE_LAUNCHER_COUNT)
         code = clw_fail(err, CLW_USAGE, NULL, "%u is not a launcher", (unsigned)h->launcher);
     if (!code && h->launcher == STORE_LAUNCHER_COMMAND && !(h->directives && *h->directives))
-        code = clw_fail(err, CLW_USAGE, "say it: --launch-command 'docker run -i --rm IMAGE clowder-daemon'",
+        code = clw_fail(err, CLW_USAGE, "give one: --launch-command 'docker run -i --rm IMAGE clowder-daemon'",
             "host %s has no command to launch its daemons", h->name);
     if (!code && *address)
         code = store_check_address(address, err);
@@ -104,8 +104,8 @@ enum clw_err store_host_check(const struct store_host *h, struct clw_error *err)
     if (!code && h->jump && *h->jump)
         code = store_check_jump(h->jump, err);
     if (!code && h->jump && !strcmp(h->jump, h->name))
-        code = clw_fail(
-            err, CLW_USAGE, "name the host in between", "host %s cannot be reached by a jump over itself", h->name);
+        code =
+            clw_fail(err, CLW_USAGE, "give the name of another host", "host %s cannot be its own jump host", h->name);
     if (!code && *h->mac)
         code = store_parse_mac(h->mac, mac, err);
     if (!code)

@@ -48,7 +48,7 @@ enum clw_err store_kept_get(struct store *s, int64_t job, struct store_kept *out
         out->collected_us = store__u64(stmt, 4);
         store__copy(stmt, 5, out->reason, sizeof out->reason);
     } else if (!code) {
-        code = clw_fail(err, CLW_NOT_FOUND, "see 'clowder job list'", "job %lld is no detached job", (long long)job);
+        code = clw_fail(err, CLW_NOT_FOUND, "see 'clowder job list'", "job %lld is not a detached job", (long long)job);
     }
     store__release(s, stmt);
     return code;

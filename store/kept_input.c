@@ -107,7 +107,7 @@ static enum clw_err load(struct store *s, int64_t job, struct store_chunk *c, st
     else if (!code)
         code = clw_fail(err, CLW_NOT_FOUND, NULL, "the inputs of job %lld are gone", (long long)job);
     store__release(s, stmt);
-    return code || is_sound(c) ? code : store__damaged(s, err, "the inputs of a job do not fit together");
+    return code || is_sound(c) ? code : store__damaged(s, err, "the stored inputs of a job are inconsistent");
 }
 
 enum clw_err store_chunk_load(struct store *s, int64_t job, struct store_chunk *c, struct clw_error *err)

@@ -33,7 +33,7 @@ enum clw_err store_kept_update(
             INT(job->done), INT(job->failed), INT(job->cancelled), INT(round)),
         &changes, err);
     if (!code && !changes)
-        code = clw_fail(err, CLW_CANCELLED, NULL, "job %lld was ended, or put back", (long long)job->id);
+        code = clw_fail(err, CLW_CANCELLED, NULL, "job %lld has ended, or runs again", (long long)job->id);
     if (!code)
         code = set_reason(s, job->id, reason, err);
     return store__end(s, code, err);

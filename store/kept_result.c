@@ -257,7 +257,7 @@ enum clw_err store_results_get(struct store *s, int64_t job, uint64_t first, uin
         g->names = store__blob_or_null(stmt, 4, &g->names_len);
         bool in_order = store__u64(stmt, 1) == r->segment_count - 1;
         if (!in_order || !file_segment(r, r->segment_count - 1, store__u64(stmt, 2) < round))
-            code = store__damaged(s, err, "the results of a job do not fit together");
+            code = store__damaged(s, err, "the stored results of a job are inconsistent");
     }
     store__release(s, stmt);
     if (code)
@@ -291,10 +291,10 @@ static enum clw_err fetch(struct store *s, struct store_results *r, struct segme
     if (store__next(s, stmt, &code, err))
         g->data = (uint8_t *)store__blob_or_null(stmt, 0, &len);
     else if (!code)
-        code = clw_fail(err, CLW_NOT_FOUND, NULL, "results of the job were removed meanwhile");
+        code = clw_fail(err, CLW_NOT_FOUND, NULL, "results of the job were removed in the meantime");
     store__release(s, stmt);
     if (!code && len != g->data_len)
-        code = store__damaged(s, err, "the results of a job do not fit together");
+        code = store__damaged(s, err, "the stored results of a job are inconsistent");
     if (!code)
         r->held += len;
     return code;

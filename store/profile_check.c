@@ -77,7 +77,8 @@ enum clw_err store_check_env(const char *entry, struct clw_error *err)
     for (size_t i = 0; good && i < len; i++)
         good = entry[i] == '_' || (isalnum((unsigned char)entry[i]) && (unsigned char)entry[i] < 0x80);
     if (!good)
-        return clw_fail(err, CLW_USAGE, "write NAME=VALUE; a name has letters, digits and '_' and starts with no digit",
+        return clw_fail(err, CLW_USAGE,
+            "write NAME=VALUE; a name has letters, digits and '_' and does not start with a digit",
             "%s does not set a variable", store__show(&shown, entry));
     return store__check_text("a variable", entry, STORE_TEXT_MAX, STORE__BYTES, err);
 }
@@ -109,7 +110,7 @@ static enum clw_err check_list(const struct store_strings *list, const char *wha
             return code;
         for (size_t k = 0; k < i; k++)
             if (!strncmp(list->items[k], entry, len))
-                return clw_fail(err, CLW_USAGE, "leave one of them", "the %s %.*s is set twice", what,
+                return clw_fail(err, CLW_USAGE, "keep only one of them", "the %s %.*s is set twice", what,
                     len > 60 ? 60 : (int)len - 1, entry);
     }
     return CLW_OK;

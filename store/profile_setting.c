@@ -182,7 +182,7 @@ static enum clw_err parse_permille(const char *what, const char *text, uint64_t 
     double value = strtod(text, &end);
     bool good = end != text && !*end && strspn(text, "0123456789.") == strlen(text) && value <= STORE_PARTS_MAX;
     if (!good || (value > 0 && value < 0.01))
-        return clw_fail(err, CLW_USAGE, "write it like 0.5 or 4", "'%.40s' is no %s (0.01 to %d; 0: no limit)", text,
+        return clw_fail(err, CLW_USAGE, "write it like 0.5 or 4", "'%.40s' is not a %s (0.01 to %d; 0: no limit)", text,
             what, STORE_PARTS_MAX);
     *permille = (uint64_t)lround(value * 1000);
     return CLW_OK;

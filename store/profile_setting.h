@@ -71,9 +71,10 @@ struct store_setting_row {
 /* X(field, TYPE, default, key, the rest of the row by name). Their order is that of options, columns and lines. */
 #define STORE_SETTINGS_STORED(X)                                                                                       \
     X(per_gpu, FLAG, 0, per_gpu,                                                                                       \
-        .on = {"per-gpu", STORE_UP | STORE_SET, "one daemon for each GPU of those hosts: --on HOST; or of this one"},  \
-        .off = {"no-per-gpu", STORE_SET, "as many as --on says"}, .told = STORE_TOLD_WELCOME, .wire = 28,              \
-        .form = {STORE_FORM_TOP, "One per GPU", "each daemon sees one GPU; 0 below: one for each"},                    \
+        .on = {"per-gpu", STORE_UP | STORE_SET,                                                                        \
+            "one daemon for each GPU of the hosts given with --on, or of this machine"},                               \
+        .off = {"no-per-gpu", STORE_SET, "as many daemons as --on says"}, .told = STORE_TOLD_WELCOME, .wire = 28,      \
+        .form = {STORE_FORM_TOP, "One per GPU", "one GPU per daemon; 0 below: one daemon per GPU"},                    \
         .show = {"per GPU", "yes", ""})                                                                                \
     X(shared_gpu, FLAG, 0, shared_gpu,                                                                                 \
         .on = {"shared-gpu", STORE_UP | STORE_SET, "with --per-gpu: a GPU may have several daemons, and other users"}, \
@@ -82,70 +83,71 @@ struct store_setting_row {
         .form = {STORE_FORM_TOP, "Shared GPUs", "several daemons each, and other users"},                              \
         .show = {"shared GPUs", "yes", ""})                                                                            \
     X(idletime_ms, SPAN, 0, idletime_ms,                                                                               \
-        .on = {"idletime", STORE_UP | STORE_SET, "a daemon without work for so long leaves (0: never)"},               \
+        .on = {"idletime", STORE_UP | STORE_SET, "a daemon leaves after this long without work (0: never)"},           \
         .told = STORE_TOLD_WELCOME, .wire = 11,                                                                        \
         .form = {STORE_FORM_LIMITS, "Idle time", "without work they leave: 10m"}, .show = {"idletime", "", ""})        \
     X(walltime_ms, SPAN, 0, walltime_ms,                                                                               \
-        .on = {"walltime", STORE_UP | STORE_SET, "a daemon leaves after so long, and is replaced (0: never)"},         \
+        .on = {"walltime", STORE_UP | STORE_SET, "a daemon leaves after this long, and is replaced (0: never)"},       \
         .told = STORE_TOLD_WELCOME, .wire = 12,                                                                        \
-        .form = {STORE_FORM_LIMITS, "Wall time", "replaced after so long: 12h"}, .show = {"walltime", "", ""})         \
+        .form = {STORE_FORM_LIMITS, "Wall time", "then they are replaced: 12h"}, .show = {"walltime", "", ""})         \
     X(maxtasks, COUNT, 0, maxtasks,                                                                                    \
         .on = {"maxtasks", STORE_UP | STORE_SET, "a daemon leaves after N tasks, and is replaced (0: never)"},         \
-        .told = STORE_TOLD_WELCOME, .wire = 13, .form = {STORE_FORM_LIMITS, "Tasks at most", "then replaced"},         \
-        .show = {"maxtasks", "", ""})                                                                                  \
+        .told = STORE_TOLD_WELCOME, .wire = 13,                                                                        \
+        .form = {STORE_FORM_LIMITS, "Tasks at most", "then they are replaced"}, .show = {"maxtasks", "", ""})          \
     X(grace_ms, SPAN, 60000, grace_ms,                                                                                 \
         .on = {"grace", STORE_UP | STORE_SET,                                                                          \
-            "a daemon on a host whose link broke looks for home, and is waited for, so long (default 1m)"},            \
-        .told = STORE_TOLD_TERMS, .wire = 27,                                                                          \
-        .form = {STORE_FORM_LIMITS, "Grace", "to come home when a link broke; empty: 1m"},                             \
+            "how long daemons try to reconnect when the link to their host broke (default 1m)"},                       \
+        .told = STORE_TOLD_TERMS, .wire = 27, .form = {STORE_FORM_LIMITS, "Grace", "to reconnect; empty: 1m"},         \
         .show = {"grace", "", " after its link broke"})                                                                \
     X(memory_bytes, BYTES, 0, memory_bytes,                                                                            \
         .on = {"memory", STORE_UP | STORE_SET, "budget of the queue in the engine (0: 64M)"},                          \
         .form = {STORE_FORM_LIMITS, "Queue memory", "empty: 64M"}, .show = {"memory", "", ""})                         \
     X(nice, COUNT, 0, nice, .most = STORE_NICE_MAX, .wrong = "a nice value is 0 to 19",                                \
         .on = {"nice", STORE_UP | STORE_SET,                                                                           \
-            "run tasks with that nice value, 0 to 19; from 10 on their I/O is idle too"},                              \
-        .told = STORE_TOLD_TERMS, .wire = 19,                                                                          \
-        .form = {STORE_FORM_MANNERS, "Nice", "of tasks, up to 19; from 10 on idle I/O"}, .show = {"nice", "", ""})     \
+            "run tasks with this nice value, 0 to 19; from 10 on also with idle I/O priority"},                        \
+        .told = STORE_TOLD_TERMS, .wire = 19, .form = {STORE_FORM_MANNERS, "Nice", "of tasks, 0 to 19"},               \
+        .show = {"nice", "", ""})                                                                                      \
     X(cpus_permille, PERMILLE, 0, cpus, .what = "number of CPUs",                                                      \
-        .on = {"cpus", STORE_UP | STORE_SET, "the tasks of each daemon may use so many CPUs (0: all)"},                \
+        .on = {"cpus", STORE_UP | STORE_SET, "the tasks of each daemon may use this many CPUs (0: all)"},              \
         .told = STORE_TOLD_TERMS, .wire = 20, .form = {STORE_FORM_MANNERS, "CPUs", "for the tasks of a daemon: 0.5"},  \
         .show = {"CPUs", "", ""})                                                                                      \
-    X(mem_bytes, BYTES, 0, mem_bytes, .least = 1 << 20, .wrong = "a limit of memory is at least 1M",                   \
+    X(mem_bytes, BYTES, 0, mem_bytes, .least = 1 << 20, .wrong = "a memory limit is at least 1M",                      \
         .hint = "write it like 512M",                                                                                  \
-        .on = {"mem", STORE_UP | STORE_SET, "the tasks of each daemon may use so much memory (0: all)"},               \
+        .on = {"mem", STORE_UP | STORE_SET, "the tasks of each daemon may use this much memory (0: all)"},             \
         .told = STORE_TOLD_TERMS, .wire = 21, .form = {STORE_FORM_MANNERS, "Memory", "for the tasks of a daemon: 2G"}, \
         .show = {"mem", "", " for the tasks of a daemon"})                                                             \
     X(pause_load_permille, PERMILLE, 0, pause_load, .what = "load",                                                    \
         .on = {"pause-load", STORE_UP | STORE_SET,                                                                     \
-            "a daemon pauses while others load its machine more than X (0: never)"},                                   \
-        .told = STORE_TOLD_TERMS, .wire = 22, .form = {STORE_FORM_MANNERS, "Pause at load", "of others: 4"},           \
+            "a daemon pauses while other programs load its machine more than X (0: never)"},                           \
+        .told = STORE_TOLD_TERMS, .wire = 22, .form = {STORE_FORM_MANNERS, "Pause at load", "caused by others: 4"},    \
         .show = {"pause", "while the load of others is above ", ""})                                                   \
     X(pause_user_ms, SPAN, 0, pause_user_ms,                                                                           \
         .on = {"pause-user", STORE_UP | STORE_SET,                                                                     \
-            "a daemon pauses until nobody has typed at its machine for so long (0: never)"},                           \
+            "a daemon pauses until nobody has typed on its machine for this long (0: never)"},                         \
         .told = STORE_TOLD_TERMS, .wire = 23,                                                                          \
-        .form = {STORE_FORM_MANNERS, "Pause for users", "until nobody typed for: 15m"},                                \
+        .form = {STORE_FORM_MANNERS, "Pause for users", "until nobody has typed for: 15m"},                            \
         .show = {"pause", "until nobody has typed for ", ""})                                                          \
     X(hours, HOURS, "", hours,                                                                                         \
-        .on = {"hours", STORE_UP | STORE_SET, "a daemon pauses at other hours of its machine's clock (\"\": never)"},  \
-        .told = STORE_TOLD_TERMS, .wire = 25, .form = {STORE_FORM_MANNERS, "Hours", "to work in, there: 22:00-06:00"}, \
+        .on = {"hours", STORE_UP | STORE_SET,                                                                          \
+            "a daemon works only in these hours of its machine's clock (\"\": always)"},                               \
+        .told = STORE_TOLD_TERMS, .wire = 25, .form = {STORE_FORM_MANNERS, "Hours", "to work in: 22:00-06:00"},        \
         .show = {"pause", "outside ", ""})                                                                             \
     X(pause_now, FLAG, 0, pause_now,                                                                                   \
-        .on = {"pause-now", STORE_UP | STORE_SET, "a pause stops what runs, instead of letting it end"},               \
-        .off = {"no-pause-now", STORE_SET, "a pause lets what runs come to its end (the default)"},                    \
+        .on = {"pause-now", STORE_UP | STORE_SET, "a pause stops the tasks that run, instead of letting them end"},    \
+        .off = {"no-pause-now", STORE_SET, "a pause lets the tasks that run end (the default)"},                       \
         .told = STORE_TOLD_TERMS, .wire = 24,                                                                          \
-        .form = {STORE_FORM_MANNERS, "Pause at once", "stop what runs, do not let it end"})                            \
+        .form = {STORE_FORM_MANNERS, "Pause tasks", "a pause also stops the tasks that run"})                          \
     X(no_new_privs, FLAG, 0, no_new_privs,                                                                             \
         .on = {"no-new-privs", STORE_UP | STORE_SET,                                                                   \
-            "tasks gain nothing from setuid programs: sudo does not work in them"},                                    \
-        .off = {"new-privs", STORE_SET, "they do (the default)"}, .told = STORE_TOLD_TERMS, .wire = 26,                \
-        .form = {STORE_FORM_MANNERS, "No privileges", "no new ones: no sudo in tasks"},                                \
-        .show = {"privileges", "tasks gain none", ""})                                                                 \
+            "tasks gain no privileges from setuid programs: sudo does not work in them"},                              \
+        .off = {"new-privs", STORE_SET, "tasks may gain privileges from setuid programs (the default)"},               \
+        .told = STORE_TOLD_TERMS, .wire = 26,                                                                          \
+        .form = {STORE_FORM_MANNERS, "Forbid sudo", "tasks cannot gain privileges"},                                   \
+        .show = {"privileges", "tasks cannot gain any", ""})                                                           \
     X(seed, SEED, STORE_SEED_NONE, seed,                                                                               \
-        .on = {"seed", STORE_UP | STORE_SET, "give each task CLOWDER_SEED, made from N and its index"},                \
-        .off = {"no-seed", STORE_SET, "give none"}, .form = {STORE_FORM_LIMITS, "Seed", "gives tasks CLOWDER_SEED"},   \
-        .show = {"seed", "", ""})                                                                                      \
+        .on = {"seed", STORE_UP | STORE_SET, "give each task CLOWDER_SEED, computed from N and the task's number"},    \
+        .off = {"no-seed", STORE_SET, "give tasks no CLOWDER_SEED"},                                                   \
+        .form = {STORE_FORM_LIMITS, "Seed", "gives tasks CLOWDER_SEED"}, .show = {"seed", "", ""})                     \
     X(respawn, FLAG, 1, respawn, .on = {"respawn", STORE_SET, "replace a daemon that dies (the default)"},             \
         .off = {"no-respawn", STORE_UP | STORE_SET, "do not replace a daemon that dies"},                              \
         .form = {STORE_FORM_LIMITS, "Respawn", "replace a daemon that dies"}, .show = {"respawn", "no", ""})
@@ -153,8 +155,8 @@ struct store_setting_row {
 /* Those that the store does not keep: they last as long as the engine has the profile. */
 #define STORE_SETTINGS_PASSING(X)                                                                                      \
     X(cleanup, FLAG, 1, cleanup, .on = {"cleanup", 0, ""},                                                             \
-        .off = {"no-cleanup", STORE_UP, "leave alone what a task leaves running"}, .told = STORE_TOLD_WELCOME,         \
-        .wire = 15)                                                                                                    \
+        .off = {"no-cleanup", STORE_UP, "do not end the processes that a task leaves running"},                        \
+        .told = STORE_TOLD_WELCOME, .wire = 15)                                                                        \
     X(output, FLAG, 0, output, .on = {"output", STORE_UP, "copy what tasks write to stderr into daemons.log"},         \
         .told = STORE_TOLD_WELCOME, .wire = 16)
 

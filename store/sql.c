@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define RESTORE_HINT                                                                                                   \
-    "nothing was changed; move the file away, then put a copy of it back, or start afresh and run "                    \
+    "nothing was changed; move the file away, then restore a backup, or start with an empty one and run "              \
     "'clowder import FILE' with an earlier export; 'sqlite3 FILE .recover' reads what is left"
 
 enum clw_err store__damaged(const struct store *s, struct clw_error *err, const char *why)
@@ -33,13 +33,13 @@ static enum clw_err constraint(struct store *s, int extended, struct clw_error *
     if (extended == SQLITE_CONSTRAINT_UNIQUE || extended == SQLITE_CONSTRAINT_PRIMARYKEY)
         return clw_fail(err, CLW_EXISTS, NULL, "exists already (%s)", text);
     if (extended == SQLITE_CONSTRAINT_FOREIGNKEY)
-        return clw_fail(err, CLW_NOT_FOUND, NULL, "it refers to something that is not there (%s)", text);
+        return clw_fail(err, CLW_NOT_FOUND, NULL, "it refers to something that does not exist (%s)", text);
     return clw_fail(err, CLW_USAGE, NULL, "the value is not allowed (%s)", text);
 }
 
 static enum clw_err no_room(const struct store *s, struct clw_error *err)
 {
-    return clw_fail(err, CLW_NO_ROOM, "make room there and try again; nothing was changed",
+    return clw_fail(err, CLW_NO_ROOM, "free some space there and try again; nothing was changed",
         "no room on the disk where the store lives (%s)", s->path);
 }
 
@@ -71,7 +71,7 @@ enum clw_err store__sql_fail(struct store *s, int rc, struct clw_error *err)
     default:
         if (rc == SQLITE_IOERR_SHMSIZE || is_no_room(s->db ? sqlite3_system_errno(s->db) : 0))
             return no_room(s, err);
-        return clw_fail(err, CLW_IO, "look at the disk with 'df' and 'dmesg'", "the database %s: %s", s->path, text);
+        return clw_fail(err, CLW_IO, "check the disk with 'df' and 'dmesg'", "the database %s: %s", s->path, text);
     }
 }
 

@@ -90,7 +90,7 @@ enum clw_err store_check_jump(const char *jump, struct clw_error *err)
         struct store_target ignored;
         hop[len] = '\0';
         if (hops > HOPS)
-            code = clw_fail(err, CLW_USAGE, NULL, "a jump goes over at most %d hosts", HOPS);
+            code = clw_fail(err, CLW_USAGE, NULL, "a jump list has at most %d hosts", HOPS);
         else if (!text_is_name(hop))
             code = store_parse_target(hop, &ignored, err);
         if (last)

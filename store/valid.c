@@ -26,8 +26,8 @@ enum clw_err store_check_name(const char *what, const char *name, struct clw_err
     if (text_is_name(name))
         return CLW_OK;
     return clw_fail(err, CLW_USAGE,
-        "a name has 1 to 63 of the letters a-z A-Z 0-9 . _ - and starts with none of '-' and '.'",
-        "%s is not a name for a %s", store__show(&shown, name), what);
+        "a name has 1 to 63 of the characters a-z A-Z 0-9 . _ - and does not start with '-' or '.'",
+        "%s is not a valid name for a %s", store__show(&shown, name), what);
 }
 
 /* The C1 controls too: terminals obey them. */

@@ -34,8 +34,8 @@ static enum clw_err ship_file(struct func *f, const char *path, struct clw_error
     }
     if (st.st_size > WIRE_INPUT_MAX || !*name || *name == '.') {
         close(fd);
-        return clw_fail(
-            err, CLW_USAGE, NULL, "cannot ship %s: larger than %d MiB, or a hidden name", path, WIRE_INPUT_MAX >> 20);
+        return clw_fail(err, CLW_USAGE, NULL, "cannot ship %s: larger than %d MiB, or its name is hidden", path,
+            WIRE_INPUT_MAX >> 20);
     }
     size_t len = (size_t)st.st_size, done = 0;
     uint8_t *data = mem_alloc(len);
@@ -61,7 +61,7 @@ static enum clw_err check_fetch(const char *pattern, struct clw_error *err)
     buf_fini(&expanded);
     return good ? CLW_OK
                 : clw_fail(err, CLW_USAGE, "let the task copy it there: cp r/out.txt .",
-                      "--fetch '%.200s': only files of the job's own folder are brought home, by their names", pattern);
+                      "--fetch '%.200s': only files in the job's own folder can be fetched, by their names", pattern);
 }
 
 /* The caller's function as ours. */
@@ -71,7 +71,7 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     enum clw_err code = CLW_OK;
     func_init(to);
     if (!f->argv || !f->argv[0] || !f->argv[0][0])
-        return clw_fail(err, CLW_USAGE, "name a command", "a job needs a command");
+        return clw_fail(err, CLW_USAGE, "give a command", "a job needs a command");
     to->kind = (enum func_kind)f->kind;
     for (const char *const *arg = f->argv; *arg; arg++)
         func_add_arg(to, *arg);
@@ -92,18 +92,18 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     to->deadline_ms = f->deadline_ms; /* until start_deadline() */
     to->max_output = f->max_output < WIRE_OUTPUT_MAX ? (uint32_t)f->max_output : WIRE_OUTPUT_MAX;
     if (f->max_output > WIRE_OUTPUT_MAX)
-        code = clw_fail(err, CLW_USAGE, "let the task write a file where others find it, and answer its name",
+        code = clw_fail(err, CLW_USAGE, "let the task write a file, and print the name of that file",
             "a task's output and files have at most %d MiB", WIRE_OUTPUT_MAX >> 20);
     if (to->fetch && !code)
         code = check_fetch(to->fetch, err);
     if (!to->dir)
-        code = clw_fail(
-            err, CLW_NOT_FOUND, "go to one that is there", "the working folder cannot be told: %s", strerror(errno));
+        code = clw_fail(err, CLW_NOT_FOUND, "change to a folder that exists", "the current folder cannot be found: %s",
+            strerror(errno));
     if (!text_is_name(to->profile))
-        code = clw_fail(err, CLW_USAGE, NULL, "'%s' is not a name for a profile", to->profile);
+        code = clw_fail(err, CLW_USAGE, NULL, "'%s' is not a valid name for a profile", to->profile);
     if (to->kind >= FUNC_KIND_COUNT || (to->kind != FUNC_COMMAND && (to->use_stdin || to->everywhere || to->fetch)))
-        code = clw_fail(
-            err, CLW_USAGE, NULL, "a worker reads its tasks on stdin: it takes no --stdin, --fetch or everywhere");
+        code = clw_fail(err, CLW_USAGE, NULL,
+            "a worker reads its tasks on stdin: --stdin, --fetch and everywhere do not work with it");
     for (const char *const *path = f->ship; path && *path && !code; path++)
         code = ship_file(to, *path, err);
     return code;
@@ -373,7 +373,7 @@ static enum clw_err check_pieces(
     enum clw_err code = CLW_OK;
     *len = 0;
     if (j->finished || j->func.everywhere)
-        return clw_fail(err, CLW_USAGE, NULL, "the job takes no more tasks");
+        return clw_fail(err, CLW_USAGE, NULL, "the job accepts no more tasks");
     for (size_t i = 0; i < n && !code; i++) {
         code = client_check_input(j->func.kind, pieces[i].data, pieces[i].len, err);
         *len += pieces[i].len;

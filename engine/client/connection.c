@@ -3,6 +3,7 @@
 
 #include "base/dial.h"
 #include "base/mono.h"
+#include "base/text.h"
 #include "engine/engine.h"
 
 #include <errno.h>
@@ -180,7 +181,8 @@ static enum clw_err greet(struct clowder *c, struct clw_error *err)
         code = clw_fail(
             err, CLW_REFUSED, "stop the old engine: clowder engine stop", "the engine refused: %s", c->refused);
     else if (!c->welcome)
-        code = clw_fail(err, c->lost ? CLW_AGAIN : CLW_TIMED_OUT, "see 'clowder log'", "the engine does not say hello");
+        code = clw_fail(
+            err, c->lost ? CLW_AGAIN : CLW_TIMED_OUT, "see 'clowder log'", "the engine did not answer the greeting");
     if (code) {
         link_free(c->link);
         c->link = NULL;
@@ -282,7 +284,7 @@ static void recover(struct clowder *c)
                           : "the engine dies again and again");
     } else {
         pthread_mutex_unlock(&c->lock);
-        tell(c, "the engine went away; starting another");
+        tell(c, "the engine ended; starting another");
         pthread_mutex_lock(&c->lock);
         if (reconnect(c, &err) == CLW_OK)
             err.code = CLW_OK; /* an attempt before the last one may have left its own */
@@ -303,8 +305,8 @@ static void recover(struct clowder *c)
     if (err.code)
         return;
     char text[120];
-    snprintf(text, sizeof text, "another engine runs; it was given the %llu tasks without a result again",
-        (unsigned long long)again);
+    snprintf(text, sizeof text, "another engine runs; it was given the %llu task%s without a result again",
+        (unsigned long long)again, text_plural(again));
     tell(c, text);
 }
 

@@ -43,8 +43,7 @@ static enum clw_err exchange(
     switch (rv) {
     case 0: return CLW_OK;
     case ETIMEDOUT: return clw_fail(err, CLW_TIMED_OUT, "see 'clowder log'", "the engine did not answer in time");
-    case ECONNRESET:
-        return clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine went away before it answered");
+    case ECONNRESET: return clw_fail(err, CLW_UNREACHABLE, "see 'clowder log'", "the engine ended before it answered");
     default: return clw_fail(err, CLW_PROTOCOL, NULL, "the engine's answer cannot be read");
     }
 }
@@ -144,8 +143,8 @@ static enum clw_err set_setting(json_t *o, const char *text, struct clw_error *e
     size_t len = strcspn(text, "=");
     const struct store_setting_row *row = text[len] ? store_row_find(text, len) : NULL;
     if (!row)
-        return clw_fail(err, CLW_USAGE, "name an option of 'clowder up', as in idletime=10m",
-            "'%.60s' is no setting of a profile", text);
+        return clw_fail(err, CLW_USAGE, "use an option of 'clowder up', as in idletime=10m",
+            "'%.60s' is not a setting of a profile", text);
     store_settings_init(&s);
     enum clw_err code = store_row_parse(row, text + len + 1, &s, err);
     if (!code)
@@ -253,7 +252,7 @@ int client_up_again(struct clowder *c, const char *text, struct clowder_error *o
     json_t *request = json_loads(text, 0, NULL);
     enum clw_err code = client_connect(c, &err);
     if (!code && !request)
-        code = clw_fail(&err, CLW_DAMAGED, NULL, "the request for daemons is no JSON");
+        code = clw_fail(&err, CLW_DAMAGED, NULL, "the request for daemons is not JSON");
     if (!code)
         code = up(c, request, &err);
     json_decref(request);
@@ -379,7 +378,7 @@ static enum clw_err stop(struct clowder *c, pid_t pid, int process, bool now, st
                    ? clw_fail(err, code, "end it: clowder engine stop --now", "the engine does not answer")
                    : code;
     if (c->notice)
-        c->notice(c->notice_arg, "the engine does not end when asked to; it is killed");
+        c->notice(c->notice_arg, "the engine does not end when asked to; killing it");
     if (pidfd_send_signal(process, SIGKILL, NULL, 0) && errno != ESRCH)
         return clw_fail(err, CLW_FAILED, NULL, "cannot kill the engine, process %d: %s", (int)pid, strerror(errno));
     return has_ended(process, STOP_MS) ? CLW_OK

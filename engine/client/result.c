@@ -256,7 +256,7 @@ static void fill_report(struct clowder_result *r, const struct answer *a, char *
         if (w.why_len)
             *why = mem_printf("%.*s", (int)w.why_len, (const char *)w.why);
     } else if (r->outcome == CLOWDER_TASK_LOST) {
-        *why = mem_printf("its daemon died, %u times in a row", r->attempts);
+        *why = mem_printf("its daemon died, %u time%s in a row", r->attempts, text_plural(r->attempts));
     }
     r->why = *why ? *why : "";
 }

@@ -62,9 +62,9 @@ static enum clw_err check_may_start(struct clw_error *err)
     if (!daemon)
         return CLW_OK;
     return clw_fail(err, CLW_REFUSED,
-        "submit from where the engine is; or unset CLOWDER_DAEMON to start an engine of this "
-        "machine's own",
-        "this is a task of %.60s on %.60s, where no engine of its store runs, and tasks start none", daemon,
+        "submit from the machine where the engine runs; or unset CLOWDER_DAEMON to start another engine on this "
+        "machine",
+        "this is a task of %.60s on %.60s: no engine of its store runs there, and a task does not start one", daemon,
         host ? host : "?");
 }
 
@@ -124,7 +124,7 @@ static int dial_owner(const char *socket_name, client_dialer dial, uint64_t dead
     free(path);
     if (rv == 0 && !peer_is_ours(peer_uid_unix(*fd))) {
         close(*fd);
-        *code = clw_fail(err, CLW_REFUSED, NULL, "what listens in %s is another user's", o.folder);
+        *code = clw_fail(err, CLW_REFUSED, NULL, "a process of another user listens in %s", o.folder);
     }
     return rv == ENOENT || rv == ECONNREFUSED ? EAGAIN : rv; /* it makes its sockets again, or ends */
 }
@@ -145,7 +145,7 @@ enum clw_err client_dial(struct clowder *c, const char *socket_name, client_dial
     }
     if (!code && rv == ENOENT && c->no_start)
         code = clw_fail(err, CLW_UNREACHABLE,
-            task_of() ? "this is a task, and tasks start none: ask from where the engine is"
+            task_of() ? "a task does not start one: run this on the machine where the engine runs"
                       : "start it: clowder engine start",
             "no engine runs");
     else if (!code && rv == ETIMEDOUT)

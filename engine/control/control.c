@@ -130,7 +130,7 @@ static json_t *ping(const struct call *c)
 static json_t *help(const struct call *c);
 
 static const struct op own_ops[] = {
-    {"ping", OP_NOTHING, "", "engine: a number that no other engine has", ping},
+    {"ping", OP_NOTHING, "", "engine: the number of this engine, which no other has", ping},
     {"help", OP_NOTHING, "", "ops: [{op fields answer}], this list", help},
     {.name = NULL},
 };

@@ -76,7 +76,7 @@ static json_t *probe_answer(struct engine *e, struct waiter *w)
 {
     const struct host *h = host_find(e, w->name);
     if (!h)
-        return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was taken away meanwhile", w->name);
+        return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was removed in the meantime", w->name);
     if (h->measured == w->before[1])
         return has_come_to_rest(h, w) ? rest_refusal(h) : NULL;
     char *text = host_facts_json(&h->facts);
@@ -105,7 +105,7 @@ static json_t *key_answer(struct engine *e, struct waiter *w)
 {
     const struct host *h = host_find(e, w->name);
     if (!h)
-        return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was taken away meanwhile", w->name);
+        return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was removed in the meantime", w->name);
     const struct host_snapshot *s = &h->shot;
     bool met = is_past(h, w, HOST_HOSTKEY);
     if (!met && !has_come_to_rest(h, w))
@@ -161,7 +161,7 @@ static json_t *trust(const struct call *c)
     struct host *h = c->host;
     if (!h->link)
         return reply_refusal(
-            CLW_NOT_FOUND, "look at its key first: clowder host trust", "no key of '%s' is waiting", h->name);
+            CLW_NOT_FOUND, "see its key first: clowder host trust", "no key of '%s' waits to be trusted", h->name);
     struct trusting *t = mem_zalloc(sizeof *t);
     *t = (struct trusting){.asked = c->asked, .link = h->link};
     t->fingerprint = mem_strdup(request_text(c->request, "fingerprint", ""));
@@ -183,7 +183,7 @@ static json_t *prompt_answer(struct engine *e, struct waiter *w)
 {
     const struct host *h = host_find(e, w->name);
     if (!h)
-        return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was taken away meanwhile", w->name);
+        return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was removed in the meantime", w->name);
     bool asks = h->shot.state == HOST_NEEDS_SECRET && h->shot.questions > w->before[1];
     if (asks || is_past(h, w, HOST_AUTH))
         return prompt_reply(h);
@@ -220,8 +220,8 @@ static json_t *unlock(const struct call *c)
     if (!secret || !question)
         return reply_refusal(CLW_USAGE, NULL, "an unlock needs a \"secret\", and the \"prompt\" that it answers");
     if (!h->link)
-        return reply_refusal(
-            CLW_NOT_FOUND, "ask what it needs first: clowder host unlock NAME", "host '%s' asks nothing", h->name);
+        return reply_refusal(CLW_NOT_FOUND, "see what it needs first: clowder host unlock NAME",
+            "host '%s' asks for no secret", h->name);
     if (host_session_answer(h->link, question, secret, &err))
         return reply_error(&err);
     control_wait(c->e, c->asked, w, c->request);
@@ -403,7 +403,7 @@ static void begin_walk(void *arg)
         w->code = clw_fail(&w->err, CLW_USAGE, NULL, "host '%s' is not reached by SSH", w->name);
     if (!w->code && !thread_start(&thread, walk_thread, w))
         w->code = clw_fail(&w->err, CLW_FAILED, "wait until less runs here, or raise the limit (ulimit -u)",
-            "there is no thread to be had for it");
+            "no thread can be started for it");
     if (w->code)
         end_walk(w);
     else
@@ -415,7 +415,7 @@ static json_t *start_walk(const struct call *c)
     struct engine *e = c->e;
     uint64_t limit_ms = 0;
     if (e->stopping) /* its end waits for nobody who comes now */
-        return reply_refusal(CLW_REFUSED, "run the command again to start it anew", "the engine is stopping");
+        return reply_refusal(CLW_REFUSED, "run the command again to start a new one", "the engine is stopping");
     request_ms(c->request, "timeout_ms", &limit_ms);
     struct walk *w = mem_zalloc(sizeof *w);
     *w = (struct walk){.engine = e, .asked = c->asked, .limit_ms = (unsigned)(limit_ms < 600000 ? limit_ms : 600000)};
@@ -442,10 +442,11 @@ static void look_at_descriptors(const struct engine *e, json_t *list, bool *heal
     char text[120];
     bool short_of = e->spare_count < CORE_SPARES;
     getrlimit(RLIMIT_NOFILE, &limit);
-    snprintf(text, sizeof text, short_of ? "all %llu are in use: what starts or connects has to wait" : "at most %llu",
+    snprintf(text, sizeof text,
+        short_of ? "all %llu are in use: new processes and connections have to wait" : "at most %llu",
         (unsigned long long)limit.rlim_cur);
     finding(list, healthy, "files", !short_of, text,
-        "take down what is not needed, or raise the limit (ulimit -n) and start the engine again");
+        "take down profiles that are not needed, or raise the limit (ulimit -n) and start the engine again");
 }
 
 /* The store: whole, as far as it can be read in a moment, and how much room detached jobs take. */
@@ -464,8 +465,8 @@ static void look_at_store(struct store *s, json_t *list, bool *healthy)
             err.hint);
         return;
     }
-    snprintf(text, sizeof text, "%.500s, %s, %llu detached jobs", store_path(s),
-        text_bytes(size, sizeof size, (uint64_t)st.st_size), (unsigned long long)jobs);
+    snprintf(text, sizeof text, "%.500s, %s, %llu detached job%s", store_path(s),
+        text_bytes(size, sizeof size, (uint64_t)st.st_size), (unsigned long long)jobs, text_plural(jobs));
     finding(list, healthy, "store", true, text,
         st.st_size > LARGE_BYTES ? "'clowder job prune --keep N' removes finished jobs with their results" : "");
 }
@@ -493,7 +494,7 @@ static json_t *doctor_here(const struct call *c)
     json_t *o = reply_ok(), *list = json_array();
     bool healthy = true;
     char text[300];
-    snprintf(text, sizeof text, "version %s, %u connections", CLW_VERSION, e->peer_count);
+    snprintf(text, sizeof text, "version %s, %u connection%s", CLW_VERSION, e->peer_count, text_plural(e->peer_count));
     finding(list, &healthy, "engine", true, text, "");
     finding(list, &healthy, "program", true, e->daemon_program, "");
     look_at_descriptors(e, list, &healthy);
@@ -532,7 +533,7 @@ static json_t *leave(const struct call *c)
     if (h)
         h->leaving = true;
     core_due(e);
-    struct waiter w = {.check = wait ? leave_answer : reply_saved, .saves = true, .what = "has daemons still"};
+    struct waiter w = {.check = wait ? leave_answer : reply_saved, .saves = true, .what = "still has daemons"};
     snprintf(w.name, sizeof w.name, "%s", c->name);
     control_wait(e, c->asked, w, c->request);
     return NULL;
@@ -560,27 +561,27 @@ static json_t *doctor(const struct call *c)
 }
 
 const struct op host_ops[] = {
-    {"hosts", OP_NOTHING, "[host]", "hosts: the links as they are (below); a host that nothing uses is not among them",
-        hosts},
+    {"hosts", OP_NOTHING, "[host]", "hosts: the links (below); without hosts that are not in use", hosts},
     {"probe", OP_LINK, "host [timeout_ms]", "facts, state", probe},
     {"key", OP_LINK, "host [timeout_ms]",
         "known: true and fingerprint: of the key that the host shows and that is on record; or key: the key that waits "
-        "for a yes",
+        "to be trusted",
         key},
     {"trust", OP_LINK, "host fingerprint", "", trust},
     {"prompt", OP_LINK, "host [timeout_ms]",
-        "prompt: what it asks before it lets us in, as in a link; none when it asks nothing", prompt},
+        "prompt: what it asks during the login, as in a link; none when it asks for nothing", prompt},
     {"unlock", OP_LINK, "host secret prompt [timeout_ms]",
-        "prompt: the text that is answered; refused when the host asks something else by now. After the login, or with "
-        "`prompt` when it asks one more; the secret stays in locked memory until `forget`, or until the engine ends",
+        "prompt: the text of the question that secret answers; refused when the host asks something else now. Answered "
+        "after the login, or with `prompt` when the host asks another question; the secret stays in locked memory "
+        "until `forget`, or until the engine ends",
         unlock},
     {"forget", OP_LINK, "host", "", forget},
-    {"retry", OP_LINK, "host", "tries at once, out of any rest", retry},
+    {"retry", OP_LINK, "host", "tries again now, and ends a rest", retry},
     {"wake", OP_HOST, "host", "", wake},
     {"doctor", OP_NOTHING, "[host] [timeout_ms]", "findings: [{step ok ms seen fix}], healthy", doctor},
     {"leave", OP_HOST, "host [now] [wait] [timeout_ms]",
-        "it leaves all profiles, and is forgotten when nothing of ours is there any more; until then `up` there and "
-        "all other requests about its link are refused. Its row in the store is for who asks",
+        "the host leaves all profiles, and the engine forgets it when none of our processes runs there; until then "
+        "`up` there and all other requests about its link are refused. The caller removes its row from the store",
         leave},
     {"ssh_config", OP_NOTHING, "[path]", "hosts: [{name address user port jump identity}], notes", ssh_config},
     {.name = NULL},

@@ -78,7 +78,7 @@ static json_t *want_at(struct engine *e, struct profile *p, const char *host, un
         return NULL;
     if (!take_out && place_get(e, p, host, &l, &err)) {
         if (err.code == CLW_NOT_FOUND)
-            snprintf(err.hint, sizeof err.hint, "see 'clowder host list', or make it known: clowder host add %s", host);
+            snprintf(err.hint, sizeof err.hint, "see 'clowder host list', or add it: clowder host add %s", host);
         return reply_error(&err);
     }
     l->fleet.on = !take_out;
@@ -165,7 +165,7 @@ static json_t *up_answer(struct engine *e, struct waiter *w)
     unsigned failures = 0;
     struct clw_error err;
     if (!p || p->fleet.going)
-        return reply_refusal(CLW_CANCELLED, NULL, "profile '%s' was taken down meanwhile", w->name);
+        return reply_refusal(CLW_CANCELLED, NULL, "profile '%s' was taken down in the meantime", w->name);
     for (const struct place *l = p->places; l; l = l->next) {
         if (!l->fleet.on || is_complete(l))
             continue;
@@ -221,8 +221,7 @@ static json_t *bring_up(struct engine *e, struct profile *p, bool is_new, const 
     if (!problem && means_gpus_here(p, request))
         problem = want_gpus_here(e, p);
     if (!problem && !fleet_is_wanted(&p->fleet) && !was_up)
-        problem = reply_refusal(
-            CLW_USAGE, "say it with -n N, or --on HOST:N: the number is yours to choose", "how many daemons?");
+        problem = reply_refusal(CLW_USAGE, "give it with -n N or --on HOST:N", "the number of daemons is missing");
     if (!problem && ephemeral && is_new)
         problem = make_ephemeral(e, p, request);
     if (!problem && profile_is_foreign(p) && foreign_check(p, &err))
@@ -260,13 +259,14 @@ static json_t *up(const struct call *c)
     struct profile *p = profile_find(e, name);
     bool is_new = !p;
     if (!text_is_name(name))
-        return reply_refusal(CLW_USAGE, "use letters, digits, '.', '_' and '-'", "that is not a name for a profile");
+        return reply_refusal(
+            CLW_USAGE, "use letters, digits, '.', '_' and '-'", "that is not a valid name for a profile");
     if (e->stopping)
         return reply_refusal(CLW_REFUSED, "try again in a moment", "the engine is stopping");
     if (!named && !p && !restore_is_known(e, name) && strcmp(name, "default") != 0 &&
         !json_is_true(json_object_get(request, "per_gpu")))
-        return reply_refusal(
-            CLW_NOT_FOUND, "say how many daemons to make it: -n N, or --on HOST:N", "there is no profile '%s'", name);
+        return reply_refusal(CLW_NOT_FOUND, "to make it, give the number of daemons: -n N, or --on HOST:N",
+            "there is no profile '%s'", name);
     const char *base = base_of(e, name);
     if (*base && !c->has_knocked)
         return control_knock(c, base);
@@ -342,8 +342,8 @@ static json_t *down(const struct call *c)
         !request_bool(request, "of_job", &of_job))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
     if (!of_job && is_of_job(e, name, &job))
-        return reply_refusal(
-            CLW_REFUSED, "end that with 'clowder job cancel'", "'%s' goes when job %" PRId64 " ends", name, job);
+        return reply_refusal(CLW_REFUSED, "end that with 'clowder job cancel'",
+            "profile '%s' ends when job %" PRId64 " ends", name, job);
     if (*name && !profile_find(e, name) && strcmp(name, "default") != 0 && !restore_is_known(e, name))
         return reply_refusal(CLW_NOT_FOUND, "see 'clowder status'", "there is no profile '%s'", name);
     for (struct profile *p = e->profiles; p; p = p->next) {
@@ -542,22 +542,23 @@ const struct op profile_ops[] = {
     {"up", OP_LOOK,
         "[profile] [n] [on: {HOST: N, ...}] [by: {HOST: +-N}] [env: [\"K=V\"]] [wait] "
         "[timeout_ms]" STORE_SETTINGS_STORED(KEY) STORE_SETTINGS_PASSING(KEY),
-        "connected. n is for this machine; hosts that are not named keep their number, 0 takes one out; by changes "
-        "what there is (\"local\": this machine)",
+        "connected. n is the number on this machine; hosts that are not named keep their number, 0 removes a host; by "
+        "adds to the present numbers (\"local\": this machine)",
         up},
     {"down", OP_LOOK, "[profile] [on: HOST] [now] [wait] [timeout_ms]", "", down},
     {"remove", OP_NOTHING, "profile",
-        "it is forgotten; refused while it is up or has jobs. What the store has of it stays", remove_profile},
+        "the engine forgets it; refused while it is up or has jobs. Its row in the store stays", remove_profile},
     {"launch", OP_LOOK, "[profile] command [local_env: [\"K=V\"]]",
         "profile, host, daemon: of another engine, by its command line", launch},
     {"stop", OP_NOTHING, "[now]", "pid of the process that will end", stop},
     {"jobs", OP_NOTHING, "[profile]", "jobs: those that the engine has now", jobs},
     {"cancel", OP_NOTHING, "job", "", cancel},
     {"reserve", OP_LOOK, "", "job: a number in the ledger, for a job that is written into the store", reserve},
-    {"look", OP_NOTHING, "", "the keeper looks into the store: a detached job was submitted, or changed", look},
+    {"look", OP_NOTHING, "", "the engine reads the detached jobs from the store again: one was submitted or changed",
+        look},
     {"wait", OP_NOTHING, "job [recorded] [timeout_ms]",
-        "live. When the job does not run any more; with recorded also when another number of its results is in the "
-        "store",
+        "live. Answered when the job does not run any more; with recorded also when the number of its results in the "
+        "store has changed",
         wait_job},
     {.name = NULL},
 };

@@ -53,9 +53,7 @@ static void add_usage(json_t *o, const struct daemon *m)
 
 static const char *reason_of(const struct daemon *m)
 {
-    return m->paused                    ? m->pause
-           : m->peer && m->peer->unread ? "a client does not read the results that it has"
-                                        : m->reason;
+    return m->paused ? m->pause : m->peer && m->peer->unread ? "a client does not read its results" : m->reason;
 }
 
 static json_t *daemon_json(struct daemon *m, uint64_t now_ms)

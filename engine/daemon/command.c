@@ -87,7 +87,7 @@ static void start(struct daemon *d, struct batch *b)
         return;
     }
     if (!j->func.use_stdin && memchr(t.input, 0, t.len)) {
-        answer_why(d, WIRE_FAILED, 126, "the input holds a NUL byte, which no argument can; use --stdin or -W");
+        answer_why(d, WIRE_FAILED, 126, "the input holds a NUL byte, which an argument cannot hold; use --stdin or -W");
         return;
     }
     struct spawn s = {.env = job_env(d, j, t.index, &env_buf), .dir = j->dir, .in_fd = -1, .limits = &d->limits};

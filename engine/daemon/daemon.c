@@ -470,7 +470,7 @@ static int other_role(const char *word, const char *folder)
             puts("Started by clowder; it reads its settings on standard input.");
         return 0;
     }
-    fprintf(stderr, "clowder-daemon: '%.40s' is no option; it is started by clowder\n", word);
+    fprintf(stderr, "clowder-daemon: '%.40s' is not an option; it is started by clowder\n", word);
     return 2;
 }
 

@@ -62,7 +62,7 @@ static void look(struct fetch *f, const char *pattern)
     struct buf path = {0};
     size_t kept = 0;
     if (!text_is_file_name(pattern)) {
-        fail(f, "--fetch: '%s' names a folder; only files of the job's own folder are brought home", pattern);
+        fail(f, "--fetch: '%s' names a folder; only files in the job's own folder can be fetched", pattern);
         return;
     }
     expand_quote(&path, f->job->dir, strlen(f->job->dir));
@@ -90,10 +90,10 @@ static void look(struct fetch *f, const char *pattern)
     f->found.gl_pathv[kept] = NULL; /* glob made room for it */
     f->found.gl_pathc = kept;
     if (kept > FUNC_FETCH_MAX)
-        fail(f, "--fetch: '%s' finds %zu files, and %d may come home; let the task pack them: tar", pattern, kept,
-            FUNC_FETCH_MAX);
+        fail(f, "--fetch: '%s' matches %zu files, and at most %d can be fetched; let the task pack them: tar", pattern,
+            kept, FUNC_FETCH_MAX);
     if (!kept)
-        fail(f, "--fetch: there is no file '%s' but those that were shipped", pattern);
+        fail(f, "--fetch: there is no file '%s' except those that were shipped", pattern);
 }
 
 /* ---- reading them ---- */
@@ -125,13 +125,13 @@ static void take(struct fetch *f, const char *path)
     if (fd < 0 || fstat(fd, &st)) {
         fail(f, "--fetch: cannot read '%s': %s", name, errno == ELOOP ? "it is a link" : strerror(errno));
     } else if (!S_ISREG(st.st_mode)) {
-        fail(f, "--fetch: '%s' is %s: only files are brought home", name,
-            S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
+        fail(f, "--fetch: '%s' is %s: only regular files can be fetched", name,
+            S_ISDIR(st.st_mode) ? "a folder" : "not a regular file");
     } else if ((uint64_t)st.st_size > f->limit || f->out->len + strlen(name) + 9 > f->limit - (size_t)st.st_size) {
         fail(f, "--fetch: '%s' has %s%s, and %s %s", name, text_bytes(size, sizeof size, (uint64_t)st.st_size),
             f->out->len ? " besides others" : "",
             f->limit == f->job->func.max_output ? "the limit of --max-output is"
-                                                : "beside the task's output there is room for",
+                                                : "the room left beside the task's output is",
             text_bytes(limit, sizeof limit, f->limit));
     } else {
         add(f, path, fd, (size_t)st.st_size);
@@ -168,11 +168,11 @@ static void keep_all(struct fetch *f, const char *host)
     char *folder = mem_printf("%.*s/clowder-kept-XXXXXX", (int)(slash - f->job->dir), f->job->dir);
     if (f->found.gl_pathc > (f->shipped != NULL)) {
         if (move_all(f, folder))
-            why = mem_printf("%s; what was found stays on %s: %s", f->why, host, folder);
+            why = mem_printf("%s; the files found stay on %s: %s", f->why, host, folder);
         else if (folder_keep(f->job))
-            why = mem_printf("%s; what was found stays on %s: %s", f->why, host, f->job->dir);
+            why = mem_printf("%s; the files found stay on %s: %s", f->why, host, f->job->dir);
         else
-            why = mem_printf("%s; what was found goes with the job's folder: %s", f->why, strerror(errno));
+            why = mem_printf("%s; the files found are removed with the job's folder: %s", f->why, strerror(errno));
         free(f->why);
         f->why = why;
     }

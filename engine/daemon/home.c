@@ -156,6 +156,6 @@ enum clw_err daemon_connect(struct daemon *d)
     d->link = NULL;
     if (d->refused[0])
         return d->refused_for_now ? CLW_UNREACHABLE : CLW_REFUSED;
-    snprintf(d->refused, sizeof d->refused, "no welcome from %s", d->config.url);
+    snprintf(d->refused, sizeof d->refused, "no answer from %s", d->config.url);
     return CLW_UNREACHABLE;
 }

@@ -282,16 +282,16 @@ void limits_set(struct limits *l, const struct store_settings *t, uint32_t numbe
     } else if (t->cpus_permille) {
         unsigned n = choose_cpus(l, number, (uint32_t)t->cpus_permille);
         if (n)
-            add(l, "%u whole CPU%s (affinity; no cgroup to write for %g)", n, n == 1 ? "" : "s",
+            add(l, "%u whole CPU%s (affinity; no writable cgroup for %g)", n, n == 1 ? "" : "s",
                 (double)t->cpus_permille / 1000);
         else
-            add(l, "CPUs not limited: it has no more than that");
+            add(l, "CPUs not limited: the machine has no more");
     }
     if (t->mem_bytes && l->group[0]) {
-        add(l, "memory %.0fM together (cgroup)", (double)t->mem_bytes / 1048576);
+        add(l, "memory %.0fM in total (cgroup)", (double)t->mem_bytes / 1048576);
     } else if (t->mem_bytes) {
         l->as_bytes = t->mem_bytes;
-        add(l, "memory %.0fM a process (rlimit; no cgroup to write)", (double)t->mem_bytes / 1048576);
+        add(l, "memory %.0fM per process (rlimit; no writable cgroup)", (double)t->mem_bytes / 1048576);
     }
     if (t->no_new_privs)
         add(l, "no new privileges");
@@ -341,7 +341,7 @@ bool limits_explain(struct limits *l, int status, const struct buf *err, char *w
     if (killed)
         snprintf(why, size, "killed at the limit of %.0fM of memory, set by --mem", (double)l->mem_bytes / 1048576);
     else if (l->as_bytes && said)
-        snprintf(why, size, "it may have no more than %.0fM of memory a process, set by --mem",
+        snprintf(why, size, "each of its processes may use at most %.0fM of memory, set by --mem",
             (double)l->mem_bytes / 1048576);
     return killed || (l->as_bytes && said);
 }

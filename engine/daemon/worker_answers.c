@@ -173,7 +173,7 @@ static const char *no_frame(const struct worker *w, const char *more, char *why,
     char shown[SHOW_BYTES * 4 + 1];
     size_t len = w->end - w->scan;
     text_escape(shown, sizeof shown, (const char *)w->in->data + w->scan, len < SHOW_BYTES ? len : SHOW_BYTES);
-    snprintf(why, size, "the worker wrote '%s%s', which is no frame%s", shown, len > SHOW_BYTES ? "…" : "", more);
+    snprintf(why, size, "the worker wrote '%s%s', which is not a frame%s", shown, len > SHOW_BYTES ? "…" : "", more);
     return why;
 }
 
@@ -184,7 +184,8 @@ static bool take_greeting(struct daemon *d, struct worker *w)
     size_t have = w->end - w->scan, n = have < GREETING_LEN ? have : GREETING_LEN;
     if (memcmp(w->in->data + w->scan, greeting, n) != 0) {
         no_frame(w,
-            " (nothing but frames may go to its stdout; one built with an older clowder_worker.h is to be built again)",
+            " (only frames may go to its stdout; build the worker again if it was built with an older "
+            "clowder_worker.h)",
             why, sizeof why);
         if (worker__is_head(d, w))
             worker__fail_batch(d, 126, why);

@@ -120,7 +120,7 @@ enum clw_err foreign_base_parse(const char *url, struct foreign_base *b, struct 
         good = false;
     if (!good)
         return clw_fail(err, CLW_USAGE, "write SCHEME://HOST:PORT, as in tcp://127.0.0.1:5555, or ipc:///PATH",
-            "'%.200s' is no base that a tunnel can lead to", url);
+            "no tunnel can lead to the base '%.200s'", url);
     snprintf(b->rest, sizeof b->rest, "%s", rest);
     if (!is_socket(b) && !set_target(b))
         return clw_fail(err, CLW_USAGE, "let it listen on 127.0.0.1, or write this machine's address as a number",

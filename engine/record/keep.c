@@ -175,7 +175,7 @@ static void open_waiting(struct keeper *k, uint64_t now_ms, bool hurry)
         if (j->job || j->chunks || j->cancelled || j->ended || k->trouble[0])
             continue; /* chunks: of the last time it was open, see reset_closed() */
         if (k->open_count >= KEEP_OPEN_MAX) {
-            keep_set_reason(k, j, "other detached jobs are before it");
+            keep_set_reason(k, j, "other detached jobs run first");
             continue;
         }
         if (hurry || now_ms >= j->retry_ms)

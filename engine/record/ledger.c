@@ -280,13 +280,13 @@ static json_t *waits_for(const struct core_job *j, bool executes)
     struct disp_stats s;
     const struct daemon *paused = NULL, *unread = NULL;
     if (j->client && j->client->jobs_paused)
-        return json_string("its results are not read");
+        return json_string("its client does not read its results");
     disp_stats(j->profile->disp, &s);
     for (const struct daemon *m = s.giving ? NULL : j->profile->daemons; m; m = m->after) {
         paused = m->paused && !paused ? m : paused;
         unread = m->peer && m->peer->unread && !unread ? m : unread;
     }
-    return unread                ? json_string("its daemons have results of a job whose client does not read")
+    return unread ? json_string("its daemons hold results of another job, whose client does not read them")
            : paused && !executes ? json_sprintf("its daemons are paused: %s", paused->pause)
                                  : json_string("");
 }

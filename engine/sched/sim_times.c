@@ -131,8 +131,8 @@ enum clw_err sim_parse_span(const char *text, uint64_t *ns, struct clw_error *er
 {
     double value;
     if (!parse_span(text, &value))
-        return clw_fail(
-            err, CLW_USAGE, "write it like 100ns, 20us, 0.2ms, 10s or 5m, at most 100 days", "'%s' is no time", text);
+        return clw_fail(err, CLW_USAGE, "write it like 100ns, 20us, 0.2ms, 10s or 5m, at most 100 days",
+            "'%s' is not a time", text);
     *ns = (uint64_t)(value + 0.5);
     return CLW_OK;
 }

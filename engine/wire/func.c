@@ -141,8 +141,10 @@ static enum clw_err take_file(struct func *f, const struct wire_fields *w, struc
 {
     const uint8_t *nul = memchr(w->data, 0, w->len);
     const char *name = (const char *)w->data;
-    if (!nul || nul == w->data || strchr(name, '/') || name[0] == '.' || f->file_count >= FUNC_FILES_MAX)
-        return clw_fail(err, CLW_PROTOCOL, NULL, "a shipped file has no plain name, or there are too many");
+    if (f->file_count >= FUNC_FILES_MAX)
+        return clw_fail(err, CLW_PROTOCOL, NULL, "a job ships at most %d files", FUNC_FILES_MAX);
+    if (!nul || nul == w->data || strchr(name, '/') || name[0] == '.')
+        return clw_fail(err, CLW_PROTOCOL, NULL, "a shipped file has no name, or one with '/' or a '.' at its start");
     size_t len = w->len - (size_t)(nul + 1 - w->data);
     uint8_t *data = mem_alloc(len);
     memcpy(data, nul + 1, len);
@@ -217,7 +219,7 @@ enum clw_err func_decode(struct func *f, const uint8_t *data, size_t len, struct
     if (!code && w.broken)
         code = clw_fail(err, CLW_PROTOCOL, NULL, "a function's fields are cut short");
     if (!code && (f->argc == 0 || !f->argv[0][0]))
-        code = clw_fail(err, CLW_USAGE, "name a command", "a job without a command");
+        code = clw_fail(err, CLW_USAGE, "give a command", "a job without a command");
     return code;
 }
 

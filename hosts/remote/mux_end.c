@@ -382,8 +382,7 @@ bool mux_end_feed(struct mux_end *e, const void *data, size_t len)
 
 const char *mux_end_fault(const struct mux_end *e)
 {
-    return e->is_flooded ? "asks for more and more, and does not read what is answered"
-                         : "sent something that cannot be";
+    return e->is_flooded ? "sends requests without end and does not read the answers" : "sent an invalid message";
 }
 
 /* ---- the queue ---- */

@@ -22,7 +22,7 @@ enum clw_err auth__broken(struct auth *a, struct clw_error *err)
     if (strcasestr(said, "too many authentication failures"))
         return clw_fail(err, CLW_REFUSED, "set IdentitiesOnly yes and one IdentityFile for it in ~/.ssh/config",
             "%s ended the login: too many keys were offered (tried: %s)", a->hop->label, buf_text(&a->tried));
-    return clw_fail(err, CLW_UNREACHABLE, "look at the host's own log (journalctl -u ssh)", "%s ended the login: %s",
+    return clw_fail(err, CLW_UNREACHABLE, "check the host's own log (journalctl -u ssh)", "%s ended the login: %s",
         a->hop->label, said);
 }
 
@@ -214,7 +214,7 @@ static enum clw_err nothing_helped(struct auth *a, struct clw_error *err)
     list_methods(a->methods, methods, sizeof methods);
     snprintf(hint, sizeof hint, "is %.60s the right user? give the host a key: ssh-copy-id -p %u %.60s@%.100s",
         a->hop->host.user, a->hop->host.port, a->hop->host.user, a->hop->host.hostname);
-    return clw_fail(err, CLW_REFUSED, hint, "%s does not let us in: it accepts%s; tried: %s", a->hop->label, methods,
+    return clw_fail(err, CLW_REFUSED, hint, "%s refused the login: it accepts%s; tried: %s", a->hop->label, methods,
         a->tried.len ? buf_text(&a->tried) : "nothing, there is no key here");
 }
 

@@ -134,7 +134,7 @@ static enum clw_err bind_local(int fd, const struct ssh_host *host, int family, 
     bool bad = getaddrinfo(host->bind_address, NULL, &hints, &list) || bind(fd, list->ai_addr, list->ai_addrlen);
     if (list)
         freeaddrinfo(list);
-    return bad ? clw_fail(err, CLW_UNREACHABLE, "look at BindAddress in the ssh configuration",
+    return bad ? clw_fail(err, CLW_UNREACHABLE, "check BindAddress in the ssh configuration",
                      "cannot use the address %s here", host->bind_address)
                : CLW_OK;
 }
@@ -142,8 +142,8 @@ static enum clw_err bind_local(int fd, const struct ssh_host *host, int family, 
 static enum clw_err say_why(int problem, const char *where, struct clw_error *err)
 {
     const char *hint = problem == ECONNREFUSED ? "is sshd running there, and on that port?"
-                       : problem == ETIMEDOUT  ? "is it switched on? is a firewall in between?"
-                                               : "look at the network between here and there";
+                       : problem == ETIMEDOUT  ? "is it switched on? does a firewall block it?"
+                                               : "check the network between this machine and the host";
     return clw_fail(err, CLW_UNREACHABLE, hint, "cannot connect to %s: %s", where, strerror(problem));
 }
 
@@ -171,7 +171,7 @@ static enum clw_err finish_connect(
     }
     pump_arm(&l->pump, fd, &source, 0);
     if (code == CLW_TIMED_OUT)
-        return clw_fail(err, CLW_TIMED_OUT, "is it switched on? is a firewall in between?",
+        return clw_fail(err, CLW_TIMED_OUT, "is it switched on? does a firewall block it?",
             "no answer from %s within %u s", where, (unsigned)((until_ms - l->step_began_ms + 500) / 1000));
     if (code)
         return link__explain(l, code, "connecting", err);

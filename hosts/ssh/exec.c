@@ -118,7 +118,7 @@ static enum clw_err open_session(struct exec *x, struct clw_error *err)
         code = link__wait(x->link);
     if (!code && rc != SSH_OK)
         code = clw_fail(err, CLW_BUSY, "raise MaxSessions in the host's sshd_config, or end other sessions",
-            "the host opens no session: %s", link__ssh_error(x->hop, said, sizeof said));
+            "the host does not open a session: %s", link__ssh_error(x->hop, said, sizeof said));
     return code;
 }
 
@@ -137,7 +137,7 @@ static enum clw_err begin(struct exec *x, const char *command, struct clw_error 
     while (!code && (rc = ssh_channel_request_exec(x->channel, command)) == SSH_AGAIN)
         code = link__wait(x->link);
     if (!code && rc != SSH_OK)
-        code = clw_fail(err, CLW_REFUSED, "look at ForceCommand in the host's sshd_config",
+        code = clw_fail(err, CLW_REFUSED, "check ForceCommand in the host's sshd_config",
             "the host does not run commands: %s", link__ssh_error(x->hop, said, sizeof said));
     return code;
 }

@@ -142,8 +142,8 @@ static void on_output(struct host_session *l, struct supervisor *s, struct daemo
         .id = d->id, .kind = HOST_DAEMON_STDERR, .pid = d->pid, .status = -1, .text = text, .hint = ""};
     if (more) {
         char left_out[80];
-        snprintf(
-            left_out, sizeof left_out, "(%llu lines of daemons of this host were left out)", (unsigned long long)more);
+        snprintf(left_out, sizeof left_out, "(%llu line%s of daemons of this host left out)", (unsigned long long)more,
+            text_plural(more));
         event.text = left_out;
         tell(l, &event);
         event.text = text;
@@ -301,8 +301,8 @@ static enum clw_err make_ways(
     home_address(l, marks[MARK_HOME].value, INET6_ADDRSTRLEN + 3);
     if (!*marks[MARK_HOME].value && marks[MARK_HOME].len &&
         memmem(c->data, c->len, marks[MARK_HOME].text, marks[MARK_HOME].len))
-        return clw_fail(err, CLW_USAGE, "take --direct away from this host: the tunnel needs no way back",
-            "the way to the host leads through others: it cannot dial home directly");
+        return clw_fail(err, CLW_USAGE, "use clowder host edit NAME --no-direct: the tunnel needs no direct connection",
+            "the host is reached through a jump host or a proxy: its daemons cannot connect to this machine directly");
     if (c->meter && *c->target)
         code = link__forward_own(l, c, &f, err);
     else if (*target)
@@ -365,7 +365,7 @@ void link__launch_tick(struct host_session *l)
         if (d->pid || now < d->deadline_ms)
             continue;
         clw_fail(&why, CLW_TIMED_OUT, "is the host overloaded?",
-            "the host gave no answer within %u s when it was to start a daemon", l->o.launch_ms / 1000);
+            "the host did not answer within %u s when it was asked to start a daemon", l->o.launch_ms / 1000);
         link__launch_failed(l, d->id, &why);
         forget(s, d);
     }

@@ -48,7 +48,7 @@ static void set_text(
 
 static enum clw_err fail_unread(struct clw_error *err)
 {
-    return clw_fail(err, CLW_IO, NULL, "the keys on record cannot be read: too few descriptors or too little memory");
+    return clw_fail(err, CLW_IO, NULL, "the known host keys cannot be read: too few descriptors or too little memory");
 }
 
 static enum clw_err set_options(struct host_session *l, struct hop *h, struct clw_error *err)
@@ -110,7 +110,7 @@ static enum clw_err shake_hands(struct host_session *l, struct hop *h, struct cl
     link__ssh_error(h, said, sizeof said);
     if (strstr(said, "kex error") || strstr(said, "no match for method"))
         return clw_fail(err, CLW_REFUSED, "set KexAlgorithms, Ciphers or HostKeyAlgorithms for it in ~/.ssh/config",
-            "%s and we have no algorithm in common: %s", h->label, said);
+            "%s and this machine have no algorithm in common: %s", h->label, said);
     return clw_fail(err, CLW_UNREACHABLE,
         h->proxy ? "run the ProxyCommand by hand to see what it says"
                  : "does an SSH server listen on that port? many connections at once can also be refused "
@@ -192,19 +192,18 @@ static enum clw_err judge(struct host_session *l, struct hop *h, const struct sh
             err, CLW_REFUSED, hint, "the host key of %s is not known: %s %s", name, key->type, key->fingerprint);
         break;
     case KNOWN_OTHER_TYPE:
-        code = clw_fail(err, CLW_REFUSED, hint,
-            "%s shows a key of another type than the one on record (%s line %u): %s %s", name, place.file, place.line,
-            key->type, key->fingerprint);
+        code = clw_fail(err, CLW_REFUSED, hint, "%s shows a key of another type than the known one (%s line %u): %s %s",
+            name, place.file, place.line, key->type, key->fingerprint);
         break;
     case KNOWN_CHANGED:
-        snprintf(hint, sizeof hint, "if it was installed anew, remove the old key: ssh-keygen -f '%.150s' -R '%.80s'",
+        snprintf(hint, sizeof hint, "if it was reinstalled, remove the old key: ssh-keygen -f '%.150s' -R '%.80s'",
             place.file, name);
         code = clw_fail(err, CLW_REFUSED, hint,
-            "THE HOST KEY OF %s HAS CHANGED: it shows %s %s, %s line %u says otherwise", name, key->type,
+            "THE HOST KEY OF %s HAS CHANGED: it shows %s %s, but %s line %u has another key", name, key->type,
             key->fingerprint, place.file, place.line);
         break;
     case KNOWN_REVOKED:
-        code = clw_fail(err, CLW_REFUSED, "somebody marked this key as stolen: do not connect",
+        code = clw_fail(err, CLW_REFUSED, "this key is marked as stolen: do not connect",
             "the host key of %s is revoked in %s line %u", name, place.file, place.line);
         break;
     }

@@ -65,7 +65,7 @@ enum clw_err link__inbound(
     bool is_free = false;
     int fd = listen_here(contact_port);
     if (fd < 0)
-        return clw_fail(err, CLW_BUSY, "it is tried again", "cannot listen on port %u of this machine: %s",
+        return clw_fail(err, CLW_BUSY, "Clowder tries again by itself", "cannot listen on port %u of this machine: %s",
             contact_port, strerror(errno));
     enum clw_err code = link__port_is_free(l, contact_port, &is_free, err);
     if (code) {

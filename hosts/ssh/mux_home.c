@@ -101,7 +101,7 @@ static enum clw_err say_why(struct host_session *l, struct mux_home *m, const ch
     if (m->x.status == FOLDER_OPEN)
         return upload_is_open("~/.cache/clowder", said, err);
     return clw_fail(err, m->x.status == 127 ? CLW_NOT_FOUND : CLW_REFUSED,
-        m->x.status == 126 ? "is ~/.cache on a file system mounted noexec? then mount it otherwise"
+        m->x.status == 126 ? "is ~/.cache on a file system mounted noexec? then mount it without noexec"
                            : "run it on the host by hand to see what is missing",
         "%s does not start on the host (exit status %d): %s", l->program_path, m->x.status,
         *said ? said : "it said nothing");
@@ -192,12 +192,13 @@ enum clw_err link__mux_listen(struct host_session *l, struct forward *f, const c
     while (m->waiting && !m->broken && !code)
         code = link__wait(l);
     if (code)
-        return link__explain(l, code, "asking the host for a place to dial", err);
+        return link__explain(l, code, "asking the host to listen for daemons", err);
     if (!m->refused && !m->broken && take_place(f, m->answer))
         return CLW_OK;
     return clw_fail(err, CLW_REFUSED,
-        link__is_socket(f) ? "make /tmp or XDG_RUNTIME_DIR usable on the host" : "who has that port there?",
-        "the host cannot listen%s%s: %s", *where ? " at " : "", where, m->broken ? "it is gone" : m->answer);
+        link__is_socket(f) ? "make /tmp or XDG_RUNTIME_DIR usable on the host"
+                           : "which process uses that port on the host?",
+        "the host cannot listen%s%s: %s", *where ? " at " : "", where, m->broken ? "the supervisor ended" : m->answer);
 }
 
 void link__mux_unlisten(struct host_session *l, uint32_t listener)
@@ -232,7 +233,7 @@ bool link__mux_ended(struct host_session *l, struct clw_error *err)
     if (!m || (!m->broken && !m->x.closed))
         return false;
     text_escape(said, sizeof said, (char *)m->x.errors.data, m->x.errors.len);
-    clw_fail(err, CLW_UNREACHABLE, "it is started again by itself", "the supervisor on %s %s: %s",
+    clw_fail(err, CLW_UNREACHABLE, "Clowder starts it again by itself", "the supervisor on %s %s: %s",
         l->o.here ? "this machine" : "the host", m->broken ? mux_end_fault(m->end) : "ended",
         *said ? said : "it said nothing");
     return true;

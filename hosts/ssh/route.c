@@ -55,8 +55,8 @@ static enum clw_err add_jump(struct route *r, const char *text, bool first, unsi
     struct ssh_host host = {0};
     enum clw_err code;
     if (depth > PUMP_HOPS)
-        return clw_fail(r->err, CLW_USAGE, "look at ProxyJump in the ssh configuration",
-            "the jump hosts go round in a circle at %.100s", text);
+        return clw_fail(r->err, CLW_USAGE, "check ProxyJump in the ssh configuration",
+            "the jump hosts form a loop at %.100s", text);
     code = ssh_target_parse(text, &user, &name, &port, r->err);
     if (!code)
         code = ssh_config_lookup(r->config, name, user, port, &host, r->err);
@@ -104,7 +104,7 @@ static enum clw_err build(struct host_session *l, struct route *r)
         for (size_t i = 0; i < r->count && !code; i++)
             if (same_place(&r->hosts[i], &last))
                 code = clw_fail(r->err, CLW_USAGE, "write `ProxyJump none` for the jump host, or --jump none",
-                    "%s is to be reached through itself", last.hostname);
+                    "%s is its own jump host", last.hostname);
     }
     if (!code && r->count == PUMP_HOPS)
         code = clw_fail(r->err, CLW_USAGE, NULL, "more than %d jump hosts", PUMP_HOPS - 1);

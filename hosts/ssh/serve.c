@@ -55,7 +55,7 @@ static enum clw_err keepalive(struct host_session *l, uint64_t now, struct clw_e
     if (now - last < (c->alive_interval_s ? c->alive_interval_s * UINT64_C(1000) : l->o.keepalive_ms))
         return CLW_OK;
     if (l->keepalive_missed >= (c->alive_count ? c->alive_count : l->o.keepalive_misses))
-        return clw_fail(err, CLW_UNREACHABLE, "is it switched off? is a firewall or the network in between?",
+        return clw_fail(err, CLW_UNREACHABLE, "is it switched off? does a firewall or the network block it?",
             "%s has not answered for %u s", l->hop->label, (unsigned)((now - l->heard_ms) / 1000));
     l->keepalive_missed++;
     l->keepalive_ms = now;
@@ -181,7 +181,7 @@ static enum clw_err lost(struct host_session *l, struct clw_error *err)
     }
     if (link__mux_ended(l, err))
         return err->code;
-    return clw_fail(err, CLW_UNREACHABLE, "it comes back by itself when the host does",
+    return clw_fail(err, CLW_UNREACHABLE, "Clowder reconnects by itself when the host is back",
         "the connection to %s was lost: %s", h->label, link__ssh_error(h, said, sizeof said));
 }
 

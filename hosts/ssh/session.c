@@ -37,10 +37,10 @@ static enum clw_err check(const struct host_session_options *o, struct clw_error
     if (!o->name || !*o->name || strlen(o->name) >= HOST_NAME_SIZE)
         return clw_fail(err, CLW_USAGE, NULL, "a host needs a name of at most %d bytes", HOST_NAME_SIZE - 1);
     if (o->port > 65535)
-        return clw_fail(err, CLW_USAGE, NULL, "%u is no port", o->port);
+        return clw_fail(err, CLW_USAGE, NULL, "%u is not a port", o->port);
     if (o->target && *o->target && !link__is_target(o->target))
         return clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port",
-            "'%.100s' is no place for a tunnel to end", o->target);
+            "'%.100s' is not an address that a tunnel can lead to", o->target);
     return CLW_OK;
 }
 
@@ -138,8 +138,8 @@ enum clw_err host_session_trust(struct host_session *l, const char *fingerprint,
             "the host key of %s has changed (%s line %u): it cannot be trusted as if it were new", key->host, key->file,
             key->line);
     } else if (strcmp(fingerprint, key->fingerprint) != 0) {
-        code = clw_fail(err, CLW_REFUSED, "look again: somebody may be in between", "%s shows the key %s, not %.80s",
-            key->host, key->fingerprint, fingerprint);
+        code = clw_fail(err, CLW_REFUSED, "check again: someone may be intercepting the connection",
+            "%s shows the key %s, not %.80s", key->host, key->fingerprint, fingerprint);
     } else {
         type = mem_strdup(l->key_type);
         text = mem_strdup(l->key_text);
@@ -175,8 +175,8 @@ enum clw_err host_session_answer(struct host_session *l, const char *prompt, con
     l->answered |= same;
     pthread_mutex_unlock(&l->lock);
     if (!same)
-        return clw_fail(err, CLW_NOT_FOUND, "look at what it asks now: clowder host unlock NAME",
-            "'%s' does not ask this question, or does not ask it any more", l->o.name);
+        return clw_fail(err, CLW_NOT_FOUND, "see what it asks now: clowder host unlock NAME",
+            "'%s' does not ask this question now", l->o.name);
     pump_wake(&l->pump);
     return CLW_OK;
 }
@@ -247,7 +247,7 @@ enum clw_err host_session_launch(
         return clw_fail(err, CLW_TOO_LARGE, NULL, "a daemon's configuration has at most %d bytes", LINK_CONFIG_MAX / 2);
     if (*target && !link__is_target(target))
         return clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port",
-            "'%.100s' is no place for a tunnel to end", target);
+            "'%.100s' is not an address that a tunnel can lead to", target);
     struct command *c = mem_zalloc(sizeof *c);
     c->kind = COMMAND_LAUNCH;
     c->mark = mem_strdup(launch->mark ? launch->mark : "");
@@ -288,7 +288,7 @@ enum clw_err host_session_unlead(struct host_session *l, unsigned port, struct c
 enum clw_err host_session_signal(struct host_session *l, uint64_t id, int signal, struct clw_error *err)
 {
     if (signal < 1 || signal > 64 || !id)
-        return clw_fail(err, CLW_USAGE, NULL, "%d is no signal", signal);
+        return clw_fail(err, CLW_USAGE, NULL, "%d is not a signal", signal);
     struct command *c = mem_zalloc(sizeof *c);
     c->kind = COMMAND_SIGNAL;
     c->id = id;

@@ -160,7 +160,7 @@ enum clw_err link__pause(struct host_session *l, uint64_t ms)
 
 const char *link__ssh_error(struct hop *h, char *text, size_t size)
 {
-    const char *said = h->floods    ? "it asks without end and does not read the answers"
+    const char *said = h->floods    ? "it sends requests without end and does not read the answers"
                        : h->session ? ssh_get_error(h->session)
                                     : "";
     text_escape(text, size, said, strnlen(said, 300));
@@ -173,11 +173,11 @@ enum clw_err link__explain(struct host_session *l, enum clw_err code, const char
     struct hop *dead;
     switch (code) {
     case CLW_TIMED_OUT:
-        return clw_fail(err, code, "`clowder doctor` walks the steps; the limits are in the manual",
-            "%s: no answer within %u s", doing, (unsigned)((l->deadline_ms - l->step_began_ms + 500) / 1000));
+        return clw_fail(err, code, "`clowder doctor` checks each step", "%s: no answer within %u s", doing,
+            (unsigned)((l->deadline_ms - l->step_began_ms + 500) / 1000));
     case CLW_CLOSED:
         dead = link__dead_hop(l);
-        return clw_fail(err, CLW_UNREACHABLE, "look at the host's own log (journalctl -u ssh)",
+        return clw_fail(err, CLW_UNREACHABLE, "check the host's own log (journalctl -u ssh)",
             "%s: %s ended the connection: %s", doing, dead ? dead->label : "the host",
             dead ? link__ssh_error(dead, said, sizeof said) : "");
     case CLW_CANCELLED: return clw_fail(err, code, NULL, "stopped");

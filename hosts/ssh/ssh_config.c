@@ -205,7 +205,7 @@ static bool match_holds(struct lookup *l, const struct ssh_directive *d)
         } else if (strcasecmp(word, "canonical") == 0 || strcasecmp(word, "final") == 0) {
             result = false;
         } else if (i + 1 >= d->args.count) {
-            note(h, d, "criterion without a value, taken as no match");
+            note(h, d, "criterion without a value, treated as no match");
             holds = false;
             break;
         } else if (strcasecmp(word, "host") == 0) {
@@ -217,7 +217,7 @@ static bool match_holds(struct lookup *l, const struct ssh_directive *d)
         } else if (strcasecmp(word, "localuser") == 0) {
             result = pattern_match_list(l->local_user, d->args.items[++i]);
         } else {
-            note(h, d, "criterion that is not looked at, taken as no match");
+            note(h, d, "unsupported criterion, treated as no match");
             holds = false;
             break;
         }
@@ -417,7 +417,7 @@ enum clw_err ssh_config_lookup(const struct ssh_config *config, const char *alia
     free(l.local_user);
     bool bad_host = !ssh_config__host_is_sane(out->hostname);
     if (bad_host || !ssh_config__user_is_sane(out->user)) {
-        enum clw_err code = clw_fail(err, CLW_USAGE, "look at HostName and User in the ssh configuration",
+        enum clw_err code = clw_fail(err, CLW_USAGE, "check HostName and User in the ssh configuration",
             "'%.60s' is not the name of a %s", bad_host ? out->hostname : out->user, bad_host ? "host" : "user");
         ssh_host_fini(out);
         return code;

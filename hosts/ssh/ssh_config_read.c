@@ -201,7 +201,7 @@ static enum clw_err read_line(struct reader *r, const char *p, const char *end, 
     bool keep = false;
     if (!split_line(p, end, &d)) {
         code = clw_fail(r->err, CLW_DAMAGED, "`ssh -G NAME` shows what ssh makes of it",
-            "%s line %u: '%.60s' has no value, or an open quote", file, line, d.keyword);
+            "%s line %u: '%.60s' has no value, or a quote that is not closed", file, line, d.keyword);
     } else if (strcmp(d.keyword, "include") == 0) {
         code = include_all(r, &d);
     } else {
@@ -259,9 +259,9 @@ static char *slurp(const char *path, bool checks, size_t *len, struct clw_error 
         *code = clw_fail(err, CLW_USAGE, NULL, "%s is not a file", path);
     } else if (checks && !is_ours_alone(&st)) {
         char hint[300];
-        snprintf(hint, sizeof hint, "look at what is in it, then: chmod go-w %.200s", path);
-        *code = clw_fail(
-            err, CLW_REFUSED, hint, "other users may write to %s, or it belongs to one: ssh refuses it, too", path);
+        snprintf(hint, sizeof hint, "check its content, then: chmod go-w %.200s", path);
+        *code = clw_fail(err, CLW_REFUSED, hint,
+            "%s belongs to another user, or other users may write to it: ssh refuses it, too", path);
     } else if (st.st_size > FILE_BYTES) {
         *code = clw_fail(err, CLW_TOO_LARGE, NULL, "%s is larger than 1 MiB", path);
     } else {

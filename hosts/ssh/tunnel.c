@@ -40,8 +40,8 @@ static struct forward *forward_new(
     struct host_session *l, enum forward_kind kind, const char *target, struct clw_error *err)
 {
     if (!link__is_target(target)) {
-        clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port", "'%.100s' is no place for a tunnel to end",
-            target);
+        clw_fail(err, CLW_USAGE, "write unix:/path or tcp:127.0.0.1:port",
+            "'%.100s' is not an address that a tunnel can lead to", target);
         return NULL;
     }
     if (l->forward_count == LINK_FORWARDS) {

@@ -22,25 +22,25 @@ bad 2 "'soon' is not a duration" clowder map --timeout soon -- cat ::: a
 bad 2 "'many' is not a whole number" clowder up -n many
 bad 2 '0 is not between' clowder up -n 0
 bad 2 'takes no value' clowder map --tag=yes -- cat
-bad 2 'name a command' clowder map
-bad 2 'name a command' clowder map ::: a
+bad 2 'give a command' clowder map
+bad 2 'give a command' clowder map ::: a
 bad 2 'not both' clowder map -w -W -- cat ::: a
 bad 2 'leave out -n or -p' clowder map -n 1 -p default -- cat ::: a
 bad 2 'needs --joblog' clowder map --resume -- cat ::: a
 bad 2 'not both' clowder map -a /dev/null -- cat ::: a
 bad 4 'cannot read /nonexistent' clowder map -a /nonexistent -- cat
-bad 2 'not a name' clowder up 'bad/name' -n 1
+bad 2 'not a valid name' clowder up 'bad/name' -n 1
 bad 2 'not of the form K=V' clowder up -n 1 --env novalue
 bad 2 'name a shell' clowder completion tcsh
 bad 2 "no command 'nope'" clowder help nope
-bad 2 'say start, stop' clowder engine dance
+bad 2 'use start, stop' clowder engine dance
 bad 4 "no profile 'nowhere'" clowder map -p nowhere -- cat ::: a
 bad 4 "no profile 'nowhere'" clowder up nowhere
 bad 4 "no profile 'nowhere'" clowder status nowhere
 bad 4 "no profile 'nowhere'" clowder down nowhere
 bad 3 "no daemons up; start some: clowder up -n 2" clowder map -- cat ::: a
 bad 3 "no daemons up; start some: clowder up -n 2" clowder run -- true
-bad 2 'how many daemons\?; say it with -n N' clowder up
+bad 2 'the number of daemons is missing; give it with -n N' clowder up
 clowder engine stop
 bad 3 'no engine runs' clowder engine status
 expect 0 clowder down # nothing is up: nothing to do
@@ -75,7 +75,7 @@ wait "$map" || fail "a map beside strangers: exit status $?"
 seq 3000 | cmp - got || fail "a map beside strangers lost something"
 tail -n +"$((lines_before + 1))" "$engine_log" | grep -cE 'dropped|refused' >dropped
 [ "$(cat dropped)" -eq "$(wc -l <rogue.out)" ] || fail "$(cat dropped) log lines for $(wc -l <rogue.out) strangers"
-for why in 'unknown frame type' 'more than the 4096 allowed' 'not a hello' 'protocol version 99' 'token is not known'; do
+for why in 'unknown frame type' 'more than the 4096 allowed' 'not a hello' 'protocol version 99' 'unknown token'; do
   grep -q "$why" "$engine_log" || fail "the log does not say '$why'"
 done
 expect 0 nngcat --req --dial "ipc://$XDG_RUNTIME_DIR/clowder/engine.sock" --data 'garbage' --ascii

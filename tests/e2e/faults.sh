@@ -286,7 +286,7 @@ stopped_map
 clowder map -- echo ::: someone >other 2>other.err & # waits when all have results for the one that is stopped
 other=$!
 expect 0 clowder job list --json
-jq -e '.jobs | any(.reason == "its results are not read")' out >/dev/null || fail "it is not said: $(cat out)"
+jq -e '.jobs | any(.reason == "its client does not read its results")' out >/dev/null || fail "it is not said: $(cat out)"
 victim=$(unread)
 kill -9 "$victim"
 replaced() { status_of default '[.daemon_list[].pid] | join(" ")' | grep -vw "$victim"; }

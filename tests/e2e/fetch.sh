@@ -11,7 +11,7 @@ empty() { [ -z "$(ls -A)" ] || fail "saved: $(ls -A)"; }
 # What the last message names: a folder with exactly these files.
 kept() { # FILE...
   local folder
-  folder=$(sed -n 's/.*stays on local: //p' "$work/err")
+  folder=$(sed -n 's/.*stay on local: //p' "$work/err")
   [ -d "$folder" ] || fail "no folder is named: $(cat "$work/err")"
   [ "$(ls -A "$folder")" = "$(printf '%s\n' "$@")" ] || fail "$folder has $(ls -A "$folder"), not $*"
   kept_in=$folder
@@ -19,7 +19,7 @@ kept() { # FILE...
 
 # Too large, alone or together: file, size and limit are said.
 expect 1 clowder map --joblog "$work/log" --fetch r.bin -- sh -c 'head -c 17000000 /dev/zero >r.bin' ::: 1
-says "^clowder: task 1 \(1\): failed: --fetch: 'r.bin' has 16M, and the limit of --max-output is 16M; what was found stays on local: /"
+says "^clowder: task 1 \(1\): failed: --fetch: 'r.bin' has 16M, and the limit of --max-output is 16M; the files found stay on local: /"
 kept r.bin
 [ "$(wc -c <"$kept_in/r.bin")" -eq 17000000 ] || fail "it did not stay as it was"
 [ "$(awk -F'\t' 'NR == 2 { print $7 }' "$work/log")" != 0 ] || fail "the job log calls it well: $(cat "$work/log")"
@@ -31,17 +31,17 @@ expect 0 clowder map --max-output 20M --fetch r.bin -- sh -c 'head -c 17000000 /
 [ "$(wc -c <r.bin)" -eq 17000000 ] || fail "$(ls -l)"
 rm r.bin
 expect 2 clowder map --max-output 1G -- true ::: 1
-says "at most 128 MiB; let the task write a file"
+says "at most 128 MiB; let the task write a file,"
 one_line
 
 # Nothing there, and what is no file.
 expect 1 clowder map --fetch 'x-*' -- true ::: 1
 says "task 1 \(1\): failed: --fetch: there is no file 'x-\*'"
 expect 1 clowder map --fetch x -- sh -c 'mkdir x' ::: 1
-says "'x' is a folder: only files are brought home"
+says "'x' is a folder: only regular files can be fetched"
 kept x
 expect 1 timeout 60 clowder map --fetch 'f*' -- sh -c 'mkfifo f1' ::: 1 # and nothing to wait for
-says "'f1' is no regular file: only files are brought home"
+says "'f1' is not a regular file: only regular files can be fetched"
 expect 1 clowder map --fetch x -- sh -c 'ln -s /etc/passwd x' ::: 1
 says "cannot read 'x': it is a link"
 expect 1 clowder map --json --fetch x -- true ::: 1
@@ -51,7 +51,7 @@ empty
 # A folder: what is asked for is refused at once; what a placeholder brings fails its task.
 for pattern in r/out.txt /etc/passwd '*/{}' ../x '' . ..; do
   expect 2 clowder map --fetch "$pattern" -- true ::: 1
-  says "only files of the job's own folder are brought home, by their names"
+  says "only files in the job's own folder can be fetched, by their names"
   one_line
 done
 expect 1 clowder map --fetch '{}' -- sh -c 'echo x >"$(basename "$1")"' x ::: a/b c
@@ -89,7 +89,7 @@ rm ./*
 
 # One name from two tasks: neither writes over the other, and it is no success.
 expect 1 clowder map --joblog "$work/log2" --fetch out -- sh -c 'echo "from $1" >out' x ::: 1 2 3
-says "^clowder: task [123] brought 'out', as task [123] did; this one is saved as 'out\.[123]'$"
+says "^clowder: task [123] fetched 'out', and so did task [123]; this one is saved as 'out\.[123]'$"
 says '2 of 3 tasks failed'
 [ "$(sort out out.?)" = $'from 1\nfrom 2\nfrom 3' ] || fail "saved: $(tail -n +1 out*)"
 [ "$(awk -F'\t' 'NR > 1 && $7 == 0' "$work/log2" | wc -l)" -eq 1 ] || fail "job log: $(cat "$work/log2")"
@@ -128,7 +128,7 @@ echo 1 >tool.sh
 expect 0 clowder map -n 1 --ship tool.sh --fetch '*' -- sh -c 'cat tool.sh >new-{}' ::: 1 2 3
 [ "$(ls -A)" = $'new-1\nnew-2\nnew-3\ntool.sh' ] || fail "saved: $(ls -A)"
 expect 1 clowder map -n 1 --ship tool.sh --fetch '*' -- sh -c 'cat tool.sh' ::: 1
-says "there is no file '\*' but those that were shipped"
+says "there is no file '\*' except those that were shipped"
 expect 0 clowder map -n 1 --ship tool.sh --fetch tool.sh -- sh -c 'echo 2 >>tool.sh' ::: 1
 [ "$(cat tool.sh)" = $'1\n2' ] || fail "shipped and fetched: $(cat tool.sh)"
 rm ./*
@@ -146,8 +146,8 @@ if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
   expect 0 unshare -m sh -c 'mount -t tmpfs -o nr_inodes=20 tmpfs "$TMPDIR" && exec clowder engine start'
   clowder up -n 1 >/dev/null
   expect 1 clowder map --fetch x -- sh -c 'mkfifo x; i=0; while (: >$i) 2>/dev/null; do i=$((i + 1)); done' ::: 1
-  says "'x' is no regular file: .* what was found stays on local: $TMPDIR/clowder-kept-"
-  folder=$(sed -n 's/.*stays on local: //p' "$work/err")
+  says "'x' is not a regular file: .* the files found stay on local: $TMPDIR/clowder-kept-"
+  folder=$(sed -n 's/.*stay on local: //p' "$work/err")
   expect 1 clowder map --fetch y -- true ::: 1 # and another job is told why it cannot
   says "cannot make the job's folder .*: No space left on device"
   nsenter -m -t "$(engine_pid)" test -p "$folder/x" || fail "$folder does not have it"

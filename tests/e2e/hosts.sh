@@ -403,7 +403,7 @@ case_remove() {
   wait_until grep -q "waiting until the tasks on 'h2' have ended" told
   kill -TERM $remove
   ! wait $remove || fail "it was broken off"
-  grep -q 'nothing was taken out of the inventory; left already: h1; leaving after their tasks: h2;' told || fail "broken off: $(cat told)"
+  grep -q 'nothing was taken out of the inventory; already out of use: h1; still finishing their tasks: h2;' told || fail "broken off: $(cat told)"
   expect 0 cl host show h1
   expect 5 cl host probe h2
   touch go

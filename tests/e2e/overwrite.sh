@@ -8,7 +8,7 @@ refused() { # FILE COMMAND...
   shift
   cp precious "$file"
   expect 2 "$@"
-  says "$file is there already; --force replaces it"
+  says "$file exists already; --force replaces it"
   one_line
   same "$file" precious
 }
@@ -27,7 +27,7 @@ rm inventory.json
 for how in '' --force; do # a link to nothing
   # shellcheck disable=SC2086
   expect 2 clowder export link $how
-  says 'link is a link to inventory.json, which is not there'
+  says 'link is a link to inventory.json, which does not exist'
   one_line
 done
 [ -L link ] && [ ! -e inventory.json ] || fail "something was written: $(ls -l)"
@@ -66,7 +66,7 @@ one_line
 expect 1 clowder map -o folder/none/x -- echo ::: a
 says 'cannot write folder/none/x'
 expect 2 clowder map --force -- echo ::: a
-says '[-]-force is about the file of -o'
+says '[-]-force needs -o FILE'
 
 # --resume adds to the results as it does to the log.
 rm results
@@ -85,7 +85,7 @@ for how in '' --resume --resume-failed; do
   cp precious log
   # shellcheck disable=SC2086
   expect 2 clowder map --joblog log $how -- echo ::: a
-  says 'log is no job log: its first line is another one; it was left as it is'
+  says 'log is not a job log: its first line is different; it was not changed'
   one_line
   same log precious
 done

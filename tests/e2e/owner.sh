@@ -117,13 +117,13 @@ case_elsewhere() {
   for command in "status" "engine start" "map -- true ::: a" "submit -- true ::: a" "host list" "engine stop --now" "export"; do
     # shellcheck disable=SC2086
     expect 5 unshare --pid --fork --mount-proc clowder $command
-    says "engine elsewhere: process $(owner) in another PID namespace"
+    says "runs elsewhere: process $(owner) in another PID namespace"
     one_line
   done
   echo 11111111-2222-3333-4444-555555555555 >boot
   there() { unshare -m --uts sh -c "mount --bind $work/boot /proc/sys/kernel/random/boot_id && hostname green && exec \"\$@\"" sh "$@"; }
   expect 5 there clowder map -n 1 -- true ::: a
-  says "engine elsewhere: process $(owner) on the machine $(hostname)"
+  says "runs elsewhere: process $(owner) on the machine $(hostname)"
   one_line
   expect 0 clowder map -- echo ::: here
   one_engine
@@ -164,7 +164,7 @@ case_nested() {
     one_line
   done
   expect 3 env XDG_DATA_HOME="$work/far" CLOWDER_DAEMON=default-1 CLOWDER_HOST=h1 clowder engine status
-  says 'no engine runs; this is a task, and tasks start none'
+  says 'no engine runs; a task does not start one'
   one_line
   expect 0 clowder run -- clowder engine start # the one that it is from runs
   one_engine
@@ -292,13 +292,13 @@ case_short() {
   done
   expect 0 timeout 20 clowder status
   timeout 20 clowder doctor >doctor.out 2>&1 && fail "all is well: $(cat doctor.out)"
-  grep -q '^BAD  files  *all [0-9]* are in use: what starts or connects has to wait' doctor.out || fail "the doctor says $(cat doctor.out)"
+  grep -q '^BAD  files  *all [0-9]* are in use: new processes and connections have to wait' doctor.out || fail "the doctor says $(cat doctor.out)"
   expect 0 timeout 20 clowder engine stop --now
   [ ! -s err ] || fail "it had to be killed: $(cat err)"
   wait_until dead "$pid"
   wait
   expect 1 prlimit --nofile=40:40 clowder engine start
-  says '40 open files are too few for an engine: it wants 64 and more; raise the limit'
+  says 'the limit of 40 open files is too low: an engine needs at least 64; raise the limit'
   one_line
   # Threads, and processes, are counted for a user; the engine has some, and the rest is not to be had.
   needs_root
@@ -378,7 +378,7 @@ PY
   local holder=$!
   wait_until grep -q sockets home/.local/share/clowder/engine.lock
   expect 5 me clowder map -- echo ::: a
-  says "is another user's"
+  says 'a process of another user'
   [ ! -s trap/heard ] || fail "it told another user: $(cat trap/heard)"
   kill $trap $holder
 }

@@ -53,10 +53,10 @@ R
   for first in 'print("loading")' 'cat("x\n")' 'system("echo loading")'; do
     sed -i "1s/.*/$first; source(\"clowder_worker.R\")/" worker.R
     expect 1 r_worker a b
-    says "task 1 \(a\): exit 126: the worker wrote '(\[1\]|.*(loading|x).*)', which is no frame"
+    says "task 1 \(a\): exit 126: the worker wrote '(\[1\]|.*(loading|x).*)', which is not a frame"
   done
   expect 1 timeout 60 clowder map -W -n 1 -- Rscript /nonexistent.R ::: a
-  says "the worker wrote 'Fatal error: cannot open file '/nonexistent.R'.*', which is no frame"
+  says "the worker wrote 'Fatal error: cannot open file '/nonexistent.R'.*', which is not a frame"
   expect 1 timeout 60 clowder map -W -n 1 -- Rscript -e 'library(nothingofthatname)' ::: a
   says 'stderr: .*there is no package called .nothingofthatname'
   if grep -q "using 'raw" err; then fail "R warns of a fifo"; fi

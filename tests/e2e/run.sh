@@ -31,7 +31,7 @@ mkfifo quiet
 clowder run -- cat <quiet >got 2>told &
 run=$!
 exec 8>quiet
-wait_until grep -q 'reading the command.s stdin until its end; </dev/null gives it none' told
+wait_until grep -q 'reading stdin for the task, until its end; </dev/null gives it none' told
 echo end >&8
 exec 8>&-
 wait $run || fail "run: $?"
@@ -63,8 +63,8 @@ refused() { # PATTERN WORD...
   one_line
   [ ! -s out ] || fail "something ran: $(cat out)"
 }
-refused "':::' once more" map echo ::: 1 2 ::: a b
-refused "'::::' once more" map echo ::: 1 :::: file
+refused "':::' is given twice" map echo ::: 1 2 ::: a b
+refused "'::::' is given twice" map echo ::: 1 :::: file
 refused 'inputs come after one :::' map echo :::: file
 refused 'inputs come after one :::' map echo :::+ a
 refused '\{1\}: a task has one input' map echo '{1}' ::: a

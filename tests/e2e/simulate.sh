@@ -72,13 +72,13 @@ refuses "does not say how long" --task-time mix:1s*0
 refuses "does not say how long" --task-time lognormal:1s,99
 refuses "does not say how long" --task-time const:-1s
 refuses "does not say how long" --task-time exp:200000h
-refuses "is no time" --rtt fast
+refuses "is not a time" --rtt fast
 refuses "is no whole number" --tasks 1.5
 refuses "is no whole number" --daemons many
 refuses "is not between" --tasks 0
 refuses "is not between" --daemons 1e9
 refuses "is not between" --fail 2
-refuses "is no number" --lose often
+refuses "is not a number" --lose often
 refuses "is not between" --rate 0
 refuses "10 hosts for 5 daemons" --hosts 10 --daemons 5
 refuses "is not a size" --memory big

@@ -1,5 +1,6 @@
 """Every command that a hint, a help text, the manual or a document names is one: it is given to the real parser, as it stands there, with
 --help behind its verb. And every option that a message names without its command is an option of some command.
+No message has a word that readers had to decode.
 
     words.py SOURCE       reads the tracked files below SOURCE; clowder is on PATH
 """
@@ -15,6 +16,11 @@ NOUNS = {"host", "profile", "job"}
 WITH_COMMAND = {"map", "submit", "run", "everywhere", "launch", "with"}  # whose options end at the first word
 # Of the programs that we start, and of our own daemon.
 FOREIGN = {"--resources", "--host", "--mux", "--spawn"}
+# Words of ours, or in a sense of ours, that readers of English as a second language stumbled over.
+ODD = re.compile(
+    r"\b(anew|[Ss]omebody|meanwhile|of before|lets? us in|mean it|waits? for a yes)\b|\b(comes?|dials?|looks? for) home\b"
+    r"|\b(lines|row|column|pane|one) before\b|(?<!there )\bis no (?!longer|good)[a-z]"
+)
 SCRIPTS = re.compile(r"(hosts/probe_script|hosts/scheduler|engine/fleet/foreign_script)\.c$")  # of other programs
 # A document about another thing than our commands, or commands of a time that is over.
 SKIPPED = re.compile(r"^(tests/|CHANGELOG|docs/performance|run$|\.ci/|tui/cli/parallel\.c)")
@@ -111,6 +117,8 @@ for path in files:
                 check(path, is_meant, command)
             if path.endswith(".c") and not SCRIPTS.match(path):
                 check_options(path, text)
+                if ODD.search(text):
+                    wrong.append(f"{path}: '{text.strip()[:100]}': '{ODD.search(text).group(0)}' has to be decoded")
 if len(seen) < 100:
     wrong.append(f"only {len(seen)} commands were found")
 print("\n".join(sorted(set(wrong))) or f"{len(seen)} commands named, all of them known")

@@ -98,16 +98,16 @@ expect 1 framed good a fail b
 prints $'a\nb'
 for first in 'x' 'Fatal error: cannot open the file'; do
   expect 1 timeout 20 clowder map -W -- sh -c 'echo "$0"; exec sleep 304.77123' "$first" ::: a b c
-  says "task 1 \\(a\\): exit 126: the worker wrote '$first\\\\n', which is no frame \\("
+  says "task 1 \\(a\\): exit 126: the worker wrote '$first\\\\n', which is not a frame \\("
   says '3 of 3 tasks failed'
 done
 wait_until none_running 'sleep 304.77123'
 expect 1 framed old a b
-says "the worker wrote '.*a.*', which is no frame .*older clowder_worker.h is to be built again"
+says "the worker wrote '.*a.*', which is not a frame .*build the worker again if it was built with an older clowder_worker.h"
 expect 1 timeout 20 clowder map -W -- cat ::: a
-says 'which is no frame'
+says 'which is not a frame'
 expect 1 framed garbage a bad b c
-says "task 2 \\(bad\\): failed: the worker wrote 'something else.*', which is no frame of its answer"
+says "task 2 \\(bad\\): failed: the worker wrote 'something else.*', which is not a frame of its answer"
 prints $'a\nb\nc'
 expect 1 framed skips a bad b c # it answers b in the place of bad
 says "task 2 \\(bad\\): failed: the worker wrote"
@@ -116,7 +116,7 @@ expect 1 framed twice a bad b c
 says 'answered a task twice'
 prints $'a\nbad\nb\nc'
 expect 1 framed after a bad
-says "the worker wrote 'x', which is no frame"
+says "the worker wrote 'x', which is not a frame"
 prints $'a\nbad'
 
 # It cannot start.

@@ -86,7 +86,7 @@ keys a
 see 'Add host'
 type_text 'bad name!'
 keys Tab
-see 'is not a name'
+see 'is not a valid name'
 keys BSpace BSpace BSpace BSpace BSpace BSpace BSpace BSpace BSpace
 keys BTab
 keys C-u
@@ -104,7 +104,7 @@ gone 'Add host'
 keys a
 see 'Add host'
 keys C-s
-see 'Name .*is not a name'
+see 'Name .*is not a valid name'
 keys Escape
 gone 'Add host'
 keys C-s

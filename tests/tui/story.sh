@@ -156,6 +156,6 @@ keys F10
 see 'The last one was refused'
 type_text 'open sesame'
 keys F10
-see 'vault: logged in; the engine holds the secret'
+see 'vault: logged in; the engine keeps the secret'
 keys q
 see 'ready>'

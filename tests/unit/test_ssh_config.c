@@ -157,7 +157,7 @@ static void matches(void **state)
     assert_string_equal(h.user, "matched");
     assert_int_equal(h.port, 2);
     assert_false(h.compression);
-    assert_non_null(strstr(h.notes, "line 9: match criterion that is not looked at"));
+    assert_non_null(strstr(h.notes, "line 9: match unsupported criterion"));
     assert_int_not_equal(access("/tmp/never", F_OK), 0);
     ssh_host_fini(&h);
     h = look("HostName %h.lab.example\nPort x\nAddressFamily inet6\nIdentitiesOnly maybe\n", "n");

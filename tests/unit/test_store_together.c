@@ -181,7 +181,7 @@ static void test_disk_full(void **state)
     }
     assert_int_equal(code, CLW_NO_ROOM);
     assert_non_null(strstr(error.message, "no room on the disk"));
-    assert_non_null(strstr(error.hint, "make room"));
+    assert_non_null(strstr(error.hint, "free some space"));
     char *value;
     ok(store_setting_get(s, "before", &value, &error));
     free(value);

@@ -80,6 +80,9 @@ static void test_print(void **state)
     assert_string_equal(text_count(out, sizeof out, 0), "0");
     assert_string_equal(text_bytes(out, sizeof out, 1536), "1.5K");
     assert_string_equal(text_span(out, sizeof out, 185000), "3m05s");
+    assert_string_equal(text_plural(1), "");
+    assert_string_equal(text_plural(0), "s");
+    assert_string_equal(text_plural(2), "s");
     assert_string_equal(text_rate(out, sizeof out, 3070000), "3.07M");
     const char *list[] = {"unordered", "status", "map", NULL};
     assert_string_equal(text_nearest("unorderd", list), "unordered");

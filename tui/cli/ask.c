@@ -22,7 +22,7 @@ int ask_yes(bool yes, const char *format, ...)
     vsnprintf(question, sizeof question, format, ap);
     va_end(ap);
     if (!isatty(STDIN_FILENO) || !stderr_is_terminal())
-        return say(5, "%s? there is no terminal to ask on; say --yes to mean it", question);
+        return say(5, "%s? there is no terminal to ask on; --yes answers yes", question);
     fflush(stdout);
     text_escape(clean, sizeof clean, question, strlen(question));
     fprintf(stderr, "%s? [y/N] ", clean);

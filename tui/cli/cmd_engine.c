@@ -149,7 +149,7 @@ int cmd_engine(const struct opts *o, bool json)
         return engine_stop(opts_has(o, "now"));
     if (o->word_count == 1 && strcmp(verb, "status") == 0)
         return engine_status(json);
-    return say(2, "engine: say start, stop, status or run");
+    return say(2, "engine: use start, stop, status or run");
 }
 
 /* ---- log ---- */

@@ -117,7 +117,7 @@ static int read_words(const struct opts *o, struct store_host *h)
     if (o->word_count == 0)
         return say(2, "%s: name a host; see clowder %s --help", o->command, o->command);
     if (o->word_count > 2)
-        return say(2, "%s: what is '%s'? it takes NAME and [USER@]ADDRESS[:PORT]", o->command, o->words[2]);
+        return say(2, "%s: unexpected argument '%s'; it takes NAME and [USER@]ADDRESS[:PORT]", o->command, o->words[2]);
     return o->word_count == 2 ? set_target(h, o->words[1]) : 0;
 }
 
@@ -153,7 +153,7 @@ int cmd_host_add(const struct opts *o, bool json)
         status = set_options(o, &h);
     }
     if (status == 0 && strcmp(h.name, "local") == 0)
-        status = say(2, "host add: 'local' is this machine, and always there; choose another name");
+        status = say(2, "host add: 'local' always means this machine; choose another name");
     if (status == 0)
         status = inventory_open(&s);
     if (status == 0) {
@@ -199,7 +199,7 @@ static int check_pairs(const struct opts *o)
     if (opts_has(o, "no-address") && o->word_count > 1)
         return say(2, "host edit: an address or --no-address, not both");
     if (!o->given_count && o->word_count < 2)
-        return say(2, "host edit: say what to change; see clowder host edit --help");
+        return say(2, "host edit: give an option that says what to change; see clowder host edit --help");
     return 0;
 }
 

@@ -55,7 +55,7 @@ static void consider(struct import *m, const json_t *from)
         return;
     }
     if (store_host_get(m->s, h.name, &there, &err) == CLW_OK) {
-        skip(m, name, "it is in the inventory already");
+        skip(m, name, "it is already in the inventory");
         store_host_fini(&there);
         store_host_fini(&h);
         return;

@@ -78,7 +78,8 @@ static void print_facts(const char *host, const json_t *facts)
     add(&b, "", json_text(facts, "os"));
     add(&b, "", json_text(facts, "arch"));
     if (json_number(facts, "cores"))
-        buf_printf(&b, ", %lld cores", (long long)json_number(facts, "cores"));
+        buf_printf(&b, ", %lld core%s", (long long)json_number(facts, "cores"),
+            text_plural((uint64_t)json_number(facts, "cores")));
     if (json_number(facts, "mem_total_bytes"))
         add(&b, "memory ", text_bytes(text, sizeof text, (uint64_t)json_number(facts, "mem_total_bytes")));
     if (json_object_get(facts, "load1"))
@@ -156,7 +157,7 @@ static int choose(const struct opts *o, struct probe_run *run)
     struct clw_error err;
     bool all = opts_has(o, "all");
     if (all == (o->word_count > 0))
-        return say(2, "host probe: name hosts or say --all%s", all ? ", not both" : "");
+        return say(2, "host probe: name hosts or use --all%s", all ? ", not both" : "");
     int status = inventory_open(&s);
     if (status)
         return status;

@@ -70,9 +70,9 @@ static int agree_known(const struct opts *o, const char *name, const char *shown
     const char *wanted = opts_text(o, "fingerprint", NULL);
     if (wanted && strcmp(wanted, shown) != 0)
         return say(5,
-            "host trust: the key of '%s' is known already, and it is %s, not %s; find out which of them is right, and "
-            "do not use the host before",
-            name, *shown ? shown : "none that it shows", wanted);
+            "host trust: the key of '%s' is known already, and it is %s, not %s; find out which of them is right "
+            "before you use the host",
+            name, *shown ? shown : "an unknown one", wanted);
     printf("%s: its key is known already\n", name);
     return 0;
 }
@@ -130,7 +130,7 @@ static int answer_one(struct clowder *c, const char *name, uint64_t timeout_ms, 
     char text[400];
     *reply = NULL;
     mlock(secret, sizeof secret);
-    snprintf(text, sizeof text, "%s%s: %s:", json_is_true(json_object_get(prompt, "again")) ? "refused; again, " : "",
+    snprintf(text, sizeof text, "%s%s: %s:", json_is_true(json_object_get(prompt, "again")) ? "wrong, try again; " : "",
         name, json_text(prompt, "text"));
     int status = ask_secret(text, json_is_true(json_object_get(prompt, "echo")), secret, sizeof secret);
     json_t *request = about("unlock", name, timeout_ms), *value = status == 0 ? json_string(secret) : NULL;
@@ -159,7 +159,8 @@ static int check_question(const char *name, const char *kind, const json_t *prom
         return say(5, "host '%s' asks for another kind of secret (%s): %s; nothing was answered", name, asked, text);
     if (!kind && !sees)
         return say(2,
-            "host unlock: without a terminal, say which secret it is: --kind passphrase, password or interactive; host "
+            "host unlock: without a terminal, give the kind of secret: --kind passphrase, password or interactive; "
+            "host "
             "'%s' asks for this (%s): %s; nothing was answered",
             name, asked, text);
     if (!sees && answered && json_is_true(json_object_get(prompt, "again")))
@@ -192,7 +193,7 @@ static int check_kind(const char *kind)
     for (size_t i = 0; i < 3; i++)
         if (!kind || strcmp(kind, kinds[i]) == 0)
             return 0;
-    return say(2, "host unlock: '%s' is no kind of secret: passphrase, password or interactive", kind);
+    return say(2, "host unlock: '%s' is not a kind of secret; use passphrase, password or interactive", kind);
 }
 
 int cmd_host_unlock(const struct opts *o, bool json)
@@ -217,7 +218,7 @@ int cmd_host_unlock(const struct opts *o, bool json)
     if (status == 0 && asks)
         printf("%s unlocked, until 'clowder host forget %s' or the end of the engine\n", name, name);
     else if (status == 0)
-        printf("%s asks nothing: it lets us in as it is\n", name);
+        printf("%s asks for no secret: the login works without one\n", name);
     return status;
 }
 

@@ -52,10 +52,12 @@ static char *unfinished_text(const struct opts *o, size_t left, size_t told)
     struct buf b = {0};
     buf_add_text(&b, "host remove: nothing was taken out of the inventory");
     for (size_t i = 0; i < told; i++) {
-        const char *before = i == 0 && left ? "; left already: " : i == left ? "; leaving after their tasks: " : ", ";
+        const char *before = i == 0 && left ? "; already out of use: "
+                             : i == left    ? "; still finishing their tasks: "
+                                            : ", ";
         buf_printf(&b, "%s%s", before, o->words[i]);
     }
-    buf_add_text(&b, "; remove them again, or use them again when they have left");
+    buf_add_text(&b, "; run the command again to remove them");
     return buf_steal(&b);
 }
 

@@ -23,7 +23,7 @@ int job_id(const struct opts *o, size_t count, int64_t *id)
         return say(
             2, "%s: name a job%s; see clowder %s --help", o->command, count > 1 ? " and a file" : "", o->command);
     if (o->word_count > count)
-        return say(2, "%s: what is '%s'? see clowder %s --help", o->command, o->words[count], o->command);
+        return say(2, "%s: unexpected argument '%s'; see clowder %s --help", o->command, o->words[count], o->command);
     if (text_parse_int(o->words[0], 1, INT64_MAX, id, &err))
         return say(2, "%s: '%s' is not the number of a job; 'clowder job list' shows them", o->command, o->words[0]);
     return 0;
@@ -77,7 +77,7 @@ static void add_kept(json_t *o, struct store *s, const struct store_job *j)
     if (is_kept && kept.owner[0])
         reason = "its inputs are still being read";
     else if (is_kept && !*reason && !job_is_finished(j))
-        reason = "no engine runs it; any command that needs one starts it";
+        reason = "no engine runs it; any command that needs an engine starts one";
     json_object_set_new(o, "detached", json_boolean(is_kept));
     request_set_text(o, "reason", reason);
     if (is_kept)
@@ -151,7 +151,7 @@ int cmd_job_list(const struct opts *o, bool json)
     struct clw_error err;
     int64_t limit = 20;
     if (o->word_count)
-        return say(2, "job list: what is '%s'? it takes no words", o->words[0]);
+        return say(2, "job list: unexpected argument '%s'", o->words[0]);
     int status = opts_int(o, "limit", 1, 1000000, &limit);
     if (status == 0)
         status = inventory_open(&s);

@@ -2,6 +2,7 @@
 #include "tui/cli/cmd_job.h"
 
 #include "base/mono.h"
+#include "base/text.h"
 #include "engine/wire/func.h"
 #include "tui/cli/inventory.h"
 #include "tui/cli/map.h"
@@ -180,8 +181,8 @@ static int finish(struct collect *x, bool remove)
     if (!stdout_is_good() || !map_close_joblog(&x->m))
         return 1;
     if (x->m.unsaved)
-        return say(1, "job %lld counts as not collected: %llu fetched files could not be saved", (long long)x->id,
-            (unsigned long long)x->m.unsaved);
+        return say(1, "job %lld counts as not collected: %llu fetched file%s could not be saved", (long long)x->id,
+            (unsigned long long)x->m.unsaved, text_plural(x->m.unsaved));
     if (remove)
         code = store_kept_remove(x->s, x->id, &err);
     else
@@ -191,7 +192,8 @@ static int finish(struct collect *x, bool remove)
     if (x->kept.reason[0])
         say(1, "job %lld: %s", (long long)x->id, x->kept.reason);
     if (x->m.failed && !x->m.json)
-        say(1, "%llu of %llu tasks failed", (unsigned long long)x->m.failed, (unsigned long long)x->m.done);
+        say(1, "%llu of %llu task%s failed", (unsigned long long)x->m.failed, (unsigned long long)x->m.done,
+            text_plural(x->m.done));
     return x->m.failed || x->job.state != STORE_JOB_DONE || code ? 1 : 0;
 }
 

@@ -91,7 +91,7 @@ int cmd_job_prune(const struct opts *o, bool json)
     int64_t keep = 0;
     (void)json;
     if (o->word_count)
-        return say(2, "job prune: what is '%s'? it takes no words", o->words[0]);
+        return say(2, "job prune: unexpected argument '%s'", o->words[0]);
     int status = opts_int(o, "keep", 0, PRUNE_MAX, &keep);
     if (status == 0)
         status = inventory_open(&s);
@@ -104,7 +104,7 @@ int cmd_job_prune(const struct opts *o, bool json)
     size_t n = choose(s, &list, (size_t)keep, &unseen);
     if (n)
         status = ask_yes(opts_has(o, "yes"),
-            "remove %zu finished jobs, %zu of them with results that were not collected", n, unseen);
+            "remove %zu finished job%s, %zu of them with results that were not collected", n, text_plural(n), unseen);
     for (size_t i = 0; i < list.count && n && status == 0; i++) {
         if (!list.items[i].id)
             continue;
@@ -114,7 +114,7 @@ int cmd_job_prune(const struct opts *o, bool json)
             store_kept_fini(&kept);
     }
     if (status == 0)
-        printf("%zu jobs removed\n", n);
+        printf("%zu job%s removed\n", n, text_plural(n));
     store_job_list_fini(&list);
     store_close(s);
     return status;

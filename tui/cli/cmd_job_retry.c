@@ -3,6 +3,7 @@
 #include "tui/cli/cmd_job.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "tui/cli/inventory.h"
 #include "tui/cli/map.h"
 #include "tui/cli/request.h"
@@ -33,7 +34,7 @@ static int read_function(struct retry *r, struct map *m)
     if (!json_array_size(argv))
         return refuse(r, "its function was not kept");
     if (json_number(r->function, "everywhere"))
-        return refuse(r, "it ran once on each daemon; use clowder everywhere");
+        return refuse(r, "it ran once on each daemon; run clowder everywhere again");
     if (json_number(r->function, "files"))
         return refuse(r, "files were shipped with it; save its inputs and map them again with --ship");
     m->argv = mem_zalloc((json_array_size(argv) + 1) * sizeof *m->argv);
@@ -152,7 +153,7 @@ static int queue_again(struct store *s, int64_t id, const struct opts *o)
         return 0;
     }
     job_announce(true);
-    printf("job %lld: %llu tasks will run again\n", (long long)id, (unsigned long long)count);
+    printf("job %lld: %llu task%s will run again\n", (long long)id, (unsigned long long)count, text_plural(count));
     return 0;
 }
 

@@ -100,8 +100,8 @@ static int verdict(struct store *s, const struct store_job *job)
     if (job->state == STORE_JOB_DONE)
         return 0;
     if (job->state == STORE_JOB_FAILED && job->failed)
-        return say(1, "job %lld: %llu of %llu tasks failed", (long long)job->id, (unsigned long long)job->failed,
-            (unsigned long long)job->total);
+        return say(1, "job %lld: %llu of %llu task%s failed", (long long)job->id, (unsigned long long)job->failed,
+            (unsigned long long)job->total, text_plural(job->total));
     bool has_reason = store_kept_get(s, job->id, &kept, NULL) == CLW_OK && kept.reason[0];
     say(1, "job %lld: %s%s%s", (long long)job->id, store_job_state_text(job->state), has_reason ? ": " : "",
         has_reason ? kept.reason : "");

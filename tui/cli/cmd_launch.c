@@ -44,7 +44,7 @@ int cmd_launch(const struct opts *o, bool json)
     const char *own = getenv("CLOWDER_PROFILE"), *profile = opts_text(o, "profile", own && *own ? own : "default");
     json_t *reply = NULL;
     if (!o->word_count || !*o->words[0])
-        return say(2, "launch: name a command; see clowder launch --help");
+        return say(2, "launch: give a command; see clowder launch --help");
     char *text = command_text(o);
     json_t *command = json_string(text);
     free(text);

@@ -19,7 +19,7 @@ int map_task_options(const struct opts *o, struct map *m, int64_t *n)
         opts_size(o, "max-output", &max_output))
         return 2;
     if (*n && opts_has(o, "profile"))
-        return say(2, "%s: -n makes daemons of its own; leave out -n or -p", o->command);
+        return say(2, "%s: -n starts its own daemons; leave out -n or -p", o->command);
     m->f.max_output = max_output;
     m->f.profile = opts_text(o, "profile", NULL);
     return 0;
@@ -28,7 +28,7 @@ int map_task_options(const struct opts *o, struct map *m, int64_t *n)
 int map_set_argv(const struct opts *o, struct map *m, size_t count)
 {
     if (!count || !o->words[0][0])
-        return say(2, "%s: name a command; see clowder %s --help", o->command, o->command);
+        return say(2, "%s: give a command; see clowder %s --help", o->command, o->command);
     m->argv = mem_zalloc((count + 1) * sizeof *m->argv);
     for (size_t i = 0; i < count; i++)
         m->argv[i] = o->words[i];
@@ -71,8 +71,7 @@ static int read_map_options(const struct opts *o, struct map *m)
     m->f.name = opts_text(o, "name", NULL);
     m->f.fetch = opts_text(o, "fetch", NULL);
     if (opts_count(o, "fetch") > 1)
-        return say(2, "%s: --fetch is there twice; it takes one pattern: let the files of a task have names alike",
-            o->command);
+        return say(2, "%s: --fetch is given twice; give one pattern that matches all files of a task", o->command);
     m->f.ship = m->ship = opts_all(o, "ship");
     m->tag = opts_has(o, "tag");
     m->stop = opts_has(o, "stop");
@@ -139,12 +138,12 @@ int map_output_options(const struct opts *o, struct map *m)
 {
     m->out_path = opts_text(o, "output", NULL);
     if (is_one_file(m->out_path, opts_text(o, "joblog", NULL)))
-        return say(2, "%s: -o and --joblog are one file, %s", o->command, m->out_path);
+        return say(2, "%s: -o and --joblog are the same file, %s", o->command, m->out_path);
     if (is_one_file(m->out_path, opts_text(o, "arg-file", NULL)))
         return say(2, "%s: the results would replace their own inputs, %s; name another file", o->command, m->out_path);
     m->out_force = opts_has(o, "force");
     if (m->out_force && !m->out_path)
-        return say(2, "%s: --force is about the file of -o FILE", o->command);
+        return say(2, "%s: --force needs -o FILE", o->command);
     return m->out_path && !m->out_append ? out_check(o->command, m->out_path, m->out_force) : 0;
 }
 

@@ -19,7 +19,7 @@ static int read_places(const struct opts *o, struct inventory_places *places, bo
     for (size_t i = 0; i < places->count && status == 0; i++)
         status = inventory_check_host(places->items[i].host);
     if (status == 0 && places->has_local && opts_has(o, "daemons"))
-        status = say(2, "%s: -n and --on local say the same thing; leave one out", o->command);
+        status = say(2, "%s: -n and --on local mean the same; leave one out", o->command);
     if (status == 0 && places->has_local) {
         *has_local = true;
         *local = places->local;
@@ -147,7 +147,7 @@ int cmd_scale(const struct opts *o, bool json)
     int status = one_word(o, &word);
     const char *name = word ? word : "default";
     if (status == 0 && !opts_has(o, "daemons") && !opts_has(o, "on"))
-        status = say(2, "scale: to how many? say it with -n N or --on HOST:N");
+        status = say(2, "scale: the number of daemons is missing; give it with -n N or --on HOST:N");
     if (status == 0)
         status = read_places(o, &places, &has_local, &local);
     json_t *request = status == 0 ? scale_request(o, name, &places) : NULL;
@@ -176,7 +176,7 @@ int cmd_down(const struct opts *o, bool json)
         return status;
     const char *host = opts_text(o, "on", NULL), *name = opts_has(o, "all") ? NULL : word ? word : "default";
     if (word && opts_has(o, "all"))
-        return say(2, "down: name a profile or say --all, not both");
+        return say(2, "down: name a profile or use --all, not both");
     if (host && strcmp(host, "local") != 0 && (status = inventory_check_host(host)))
         return status;
     struct clowder *c = open_client(true);
@@ -196,14 +196,14 @@ int cmd_with(const struct opts *o, bool json)
     char *text;
     (void)json;
     if (o->word_count < 2)
-        return say(2, "with: name a profile and a command: clowder with gpu -- ./train.sh");
+        return say(2, "with: give a profile and a command: clowder with gpu -- ./train.sh");
     char **argv = o->words + 1;
     if (strcmp(argv[0], "--") == 0)
         argv++;
     if (!argv[0])
-        return say(2, "with: name a command: clowder with %s -- COMMAND", o->words[0]);
+        return say(2, "with: give a command: clowder with %s -- COMMAND", o->words[0]);
     if (!text_is_name(o->words[0]))
-        return say(2, "with: '%s' is not a name for a profile", o->words[0]);
+        return say(2, "with: '%s' is not a valid name for a profile", o->words[0]);
     struct clowder *c = open_client(false);
     int status = clowder_status(c, o->words[0], &text, &err);
     clowder_close(c);

@@ -133,7 +133,8 @@ static int set_settings(const struct opts *o, struct store_profile *p)
     set_setup(o, p);
     set_command(o, p);
     if (p->command.count && p->runtime != STORE_RUNTIME_COMMAND)
-        return say(2, "profile set: a command is for --runtime command; what is '%s'?", p->command.items[0]);
+        return say(
+            2, "profile set: unexpected argument '%s'; only --runtime command takes a command", p->command.items[0]);
     int status = set_options_of(o, p);
     return status ? status : set_env(o, p);
 }
@@ -187,7 +188,7 @@ static int change(const struct opts *o, struct store *s, const char *name, const
     snprintf(p.name, sizeof p.name, "%s", name);
     int status = opts_int(o, "daemons", 0, STORE_DAEMONS_MAX, &local);
     if (status == 0 && places->has_local && local >= 0)
-        status = say(2, "profile set: -n and --on local say the same thing; leave one out");
+        status = say(2, "profile set: -n and --on local mean the same; leave one out");
     if (status == 0 && places->has_local)
         local = places->local;
     if (status == 0)

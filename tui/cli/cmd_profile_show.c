@@ -47,7 +47,7 @@ static char *hosts_text(const struct store_profile *p)
         if (p->hosts[i].daemons)
             buf_printf(&b, ":%u", p->hosts[i].daemons);
         else
-            buf_add_text(&b, " (one a GPU)");
+            buf_add_text(&b, " (one per GPU)");
     }
     if (!b.len)
         buf_add_text(&b, "no daemons yet");
@@ -74,7 +74,7 @@ static void print_settings(const struct store_settings *s)
             printf("%-10s %s%s%s\n", row->show.label, row->show.before, value_text(row, s, text, sizeof text),
                 row->show.after);
     if (store_settings_pause(s))
-        printf("%-10s %s\n", "pausing", s->pause_now ? "stops what runs" : "lets what runs end");
+        printf("%-10s %s\n", "pausing", s->pause_now ? "stops the tasks that run" : "lets the tasks that run end");
 }
 
 static void print_words(const char *what, const struct store_strings *words)
@@ -159,7 +159,7 @@ int cmd_profile_list(const struct opts *o, bool json)
     struct store_profile_list list = {0};
     struct clw_error err;
     if (o->word_count)
-        return say(2, "profile list: what is '%s'? it takes no words", o->words[0]);
+        return say(2, "profile list: unexpected argument '%s'", o->words[0]);
     int status = inventory_open(&s);
     if (status)
         return status;

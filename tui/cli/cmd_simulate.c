@@ -19,7 +19,7 @@ static int parse_number(const struct opts *o, const char *name, bool whole, doub
     errno = 0;
     double number = strtod(text, &end);
     if (end == text || *end || errno || strpbrk(text, "xXnNpP \t") || (whole && number != (double)(int64_t)number))
-        return say(2, "simulate: --%s: '%s' is no %snumber", name, text, whole ? "whole " : "");
+        return say(2, "simulate: --%s: '%s' is not a %snumber", name, text, whole ? "whole " : "");
     if (!(number >= min && number <= max))
         return say(2, "simulate: --%s: %s is not between %g and %g", name, text, min, max);
     *value = number;

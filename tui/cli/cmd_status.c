@@ -46,12 +46,13 @@ static void print_traffic(const json_t *p)
     char rate[24], up[24], down[24];
     if (!t)
         return;
-    printf("  %s%s%s: %lld connections, %s bytes/s; %s up, %s down%s\n", json_text(p, "runtime"),
+    printf("  %s%s%s: %lld connection%s, %s/s; %s up, %s down%s\n", json_text(p, "runtime"),
         *json_text(p, "url") ? " at " : "", json_text(p, "url"), (long long)json_number(t, "connections"),
+        text_plural((uint64_t)json_number(t, "connections")),
         text_bytes(rate, sizeof rate, (uint64_t)json_decimal(t, "bytes_per_s")),
         text_bytes(up, sizeof up, (uint64_t)json_number(t, "bytes_up")),
         text_bytes(down, sizeof down, (uint64_t)json_number(t, "bytes_down")),
-        json_is_true(json_object_get(t, "framed")) ? "" : "; no tasks to be seen in its bytes");
+        json_is_true(json_object_get(t, "framed")) ? "" : "; its bytes show no tasks");
 }
 
 static void print_profile(const json_t *p)
@@ -303,7 +304,7 @@ static int show_stored(const struct watching *w)
         puts("no engine runs; it starts with the first command that needs it: clowder up -n 2");
         print_waiting(json_object_get(doc, "waiting"));
         json_array_foreach (json_object_get(doc, "profiles"), i, p)
-            printf("%-14s %-9s 0 of %lld daemons; it comes up again with the engine\n", json_text(p, "name"),
+            printf("%-14s %-9s 0 of %lld up; it comes up again with the engine\n", json_text(p, "name"),
                 json_text(p, "state"), (long long)json_number(json_object_get(p, "daemons"), "wanted"));
     }
     json_decref(doc);

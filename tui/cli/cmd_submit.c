@@ -106,8 +106,8 @@ static int check_profile(struct submit *u, const char *name)
     if (!code)
         store_profile_fini(&p);
     if (!code && runtime != STORE_RUNTIME_CLOWDER)
-        return say(2, "profile '%s' (runtime %s) has daemons that take their tasks from a base of their own", name,
-            store_runtime_text(runtime));
+        return say(2, "profile '%s' (runtime %s) has daemons that take their tasks from another program (its base)",
+            name, store_runtime_text(runtime));
     if (code == CLW_NOT_FOUND && strcmp(name, "default") == 0)
         return 0;
     if (code == CLW_NOT_FOUND)
@@ -209,7 +209,7 @@ static int submit(struct submit *u, unsigned own_daemons, bool json)
         store_kept_remove(u->s, u->id, NULL);
         return status;
     }
-    stdout_lost("job %lld is submitted nevertheless", (long long)u->id);
+    stdout_lost("job %lld was submitted", (long long)u->id);
     if (json)
         json_print(json_pack("{s:I}", "job", (json_int_t)u->id));
     else

@@ -2,6 +2,7 @@
 #include "tui/cli/inventory.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "store/transfer.h"
 #include "tui/cli/command.h"
 #include "tui/cli/out_file.h"
@@ -76,8 +77,9 @@ int cmd_import(const struct opts *o, bool json)
             json_print(json_pack("{s:I, s:I, s:I, s:I}", "hosts", (json_int_t)n.hosts, "profiles",
                 (json_int_t)n.profiles, "settings", (json_int_t)n.settings, "replaced", (json_int_t)n.replaced));
         } else {
-            printf("imported %zu hosts, %zu profiles, %zu settings; %zu of them replaced\n", n.hosts, n.profiles,
-                n.settings, n.replaced);
+            printf("imported %zu host%s, %zu profile%s, %zu setting%s; %zu of them replaced\n", n.hosts,
+                text_plural(n.hosts), n.profiles, text_plural(n.profiles), n.settings, text_plural(n.settings),
+                n.replaced);
         }
         store_close(s);
     }

@@ -6,7 +6,7 @@
 #include "tui/cli/opt.h"
 
 /* Help for --json of what prints results. */
-#define RESULTS_JSON_HELP "an object a result; NAME_base64 in the place of what is no UTF-8 text"
+#define RESULTS_JSON_HELP "one object per result; NAME_base64 replaces text that is not UTF-8"
 
 struct command {
     const char *name;

@@ -11,7 +11,7 @@
     }
 #define PROFILE_WORD_OPTION                                                                                            \
     {                                                                                                                  \
-        "profile", 'p', "PROFILE", "the same as PROFILE as a word"                                                     \
+        "profile", 'p', "PROFILE", "the same as the argument PROFILE"                                                  \
     }
 #define JSON_OPTION                                                                                                    \
     {                                                                                                                  \
@@ -33,12 +33,12 @@
 
 static const struct opt up_options[] = {
     PROFILE_WORD_OPTION,
-    {"daemons", 'n', "N", "how many daemons on this machine: the number is yours to choose"},
+    {"daemons", 'n', "N", "how many daemons on this machine: you choose the number"},
     {"on", 0, "HOST:N", "how many daemons on that host (repeatable; 0: none; \"local\" is this machine)"},
-    {"env", 0, "K=V", "add to the environment that tasks see (repeatable)"},
+    {"env", 0, "K=V", "add a variable to the environment of tasks (repeatable)"},
     OPT_SETTINGS(STORE_UP),
     {"timeout", 0, "D", "how long to wait until they are connected (default 30s)"},
-    {"no-wait", 0, NULL, "return at once"},
+    {"no-wait", 0, NULL, "do not wait"},
     JSON_OPTION,
     END_OPTION,
 };
@@ -50,22 +50,22 @@ static const struct opt scale_options[] = {
     {"daemons", 'n', "N", "how many daemons on this machine; 0: none"},
     {"on", 0, "HOST:N", "how many daemons on that host (repeatable; 0: none); others keep their number"},
     {"timeout", 0, "D", "how long to wait until they are connected (default 30s)"},
-    {"no-wait", 0, NULL, "return at once"},
+    {"no-wait", 0, NULL, "do not wait"},
     JSON_OPTION,
     END_OPTION,
 };
 
 static const struct opt down_options[] = {
     PROFILE_WORD_OPTION,
-    {"on", 0, "HOST", "only those on that host, which leaves the profile"},
+    {"on", 0, "HOST", "stop only those on that host, and take it out of the profile"},
     {"all", 0, NULL, "all profiles"},
-    {"now", 0, NULL, "end running tasks too, instead of waiting for them"},
+    {"now", 0, NULL, "end running tasks, instead of waiting for them"},
     END_OPTION,
 };
 
 static const struct opt status_options[] = {
     PROFILE_WORD_OPTION,
-    {"watch", 0, NULL, "keep it on the screen, until ^C"},
+    {"watch", 0, NULL, "keep showing it, until ^C"},
     JSON_OPTION,
     END_OPTION,
 };
@@ -73,7 +73,7 @@ static const struct opt status_options[] = {
 #define TASK_OPTIONS                                                                                                   \
     {"timeout", 0, "D", "end a task that takes longer"},                                                               \
     {                                                                                                                  \
-        "max-output", 0, "SIZE", "most bytes of a task's stdout; one that writes more fails (default 16M)"             \
+        "max-output", 0, "SIZE", "the largest stdout of a task (default 16M); a task that writes more fails"           \
     }
 
 /* Of map and submit: the function and its inputs. */
@@ -84,30 +84,30 @@ static const struct opt status_options[] = {
         {"stdin", 0, NULL, "give the input on the task's standard input"},                                             \
         {"null", '0', NULL, "inputs end with NUL instead of newline"},                                                 \
         {"arg-file", 'a', "FILE", "read inputs from FILE instead of stdin"}, TASK_OPTIONS,                             \
-        {"retries", 0, "N", "daemons that may die under a task before it counts as lost (default 2)"},                 \
-        {"retry-failed", 0, "N", "try a failed task up to N times more"},                                              \
-        {"speculate", 0, NULL, "near the end, run stragglers on idle daemons too; the first result counts"},           \
-        {"deadline", 0, "D", "what has not ended after D is ended, as timed out"},                                     \
+        {"retries", 0, "N", "run a task again when its daemon died, up to N times (default 2)"},                       \
+        {"retry-failed", 0, "N", "run a failed task again, up to N times"},                                            \
+        {"speculate", 0, NULL, "near the end, run slow tasks on idle daemons too; the first result counts"},           \
+        {"deadline", 0, "D", "stop the tasks that have no result D after the start; they count as timed out"},         \
         {"stop", 0, NULL, "stop at the first failure"},                                                                \
         {"ship", 0, "FILE", "copy FILE into the job's own folder, where tasks then run (repeatable)"},                 \
         {"fetch", 0, "PATTERN", "bring files back from there after each task; placeholders allowed"},                  \
-        {"seed", 0, "N", "give each task CLOWDER_SEED, made from N and its index"},                                    \
+        {"seed", 0, "N", "give each task CLOWDER_SEED, computed from N and the task's number"},                        \
         {"name", 0, "NAME", "name the job"},                                                                           \
     {                                                                                                                  \
-        "dry-run", 0, NULL, "print the commands and run nothing"                                                       \
+        "dry-run", 0, NULL, "print the commands, and do not run them"                                                  \
     }
 
 static const struct opt map_options[] = {
     INPUT_OPTIONS,
-    {"output", 'o', "FILE", "write results to FILE, made when the job is accepted; with --resume they are added to it"},
-    {"force", 0, NULL, "replace the FILE of -o when it is there"},
-    {"unordered", 'u', NULL, "results as they come, not in the order of the inputs"},
+    {"output", 'o', "FILE", "write results to FILE, created when the job is accepted; --resume adds them to it"},
+    {"force", 0, NULL, "replace the FILE of -o if it exists"},
+    {"unordered", 'u', NULL, "print results as they come, not in the order of the inputs"},
     {"tag", 0, NULL, "begin each line of output with its input and a tab"},
     {"joblog", 0, "FILE", "write a line for each task, in GNU parallel's format"},
-    {"resume", 0, NULL, "leave out the tasks that --joblog FILE has already"},
-    {"resume-failed", 0, NULL, "the same, but run those again that failed"},
-    {"progress", 0, NULL, "show progress on stderr also when it is no terminal"},
-    {"no-progress", 0, NULL, "show none"},
+    {"resume", 0, NULL, "leave out the tasks that are already in --joblog FILE"},
+    {"resume-failed", 0, NULL, "the same, but run failed tasks again"},
+    {"progress", 0, NULL, "show progress on stderr even if it is not a terminal"},
+    {"no-progress", 0, NULL, "show no progress"},
     RESULTS_JSON_OPTION,
     END_OPTION,
 };
@@ -118,7 +118,7 @@ static const struct opt run_options[] = {PROFILE_OPTION, LOCAL_OPTION, RESULTS_J
 
 static const struct opt everywhere_options[] = {
     PROFILE_OPTION,
-    {"setup", 0, NULL, "also on every daemon that joins later, before its first task"},
+    {"setup", 0, NULL, "run it also on every daemon that joins later, before its first task"},
     RESULTS_JSON_OPTION,
     TASK_OPTIONS,
     END_OPTION,
@@ -135,54 +135,54 @@ static const struct opt bench_options[] = {
 };
 
 static const struct opt simulate_options[] = {
-    {"hosts", 0, "N", "machines that the daemons are spread over (default 1)"},
-    {"daemons", 'n', "N", "daemons in all (default 8 a host)"},
+    {"hosts", 0, "N", "on how many machines the daemons are (default 1)"},
+    {"daemons", 'n', "N", "how many daemons in total (default 8 per host)"},
     {"tasks", 0, "N", "how many tasks, like 1000000 or 1e9 (default 1e6)"},
-    {"jobs", 0, "N", "jobs that they are split into (default 1)"},
+    {"jobs", 0, "N", "into how many jobs the tasks are split (default 1)"},
     {"task-time", 0, "DIST", "how long a task takes: exp:MEAN, lognormal:MEDIAN,SIGMA, ... (default exp:10ms)"},
     {"size", 0, "B", "bytes of each input (default 16)"},
-    {"rtt", 0, "T", "from the engine to a daemon and back (default 0.2ms)"},
-    {"message", 0, "T", "time that the engine takes for each message (default 0)"},
-    {"rate", 0, "R", "tasks come at random, R a second, instead of all at once"},
+    {"rtt", 0, "T", "time from the engine to a daemon and back (default 0.2ms)"},
+    {"message", 0, "T", "time that the engine needs for each message (default 0)"},
+    {"rate", 0, "R", "tasks arrive at random times, R per second, instead of all together"},
     {"fail", 0, "P", "probability that a task fails"},
-    {"retry-failed", 0, "N", "try a failed task up to N times more"},
-    {"lose", 0, "RATE", "deaths of each daemon an hour, at random"},
-    {"back", 0, "T", "until a daemon that died is back (default 1s)"},
-    {"retries", 0, "N", "daemons that may die under a task before it counts as lost (default 2)"},
-    {"speculate", 0, NULL, "near the end, run stragglers on idle daemons too; the first result counts"},
+    {"retry-failed", 0, "N", "run a failed task again, up to N times"},
+    {"lose", 0, "RATE", "how often each daemon dies per hour, at random times"},
+    {"back", 0, "T", "time until a daemon that died is replaced (default 1s)"},
+    {"retries", 0, "N", "run a task again when its daemon died, up to N times (default 2)"},
+    {"speculate", 0, NULL, "near the end, run slow tasks on idle daemons too; the first result counts"},
     {"memory", 0, "SIZE", "budget of the queue (default 64M)"},
-    {"seed", 0, "N", "what chance is made from: the same seed, the same figures (default 1)"},
+    {"seed", 0, "N", "seed of the random numbers: the same seed gives the same figures (default 1)"},
     JSON_OPTION,
     END_OPTION,
 };
 
 static const struct opt engine_options[] = {
     {"now", 0, NULL, "stop: do not wait for running jobs"},
-    {"idle", 0, "D", "start, run: stop after so long without profiles and clients (0: never; default 10m)"},
+    {"idle", 0, "D", "start, run: stop after this long without profiles and clients (0: never; default 10m)"},
     JSON_OPTION,
     END_OPTION,
 };
 
 static const struct opt log_options[] = {
-    {"follow", 'f', NULL, "wait for more"},
-    {"lines", 'n', "N", "how many lines to begin with (default 50)"},
+    {"follow", 'f', NULL, "go on, and show new lines as they come"},
+    {"lines", 'n', "N", "how many lines to show first (default 50)"},
     END_OPTION,
 };
 
 static const struct opt doctor_options[] = {
-    {"timeout", 0, "D", "how long the walk may take (default 90s)"},
+    {"timeout", 0, "D", "how long the check may take (default 90s)"},
     JSON_OPTION,
     END_OPTION,
 };
 
 static const struct opt import_options[] = {
-    {"replace", 0, NULL, "replace what is there under the same name"},
+    {"replace", 0, NULL, "replace hosts, profiles and settings that have the same name"},
     JSON_OPTION,
     END_OPTION,
 };
 
 static const struct opt export_options[] = {
-    {"force", 0, NULL, "replace FILE when it is there"},
+    {"force", 0, NULL, "replace FILE if it exists"},
     END_OPTION,
 };
 
@@ -190,13 +190,13 @@ static const struct opt json_options[] = {JSON_OPTION, END_OPTION};
 static const struct opt no_options[] = {END_OPTION};
 
 const struct command commands[] = {
-    {"up", "[PROFILE]", "launch daemons, or scale to a number of them, and wait until they are connected",
+    {"up", "[PROFILE]", "launch daemons or change their number, and wait for them",
         "clowder up -n 4\nclowder up nightly -n 2 --maxtasks 1000\nclowder up --on spare1:8 --on spare2:4\n"
         "clowder up gpu --per-gpu --on gpu1",
         up_options, false, cmd_up},
-    {"scale", "[PROFILE]", "change the number of daemons, and nothing else of the profile",
+    {"scale", "[PROFILE]", "change only the number of daemons of a profile",
         "clowder scale -n 8\nclowder scale gpu --on gpu1:2 --on gpu2:0", scale_options, false, cmd_scale},
-    {"down", "[PROFILE]", "stop a profile's daemons, after the tasks that they have",
+    {"down", "[PROFILE]", "stop a profile's daemons when they have finished their tasks",
         "clowder down\nclowder down nightly --now\nclowder down --on spare1\nclowder down --all", down_options, false,
         cmd_down},
     {"status", "[PROFILE]", "show profiles, daemons, tasks and rates",
@@ -207,35 +207,33 @@ const struct command commands[] = {
         "clowder map -n 2 -- sh -c 'sleep 1; echo {}' ::: a b c\n"
         "seq 1000000 | clowder map -w -- ./model        a worker: one line in, one line out",
         map_options, true, cmd_map},
-    {"submit", "COMMAND [ARG]... [::: INPUT...]",
-        "the same as a job that needs nobody: prints its number; 'job collect' gives the results",
+    {"submit", "COMMAND [ARG]... [::: INPUT...]", "run a map as a detached job; 'job collect' prints its results",
         "ls *.wav | clowder submit -- flac {}\nclowder submit -w -a inputs.txt -- ./model\n"
         "clowder job wait 12 && clowder job collect 12",
         submit_options, true, cmd_submit},
-    {"run", "COMMAND [ARG]...", "run one task, with this stdin, and exit as it does",
+    {"run", "COMMAND [ARG]...", "run one task with this command's stdin and its exit status",
         "clowder run hostname\nclowder run -n 1 -- make test\nclowder run -- wc -l <file", run_options, true, cmd_run},
     {"everywhere", "COMMAND [ARG]...", "run a command once on every daemon",
         "clowder everywhere -- sh -c 'echo $CLOWDER_DAEMON; nproc'\nclowder everywhere --setup -- mkdir -p /tmp/work",
         everywhere_options, true, cmd_everywhere},
-    {"launch", "COMMAND [ARG]...", "start a daemon of another engine on the profile's next host, and return at once",
+    {"launch", "COMMAND [ARG]...", "start a daemon of another engine on a profile's next host",
         "clowder launch -p gpu -- Rscript -e 'mirai::daemon(\"tcp://127.0.0.1:5555\")'\n"
         "In R: daemons(url = local_url(tcp = TRUE)); launch_remote(2, remote_config(command = \"clowder\",\n"
         "      args = c(\"launch\", \"-p\", \"gpu\", \".\"), quote = TRUE))",
         launch_options, true, cmd_launch},
-    {"with", "PROFILE [--] COMMAND [ARG]...", "run something with that profile as the default",
+    {"with", "PROFILE [--] COMMAND [ARG]...", "run a command with that profile as the default",
         "clowder with gpu -- ./train-all.sh", no_options, true, cmd_with},
     {"engine", "start|stop|status|run", "the background process that owns profiles, daemons and queues",
         "clowder engine status\nclowder engine stop", engine_options, false, cmd_engine},
     {"bench", "", "measure throughput and latency of a profile", "clowder bench -n 2\nclowder bench -p default --json",
         bench_options, false, cmd_bench},
-    {"simulate", "", "run the dispatcher in virtual time, on as many daemons and tasks as you say",
+    {"simulate", "", "run the dispatcher in virtual time, with any number of daemons",
         "clowder simulate --daemons 1000 --tasks 1e7 --task-time exp:10ms --rtt 0.2ms\n"
         "clowder simulate --hosts 20 -n 160 --tasks 1e5 --task-time lognormal:2s,1 --lose 0.5\n"
         "clowder simulate -n 16 --task-time mix:10ms*0.99,5s*0.01 --speculate --json",
         simulate_options, false, cmd_simulate},
     {"log", "", "show what happened", "clowder log\nclowder log --follow", log_options, false, cmd_log},
-    {"doctor", "[HOST]",
-        "walk the steps to a host, or look at this machine, and say of each what is seen and what to do",
+    {"doctor", "[HOST]", "check each step to a host, or this machine, and say what to do",
         "clowder doctor\nclowder doctor gpu1\nclowder doctor gpu1 --json", doctor_options, false, cmd_doctor},
     {"export", "[FILE]", "write hosts, profiles and settings as JSON",
         "clowder export inventory.json\nclowder export | ssh desk clowder import -", export_options, false, cmd_export},

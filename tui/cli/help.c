@@ -11,8 +11,8 @@ void help_all(void)
 {
     puts("clowder - put every spare machine to work\n\n"
          "  clowder up -n 4                        four daemons on this machine\n"
-         "  ls *.wav | clowder map -- flac {}      a command for every input, spread over them\n"
-         "  clowder status --watch                 watch it go\n"
+         "  ls *.wav | clowder map -- flac {}      run a command for every input on them\n"
+         "  clowder status --watch                 watch the progress\n"
          "  clowder down                           stop them\n\n"
          "Usage: clowder [--json] COMMAND [OPTION]... [ARG]...\n");
     for (const struct command *c = commands; c->name; c++)
@@ -23,8 +23,9 @@ void help_all(void)
             printf(" %s", command_verb(c));
         putchar('\n');
     }
-    puts("\nExit status: 0 done, 1 some task failed, 2 usage, 3 cannot reach, 4 no such thing, 5 refused,\n"
-         "6 timed out, 130 interrupted; of run, the task's own. More: clowder help COMMAND, man clowder.");
+    puts("\nExit status: 0 done, 1 some task failed, 2 usage, 3 cannot reach, 4 not found,\n"
+         "5 refused, 6 timed out, 130 interrupted; run has the task's own.\n"
+         "More: clowder help COMMAND, man clowder.");
 }
 
 static void print_head(const char *name, const char *summary, const char *examples)

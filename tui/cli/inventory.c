@@ -166,8 +166,8 @@ enum clw_err inventory_host_may_rename(const char *name, struct clw_error *err)
     enum clw_err code = CLW_OK;
     if (profile) {
         snprintf(hint, sizeof hint, "take it down there first: clowder down %s --on %s", profile, name);
-        code = clw_fail(err, CLW_REFUSED, hint, "host '%s' is in use, in profile '%s', and keeps its name meanwhile",
-            name, profile);
+        code = clw_fail(
+            err, CLW_REFUSED, hint, "host '%s' is in use, in profile '%s', and cannot be renamed now", name, profile);
     }
     json_decref(doc);
     free(document);

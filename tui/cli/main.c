@@ -40,8 +40,9 @@ static int flush_stdout(int status)
 /* The bare call: the screens, or without a terminal a short help. */
 static int open_screens(int argc, char **argv)
 {
-    static const struct opt options[] = {{"screen", 0, "NAME", "begin with overview, hosts, profiles, jobs or log"},
-        {"frames", 0, "N", "draw N frames and leave"}, {NULL, 0, NULL, NULL}};
+    static const struct opt options[] = {
+        {"screen", 0, "NAME", "the first screen: overview, hosts, profiles, jobs or log"},
+        {"frames", 0, "N", "draw N frames and quit"}, {NULL, 0, NULL, NULL}};
     struct opts o;
     int64_t frames = 0;
     int status = opts_parse(&o, "clowder", options, argc, argv, true);

@@ -139,7 +139,7 @@ static bool wait_told(struct map *m, bool *told)
 {
     struct pollfd fds[] = {{m->input_fd, POLLIN, 0}, {m->stop_fd, POLLIN, 0}};
     if (!*told && poll(fds, 2, STDIN_TOLD_MS) == 0) {
-        say(0, "reading the command's stdin until its end; </dev/null gives it none");
+        say(0, "reading stdin for the task, until its end; </dev/null gives it none");
         *told = true;
     }
     return wait_readable(m);
@@ -266,7 +266,7 @@ int map_load_joblog(struct map *m, const char *path, enum map_joblog how)
     if (!m->joblog && errno == ENOENT)
         m->joblog = fopen(path, "we");
     else if (m->joblog && !is_other && (m->joblog_at = read_joblog(m, m->joblog, how)) < 0)
-        return say(2, "%s is no job log: its first line is another one; it was left as it is", path);
+        return say(2, "%s is not a job log: its first line is different; it was not changed", path);
     return m->joblog ? 0 : tell_joblog_failed(m);
 }
 

@@ -347,7 +347,7 @@ static __attribute__((format(printf, 3, 4))) void tell_file(
         return;
     say(0, "%s", text);
     if (m->told_files == TELL_FAILURES)
-        say(0, "further ones of these are not shown");
+        say(0, "further messages of this kind are not shown");
 }
 
 /* A name that another task's file has got is told, and the file gets one that nothing has. */
@@ -364,8 +364,8 @@ static bool save_beside(struct map *m, const struct clowder_result *r, const cha
     }
     text_escape(shown, sizeof shown, name, strlen(name));
     text_escape(own_shown, sizeof own_shown, own, strlen(own));
-    tell_file(m, problem, "task %llu brought '%s', as task %llu did; %s '%s'", task, shown,
-        (unsigned long long)other + 1, saved ? "this one is saved as" : "there is no place for", own_shown);
+    tell_file(m, problem, "task %llu fetched '%s', and so did task %llu; %s '%s'", task, shown,
+        (unsigned long long)other + 1, saved ? "this one is saved as" : "there is no free name like", own_shown);
     free(own);
     return saved;
 }

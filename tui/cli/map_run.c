@@ -70,8 +70,9 @@ static void *signal_thread(void *arg)
         if (write(m->stop_fd, &one, sizeof one) < 0)
             _exit(130);
         progress_clear(m->progress);
-        say(0, "interrupted: no more inputs are taken; waiting for %llu tasks (^C again leaves at once)",
-            (unsigned long long)count_waiting());
+        uint64_t waiting = count_waiting();
+        say(0, "interrupted: no more inputs are taken; waiting for %llu task%s (^C again stops now)",
+            (unsigned long long)waiting, text_plural(waiting));
     }
     return NULL;
 }
@@ -123,7 +124,7 @@ static void tell_silence(struct map *m, uint64_t since_ms, uint64_t *next_ms)
         say(0, "no result for %llu s: no daemon of '%s' is up%s%s; 'clowder status' shows what it waits for",
             (unsigned long long)silent_ms / 1000, name, *why ? ": " : "", why);
     else
-        say(0, "no result for %llu s: %llu task%s out; 'clowder status' shows the daemons%s",
+        say(0, "no result for %llu s: %llu task%s running or waiting; 'clowder status' shows the daemons%s",
             (unsigned long long)silent_ms / 1000, (unsigned long long)(put - received),
             put - received == 1 ? " is" : "s are",
             m->f.kind == CLOWDER_LINES ? "; a worker must answer each line and flush (stdbuf -oL)" : "");
@@ -265,7 +266,8 @@ int map_run(struct map *m, unsigned own_daemons)
         return 130;
     if (status == 0 && m->failed) {
         if (!m->json && !m->f.no_input)
-            say(1, "%llu of %llu tasks failed", (unsigned long long)m->failed, (unsigned long long)m->done);
+            say(1, "%llu of %llu task%s failed", (unsigned long long)m->failed, (unsigned long long)m->done,
+                text_plural(m->done));
         return 1;
     }
     return status;

@@ -10,7 +10,7 @@
     }
 #define JSON_OPTION OPTION("json", 0, NULL, "machine-readable output on stdout")
 #define RESULTS_JSON_OPTION OPTION("json", 0, NULL, RESULTS_JSON_HELP)
-#define YES_OPTION OPTION("yes", 'y', NULL, "do not ask")
+#define YES_OPTION OPTION("yes", 'y', NULL, "do not ask for confirmation")
 #define NAMES_OPTION OPTION("names", 0, NULL, "only the names, one a line")
 #define TIMEOUT_OPTION OPTION("timeout", 0, "D", "how long it may take (default 60s)")
 #define END_OPTION OPTION(NULL, 0, NULL, NULL)
@@ -20,30 +20,29 @@
         OPTION("launcher", 0, "L", "ssh (default), local, slurm, pbs, sge, lsf or command"),                           \
         OPTION("jump", 0, "H", "reach it through this host, user@host:port, or a list with commas"),                   \
         OPTION("identity", 0, "F", "the key file to log in with"),                                                     \
-        OPTION("direct", 0, NULL, "its daemons dial home by themselves, over TLS"),                                    \
-        OPTION(                                                                                                        \
-            "directive", 0, "LINE", "a line for the scheduler's jobs (repeatable; replaces those before): -p short"),  \
+        OPTION("direct", 0, NULL, "its daemons connect to this machine directly, over TLS"),                           \
+        OPTION("directive", 0, "LINE",                                                                                 \
+            "a line for the scheduler's jobs (repeatable; replaces the previous lines): -p short"),                    \
         OPTION("launch-command", 0, "CMD",                                                                             \
-            "with --launcher command: a line for the shell here that starts one daemon, which reads its settings on "  \
-            "stdin"),                                                                                                  \
-        OPTION("mac", 0, "M", "hardware address, for 'host wake'"), OPTION("note", 0, "S", "a line for people")
+            "with --launcher command: a shell command here that starts a daemon; its settings come on stdin"),         \
+        OPTION("mac", 0, "M", "hardware address, for 'host wake'"), OPTION("note", 0, "S", "a note for yourself")
 
 static const struct opt no_options[] = {END_OPTION};
 static const struct opt json_options[] = {JSON_OPTION, END_OPTION};
 static const struct opt yes_options[] = {YES_OPTION, END_OPTION};
 static const struct opt host_remove_options[] = {
-    {"now", 0, NULL, "end running tasks too, instead of waiting for them"}, YES_OPTION, END_OPTION};
+    {"now", 0, NULL, "end running tasks, instead of waiting for them"}, YES_OPTION, END_OPTION};
 static const struct opt list_options[] = {NAMES_OPTION, JSON_OPTION, END_OPTION};
 static const struct opt add_options[] = {HOST_OPTIONS, JSON_OPTION, END_OPTION};
 
 static const struct opt edit_options[] = {
-    OPTION("name", 0, "NEW", "rename it; profiles follow"),
+    OPTION("name", 0, "NEW", "rename it, in profiles too"),
     HOST_OPTIONS,
-    OPTION("no-tag", 0, "T", "take a tag off (repeatable)"),
+    OPTION("no-tag", 0, "T", "remove a tag (repeatable)"),
     OPTION("no-address", 0, NULL, "its name is its address"),
     OPTION("no-jump", 0, NULL, "reach it as ~/.ssh/config says"),
     OPTION("no-identity", 0, NULL, "log in with the keys of ~/.ssh/config and the agent"),
-    OPTION("no-direct", 0, NULL, "its daemons come through the SSH link"),
+    OPTION("no-direct", 0, NULL, "its daemons connect through SSH"),
     OPTION("no-mac", 0, NULL, "forget the hardware address"),
     OPTION("no-note", 0, NULL, "forget the note"),
     OPTION("no-directive", 0, NULL, "forget the lines for the scheduler"),
@@ -60,7 +59,7 @@ static const struct opt probe_options[] = {
 
 static const struct opt trust_options[] = {
     YES_OPTION,
-    OPTION("fingerprint", 0, "F", "trust this one and no other: SHA256:..."),
+    OPTION("fingerprint", 0, "F", "trust only this key: SHA256:..."),
     TIMEOUT_OPTION,
     END_OPTION,
 };
@@ -86,17 +85,17 @@ static const struct command host_verbs[] = {
         "clowder host list --json | jq -r '.hosts[].name'",
         list_options, false, cmd_host_list},
     {"host show", "NAME", "show everything about a host", "clowder host show gpu1", json_options, false, cmd_host_show},
-    {"host edit", "NAME [[USER@]ADDRESS[:PORT]]", "change what is given, and nothing else",
+    {"host edit", "NAME [[USER@]ADDRESS[:PORT]]", "change only what is given",
         "clowder host edit spare1 --tag rack3 --no-tag rack2\nclowder host edit spare1 me@10.0.0.8", edit_options,
         false, cmd_host_edit},
-    {"host remove", "NAME...", "take hosts out of the inventory and out of all profiles, when their tasks have ended",
+    {"host remove", "NAME...", "remove hosts from the inventory and from all profiles, when their tasks have ended",
         "clowder host remove spare1\nclowder host remove --now --yes spare1", host_remove_options, false,
         cmd_host_remove},
     {"host import", "[FILE]", "add the hosts that ~/.ssh/config, or FILE, names",
         "clowder host import\nclowder host import --yes ./cluster.ssh_config", import_options, false, cmd_host_import},
     {"host probe", "NAME...", "log in and measure: cores, memory, load, GPUs, what is installed",
         "clowder host probe spare1 gpu1\nclowder host probe --all", probe_options, false, cmd_host_probe},
-    {"host trust", "NAME", "show the key of a host and, after a yes, accept it",
+    {"host trust", "NAME", "show the key of a host, ask, and trust it",
         "clowder host trust spare1\nclowder host trust spare1 --fingerprint SHA256:...", trust_options, false,
         cmd_host_trust},
     {"host unlock", "NAME", "give the engine the password or passphrase that a host needs; it is never stored",
@@ -118,11 +117,11 @@ static const struct opt set_options[] = {
     OPTION("daemons", 'n', "N", "how many daemons on this machine; 0: none"),
     OPTION("on", 0, "HOST:N", "how many daemons on that host (repeatable; 0: none)"),
     OPTION("runtime", 0, "R", "what a daemon is: clowder (default), mirai, dask or command"),
-    OPTION("base", 0, "URL", "where daemons of another runtime dial; \"\" takes it back"),
+    OPTION("base", 0, "URL", "the URL to which daemons of another runtime connect; \"\" removes it"),
     OPTION("option", 0, "K=V", "an option of those daemons (repeatable; K=@FILE: what is in FILE)"),
-    OPTION("no-option", 0, "K", "take an option back (repeatable)"),
+    OPTION("no-option", 0, "K", "remove an option (repeatable)"),
     OPTION("env", 0, "K=V", "a variable that tasks see (repeatable; adds to the others)"),
-    OPTION("no-env", 0, "K", "take a variable out (repeatable)"),
+    OPTION("no-env", 0, "K", "remove a variable (repeatable)"),
     OPTION("setup", 0, "CMD", "run sh -c CMD on each daemon before its first task (repeatable)"),
     OPTION("no-setup", 0, NULL, "forget the set-up commands (before --setup adds new ones)"),
     OPT_SETTINGS(STORE_SET),
@@ -131,7 +130,7 @@ static const struct opt set_options[] = {
 };
 
 static const struct command profile_verbs[] = {
-    {"profile set", "NAME [-- COMMAND [ARG]...]", "make a profile, or change what is given; 'up' puts it to work",
+    {"profile set", "NAME [-- COMMAND [ARG]...]", "make a profile, or change what is given; 'up' launches its daemons",
         "clowder profile set gpu --on gpu1:2 --on spare2:4 --walltime 8h\nclowder profile set gpu --per-gpu --on gpu1\n"
         "clowder profile set night -n 4 --setup 'mkdir -p /tmp/work'\n"
         "clowder profile set r --runtime mirai --base tcp://127.0.0.1:5555 --on spare1:4\n"
@@ -140,8 +139,8 @@ static const struct command profile_verbs[] = {
     {"profile list", "", "show the profiles", "clowder profile list", list_options, false, cmd_profile_list},
     {"profile show", "NAME", "show the settings and hosts of a profile", "clowder profile show gpu", json_options,
         false, cmd_profile_show},
-    {"profile remove", "NAME...", "forget profiles, which must be down", "clowder profile remove night", yes_options,
-        false, cmd_profile_remove},
+    {"profile remove", "NAME...", "remove profiles that are down", "clowder profile remove night", yes_options, false,
+        cmd_profile_remove},
     {NULL, NULL, NULL, NULL, NULL, false, NULL},
 };
 
@@ -154,13 +153,13 @@ static const struct opt job_list_options[] = {
 
 static const struct opt job_show_options[] = {
     OPTION("failures", 0, "N", "how many failed tasks to show (default 20)"),
-    OPTION("json", 0, NULL, "one object; input_base64 in the place of an input that is no UTF-8 text"),
+    OPTION("json", 0, NULL, "one object; input_base64 replaces an input that is not UTF-8 text"),
     END_OPTION,
 };
 
 #define RESULTS_OPTIONS                                                                                                \
     OPTION("output", 'o', "FILE", "write the results to FILE instead of stdout"),                                      \
-        OPTION("force", 0, NULL, "replace the FILE of -o when it is there")
+        OPTION("force", 0, NULL, "replace the FILE of -o if it exists")
 
 static const struct opt job_retry_options[] = {
     OPTION("profile", 'p', "PROFILE", "the profile to use (default: the one it had)"),
@@ -173,7 +172,7 @@ static const struct opt job_retry_options[] = {
 
 static const struct opt job_save_options[] = {
     OPTION("inputs", 0, NULL, "only their inputs, one a line, as 'map --arg-file' reads them"),
-    OPTION("force", 0, NULL, "replace FILE when it is there"),
+    OPTION("force", 0, NULL, "replace FILE if it exists"),
     END_OPTION,
 };
 
@@ -188,7 +187,7 @@ static const struct opt job_collect_options[] = {
     RESULTS_OPTIONS,
     OPTION("tag", 0, NULL, "begin each line of output with its input and a tab"),
     OPTION("joblog", 0, "FILE", "write a line for each task, in GNU parallel's format"),
-    OPTION("remove", 0, NULL, "remove the job when all of it is printed"),
+    OPTION("remove", 0, NULL, "remove the job when all its results are printed"),
     RESULTS_JSON_OPTION,
     END_OPTION,
 };
@@ -203,21 +202,21 @@ static const struct command job_verbs[] = {
     {"job list", "", "show the jobs that run and those that ran", "clowder job list\nclowder job list -p gpu -n 5",
         job_list_options, false, cmd_job_list},
     {"job show", "ID", "show a job and its failed tasks", "clowder job show 41", job_show_options, false, cmd_job_show},
-    {"job cancel", "ID", "take back all tasks that have no result", "clowder job cancel 41", no_options, false,
+    {"job cancel", "ID", "cancel all tasks that have no result", "clowder job cancel 41", no_options, false,
         cmd_job_cancel},
-    {"job wait", "ID...", "wait until jobs are finished; the exit status is that of a map",
+    {"job wait", "ID...", "wait until jobs are finished; the exit status is as for map",
         "clowder job wait 41 42\nclowder job wait 41 --timeout 1h", job_wait_options, false, cmd_job_wait},
     {"job collect", "ID", "print the results of a detached job as map would, waiting for those that are missing",
         "clowder job collect 41 -o results\nclowder job collect 41 --no-wait --json\nclowder job collect 41 --remove",
         job_collect_options, false, cmd_job_collect},
-    {"job retry", "ID", "run the failed tasks of a job again: of a detached one by itself, of others here and now",
+    {"job retry", "ID", "run the failed tasks of a job again (a detached job: in the background)",
         "clowder job retry 41", job_retry_options, false, cmd_job_retry},
-    {"job save", "ID FILE", "write the failed tasks of a job into a file (-: stdout), a JSON object a line",
+    {"job save", "ID FILE", "write the failed tasks of a job to a file (-: stdout) as JSON lines",
         "clowder job save 41 failed.jsonl\nclowder job save 41 failed.txt --inputs", job_save_options, false,
         cmd_job_save},
-    {"job remove", "ID...", "forget finished jobs with their results", "clowder job remove 41 42", yes_options, false,
+    {"job remove", "ID...", "remove finished jobs and their results", "clowder job remove 41 42", yes_options, false,
         cmd_job_remove},
-    {"job prune", "", "forget finished jobs with their results but for the newest", "clowder job prune --keep 100",
+    {"job prune", "", "remove finished jobs and their results, except the newest", "clowder job prune --keep 100",
         job_prune_options, false, cmd_job_prune},
     {NULL, NULL, NULL, NULL, NULL, false, NULL},
 };

@@ -24,11 +24,11 @@ static int refuse(const char *command, const char *path)
     int saved = errno;
     ssize_t n = stat(path, &st) ? readlink(path, target, sizeof target) : -1;
     if (n >= 0 && (saved == EEXIST || saved == ENOENT))
-        return say(2, "%s: %s is a link to %.*s, which is not there; name another file, or remove the link", command,
+        return say(2, "%s: %s is a link to %.*s, which does not exist; name another file, or remove the link", command,
             path, (int)n, target);
     errno = saved;
     if (errno == EEXIST)
-        return say(2, "%s: %s is there already; --force replaces it", command, path);
+        return say(2, "%s: %s exists already; --force replaces it", command, path);
     return say(1, "%s: cannot write %s: %s", command, path, strerror(errno));
 }
 

@@ -7,20 +7,20 @@
 const char *parallel_option(const char *option)
 {
     static const char *const table[][2] = {
-        {"-j", "a task runs on each daemon: -n N for so many of them on this machine, or 'clowder up -n N'"},
-        {"--jobs", "a task runs on each daemon: -n N for so many of them on this machine, or 'clowder up -n N'"},
-        {"--max-procs", "a task runs on each daemon: -n N for so many of them on this machine, or 'clowder up -n N'"},
-        {"-P", "a task runs on each daemon: -n N for so many of them on this machine, or 'clowder up -n N'"},
+        {"-j", "a task runs on each daemon: -n N starts N daemons on this machine, as 'clowder up -n N' does"},
+        {"--jobs", "a task runs on each daemon: -n N starts N daemons on this machine, as 'clowder up -n N' does"},
+        {"--max-procs", "a task runs on each daemon: -n N starts N daemons on this machine, as 'clowder up -n N' does"},
+        {"-P", "a task runs on each daemon: -n N starts N daemons on this machine, as 'clowder up -n N' does"},
         {"-k", "leave it out: results come in the order of the inputs"},
         {"--keep-order", "leave it out: results come in the order of the inputs"},
-        {"-S", "hosts are the profile's: clowder up PROFILE --on HOST:N, then -p PROFILE"},
-        {"--sshlogin", "hosts are the profile's: clowder up PROFILE --on HOST:N, then -p PROFILE"},
-        {"--sshloginfile", "hosts are the profile's: clowder up PROFILE --on HOST:N, then -p PROFILE"},
-        {"--trc", "files travel by --ship FILE and --fetch PATTERN"},
-        {"--transferfile", "files travel by --ship FILE"},
-        {"--transfer", "files travel by --ship FILE"},
-        {"--return", "files come back by --fetch PATTERN"},
-        {"--basefile", "files travel by --ship FILE"},
+        {"-S", "hosts belong to the profile: clowder up PROFILE --on HOST:N, then -p PROFILE"},
+        {"--sshlogin", "hosts belong to the profile: clowder up PROFILE --on HOST:N, then -p PROFILE"},
+        {"--sshloginfile", "hosts belong to the profile: clowder up PROFILE --on HOST:N, then -p PROFILE"},
+        {"--trc", "use --ship FILE and --fetch PATTERN to copy files"},
+        {"--transferfile", "use --ship FILE to copy files"},
+        {"--transfer", "use --ship FILE to copy files"},
+        {"--return", "use --fetch PATTERN to copy files back"},
+        {"--basefile", "use --ship FILE to copy files"},
         {"--bar", "--progress"},
         {"--eta", "--progress"},
         {"-I", "the placeholder is {}"},
@@ -45,11 +45,11 @@ const char *parallel_option(const char *option)
         {"--group", "leave it out: the output of a task is never mixed with another's"},
         {"--workdir", "cd in the command, or --ship FILE for a folder of the job's own"},
         {"--wd", "cd in the command, or --ship FILE for a folder of the job's own"},
-        {"--env", "variables are the profile's: clowder up --env K=V"},
-        {"--nice", "manners are the profile's: clowder up --nice N"},
-        {"--load", "manners are the profile's: clowder up --pause-load X"},
-        {"--memfree", "limits are the profile's: clowder up --mem SIZE"},
-        {"--delay", "there is no such thing here"},
+        {"--env", "variables belong to the profile: clowder up --env K=V"},
+        {"--nice", "this belongs to the profile: clowder up --nice N"},
+        {"--load", "this belongs to the profile: clowder up --pause-load X"},
+        {"--memfree", "limits belong to the profile: clowder up --mem SIZE"},
+        {"--delay", "Clowder has nothing like it"},
         {"--retry", "--retry-failed N"},
         {"--arg-sep", "inputs come after :::"},
         {"--arg-file-sep", "inputs of a file: -a FILE"},
@@ -118,7 +118,7 @@ int parallel_check(const char *command, char *const *words, size_t count, char *
                 : check_word(command, words[i]);
     for (size_t i = 0; i < input_count && status == 0; i++)
         if (is_separator(inputs[i]))
-            status = say(
-                2, "%s: '%s' once more: there is one list of inputs, of which each task has one", command, inputs[i]);
+            status = say(2, "%s: '%s' is given twice: there is one list of inputs, and each task gets one of them",
+                command, inputs[i]);
     return status;
 }

@@ -31,7 +31,7 @@ static bool is_early(const struct ui *ui, const struct action *a)
 
 void action_run(struct ui *ui, const struct action *a)
 {
-    const char *why = is_early(ui, a) ? "what you added is still being saved; once more in a moment"
+    const char *why = is_early(ui, a) ? "what you added is still being saved; try again in a moment"
                       : a->why_not    ? a->why_not(ui)
                                       : NULL;
     if (why)

@@ -138,7 +138,8 @@ static void release(void *state)
 void alerts_open(struct ui *ui)
 {
     static const struct table_source source = {count, id, cell};
-    static const char *const empty[] = {"Nothing needs you.", "Hosts that want a key or a password, profiles that lack",
+    static const char *const empty[] = {"Nothing needs your attention.",
+        "Hosts that want a key or a password, profiles that lack",
         "daemons, jobs with failed tasks and the like appear here.", NULL};
     static const struct overlay_type type = {
         .draw = draw, .key = key, .free = release, .click = click, .footer = "Enter go there  Esc close"};

@@ -29,7 +29,7 @@ static bool run(struct ui *ui, const struct prompt_line *line)
     size_t count;
     char **words = child_split(line->text, &count);
     if (!words) {
-        snprintf(line->why, line->why_size, "a quote is open");
+        snprintf(line->why, line->why_size, "a quote is not closed");
         return false;
     }
     size_t skip = count && strcmp(words[0], "clowder") == 0;

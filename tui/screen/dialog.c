@@ -38,7 +38,7 @@ static void confirm_key(struct ui *ui, void *state, int key)
         c->yes(ui, c->arg);
         ui_close(ui, c);
     } else if (key == TERM_ESC || (!*c->word && (key == 'n' || key == 'N' || enter || key == 'q'))) {
-        ui_say(ui, ROLE_NORMAL, "%s: left as it is", c->title);
+        ui_say(ui, ROLE_NORMAL, "%s: not changed", c->title);
         ui_close(ui, c);
     } else if (*c->word) {
         edit_key(&c->edit, key);
@@ -74,9 +74,9 @@ void dialog_confirm(struct ui *ui, const char *title, const char *lines, const c
     void (*yes)(struct ui *ui, void *arg), void *arg, void (*release)(void *arg))
 {
     static const struct overlay_type ask = {
-        .draw = confirm_draw, .key = confirm_key, .free = confirm_free, .footer = "y do it  N Esc leave it"};
+        .draw = confirm_draw, .key = confirm_key, .free = confirm_free, .footer = "y yes  N Esc no"};
     static const struct overlay_type type_it = {
-        .draw = confirm_draw, .key = confirm_key, .free = confirm_free, .footer = "Enter do it  Esc leave it"};
+        .draw = confirm_draw, .key = confirm_key, .free = confirm_free, .footer = "Enter confirm  Esc cancel"};
     struct confirm *c = mem_zalloc(sizeof *c);
     snprintf(c->title, sizeof c->title, "%s", title);
     snprintf(c->lines, sizeof c->lines, "%s", lines);

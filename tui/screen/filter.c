@@ -105,7 +105,7 @@ static enum clw_err parse_term(
     t->has_number = read_number(word, &t->number, t->field >= 0 && fields[t->field].flags & FIELD_MS);
     if (t->op >= FILTER_LESS && !t->has_number)
         return clw_fail(err, CLW_USAGE, "for text there are name:text and name=text",
-            *word ? "'%s' is no number to compare with" : "a number is missing%s", word);
+            *word ? "'%s' is not a number to compare with" : "a number is missing%s", word);
     return CLW_OK;
 }
 

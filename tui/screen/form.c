@@ -266,7 +266,7 @@ void form_open(struct ui *ui, struct form *f)
         .key = key,
         .free = form_free,
         .click = click,
-        .footer = "Tab next  S-Tab before  Space Left Right choose  F10 ^S save  Esc cancel"};
+        .footer = "Tab next  S-Tab previous  Space Left Right choose  F10 ^S save  Esc cancel"};
     while (f->here < f->count - 1 && f->fields[f->here].kind == FORM_HEADING)
         f->here++;
     ui_push(ui, &type, f);

@@ -17,7 +17,7 @@ static bool searched(struct ui *ui, const struct prompt_line *line)
     struct table *t = ui_table(ui);
     snprintf(t->search, sizeof t->search, "%s", line->text);
     if (*line->text && !table_search(t, false, true))
-        ui_say(ui, ROLE_WARN, "search: nothing has '%s' in it", line->text);
+        ui_say(ui, ROLE_WARN, "search: '%s' is not found", line->text);
     return true;
 }
 
@@ -30,9 +30,9 @@ static void search_on(struct ui *ui, bool backward)
 {
     struct table *t = ui_table(ui);
     if (!*t->search)
-        ui_say(ui, ROLE_WARN, "search: / first, then n and N");
+        ui_say(ui, ROLE_WARN, "search: press / first, then n and N");
     else if (!table_search(t, backward, false))
-        ui_say(ui, ROLE_WARN, "search: nothing has '%s' in it", t->search);
+        ui_say(ui, ROLE_WARN, "search: '%s' is not found", t->search);
 }
 
 void general_next(struct ui *ui)
@@ -67,7 +67,7 @@ static void say_sort(struct ui *ui)
 {
     const struct table *t = ui_table(ui);
     ui_say(ui, ROLE_NORMAL, "sorted by %s%s", t->sort < 0 ? "nothing" : t->columns[t->sort].title,
-        t->descending ? ", the largest first" : "");
+        t->descending ? ", largest first" : "");
 }
 
 void general_sort(struct ui *ui)
@@ -98,7 +98,7 @@ void general_span(struct ui *ui)
 void general_pause(struct ui *ui)
 {
     ui->paused = !ui->paused;
-    ui_say(ui, ROLE_NORMAL, ui->paused ? "paused: Z goes on" : "going on");
+    ui_say(ui, ROLE_NORMAL, ui->paused ? "paused: Z resumes" : "resumed");
 }
 
 void general_mark(struct ui *ui)
@@ -109,7 +109,7 @@ void general_mark(struct ui *ui)
 void general_mark_all(struct ui *ui)
 {
     table_mark_all(ui_table(ui));
-    ui_say(ui, ROLE_NORMAL, "%zu marked; U takes the marks away", ui_table(ui)->mark_count);
+    ui_say(ui, ROLE_NORMAL, "%zu marked; U removes the marks", ui_table(ui)->mark_count);
 }
 
 void general_mark_none(struct ui *ui)

@@ -75,8 +75,9 @@ static void trust_ask(struct ui *ui, const char *host, const struct view_link *l
     snprintf(k->fingerprint, sizeof k->fingerprint, "%s", l->fingerprint);
     if (l->key_changed)
         snprintf(lines, sizeof lines,
-            "THE KEY OF %s HAS CHANGED. Somebody may be in between,\nor the machine was installed anew.\n\n"
-            "Now:     %s %s\nOn record: %s line %llu\n\nTrust the new one only when you know why it changed.",
+            "THE KEY OF %s HAS CHANGED. Someone may be intercepting\nthe connection, or the machine was "
+            "reinstalled.\n\n"
+            "Now:     %s %s\nKnown:   %s line %llu\n\nTrust the new key only when you know why it changed.",
             l->key_host, l->key_type, l->fingerprint, l->key_file, (unsigned long long)l->key_line);
     else
         snprintf(lines, sizeof lines,
@@ -96,7 +97,7 @@ static void key_came(struct feed_work *w, void *ui)
     }
     json_t *o = json_loads(w->reply, 0, NULL);
     if (json_is_true(json_object_get(o, "known"))) {
-        ui_say(ui, ROLE_GOOD, "%s: its key is known, and it is the right one", host);
+        ui_say(ui, ROLE_GOOD, "%s: its key is known, and it has not changed", host);
     } else {
         json_object_set_new(o, "host", json_string(host));
         json_t *list = json_pack("{s:[O]}", "hosts", o);
@@ -105,7 +106,7 @@ static void key_came(struct feed_work *w, void *ui)
         if (v->link_count && v->links[0].has_key)
             trust_ask(ui, host, &v->links[0]);
         else
-            ui_say(ui, ROLE_WARN, "%s: no key waits for a yes", host);
+            ui_say(ui, ROLE_WARN, "%s: it showed no key to trust", host);
         view_links_rele(v);
         free(wrapped);
         json_decref(list);
@@ -141,7 +142,7 @@ static bool unlock_save(struct ui *ui, struct form *f, char *why, size_t size)
 {
     const struct question *q = f->arg;
     if (!f->fields[0].edit.len) {
-        snprintf(why, size, "type it first; Esc leaves");
+        snprintf(why, size, "type it first; Esc cancels");
         return false;
     }
     char *secret = request_quote(f->fields[0].edit.text), *text = request_quote(q->text);
@@ -202,12 +203,12 @@ static void take_reply(struct feed_work *w, struct ui *ui, const char *done)
 
 static void take_question(struct feed_work *w, void *ui)
 {
-    take_reply(w, ui, "it asks nothing: it lets us in as it is");
+    take_reply(w, ui, "it asks for no secret: the login works without one");
 }
 
 static void take_answer(struct feed_work *w, void *ui)
 {
-    take_reply(w, ui, "logged in; the engine holds the secret until X, or until it ends");
+    take_reply(w, ui, "logged in; the engine keeps the secret until you press X, or until it ends");
 }
 
 void hosts_unlock(struct ui *ui)
@@ -307,7 +308,7 @@ static void removed(struct feed_work *w, void *ui)
     if (w->err.status)
         ui_say_error(ui, "remove", &w->err);
     else
-        ui_say(ui, ROLE_NORMAL, "%s is removed; what is known of its past stays in the log", (char *)w->arg);
+        ui_say(ui, ROLE_NORMAL, "%s is removed; its events stay in the log", (char *)w->arg);
     free(w->arg);
 }
 

@@ -55,7 +55,7 @@ static void draw_address(struct pane *p, const struct host_line *row)
     if (*h->identity)
         snprintf(text + strlen(text), sizeof text - strlen(text), "   key %s", h->identity);
     snprintf(text + strlen(text), sizeof text - strlen(text), "   %s%s%s", store_launcher_text(h->launcher),
-        h->direct ? "   direct" : "", h->enabled ? "" : "   switched off");
+        h->direct ? "   direct" : "", h->enabled ? "" : "   disabled");
     line(p, ROLE_NORMAL, "Address", text);
 }
 
@@ -75,8 +75,8 @@ static void draw_facts(struct pane *p, const struct host_line *row)
     clock_text(h->probed_at_us, when, sizeof when);
     snprintf(text + strlen(text), sizeof text - strlen(text), "   probed %s", when);
     line(p, ROLE_NORMAL, "System", text);
-    snprintf(text, sizeof text, "%u cores   %s memory, %s free", f->cores, text_bytes(mem, sizeof mem, f->mem_total),
-        text_bytes(free_mem, sizeof free_mem, f->mem_available));
+    snprintf(text, sizeof text, "%u core%s   %s memory, %s free", f->cores, text_plural(f->cores),
+        text_bytes(mem, sizeof mem, f->mem_total), text_bytes(free_mem, sizeof free_mem, f->mem_available));
     if (f->disk_free)
         snprintf(text + strlen(text), sizeof text - strlen(text), "   %s disk free",
             text_bytes(mem, sizeof mem, f->disk_free));
@@ -100,7 +100,7 @@ static void draw_gpus(struct pane *p, const struct host_line *row)
 
 static void draw_load(struct pane *p, const struct host_line *row, const struct host_trend *t)
 {
-    char spark[GRAPH_ROW_SIZE], text[GRAPH_ROW_SIZE + 80], now[24] = "unknown now";
+    char spark[GRAPH_ROW_SIZE], text[GRAPH_ROW_SIZE + 80], now[24] = "now unknown";
     if (row->load < 0 && t->peak < 0)
         return;
     if (row->load >= 0)
@@ -122,7 +122,8 @@ static void draw_runs(struct pane *p, const struct ui *ui, const struct host_lin
         for (size_t h = 0; h < v->host_count; h++) {
             if (strcmp(v->hosts[h].host, row->name) != 0)
                 continue;
-            snprintf(one, sizeof one, "profile %s: %u daemons, %s tasks/s", v->name, v->hosts[h].daemons,
+            snprintf(one, sizeof one, "profile %s: %u daemon%s, %s tasks/s", v->name, v->hosts[h].daemons,
+                text_plural(v->hosts[h].daemons),
                 text_rate(rate, sizeof rate, v->hosts[h].rate < 0 ? 0 : v->hosts[h].rate));
             add(text, sizeof text, one);
         }
@@ -147,8 +148,8 @@ static void draw_link(struct pane *p, const struct view_link *l)
         snprintf(text + strlen(text), sizeof text - strlen(text), "   tries again in %llu s",
             (unsigned long long)l->retry_in_s);
     if (l->failures)
-        snprintf(
-            text + strlen(text), sizeof text - strlen(text), "   failed %llu times", (unsigned long long)l->failures);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "   failed %llu time%s",
+            (unsigned long long)l->failures, text_plural(l->failures));
     line(p, ROLE_NORMAL, "Link", text);
     text[0] = '\0';
     for (int i = 0; i < VIEW_STEPS; i++)

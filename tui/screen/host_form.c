@@ -194,9 +194,8 @@ static void open_form(struct ui *ui, const struct store_host *h)
     struct form *f = form_new(&type, F_COUNT, e);
     if (h)
         snprintf(f->title, sizeof f->title, "Edit host %s", h->name);
-    hint(form_add(f, FORM_TEXT, "Name *", h ? h->name : ""), "as you call it", check_name);
-    hint(
-        form_add(f, FORM_TEXT, "Address", h ? h->address : ""), "empty: the name, or its ~/.ssh/config", check_address);
+    hint(form_add(f, FORM_TEXT, "Name *", h ? h->name : ""), "any name you like", check_name);
+    hint(form_add(f, FORM_TEXT, "Address", h ? h->address : ""), "empty: its name (~/.ssh/config)", check_address);
     hint(form_add(f, FORM_TEXT, "Port", port), "empty: 22, or ~/.ssh/config", check_port);
     hint(form_add(f, FORM_TEXT, "User", h ? h->user : ""), "empty: yours, or ~/.ssh/config", check_user);
     form_add(f, FORM_CHOICE, "Launcher", "")->choices = launcher_words;
@@ -209,7 +208,7 @@ static void open_form(struct ui *ui, const struct store_host *h)
     hint(form_add(f, FORM_TEXT, "Note", h ? h->note : ""), "", NULL);
     form_add(f, FORM_CHECK, "Direct (TLS)", "")->choice = h && h->direct;
     hint(&f->fields[F_DIRECT], "no tunnel: it must reach this machine", NULL);
-    form_add(f, FORM_CHECK, "In use", "")->choice = !h || h->enabled;
+    form_add(f, FORM_CHECK, "Enabled", "")->choice = !h || h->enabled;
     form_open(ui, f);
 }
 
@@ -241,7 +240,7 @@ static bool launch_save(struct ui *ui, struct form *f, char *why, size_t size)
             json_object_set_new(on, names[i - 1], json_integer(n));
     }
     if (ok && !json_object_size(on))
-        ok = clw_fail(&err, CLW_USAGE, NULL, "say how many daemons: the number is yours to choose") == CLW_OK;
+        ok = clw_fail(&err, CLW_USAGE, NULL, "give the number of daemons") == CLW_OK;
     if (!ok)
         snprintf(why, size, "%s", err.message);
     json_object_set_new(o, "on", on);
@@ -270,15 +269,15 @@ void hosts_launch(struct ui *ui)
     struct form *f = form_new(&type, (int)n + 1, names);
     hint(form_add(f, FORM_TEXT, "Profile *",
              ui->store && ui->store->profiles.count ? ui->store->profiles.items[0].name : "default"),
-        "it is made when there is none", check_profile);
+        "a new profile is made", check_profile);
     for (size_t i = 0; i < n; i++) {
         struct form_field *field = form_add(f, FORM_TEXT, names[i], "");
         field->cols = 6;
         for (size_t k = 0; k < rows; k++)
             if (all[k].host && strcmp(all[k].name, names[i]) == 0) {
                 host_gpu_text(all[k].host, gpus, sizeof gpus);
-                snprintf(field->hint, sizeof field->hint, "daemons; it has %u cores, GPU %.30s, runs %u",
-                    all[k].facts->cores, gpus, all[k].daemons);
+                snprintf(field->hint, sizeof field->hint, "daemons; %u core%s, GPU %.30s, %u run now",
+                    all[k].facts->cores, text_plural(all[k].facts->cores), gpus, all[k].daemons);
             }
     }
     free(all);
@@ -326,7 +325,7 @@ static void import_cell(void *arg, size_t row, int column, struct table_cell *c)
         snprintf(c->text, sizeof c->text, "%s%s%s:%ld", word(o, "user"), *word(o, "user") ? "@" : "",
             word(o, "address"), port ? port : 22);
     else
-        snprintf(c->text, sizeof c->text, "%s", column == 2 ? word(o, "jump") : here ? "is here" : "");
+        snprintf(c->text, sizeof c->text, "%s", column == 2 ? word(o, "jump") : here ? "exists already" : "");
 }
 
 static void import_free(void *state)
@@ -410,7 +409,7 @@ static void config_came(struct feed_work *w, void *arg)
     static const struct overlay_type type = {.draw = import_draw,
         .key = import_key,
         .free = import_free,
-        .footer = "Space mark  * all  U none  Enter add the marked ones  Esc leave it"};
+        .footer = "Space mark  * all  U none  Enter add the marked hosts  Esc cancel"};
     struct ui *ui = arg;
     if (w->err.status) {
         ui_say_error(ui, "import", &w->err);

@@ -38,8 +38,8 @@ static void look(struct feed_work *w)
     }
     const struct store_failure *f = list.count ? &list.items[0] : NULL;
     if (f)
-        l->text = mem_printf("host %s, %u tries, %s\n\nThe end of what it wrote to stderr:\n\n%s\n", f->host,
-            f->attempts, f->status, *f->stderr_tail ? f->stderr_tail : "(nothing)");
+        l->text = mem_printf("host %s, %u %s, %s\n\nThe end of its stderr:\n\n%s\n", f->host, f->attempts,
+            f->attempts == 1 ? "try" : "tries", f->status, *f->stderr_tail ? f->stderr_tail : "(nothing)");
     store_failure_list_fini(&list);
 }
 
@@ -90,12 +90,12 @@ void jobs_cancel(struct ui *ui)
     ids[n] = 0;
     const struct job_row *j = jobs_find(ui, ids[0]); /* the marked one, not always that under the cursor */
     if (n == 1 && is_over(j)) {
-        ui_say(ui, ROLE_WARN, "cancel: job %lld is over", (long long)j->id);
+        ui_say(ui, ROLE_WARN, "cancel: job %lld has ended", (long long)j->id);
         free(ids);
         return;
     }
     if (n == 1)
-        snprintf(lines, sizeof lines, "Cancel job %lld %s? Its tasks end now; results that are there stay.",
+        snprintf(lines, sizeof lines, "Cancel job %lld %s? Its tasks end now; the results that it has stay.",
             (long long)j->id, j->name);
     else
         snprintf(lines, sizeof lines, "Cancel %zu jobs? Their tasks end now.", n);
@@ -155,7 +155,7 @@ void jobs_collect(struct ui *ui)
     if (j->detached)
         ask_file(ui, j, "save results to: ", ".txt", collect_to);
     else
-        ui_say(ui, ROLE_WARN, "collect: job %lld was not detached: its results went to where it was started",
+        ui_say(ui, ROLE_WARN, "collect: job %lld was not detached: its results went to the command that started it",
             (long long)j->id);
 }
 

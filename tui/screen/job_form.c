@@ -72,7 +72,7 @@ static void look(struct submit *s, const char *inputs)
             snprintf(s->lines[s->count++], sizeof s->lines[0], "%s", g.gl_pathv[i]);
         globfree(&g);
     } else {
-        snprintf(s->problem, sizeof s->problem, "no file is called like %s", inputs);
+        snprintf(s->problem, sizeof s->problem, "no file matches %s", inputs);
     }
 }
 
@@ -87,7 +87,7 @@ static void preview(struct ui *ui, struct form *f, int y, int x, int rows, int c
     draw_rule(y, x, cols, "the first tasks");
     if (!words || !n || !s->count) {
         draw_text(y + 1, x, cols, *s->problem ? ROLE_WARN : ROLE_DIM,
-            !words           ? "a quote is open"
+            !words           ? "a quote is not closed"
             : *s->problem    ? s->problem
             : n && !s->count ? "name a file with an input on each line, or a pattern like *.wav"
                              : "placeholders: {} input  {.} without extension  {/} last part  {#} number");
@@ -113,7 +113,7 @@ static enum clw_err check_command(const struct form *f, int field, struct clw_er
     size_t n;
     char **words = child_split(form_text(f, field), &n);
     free(words);
-    return !words ? clw_fail(err, CLW_USAGE, NULL, "a quote is open")
+    return !words ? clw_fail(err, CLW_USAGE, NULL, "a quote is not closed")
            : !n   ? clw_fail(err, CLW_USAGE, NULL, "what to run, like: flac {}")
                   : CLW_OK;
 }
@@ -148,7 +148,7 @@ static char *list_file(const char *pattern)
 
 static bool detach(struct ui *ui, const char *const *argv, const char *label, char *why, size_t size)
 {
-    bool ok = child_detach(argv, label, "in the store; it needs nobody, and o collects its results");
+    bool ok = child_detach(argv, label, "a detached job; o collects its results");
     if (ok)
         ui_say(ui, ROLE_GOOD, "%s: its inputs go into the store", label);
     else

@@ -315,7 +315,7 @@ static void draw(void *state, struct ui *ui)
     if (rule < 0)
         return;
     snprintf(title, sizeof title, "failed tasks (%zu)   %s", s->failures.shown,
-        s->in_failures ? "Enter: all that it said" : "Tab: go there");
+        s->in_failures ? "Enter: its whole output" : "Tab: go there");
     draw_rule(rule, 0, ui->layout.cols, title);
     table_draw(&s->failures, &failures, s->in_failures);
 }

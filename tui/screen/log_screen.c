@@ -64,7 +64,7 @@ static void cell(void *arg, size_t row, int column, struct table_cell *c)
 static void *open_screen(struct ui *ui)
 {
     static const struct table_source source = {count, id, cell};
-    static const char *const empty[] = {"Nothing has happened yet, or nothing of this level and host.",
+    static const char *const empty[] = {"There are no events, or none of this level and host.",
         "Launches, lost daemons, host keys and the like appear here.", NULL};
     struct log *s = mem_zalloc(sizeof *s);
     (void)ui;
@@ -97,7 +97,7 @@ static void update(void *state, struct ui *ui)
 
 static void draw(void *state, struct ui *ui)
 {
-    static const char *const levels[] = {"all levels", "info and worse", "warnings and errors", "errors"};
+    static const char *const levels[] = {"all levels", "info and above", "warnings and errors", "errors"};
     struct log *s = state;
     char title[200];
     size_t row = table_row(&s->table);
@@ -205,6 +205,6 @@ void log_host(struct ui *ui)
     else if (row != SIZE_MAX && *s->rows[row]->host)
         snprintf(s->host, sizeof s->host, "%s", s->rows[row]->host);
     else
-        ui_say(ui, ROLE_WARN, "host: this event is about no host");
+        ui_say(ui, ROLE_WARN, "host: this event belongs to no host");
     ui->data_changed = true;
 }

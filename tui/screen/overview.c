@@ -115,10 +115,10 @@ static void draw_map(const struct overview *s, const struct ui *ui, const struct
         }
     }
     if (left)
-        draw_printf(r->y + r->rows - 1, r->x + 1 + (per_row - 1) * width, width, ROLE_DIM, "and %zu more (2)", left);
+        draw_printf(
+            r->y + r->rows - 1, r->x + 1 + (per_row - 1) * width, width, ROLE_DIM, "and %zu more: press 2", left);
     if (!s->host_count)
-        draw_text(
-            r->y, r->x + 2, r->cols - 4, ROLE_DIM, "No hosts yet; 2 and a adds one. This machine needs no entry.");
+        draw_text(r->y, r->x + 2, r->cols - 4, ROLE_DIM, "No hosts yet: press 2, then a. This machine needs no entry.");
 }
 
 static void draw(void *state, struct ui *ui)

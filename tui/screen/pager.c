@@ -78,7 +78,7 @@ static void search_next(struct ui *ui, struct pager *p, bool from_here)
             return;
         }
     }
-    ui_say(ui, ROLE_WARN, "search: nothing has '%s' in it", p->search.text);
+    ui_say(ui, ROLE_WARN, "search: '%s' is not found", p->search.text);
 }
 
 static void search_key(struct ui *ui, struct pager *p, int key)

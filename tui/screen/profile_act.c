@@ -2,6 +2,7 @@
 #include "tui/screen/profiles.h"
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "tui/cli/inventory.h"
 #include "tui/screen/dialog.h"
 #include "tui/screen/screen_request.h"
@@ -46,7 +47,7 @@ void profiles_up(struct ui *ui)
 {
     const struct profile_row *row = profiles_here(ui);
     if (row->saved && !row->saved->local_daemons && !row->saved->host_count)
-        ui_say(ui, ROLE_WARN, "%s has no daemons to launch: e says where and how many, + adds one here", row->name);
+        ui_say(ui, ROLE_WARN, "%s has no daemons to launch: e sets where and how many, + adds one here", row->name);
     else
         up(ui, row->name, 0, NULL);
 }
@@ -70,8 +71,9 @@ void profiles_down(struct ui *ui)
         ui_say(ui, ROLE_WARN, "down: %s has no daemons up", row->name);
         return;
     }
-    snprintf(lines, sizeof lines, "Stop the %u daemons of %s, after the tasks that they have?%s", row->live->wanted,
-        row->name, row->live->awaiting ? "\nTasks that wait will wait on until daemons are up again." : "");
+    snprintf(lines, sizeof lines, "Stop the %u daemon%s of %s when their tasks have ended?%s", row->live->wanted,
+        text_plural(row->live->wanted), row->name,
+        row->live->awaiting ? "\nWaiting tasks wait until daemons are up again." : "");
     if (row->live->executing || row->live->awaiting || row->live->wanted > 4)
         dialog_confirm(ui, "Down", lines, NULL, down_yes, mem_strdup(row->name), free);
     else
@@ -92,7 +94,8 @@ static void scale(struct ui *ui, int by)
         host = NULL;
     }
     if (now + by < (host ? 0 : 1))
-        ui_say(ui, ROLE_WARN, "%s has %d daemons here; x stops the profile", row->name, now);
+        ui_say(
+            ui, ROLE_WARN, "%s has %d daemon%s here; x stops the profile", row->name, now, text_plural((uint64_t)now));
     else
         up_by(ui, row->name, host ? host : "local", by);
 }

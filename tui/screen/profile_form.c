@@ -57,7 +57,7 @@ static enum clw_err check_words(const struct form *f, int field, struct clw_erro
     enum clw_err code = CLW_OK;
     char **words = child_split(form_text(f, field), &n);
     if (!words)
-        return clw_fail(err, CLW_USAGE, NULL, "a quote is open");
+        return clw_fail(err, CLW_USAGE, NULL, "a quote is not closed");
     for (size_t i = 0; field == e->env && !code && i < n; i++)
         code = store_check_env(words[i], err);
     free(words);
@@ -281,11 +281,11 @@ static void add_runtime(struct form *f, const struct store_profile *p)
     struct form_field *field = form_add(f, FORM_CHOICE, "Runtime", "");
     field->choices = runtimes;
     field->choice = p ? (int)p->runtime : STORE_RUNTIME_CLOWDER;
-    snprintf(field->hint, sizeof field->hint, "what its daemons are");
+    snprintf(field->hint, sizeof field->hint, "the kind of its daemons");
     e->base = f->count;
-    text(f, "Base", p ? p->base_url : "", "where those of others dial: tcp://127.0.0.1:5555", NULL);
+    text(f, "Base", p ? p->base_url : "", "mirai, dask: tcp://127.0.0.1:5555", NULL);
     e->command = f->count;
-    text(f, "Command", command, "of runtime command: ./worker {url}", check_words);
+    text(f, "Command", command, "for command: ./worker {url}", check_words);
 }
 
 static void open_form(struct ui *ui, const struct store_profile *p)
@@ -303,7 +303,7 @@ static void open_form(struct ui *ui, const struct store_profile *p)
         snprintf(f->title, sizeof f->title, "Edit profile %s", p->name);
     add_settings(f, p);
     add_runtime(f, p);
-    form_add(f, FORM_HEADING, "Daemons on each host: the number is yours to choose", "");
+    form_add(f, FORM_HEADING, "Daemons on each host: you choose the number", "");
     snprintf(value, sizeof value, "%u", p ? p->local_daemons : 0);
     snprintf(state, sizeof state, "it has %ld cores", sysconf(_SC_NPROCESSORS_ONLN));
     e->local = f->count;
@@ -319,8 +319,8 @@ static void open_form(struct ui *ui, const struct store_profile *p)
         struct form_field *field = text(f, rows[i].name, value, "", check_daemons);
         host_line_state(&rows[i], state, sizeof state);
         host_gpu_text(rows[i].host, gpus, sizeof gpus);
-        snprintf(field->hint, sizeof field->hint, "%u cores, %s, GPU %.24s   %.30s", rows[i].facts->cores,
-            text_bytes(mem, sizeof mem, rows[i].facts->mem_total), gpus, state);
+        snprintf(field->hint, sizeof field->hint, "%u core%s, %s, GPU %.24s   %.30s", rows[i].facts->cores,
+            text_plural(rows[i].facts->cores), text_bytes(mem, sizeof mem, rows[i].facts->mem_total), gpus, state);
         if (!rows[i].host->facts)
             snprintf(field->hint, sizeof field->hint, "not probed yet   %s", state);
         field->cols = 6;
@@ -341,5 +341,5 @@ void profiles_edit(struct ui *ui)
     if (row->saved)
         open_form(ui, row->saved);
     else
-        ui_say(ui, ROLE_WARN, "edit: %s lives as long as the command that made it", row->name);
+        ui_say(ui, ROLE_WARN, "edit: %s ends with the command that made it", row->name);
 }

@@ -156,7 +156,7 @@ void profile_table_init(struct table *t, struct profile_list *list)
 {
     static const struct table_source source = {count, id, cell};
     static const char *const empty[] = {"No profiles yet: a profile is a named set of daemons. To begin:",
-        "  a  make one, on this machine and on hosts", "  :  up -n 4     four daemons here, at once",
+        "  a  make one, on this machine and on hosts", "  :  up -n 4     four daemons here, now",
         "Then: ls *.wav | clowder map -- flac {}", NULL};
     table_init(t, columns, sizeof columns / sizeof *columns, &source, list, empty);
 }

@@ -151,7 +151,7 @@ static void launch_cell(void *arg, size_t row, int column, struct table_cell *c)
             failed        ? "!"
             : *l->outcome ? "+"
                           : "~",
-            *l->outcome ? l->outcome : "going on");
+            *l->outcome ? l->outcome : "in progress");
         c->role = failed ? ROLE_BAD : *l->outcome ? ROLE_GOOD : ROLE_BUSY;
         break;
     case 4: steps_text(view_link_find(s->ui->links, l->host), c->text, sizeof c->text); break;
@@ -165,9 +165,9 @@ static void *open_screen(struct ui *ui)
 {
     static const struct table_source daemons = {daemon_count, daemon_id, daemon_cell};
     static const struct table_source launches = {launch_count, launch_id, launch_cell};
-    static const char *const no_daemons[] = {"No daemons. u brings them up, e says where and how many.", NULL};
+    static const char *const no_daemons[] = {"No daemons. u brings them up, e sets where and how many.", NULL};
     static const char *const no_launches[] = {
-        "No launches on record for this profile.", "u launches its daemons.", NULL};
+        "No launches of this profile are recorded.", "u launches its daemons.", NULL};
     struct profiles *s = mem_zalloc(sizeof *s);
     s->ui = ui;
     profile_table_init(&s->profiles, &s->list);
@@ -233,7 +233,7 @@ static void foreign_text(const struct view_profile *p, char *out, size_t size)
     char bytes[24];
     out[0] = '\0';
     if (p && p->is_foreign)
-        snprintf(out, size, "; %s%s%s, %u connection%s, %s bytes/s", p->runtime, *p->base ? " at " : "", p->base,
+        snprintf(out, size, "; %s%s%s, %u connection%s, %s/s", p->runtime, *p->base ? " at " : "", p->base,
             p->connections, p->connections == 1 ? "" : "s", text_bytes(bytes, sizeof bytes, (uint64_t)p->bytes_rate));
 }
 

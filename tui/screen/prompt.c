@@ -109,11 +109,9 @@ void prompt_open(
     struct ui *ui, const char *sign, const char *text, const char *about, prompt_cb done, prompt_complete_cb complete)
 {
     static const struct overlay_type type = {
-        .draw = draw, .key = key, .free = free, .footer = "Enter do it  Esc leave it  Up Down lines before"};
-    static const struct overlay_type completing = {.draw = draw,
-        .key = key,
-        .free = free,
-        .footer = "Enter run  Tab complete  Esc leave it  Up Down lines before"};
+        .draw = draw, .key = key, .free = free, .footer = "Enter confirm  Esc cancel  Up Down earlier lines"};
+    static const struct overlay_type completing = {
+        .draw = draw, .key = key, .free = free, .footer = "Enter run  Tab complete  Esc cancel  Up Down earlier lines"};
     struct prompt *p = mem_zalloc(sizeof *p);
     p->sign = sign;
     snprintf(p->about, sizeof p->about, "%s", about ? about : "");

@@ -62,7 +62,7 @@ static bool start(struct ui *ui, const struct asked *a, char *why, size_t size)
 {
     bool ok = child_detach((const char *const *)a->argv, a->label, a->good);
     if (ok)
-        ui_say(ui, ROLE_NORMAL, "%s: on the way to %s", a->label, a->path);
+        ui_say(ui, ROLE_NORMAL, "%s: saving to %s", a->label, a->path);
     else
         snprintf(why, size, "cannot start it: %s", strerror(errno));
     return ok;

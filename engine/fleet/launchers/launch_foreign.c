@@ -36,13 +36,13 @@ enum clw_err foreign_check_words(const struct profile *p, struct clw_error *err)
     const struct profile_settings *s = &p->settings;
     char hint[300];
     if (s->runtime == STORE_RUNTIME_COMMAND && !(s->command && *s->command)) {
-        snprintf(hint, sizeof hint, "say it: clowder profile set %s --runtime command -- PROGRAM {url}", p->name);
+        snprintf(hint, sizeof hint, "set one: clowder profile set %s --runtime command -- PROGRAM {url}", p->name);
         return clw_fail(err, CLW_USAGE, hint, "profile '%s' has no command for its daemons", p->name);
     }
     if (has_base(p) || s->runtime == STORE_RUNTIME_COMMAND)
         return CLW_OK;
-    snprintf(hint, sizeof hint, "say it: clowder profile set %s --base tcp://127.0.0.1:5555", p->name);
-    return clw_fail(err, CLW_USAGE, hint, "profile '%s' has no base that its daemons could dial", p->name);
+    snprintf(hint, sizeof hint, "set one: clowder profile set %s --base tcp://127.0.0.1:5555", p->name);
+    return clw_fail(err, CLW_USAGE, hint, "profile '%s' has no base URL for its daemons", p->name);
 }
 
 enum clw_err foreign_check(const struct profile *p, struct clw_error *err)
@@ -58,7 +58,7 @@ enum clw_err foreign_check(const struct profile *p, struct clw_error *err)
             s->runtime == STORE_RUNTIME_MIRAI  ? "start it in R: mirai::daemons(url = mirai::local_url(tcp = TRUE))"
             : s->runtime == STORE_RUNTIME_DASK ? "start it: dask scheduler --host 127.0.0.1"
                                                : "start it first",
-            "nobody listens at the base %s", s->base_url);
+            "nothing listens at the base %s", s->base_url);
     case BASE_ASKED:
     case BASE_LISTENS: break;
     }
@@ -73,7 +73,7 @@ static bool find_order(struct place *l, struct order **o)
         enum base_state state = bases_state(l->profile->engine->bases, base.target, BELIEVED_MS, NULL, NULL);
         if (state != BASE_SILENT)
             return state != BASE_ASKED;
-        log_warn("daemon", "dropped profile=%s host=%s why=\"nobody listens at %s any more\"", l->profile->name,
+        log_warn("daemon", "dropped profile=%s host=%s why=\"nothing listens at %s any more\"", l->profile->name,
             l->host, strchr(base.target, ':') + 1);
         foreign_forget_order(*o);
     }
@@ -104,7 +104,7 @@ static bool has_listener(struct place *l, uint64_t now_ms)
     case BASE_BAD: profile_rest(p, err.code, err.hint, err.message); return false;
     case BASE_SILENT: break;
     }
-    snprintf(l->reason, sizeof l->reason, "nobody listens at the base %.300s", p->settings.base_url);
+    snprintf(l->reason, sizeof l->reason, "nothing listens at the base %.300s", p->settings.base_url);
     fleet_place_wait(&l->fleet, now_ms + CORE_BASE_MS);
     core_changed(p->engine);
     return false;
@@ -200,7 +200,7 @@ static enum clw_err find_base(const struct profile *p, struct foreign_base *base
 {
     if (bases_state(p->engine->bases, p->settings.base_url, UINT64_MAX, base, err) == BASE_LISTENS)
         return CLW_OK;
-    return clw_fail(err, CLW_UNREACHABLE, NULL, "nobody listens at the base %s", p->settings.base_url);
+    return clw_fail(err, CLW_UNREACHABLE, NULL, "nothing listens at the base %s", p->settings.base_url);
 }
 
 static enum clw_err launch(struct engine *e, struct daemon *m, struct clw_error *err)

@@ -190,13 +190,13 @@ static void submit_failed(struct engine *e, struct batch *b, int status, const c
 {
     struct place *l = place_of(e, b);
     char text[300];
-    snprintf(text, sizeof text, "%s refused the daemons (exit status %d): %.220s",
-        status == 127 ? "the scheduler is not there, its shell" : "the scheduler", status,
+    snprintf(text, sizeof text, "%s (exit status %d): %.220s",
+        status == 127 ? "the scheduler's command is not found" : "the scheduler refused the job of the daemons", status,
         *said ? said : "it said nothing");
     log_error("batch", "refused profile=%s host=%s status=%d said=\"%s\"", b->row.profile, b->row.host, status, said);
     if (l)
         place_break(l, status == 127 ? CLW_UNREACHABLE : CLW_REFUSED,
-            status == 127 ? "is the scheduler's own command in PATH there?" : "look at --directive of the host", text);
+            status == 127 ? "is the scheduler's own command in PATH there?" : "check --directive of the host", text);
     remove_daemons(e, b);
     batch_free(e, b);
 }

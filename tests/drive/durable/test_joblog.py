@@ -149,7 +149,7 @@ def test_results_do_not_replace_their_inputs(clowder, work):
 
 
 def test_results_and_log_are_two_files(clowder, work):
-    clowder("map -a five --joblog same -o same --force -- echo", status=2).says("are one file")
+    clowder("map -a five --joblog same -o same --force -- echo", status=2).says("are the same file")
     assert not (work / "same").exists(), "a refused map made its log"
 
 

@@ -68,6 +68,7 @@ def test_removing_asks_only_for_what_nobody_has_collected(clowder):
 def test_prune_keeps_as_many_as_are_wanted(clowder):
     clowder("job wait", *(str(clowder.submit("-- echo ::: 1")) for _ in range(3)))
     assert clowder("job prune --keep 1 --yes").out == "2 jobs removed\n"
+    assert clowder("job prune --yes").out == "1 job removed\n"
 
 
 @pytest.mark.usefixtures("two")

@@ -19,7 +19,7 @@ def job(clowder, work):
 
 
 def test_down_does_not_take_them_from_their_job(clowder, job):
-    clowder(f"down job-{job}", status=5).says(f"'job-{job}' goes when job {job} ends; end that with 'clowder job cancel'")
+    clowder(f"down job-{job}", status=5).says(f"profile 'job-{job}' ends when job {job} ends; end that with 'clowder job cancel'")
 
 
 def test_they_go_when_their_job_is_over(clowder, work, job):

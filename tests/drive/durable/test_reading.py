@@ -61,7 +61,7 @@ def test_a_submitter_that_dies_has_submitted_nothing(clowder, feed):
 
 def test_who_cannot_read_the_number_hears_of_the_job_nevertheless(clowder, engine):
     done = engine.run("sh", "-c", "clowder submit -- echo ::: 1 >/dev/full", status=1)
-    done.says_one_line("cannot write to stdout: No space left on device; job [0-9]+ is submitted nevertheless$")
-    job = re.search(r"job (\d+) is", done.err)[1]
+    done.says_one_line("cannot write to stdout: No space left on device; job [0-9]+ was submitted$")
+    job = re.search(r"job (\d+) was", done.err)[1]
     clowder(f"job wait {job}")
     assert clowder.collect(job, "--remove").out == "1\n"

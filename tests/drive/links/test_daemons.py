@@ -79,7 +79,7 @@ def test_a_token_is_in_no_log_and_no_file(one, secret):
 
 
 def test_the_doctor_finds_a_good_host_good(one):
-    done = one("--doctor h1", status=None).prints("^ok  launch", "^ok  tunnel .*daemons come home over this session: ipc:///")
+    done = one("--doctor h1", status=None).prints("^ok  launch", "^ok  tunnel .*daemons connect through this SSH session: ipc:///")
     assert "\nBAD" not in "\n" + done.out
 
 

@@ -174,7 +174,7 @@ def test_questions_of_the_host_are_asked_in_its_words(one, keyless):
 
 def test_who_is_not_let_in_hears_what_the_host_accepts_and_what_was_tried(one):
     one.fails("--goal login --user nobodyatall h1").prints(
-        "code=5 .*nobodyatall@.* does not let us in: it accepts publickey; tried: ")
+        "code=5 .*nobodyatall@.* refused the login: it accepts publickey; tried: ")
 
 
 def test_who_is_not_let_in_does_not_try_on(one):

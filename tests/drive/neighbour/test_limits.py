@@ -30,10 +30,10 @@ def test_status_tells_the_limits(clowder, kind):
 
 
 def test_the_limit_of_memory_that_is_said_is_the_one_that_tasks_see(clowder, kind):
-    if "together (cgroup)" in kind:
+    if "in total (cgroup)" in kind:
         assert clowder("map -p kind -- sh -c", f"cat {GROUP}/memory.max", ":::", "x").out == "209715200\n"
     else:
-        assert "a process (rlimit" in kind
+        assert "per process (rlimit" in kind
         assert clowder("map -p kind -- sh -c", "ulimit -v", ":::", "x").out == "204800\n"
 
 

@@ -21,7 +21,7 @@ def test_without_a_command_nothing_comes_up(clowder):
 
 @pytest.mark.usefixtures("profile")
 @pytest.mark.parametrize("url, status, said", [
-    ("http://elsewhere.example:80", 2, "not on this machine"), ("tcp://127.0.0.1:1", 3, "nobody listens at the base")])
+    ("http://elsewhere.example:80", 2, "not on this machine"), ("tcp://127.0.0.1:1", 3, "nothing listens at the base")])
 def test_a_base_that_cannot_be_dialled_is_refused(clowder, url, status, said):
     clowder(f"profile set r --base {url}")
     clowder("up r", status=status).says(said)
@@ -32,7 +32,7 @@ def test_a_base_that_cannot_be_dialled_is_refused(clowder, url, status, said):
 def test_our_own_tasks_are_not_for_them(clowder, base, command):
     clowder(f"profile set r --base {base(20000, 64).url}")
     clowder("up r")
-    clowder(f"{command} -p r -- echo {{}} ::: a", status=2).says("take their tasks from a base of their own")
+    clowder(f"{command} -p r -- echo {{}} ::: a", status=2).says("take their tasks from another program")
 
 
 @pytest.mark.usefixtures("profile")
@@ -57,7 +57,7 @@ def test_when_the_base_is_over_daemons_wait_for_the_next_one(clowder, base):
     first.finish()
     first.end()
     wait_until(lambda: clowder.state("r") == "launching")
-    wait_until(lambda: "nobody listens at the base" in clowder.profile("r")["reason"])
+    wait_until(lambda: "nothing listens at the base" in clowder.profile("r")["reason"])
     second = base(5, 64)
     clowder(f"profile set r --base {second.url}")  # port 0 gives another each time
     clowder("down r")

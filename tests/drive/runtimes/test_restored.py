@@ -4,7 +4,7 @@ import pytest
 from waiting import wait_until
 
 
-@pytest.mark.parametrize("runtime, reason", [("mirai", "no base that its daemons could dial"), ("command", "no command for its daemons")])
+@pytest.mark.parametrize("runtime, reason", [("mirai", "no base URL for its daemons"), ("command", "no command for its daemons")])
 def test_a_profile_that_cannot_come_back_rests(clowder, engine, runtime, reason):
     clowder("up p -n 1")
     clowder(f"profile set p --runtime {runtime}")

@@ -50,14 +50,14 @@ def test_a_link_of_somebody_else_is_refused(own, user, other, shared):
 
 def test_a_parent_where_others_may_replace_it_is_refused(own, shared):
     shared.chmod(0o777)
-    own("engine start", env={"XDG_DATA_HOME": shared}, status=5).says("others may replace")
+    own("engine start", env={"XDG_DATA_HOME": shared}, status=5).says("other users could replace")
 
 
 def test_a_parent_of_somebody_else_is_refused(own, user, other, shared):
     other.own(shared, 0o755)
     (shared / "clowder").mkdir()
     user.own(shared / "clowder")
-    own("engine start", env={"XDG_DATA_HOME": shared}, status=5).says("others may replace")
+    own("engine start", env={"XDG_DATA_HOME": shared}, status=5).says("other users could replace")
 
 
 @pytest.fixture

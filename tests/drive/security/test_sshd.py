@@ -5,5 +5,5 @@ def test_a_server_that_reads_nothing_is_dropped(clowder, rogue_host, memory_mib)
     rogue_host("floods")
     clowder("engine start")
     before = memory_mib()
-    clowder("up --on rogue:1", status=3, timeout=60).says("asks without end and does not read the answers")
+    clowder("up --on rogue:1", status=3, timeout=60).says("sends requests without end and does not read the answers")
     assert memory_mib() - before < 64

@@ -7,7 +7,7 @@ def test_one_that_has_nothing_to_do_is_ended(clowder, engine, rogue):
     clowder("up one -n 1 --no-respawn")
     clowder("down one", timeout=30)
     assert rogue.noted("stays"), "it was not told to go"
-    wait_until(lambda: engine.logged("stays daemon=one-1 .*did not go when it was told to"))
+    wait_until(lambda: engine.logged("stays daemon=one-1 .*did not leave when it was told to"))
 
 
 def test_one_that_has_a_task_is_waited_for(clowder, engine, rogue):

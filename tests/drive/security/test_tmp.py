@@ -45,7 +45,7 @@ def test_a_parent_where_others_may_replace_it_is_refused(work, user):
     shared = work / "shared"
     shared.mkdir()
     shared.chmod(0o777)
-    user.clowder("engine start", env={"XDG_RUNTIME_DIR": shared}, status=5).says("others may replace")
+    user.clowder("engine start", env={"XDG_RUNTIME_DIR": shared}, status=5).says("other users could replace")
 
 
 def test_a_parent_of_somebody_else_is_refused(work, user, other):
@@ -53,7 +53,7 @@ def test_a_parent_of_somebody_else_is_refused(work, user, other):
     (theirs / "clowder").mkdir(parents=True)
     other.own(theirs, 0o755)
     user.own(theirs / "clowder")
-    user.clowder("engine start", env={"XDG_RUNTIME_DIR": theirs}, status=5).says("others may replace")
+    user.clowder("engine start", env={"XDG_RUNTIME_DIR": theirs}, status=5).says("other users could replace")
 
 
 def test_our_own_is_taken_and_closed(user, folder):

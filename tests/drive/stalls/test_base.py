@@ -8,4 +8,4 @@ def test_tasks_run_while_others_knock(clowder, deaf_port):
     assert clowder("run -- echo meanwhile").out == "meanwhile\n"
     assert not all([each.is_over() for each in knocking]), "nobody knocked any more: nothing was shown"
     for each in knocking:
-        each.wait(status=3).says(f"nobody listens at the base tcp://127.0.0.1:{deaf_port}")
+        each.wait(status=3).says(f"nothing listens at the base tcp://127.0.0.1:{deaf_port}")
