@@ -538,7 +538,7 @@ json_t *host_json(struct engine *e, const struct host *h)
     if (h->link)
         host_session_snapshot(h->link, &s);
     if (s.silent)
-        snprintf(s.reason, sizeof s.reason, "no answer for %llu s; what runs there goes on",
+        snprintf(s.reason, sizeof s.reason, "no answer for %llu s; its tasks keep running",
             (unsigned long long)(s.quiet_ms / 1000));
     for (const struct profile *p = e->profiles; p; p = p->next)
         for (const struct daemon *m = p->daemons; m; m = m->after)

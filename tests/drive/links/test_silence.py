@@ -27,7 +27,7 @@ def test_silence_is_shown_and_believed_while_a_probe_waits(clowder, engine, cut)
     cut("down")
     probe = clowder.start("host probe h1")
     wait_until(lambda: state(clowder) == "silent")
-    clowder("host list").prints("^~ silent +h1", "no answer for [0-9]+ s; what runs there goes on")
+    clowder("host list").prints("^~ silent +h1", "no answer for [0-9]+ s; its tasks keep running")
     assert clowder.profile("far")["hosts"][0]["state"] == "silent"
     clowder("scale far --on h1:3 --no-wait")
     assert clowder.profile("far")["daemons"]["launching"] == 0
