@@ -78,7 +78,7 @@ static json_t *probe_answer(struct engine *e, struct waiter *w)
     if (!h)
         return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was removed in the meantime", w->name);
     if (h->measured == w->before[1])
-        return has_come_to_rest(h, w) ? rest_refusal(h) : NULL;
+        return has_come_to_rest(h, w) || h->shot.asking ? rest_refusal(h) : NULL; /* nothing comes before the answer */
     char *text = host_facts_json(&h->facts);
     json_t *o = reply_ok();
     json_object_set_new(o, "facts", json_loads(text, 0, NULL));

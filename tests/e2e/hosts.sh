@@ -244,6 +244,8 @@ case_secrets() {
   expect 5 cl up --on h1:1 --timeout 20s
   says "host 'h1': needs an answer: passphrase of .*; clowder host unlock h1"
   one_line
+  expect 5 cl host probe h1 --timeout 120s # it says so at once: nothing would be measured before the answer
+  says "host 'h1': needs an answer: passphrase of .*; clowder host unlock h1"
   expect 3 cl run -- true
   says 'no daemons up: needs an answer: passphrase of .*; clowder host unlock h1$'
   one_line
