@@ -58,6 +58,7 @@ char *host_facts_json(const struct host_facts *f)
     text(o, "user", f->user);
     text(o, "shell", f->shell);
     text(o, "home", f->home);
+    text(o, "mac", f->mac);
     number(o, "cores", f->cores, f->cores > 0);
     number(o, "mem_total_bytes", (int64_t)f->mem_total_bytes, f->mem_total_bytes > 0);
     number(o, "mem_available_bytes", (int64_t)f->mem_available_bytes, f->mem_available_bytes > 0);

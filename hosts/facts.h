@@ -30,6 +30,7 @@ struct host_facts {
     char user[64];
     char shell[128];
     char home[HOST_PATH_SIZE];
+    char mac[18];             /* of the network card that we came in at: "52:54:00:12:34:56" */
     int cores;                /* 0: unknown */
     uint64_t mem_total_bytes; /* 0: unknown */
     uint64_t mem_available_bytes;

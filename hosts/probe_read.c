@@ -61,6 +61,19 @@ static bool take_word(char *out, size_t size, const char *value)
     return take_text(out, size, value);
 }
 
+/* Zeros are those of a machine that we came to from itself. */
+static bool take_mac(char out[18], const char *value)
+{
+    unsigned b[6];
+    char more;
+    if (strlen(value) != 17 ||
+        sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x%c", b, b + 1, b + 2, b + 3, b + 4, b + 5, &more) != 6)
+        return false;
+    bool any = b[0] | b[1] | b[2] | b[3] | b[4] | b[5];
+    snprintf(out, 18, "%s", any ? value : "");
+    return true;
+}
+
 static bool take_int(int64_t *out, const char *value, int64_t min, int64_t max)
 {
     size_t digits = strspn(value, "0123456789");
@@ -365,6 +378,8 @@ static bool take_machine(struct host_facts *f, const char *key, const char *valu
 
 static bool take_account(struct host_facts *f, const char *key, const char *value)
 {
+    if (strcmp(key, "mac") == 0)
+        return take_mac(f->mac, value);
     if (strcmp(key, "user") == 0)
         return take_text(f->user, sizeof f->user, value);
     if (strcmp(key, "shell") == 0)

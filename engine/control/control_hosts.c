@@ -235,13 +235,17 @@ static json_t *wake(const struct call *c)
     enum clw_err code = catalog_host_get(c->e->catalog, c->name, &s, &err);
     if (code)
         return reply_error(&err);
-    if (!s->mac[0])
-        code = clw_fail(&err, CLW_USAGE, "give it one: clowder host edit NAME --mac aa:bb:cc:dd:ee:ff",
-            "host '%s' has no hardware address", c->name);
+    json_t *facts = s->facts ? json_loads(s->facts, 0, NULL) : NULL;
+    const char *probed = json_string_value(json_object_get(facts, "mac")), *mac = s->mac[0] ? s->mac : probed;
+    if (!mac)
+        code = clw_fail(&err, CLW_USAGE,
+            "probe it while it is up, or give the address: clowder host edit NAME --mac aa:bb:cc:dd:ee:ff",
+            "the hardware address of host '%s' is not known", c->name);
     else
-        code = wake_send(s->mac, NULL, &err);
+        code = wake_send(mac, NULL, &err);
     if (!code)
-        log_info("host", "woken host=%s", c->name);
+        log_info("host", "woken host=%s mac=%s", c->name, mac);
+    json_decref(facts);
     return code ? reply_error(&err) : reply_ok();
 }
 

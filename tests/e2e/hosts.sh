@@ -341,6 +341,11 @@ SMI
   expect 0 cl host probe h1
   expect 0 cl host list --json
   jq -e '.hosts[0].facts.gpus | length == 2' out >/dev/null || fail "GPUs: $(cat out)"
+  # It can be woken once it was measured: nobody has to type the address of its network card.
+  if [ "$lab_mode" = namespaces ]; then
+    jq -e '.hosts[0].facts.mac | test("^([0-9a-f]{2}:){5}[0-9a-f]{2}$")' out >/dev/null || fail "no MAC: $(cat out)"
+    expect 0 cl host wake h1
+  fi
   local twice
   for twice in before after; do # a host that was measured is there, whether an engine runs or not
     expect 0 cl host list

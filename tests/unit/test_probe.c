@@ -37,6 +37,7 @@ static void good(void **state)
              "TOK system=Linux\nTOK kernel=6.1.0-18-amd64\nTOK arch=x86_64\nTOK bits=64\nTOK user=ada\n"
              "TOK shell=/bin/bash\nTOK home=/home/ada\nTOK os=Debian GNU/Linux 12 (bookworm)\nTOK cores=16\n"
              "TOK mem_total=16310408 kB\nTOK mem_available=12000000 kB\nTOK load=0.42\nTOK uptime=86400\n"
+             "TOK mac=52:54:00:12:34:56\n"
              "TOK cache_dir=/home/ada/.cache/clowder\nTOK cache=ok\nTOK disk_free_kb=1024\n"
              "TOK r=4.2.2 1.3.0\nTOK nanonext=1.5.0\nTOK python=3.11.2 -\nTOK sshd=4321 99887766\nnoise in "
              "between\nTOK end=1\n");
@@ -61,6 +62,7 @@ static void good(void **state)
     assert_non_null(strstr(json, "\"cores\":16"));
     assert_null(strstr(json, "unparsed"));
     free(json);
+    assert_string_equal(facts.mac, "52:54:00:12:34:56");
     probe_fini(&p);
 }
 
@@ -69,10 +71,11 @@ static void odd(void **state)
 {
     (void)state;
     static const char *const lines[] = {"cores=four", "cores=-1", "cores=99999999", "cores=", "mem_total=12",
-        "mem_total=1 MB", "load=nan", "load=1e9", "load=-1", "uptime=1.5", "cache_dir=relative/path", "cache=maybe",
-        "disk_free_kb=1K", "r=Error in library", "python=Python 3", "sshd=12 x", "arch=x86 64",
-        "home=", "nvidia=NVIDIA-SMI has failed", "nvidia=0, A, 1", "pci=10de 20b0", "rocm=not json",
-        "rocm={\"card0\":1}", "clock=now", "clock=1700000000", "something=else", "no equals sign", "program=abc"};
+        "mem_total=1 MB", "load=nan", "load=1e9", "load=-1", "uptime=1.5", "mac=52:54:00", "mac=52:54:00:12:34:5g",
+        "cache_dir=relative/path", "cache=maybe", "disk_free_kb=1K", "r=Error in library", "python=Python 3",
+        "sshd=12 x", "arch=x86 64", "home=", "nvidia=NVIDIA-SMI has failed", "nvidia=0, A, 1", "pci=10de 20b0",
+        "rocm=not json", "rocm={\"card0\":1}", "clock=now", "clock=1700000000", "something=else", "no equals sign",
+        "program=abc"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         char text[200];
         snprintf(text, sizeof text, "TOK %s\n", lines[i]);

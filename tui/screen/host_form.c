@@ -204,7 +204,7 @@ static void open_form(struct ui *ui, const struct store_host *h)
     hint(form_add(f, FORM_TEXT, "Jump host", h ? h->jump : ""), "empty: none", check_jump);
     hint(form_add(f, FORM_TEXT, "Key file", h ? h->identity : ""), "empty: agent and usual keys", NULL);
     hint(form_add(f, FORM_TEXT, "Tags", tags), "rack2, gpu", NULL);
-    hint(form_add(f, FORM_TEXT, "MAC", h ? h->mac : ""), "to wake it", check_mac);
+    hint(form_add(f, FORM_TEXT, "MAC", h ? h->mac : ""), "to wake it; empty: as probed", check_mac);
     hint(form_add(f, FORM_TEXT, "Note", h ? h->note : ""), "", NULL);
     form_add(f, FORM_CHECK, "Direct (TLS)", "")->choice = h && h->direct;
     hint(&f->fields[F_DIRECT], "no tunnel: it must reach this machine", NULL);
