@@ -67,6 +67,9 @@ static const char body[] =
     "df -Pk \"${d:-/}\" 2>/dev/null | { read -r x; read -r dev total used avail x; q disk_free_kb "
     "\"$avail\"; }\n"
     "find \"$c\" -name '.up-*' -mtime +0 -exec rm -f {} + 2>/dev/null\n"
+    /* programs of other versions that nobody has asked for lately */
+    "[ -n \"$P\" ] && [ -f \"$c/$P\" ] && touch -c \"$c/$P\" 2>/dev/null\n"
+    "find \"$c\" -name 'clowder-daemon-*' -mtime +30 -exec rm -f {} + 2>/dev/null\n"
     "ours() { set -- $(ls -ln \"$1\" 2>/dev/null); [ \"$3\" = \"$(id -u)\" ] || return 1; case $1 in "
     "?????w*|????????w*) return 1;; esac; }\n"
     "if [ -n \"$P\" ] && [ -f \"$c/$P\" ] && ours \"$c/$P\"; then\n"

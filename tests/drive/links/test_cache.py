@@ -2,6 +2,7 @@
 import grp
 import os
 import pwd
+import time
 
 import pytest
 
@@ -95,3 +96,14 @@ def test_a_folder_that_is_put_there_after_the_look_is_not_used(one, cache):
     one.fails("h1").prints(f"code=5 .*could replace what is in ~/.cache/clowder: {cache}/clowder is not yours")
     assert (one.home() / "was").is_dir(), "nothing was swapped"
     assert not (one.folder / "ran").exists(), "another user's program was run"
+
+
+def test_programs_that_nobody_asked_for_lately_are_removed(one, cache):
+    """One of another version goes after a month; ours stays, however old it is."""
+    month, ours = 31 * 86400, one.programs()[0]
+    for name, age in (("clowder-daemon-0123456789abcdef", 2 * month), ("clowder-daemon-fedcba9876543210", month // 2), ("mine", 2 * month)):
+        (cache / "clowder" / name).write_text("")
+        os.utime(cache / "clowder" / name, (time.time() - age,) * 2)
+    os.utime(ours, (time.time() - 2 * month,) * 2)
+    assert is_used(one)
+    assert [path.name for path in one.programs()] == sorted(["clowder-daemon-fedcba9876543210", "mine", ours.name])
