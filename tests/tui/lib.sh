@@ -55,21 +55,23 @@ $(screen)"
     sleep 0.02
   done
 }
-# click TEXT: the first button, down and up, of the mouse on the first place that shows the text; wheel up|down: over the middle. In the
-# words of X10's mouse reports, as the terminal here sends them.
+# click TEXT [TIMES]: the first button, down and up, of the mouse on the first place that shows the text, so many times in one write (the program
+# tells two clicks from a second one by the time between them); wheel up|down: over the middle. In the words of X10's mouse reports, as the terminal
+# here sends them.
 click() {
   local at
   at=$(screen | awk -v text="$1" '(x = index($0, text)) { print x - 1, NR - 1; exit }')
   [ -n "$at" ] || fail "nothing to click: '$1' is not on the screen:
 $(screen)"
-  mouse 0 "${at% *}" "${at#* }"
+  mouse 0 "${at% *}" "${at#* }" "${2:-1}"
 }
 wheel() { mouse "$([ "$1" = up ] && echo 64 || echo 65)" 10 10; }
-mouse() { # BUTTON X Y
-  local hex
+mouse() { # BUTTON X Y [TIMES]
+  local hex all='' i
   hex=$(printf '1b 5b 4d %02x %02x %02x 1b 5b 4d 23 %02x %02x' $(($1 + 32)) $(($2 + 33)) $(($3 + 33)) $(($2 + 33)) $(($3 + 33)))
+  for ((i = 0; i < ${4:-1}; i++)); do all+=" $hex"; done
   # shellcheck disable=SC2086
-  $terminal send-keys -H $hex
+  $terminal send-keys -H $all
 }
 mouse_is() { [ "$($terminal display-message -p '#{mouse_any_flag}')" = "$1" ]; }
 # No line is longer than the screen is wide, in characters.

@@ -141,7 +141,9 @@ click 'alder '
 see '> .*alder'
 click 'cedar '
 see '> .*cedar'
-click 'cedar '
+click 'birch '
+see '> .*birch'
+click 'cedar ' 2
 see 'cedar: nothing runs there'
 wheel up
 see '> .*alder'
