@@ -8,7 +8,6 @@
 
 #include <jansson.h>
 
-
 void host_facts_init(struct host_facts *f)
 {
     memset(f, 0, sizeof *f);

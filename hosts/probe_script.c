@@ -50,7 +50,8 @@ static const char body[] =
     "else q load \"$(sysctl -n vm.loadavg 2>/dev/null | cut -d ' ' -f 2)\"; fi\n"
     "if [ -r /proc/uptime ]; then read -r a b </proc/uptime; q uptime \"${a%%.*}\"; fi\n"
     /* the card that we came in at: it wakes the machine */
-    "( set -- $SSH_CONNECTION; [ -n \"$3\" ] && PATH=$PATH:/sbin:/usr/sbin && ip -o addr show to \"$3\" 2>/dev/null | {\n"
+    "( set -- $SSH_CONNECTION; [ -n \"$3\" ] && PATH=$PATH:/sbin:/usr/sbin && ip -o addr show to \"$3\" 2>/dev/null | "
+    "{\n"
     "read -r n i x; i=${i%%@*}; [ -r \"/sys/class/net/$i/address\" ] && read -r m <\"/sys/class/net/$i/address\" &&\n"
     "q mac \"$m\"; } )\n"
     /* where the program goes; nobody else may put another in its place */

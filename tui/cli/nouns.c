@@ -25,7 +25,8 @@
             "a line for the scheduler's jobs (repeatable; replaces the previous lines): -p short"),                    \
         OPTION("launch-command", 0, "CMD",                                                                             \
             "with --launcher command: a shell command here that starts a daemon; its settings come on stdin"),         \
-        OPTION("mac", 0, "M", "hardware address for 'host wake' (a probe finds it)"), OPTION("note", 0, "S", "a note for yourself")
+        OPTION("mac", 0, "M", "hardware address for 'host wake' (a probe finds it)"),                                  \
+        OPTION("note", 0, "S", "a note for yourself")
 
 static const struct opt no_options[] = {END_OPTION};
 static const struct opt json_options[] = {JSON_OPTION, END_OPTION};

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FRAME_MS = 100, TICK_MS = 1000, FIRST_DATA_MS = 60, TWICE_MS = 400, SEEN_MS = 1500 };
+enum { FRAME_MS = 100, TICK_MS = 1000, FIRST_DATA_MS = 60, TWICE_MS = 400, SEEN_MS = 1500, MOUSE_QUEUE = 8 };
 
 const struct screen *const screens[SCREEN_COUNT] = {
     &screen_overview, &screen_hosts, &screen_profiles, &screen_jobs, &screen_log};
@@ -69,13 +69,10 @@ static bool click_frame(struct ui *ui, int y, int x)
     return false;
 }
 
-static void mouse(struct ui *ui)
+static void click(struct ui *ui, MEVENT e)
 {
-    MEVENT e;
     const struct screen *s = screens[ui->screen];
     ui->dirty = true;
-    if (getmouse(&e) != OK)
-        return;
     if (e.bstate & (BUTTON4_PRESSED | BUTTON5_PRESSED)) {
         bool up = (e.bstate & BUTTON4_PRESSED) != 0;
         if (ui->overlay)
@@ -100,6 +97,19 @@ static void mouse(struct ui *ui)
         return;
     if (table_click(ui_table(ui), e.y, e.x) == 1 && twice && s->enter)
         s->enter(ui->state[ui->screen], ui);
+}
+
+/* All that came in one read: curses tells of them once, and has the last one first. */
+static void mouse(struct ui *ui)
+{
+    MEVENT events[MOUSE_QUEUE];
+    int n = 0;
+    while (n < MOUSE_QUEUE && getmouse(&events[n]) == OK)
+        n++;
+    while (n) {
+        ui_settle(ui);
+        click(ui, events[--n]);
+    }
 }
 
 static void read_keys(struct ui *ui)
