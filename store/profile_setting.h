@@ -84,20 +84,20 @@ struct store_setting_row {
         .show = {"shared GPUs", "yes", ""})                                                                            \
     X(idletime_ms, SPAN, 0, idletime_ms,                                                                               \
         .on = {"idletime", STORE_UP | STORE_SET, "a daemon leaves after this long without work (0: never)"},           \
-        .told = STORE_TOLD_WELCOME, .wire = 11,                                                                        \
-        .form = {STORE_FORM_LIMITS, "Idle time", "without work they leave: 10m"}, .show = {"idletime", "", ""})        \
+        .told = STORE_TOLD_WELCOME, .wire = 11, .form = {STORE_FORM_LIMITS, "Idle time", "leave when idle for: 10m"},  \
+        .show = {"idletime", "", ""})                                                                                  \
     X(walltime_ms, SPAN, 0, walltime_ms,                                                                               \
         .on = {"walltime", STORE_UP | STORE_SET, "a daemon leaves after this long, and is replaced (0: never)"},       \
-        .told = STORE_TOLD_WELCOME, .wire = 12,                                                                        \
-        .form = {STORE_FORM_LIMITS, "Wall time", "then they are replaced: 12h"}, .show = {"walltime", "", ""})         \
+        .told = STORE_TOLD_WELCOME, .wire = 12, .form = {STORE_FORM_LIMITS, "Wall time", "replaced after: 12h"},       \
+        .show = {"walltime", "", ""})                                                                                  \
     X(maxtasks, COUNT, 0, maxtasks,                                                                                    \
         .on = {"maxtasks", STORE_UP | STORE_SET, "a daemon leaves after N tasks, and is replaced (0: never)"},         \
         .told = STORE_TOLD_WELCOME, .wire = 13,                                                                        \
-        .form = {STORE_FORM_LIMITS, "Tasks at most", "then they are replaced"}, .show = {"maxtasks", "", ""})          \
+        .form = {STORE_FORM_LIMITS, "Tasks at most", "replaced after this many"}, .show = {"maxtasks", "", ""})        \
     X(grace_ms, SPAN, 60000, grace_ms,                                                                                 \
         .on = {"grace", STORE_UP | STORE_SET,                                                                          \
             "how long daemons try to reconnect when the link to their host broke (default 1m)"},                       \
-        .told = STORE_TOLD_TERMS, .wire = 27, .form = {STORE_FORM_LIMITS, "Grace", "to reconnect; empty: 1m"},         \
+        .told = STORE_TOLD_TERMS, .wire = 27, .form = {STORE_FORM_LIMITS, "Grace", "time to reconnect; empty: 1m"},    \
         .show = {"grace", "", " after its link broke"})                                                                \
     X(memory_bytes, BYTES, 0, memory_bytes,                                                                            \
         .on = {"memory", STORE_UP | STORE_SET, "budget of the queue in the engine (0: 64M)"},                          \
@@ -109,12 +109,13 @@ struct store_setting_row {
         .show = {"nice", "", ""})                                                                                      \
     X(cpus_permille, PERMILLE, 0, cpus, .what = "number of CPUs",                                                      \
         .on = {"cpus", STORE_UP | STORE_SET, "the tasks of each daemon may use this many CPUs (0: all)"},              \
-        .told = STORE_TOLD_TERMS, .wire = 20, .form = {STORE_FORM_MANNERS, "CPUs", "for the tasks of a daemon: 0.5"},  \
+        .told = STORE_TOLD_TERMS, .wire = 20, .form = {STORE_FORM_MANNERS, "CPUs", "limit for a daemon's tasks: 0.5"}, \
         .show = {"CPUs", "", ""})                                                                                      \
     X(mem_bytes, BYTES, 0, mem_bytes, .least = 1 << 20, .wrong = "a memory limit is at least 1M",                      \
         .hint = "write it like 512M",                                                                                  \
         .on = {"mem", STORE_UP | STORE_SET, "the tasks of each daemon may use this much memory (0: all)"},             \
-        .told = STORE_TOLD_TERMS, .wire = 21, .form = {STORE_FORM_MANNERS, "Memory", "for the tasks of a daemon: 2G"}, \
+        .told = STORE_TOLD_TERMS, .wire = 21,                                                                          \
+        .form = {STORE_FORM_MANNERS, "Memory", "limit for a daemon's tasks: 2G"},                                      \
         .show = {"mem", "", " for the tasks of a daemon"})                                                             \
     X(pause_load_permille, PERMILLE, 0, pause_load, .what = "load",                                                    \
         .on = {"pause-load", STORE_UP | STORE_SET,                                                                     \

@@ -121,7 +121,7 @@ rm f
 
 # One pattern: a second one would be the only one.
 expect 2 clowder map --fetch 'o*' --fetch 's*' -- true ::: 1
-says 'fetch is there twice'
+says 'fetch is given twice'
 
 # Shipped files stay for the next task: a wildcard does not mean them, their name does.
 echo 1 >tool.sh

@@ -92,7 +92,7 @@ kill -9 "$(engine_pid)"
 expect 0 clowder status # it starts none, and says what would come
 says_out() { grep -qE "$1" out || fail "no such line: $1 in: $(cat out)"; }
 says_out '^no engine runs'
-says_out '^default +stopped +0 of 3 daemons'
+says_out '^default +stopped +0 of 3 up'
 expect 0 clowder status --json
 [ "$(jq -c '[.engine, (.profiles[] | select(.name == "default") | .state, .daemons.wanted)]' out)" = '[null,"stopped",3]' ] ||
   fail "without an engine: $(cat out)"

@@ -73,8 +73,8 @@ refuses "does not say how long" --task-time lognormal:1s,99
 refuses "does not say how long" --task-time const:-1s
 refuses "does not say how long" --task-time exp:200000h
 refuses "is not a time" --rtt fast
-refuses "is no whole number" --tasks 1.5
-refuses "is no whole number" --daemons many
+refuses "is not a whole number" --tasks 1.5
+refuses "is not a whole number" --daemons many
 refuses "is not between" --tasks 0
 refuses "is not between" --daemons 1e9
 refuses "is not between" --fail 2
