@@ -50,7 +50,8 @@ class Maker:
         no = one(["", "!"])
         return one([
             "Host " + one(["alpha", "*", "a* beta", "!beta *", "gamma.lab", "10.0.0.?", '"delta" alpha']),
-            f"Match {no}host {one(['*.example', 'alpha', 'real.example,10.*', '*'])}", f"Match {no}originalhost {one(['alpha', '*a', '10.*'])}",
+            f"Match {no}host {one(['*.example', 'alpha', 'real.example,10.*', '*'])}",
+            f"Match {no}originalhost {one(['alpha', '*a', '10.*'])}",
             f"Match {no}user {one(['ann', 'typed,bob', ME])}", f"Match {no}localuser {ME}", f'Match {no}exec "test %n = alpha"',
             f"Match exec 'exit {self.roll.randint(0, 1)}' host *", f"Match final {no}host *.example", "Match final all", "Match all",
             f'Match originalhost alpha,beta {no}exec "test %r = ann -a %p -lt 9999"'])
@@ -110,4 +111,4 @@ class Said:
         """Files of identities, and of certificates, as ssh opens them: all tokens are expanded by ssh itself."""
         said = self.run("-v", "-o", "ProxyCommand=false").stderr
         found = re.findall(r"^debug1: (identity|certificate) file (.*) type -?\d+$", said, re.M)
-        return tuple([path for kind, path in found if kind == wanted and not path.endswith("-cert")] for wanted in ("identity", "certificate"))
+        return [[path for kind, path in found if kind == wanted and not path.endswith("-cert")] for wanted in ("identity", "certificate")]
