@@ -466,8 +466,8 @@ static void finish_keeper(struct engine *e)
 
 static bool has_errands(const struct engine *e)
 {
-    return errands_count(e->closer) || errands_count(e->reaper) || catalog_is_looking(e->catalog) ||
-           bases_count(e->bases);
+    return errands_count(e->closer) || errands_count(e->reaper) || errands_count(e->asker) ||
+           catalog_is_looking(e->catalog) || bases_count(e->bases);
 }
 
 /* A request that waited for one of them may have made a host known again. */
@@ -480,6 +480,7 @@ static void finish_errands(struct engine *e)
     } while (e->hosts);
     errands_free(e->closer);
     errands_free(e->reaper);
+    errands_free(e->asker);
     bases_free(e->bases);
     e->bases = NULL;
 }
@@ -526,6 +527,7 @@ static enum clw_err open_loop(struct engine *e, struct clw_error *err)
         return clw_fail(err, CLW_IO, "raise the limit of open files (ulimit -n)", "cannot wait for signals");
     e->closer = errands_new(e->loop);
     e->reaper = errands_new(e->loop);
+    e->asker = errands_new(e->loop);
     e->bases = bases_new(e->loop, nudged, e);
     return CLW_OK;
 }

@@ -234,6 +234,7 @@ struct engine {
     struct errands *reaper; /* ends the sessions of daemons that died here */
     bool reaping;
     struct errands *closer;  /* closes links to hosts */
+    struct errands *asker;   /* asks ssh what it makes of its configuration */
     struct owner_lock owner; /* beside the store */
     bool worked;             /* a task has been answered; said there in the next round */
     struct output *output;
@@ -258,7 +259,7 @@ struct engine {
     struct quota complaints; /* log lines about connections that nobody answers for */
     struct profile *profiles;
     unsigned walks;      /* of doctors, under way */
-    int doctor_fd;       /* readable: they are to come to an end */
+    int doctor_fd;       /* readable: they, and whoever asks ssh, are to come to an end */
     struct bases *bases; /* of other engines */
     struct batch *batches;
     struct host *hosts;

@@ -91,28 +91,25 @@ static void look_at_keys(struct doctor_report *r, const struct ssh_host *h)
         find(r, "keys", true, 0, "", "%u key file%s", there, there == 1 ? "" : "s");
 }
 
-static void look_around(struct doctor_report *r, const struct host_session_options *o)
+static void look_around(struct doctor_report *r, const struct host_session_options *o, int cancel_fd)
 {
-    struct ssh_config *config = NULL;
     struct ssh_host h;
     struct clw_error why = {0};
-    const char *address = o->address && *o->address ? o->address : o->name;
-    if (ssh_config_load(o->config_path, &config, &why)) {
-        find(r, "config", false, 0, *why.hint ? why.hint : "correct the file", "%s", why.message);
+    const struct ssh_query query = {.config = o->config_path,
+        .alias = o->address && *o->address ? o->address : o->name,
+        .user = o->user,
+        .port = o->port,
+        .identity = o->identity,
+        .jump = o->jump};
+    if (ssh_config_lookup(&query, cancel_fd, &h, &why)) {
+        find(r, "config", false, 0, *why.hint ? why.hint : "correct the ssh configuration", "%s", why.message);
         return;
     }
-    if (ssh_config_lookup(config, address, o->user, o->port, &h, &why)) {
-        find(r, "config", false, 0, why.hint, "%s", why.message);
-    } else {
-        find(r, "config", true, 0, "", "%.100s is %.60s@%.120s port %u%s%.100s", address, h.user, h.hostname, h.port,
-            *h.proxy_jump ? " through " : "", h.proxy_jump);
-        if (*h.notes)
-            find(r, "config", true, 0, "", "ignored: %.300s", h.notes);
-        look_at_agent(r, &h);
-        look_at_keys(r, &h);
-        ssh_host_fini(&h);
-    }
-    ssh_config_free(config);
+    find(r, "config", true, 0, "", "%.100s is %.60s@%.120s port %u%s%.100s", query.alias, h.user, h.hostname, h.port,
+        *h.proxy_jump ? " through " : "", h.proxy_jump);
+    look_at_agent(r, &h);
+    look_at_keys(r, &h);
+    ssh_host_fini(&h);
 }
 
 /* ---- the link, watched ---- */
@@ -284,7 +281,7 @@ enum clw_err doctor_run(const struct host_session_options *options, unsigned lim
     o.secret_ms = 1;
     o.cb = (struct host_callbacks){
         .arg = w, .state = on_state, .facts = on_facts, .daemon = on_daemon, .secret = on_secret, .log = on_log};
-    look_around(out, options);
+    look_around(out, options, cancel_fd);
     enum clw_err code =
         w->event_fd < 0 ? clw_fail(err, CLW_IO, NULL, "out of descriptors") : host_session_open(&o, &link, err);
     if (!code)

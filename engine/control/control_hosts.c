@@ -251,42 +251,53 @@ static json_t *wake(const struct call *c)
 
 /* ---- the user's ssh configuration ---- */
 
-static json_t *ssh_config_host(const struct ssh_config *config, const char *name, struct buf *notes)
+static json_t *ssh_config_host(const char *name, const struct ssh_host *h)
 {
-    struct ssh_host h;
-    if (ssh_config_lookup(config, name, "", 0, &h, NULL))
-        return NULL;
-    json_t *o = json_pack("{s:s, s:s, s:s, s:i, s:s, s:s}", "name", name, "address", h.hostname, "user",
-        h.has_user ? h.user : "", "port", h.has_port ? (int)h.port : 0, "jump", h.proxy_jump, "identity",
-        h.has_identity && h.identity.count ? h.identity.items[0] : "");
-    if (h.notes[0])
-        buf_printf(notes, "%s: %s", name, h.notes);
-    ssh_host_fini(&h);
-    return o;
+    return json_pack("{s:s, s:s, s:s, s:i, s:s, s:s}", "name", name, "address", h->hostname, "user",
+        h->has_user ? h->user : "", "port", h->has_port ? (int)h->port : 0, "jump", h->proxy_jump, "identity",
+        h->has_identity && h->identity.count ? h->identity.items[0] : "");
 }
 
-static json_t *ssh_config_json(const char *path)
+/* Asks ssh for each name. A name that is none to ssh is passed over, and noted; what ssh refuses, it refuses for all.
+ */
+static enum clw_err add_ssh_hosts(const char *path, const struct ssh_words *names, int cancel_fd, json_t *list,
+    struct buf *notes, struct clw_error *err)
 {
-    struct ssh_config *config;
+    for (size_t i = 0; i < names->count; i++) {
+        struct ssh_host h;
+        enum clw_err code =
+            ssh_config_lookup(&(struct ssh_query){.config = path, .alias = names->items[i]}, cancel_fd, &h, err);
+        if (code && code != CLW_USAGE)
+            return code;
+        json_t *host = code ? NULL : ssh_config_host(names->items[i], &h);
+        if (host)
+            json_array_append_new(list, host);
+        if (code)
+            buf_printf(notes, "%s%s", notes->len ? "\n" : "", err->message);
+        else
+            ssh_host_fini(&h);
+    }
+    return CLW_OK;
+}
+
+static json_t *ssh_config_json(const char *path, int cancel_fd)
+{
     struct ssh_words names = {0};
     struct buf notes = {0};
     struct clw_error err;
-    if (ssh_config_load(path, &config, &err))
-        return reply_error(&err);
     json_t *o = reply_ok(), *list = json_array();
-    ssh_config_names(config, &names);
-    for (size_t i = 0; i < names.count; i++) {
-        json_t *host = ssh_config_host(config, names.items[i], &notes);
-        if (host)
-            json_array_append_new(list, host);
-    }
+    enum clw_err code = ssh_config_names(path, &names, &err);
+    if (!code)
+        code = add_ssh_hosts(path, &names, cancel_fd, list, &notes, &err);
     json_t *text = json_stringn((const char *)notes.data, notes.len);
     json_object_set_new(o, "hosts", list);
     json_object_set_new(o, "notes", text ? text : json_string(""));
     ssh_words_fini(&names);
-    ssh_config_free(config);
     buf_fini(&notes);
-    return o;
+    if (!code)
+        return o;
+    json_decref(o);
+    return reply_error(&err);
 }
 
 /* ---- answers that have to read files: in the thread that reads the store ---- */
@@ -297,6 +308,7 @@ struct reading {
     json_t *request; /* held */
     json_t *reply;
     void (*read)(struct reading *r, struct store *s);
+    struct errand errand; /* of those that ask ssh first */
 };
 
 static void read_in_thread(struct store *s, void *arg)
@@ -313,30 +325,32 @@ static void answer_reading(void *arg)
     free(r);
 }
 
-/* reply: what read() adds to, or NULL. Without a store nobody else is there to read. */
-static json_t *answer_by_reading(const struct call *c, json_t *reply, void (*read)(struct reading *r, struct store *s))
+static struct reading *reading_new(const struct call *c, json_t *reply)
 {
     struct reading *r = mem_zalloc(sizeof *r);
-    *r = (struct reading){
-        .engine = c->e, .asked = c->asked, .request = json_incref(c->request), .reply = reply, .read = read};
-    if (c->e->catalog) {
-        catalog_ask(c->e->catalog, read_in_thread, answer_reading, r);
-    } else {
-        read(r, NULL);
-        answer_reading(r);
-    }
-    return NULL;
+    *r = (struct reading){.engine = c->e, .asked = c->asked, .request = json_incref(c->request), .reply = reply};
+    r->errand.arg = r;
+    return r;
 }
 
-static void read_ssh_config(struct reading *r, struct store *s)
+/* What ssh says is asked for in a thread of its own: a command of its configuration may take its time. */
+static void ask_ssh(struct reading *r, void (*work)(void *arg), void (*done)(void *arg))
 {
-    (void)s;
-    r->reply = ssh_config_json(request_text(r->request, "path", NULL));
+    r->errand.work = work;
+    r->errand.done = done;
+    errands_give(r->engine->asker, &r->errand);
+}
+
+static void read_ssh_config(void *arg)
+{
+    struct reading *r = arg;
+    r->reply = ssh_config_json(request_text(r->request, "path", NULL), r->engine->doctor_fd);
 }
 
 static json_t *ssh_config(const struct call *c)
 {
-    return answer_by_reading(c, NULL, read_ssh_config);
+    ask_ssh(reading_new(c, NULL), read_ssh_config, answer_reading);
+    return NULL;
 }
 
 /* ---- the doctor ---- */
@@ -475,20 +489,42 @@ static void look_at_store(struct store *s, json_t *list, bool *healthy)
         st.st_size > LARGE_BYTES ? "'clowder job prune --keep N' removes finished jobs with their results" : "");
 }
 
-static void look_at_files(struct reading *r, struct store *s)
+static void look_at_store_file(struct reading *r, struct store *s)
 {
+    json_t *list = json_object_get(r->reply, "findings");
+    bool healthy = json_is_true(json_object_get(r->reply, "healthy"));
+    look_at_store(s, list, &healthy);
+    json_object_set_new(r->reply, "healthy", json_boolean(healthy));
+}
+
+static void look_at_ssh(void *arg)
+{
+    struct reading *r = arg;
     struct clw_error err = {0};
-    struct ssh_config *config = NULL;
+    struct ssh_host h;
     json_t *list = json_object_get(r->reply, "findings");
     bool healthy = json_is_true(json_object_get(r->reply, "healthy"));
     const char *agent = getenv("SSH_AUTH_SOCK");
-    look_at_store(s, list, &healthy);
-    bool read = ssh_config_load(NULL, &config, &err) == CLW_OK;
-    finding(list, &healthy, "config", read, read ? "the ssh configuration can be read" : err.message, err.hint);
-    ssh_config_free(config);
+    bool read = ssh_config_lookup(&(struct ssh_query){.alias = "localhost"}, r->engine->doctor_fd, &h, &err) == CLW_OK;
+    finding(list, &healthy, "config", read, read ? "ssh can read its configuration" : err.message, err.hint);
+    if (read)
+        ssh_host_fini(&h);
     finding(
         list, &healthy, "agent", true, agent ? agent : "no SSH agent: keys with a passphrase need 'host unlock'", "");
     json_object_set_new(r->reply, "healthy", json_boolean(healthy));
+}
+
+/* Without a store nobody else is there to read. */
+static void look_at_files(void *arg)
+{
+    struct reading *r = arg;
+    r->read = look_at_store_file;
+    if (r->engine->catalog) {
+        catalog_ask(r->engine->catalog, read_in_thread, answer_reading, r);
+    } else {
+        look_at_store_file(r, NULL);
+        answer_reading(r);
+    }
 }
 
 /* This machine: what every host needs of it. */
@@ -504,7 +540,8 @@ static json_t *doctor_here(const struct call *c)
     look_at_descriptors(e, list, &healthy);
     json_object_set_new(o, "findings", list);
     json_object_set_new(o, "healthy", json_boolean(healthy));
-    return answer_by_reading(c, o, look_at_files);
+    ask_ssh(reading_new(c, o), look_at_ssh, look_at_files);
+    return NULL;
 }
 
 /* ---- taken out of the inventory ---- */

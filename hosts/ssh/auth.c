@@ -13,7 +13,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { TRIES = 3, ROUNDS = 4 };
+enum { ROUNDS = 4 };
 
 enum clw_err auth__broken(struct auth *a, struct clw_error *err)
 {
@@ -117,7 +117,7 @@ static enum auth_result with_questions(struct auth *a, struct clw_error *err)
 {
     enum auth_result result = AUTH_NEXT;
     char shown[300];
-    for (int i = 0; i < TRIES && result == AUTH_NEXT; i++) {
+    for (unsigned i = 0; i < a->hop->host.password_prompts && result == AUTH_NEXT; i++) {
         struct ssh_words asked = {0};
         result = interactive_once(a, &asked, err);
         for (size_t k = 0; k < asked.count && result == AUTH_NEXT; k++) {
@@ -140,7 +140,7 @@ static enum auth_result with_password(struct auth *a, struct clw_error *err)
     enum auth_result result = AUTH_NEXT;
     snprintf(shown, sizeof shown, "password for %.250s", a->hop->label);
     const struct question q = {.kind = "password", .asker = a->hop->label, .text = "password", .shown = shown};
-    for (int i = 0; i < TRIES && result == AUTH_NEXT; i++) {
+    for (unsigned i = 0; i < a->hop->host.password_prompts && result == AUTH_NEXT; i++) {
         int rc = SSH_AUTH_ERROR;
         a->code = link__secret(a->link, &q, answer);
         if (!a->code)

@@ -91,19 +91,54 @@ static bool private_key(struct auth *a, const char *path, ssh_key *out)
     return false;
 }
 
-/* PATH-cert.pub, else the CertificateFile that stands in the same place of its list as path does. */
-static ssh_key certificate_of(struct auth *a, size_t i)
+/* A string of the wire at *at, which goes behind it; false: there is none. */
+static bool skip_string(const struct buf *b, size_t *at)
 {
-    const struct ssh_host *c = &a->hop->host;
+    const uint8_t *p = b->data + *at;
+    if (b->len - *at < 4)
+        return false;
+    size_t len = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+    if (b->len - *at - 4 < len)
+        return false;
+    *at += 4 + len;
+    return true;
+}
+
+/* A certificate is its type, a number used once, and then the parts of the key, as they follow the type in the key
+ * itself. */
+static bool is_certificate_of(ssh_key cert, ssh_key pub)
+{
+    struct buf c = {0}, k = {0};
+    size_t at = 0, from = 0;
+    bool is = key_blob(cert, &c) && key_blob(pub, &k) && skip_string(&c, &at) && skip_string(&c, &at) &&
+              skip_string(&k, &from) && c.len - at >= k.len - from &&
+              memcmp(c.data + at, k.data + from, k.len - from) == 0;
+    buf_fini(&c);
+    buf_fini(&k);
+    return is;
+}
+
+static ssh_key read_certificate(const char *path)
+{
     ssh_key cert = NULL;
-    char *name = mem_printf("%s-cert.pub", c->identity.items[i]);
-    if (access(name, R_OK) && i < c->certificate.count) {
-        free(name);
-        name = mem_strdup(c->certificate.items[i]);
-    }
-    if (access(name, R_OK) || ssh_pki_import_cert_file(name, &cert) != SSH_OK)
-        cert = NULL;
+    return access(path, R_OK) == 0 && ssh_pki_import_cert_file(path, &cert) == SSH_OK ? cert : NULL;
+}
+
+/* PATH-cert.pub, else the CertificateFile that was made for this key; the first of them where the public half (pub) is
+ * not known. */
+static ssh_key certificate_of(struct auth *a, const char *path, ssh_key pub)
+{
+    const struct ssh_words *files = &a->hop->host.certificate;
+    char *name = mem_printf("%s-cert.pub", path);
+    ssh_key cert = read_certificate(name);
     free(name);
+    for (size_t i = 0; !cert && i < files->count; i++) {
+        cert = read_certificate(files->items[i]);
+        if (cert && pub && !is_certificate_of(cert, pub)) {
+            ssh_key_free(cert);
+            cert = NULL;
+        }
+    }
     return cert;
 }
 
@@ -138,7 +173,7 @@ static enum auth_result with_file(struct auth *a, size_t i, struct clw_error *er
             auth__tried(a, "%.120s (cannot be read)", path);
         return AUTH_NEXT;
     }
-    ssh_key pub = public_half(path), cert = certificate_of(a, i);
+    ssh_key pub = public_half(path), cert = certificate_of(a, path, pub);
     bool known = pub && key_blob(pub, &blob) && agent_keys_has(&a->offered, blob.data, blob.len);
     if (cert)
         result = with_key(a, path, pub, cert, err);

@@ -4,6 +4,7 @@
 
 #include "base/mono.h"
 #include "hosts/ssh/bridge.h"
+#include "hosts/ssh/shell_child.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,8 +12,6 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,13 +219,17 @@ static enum clw_err connect_any(
     return code;
 }
 
+static unsigned connect_limit_ms(const struct host_session *l, const struct hop *h)
+{
+    return h->host.connect_timeout_s ? h->host.connect_timeout_s * 1000 : l->o.connect_ms;
+}
+
 static enum clw_err connect_tcp(struct host_session *l, struct hop *h, struct clw_error *err)
 {
     struct lookup *k = lookup_new(&h->host);
     enum clw_err code = resolve(l, h, k, err);
     if (!code) {
-        unsigned limit_ms = h->host.connect_timeout_s ? h->host.connect_timeout_s * 1000 : l->o.connect_ms;
-        link__step(l, HOST_CONNECT, limit_ms);
+        link__step(l, HOST_CONNECT, connect_limit_ms(l, h));
         code = connect_any(l, h, k->list, err);
     }
     lookup_rele(k);
@@ -235,44 +238,22 @@ static enum clw_err connect_tcp(struct host_session *l, struct hop *h, struct cl
 
 /* ---- the user's ProxyCommand ---- */
 
-static bool spawn_shell(const char *command, int fd, pid_t *pid)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attr;
-    sigset_t none, all;
-    char *text = mem_printf("exec %s", command);
-    char *const argv[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c", text, NULL};
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, fd, 0);
-    posix_spawn_file_actions_adddup2(&actions, fd, 1);
-    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", 1 /* O_WRONLY */, 0);
-    posix_spawnattr_init(&attr);
-    posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-    posix_spawnattr_setsigmask(&attr, &none);
-    posix_spawnattr_setsigdefault(&attr, &all);
-    posix_spawnattr_setpgroup(&attr, 0);
-    int failed = posix_spawn(pid, "/bin/sh", &actions, &attr, argv, environ);
-    posix_spawnattr_destroy(&attr);
-    posix_spawn_file_actions_destroy(&actions);
-    free(text);
-    return !failed;
-}
-
 static enum clw_err connect_command(struct host_session *l, struct hop *h, struct clw_error *err)
 {
     int pair[2];
-    link__step(l, HOST_CONNECT, l->o.connect_ms);
+    link__step(l, HOST_CONNECT, connect_limit_ms(l, h));
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
         return clw_fail(err, CLW_IO, NULL, "cannot make a socket: %s", strerror(errno));
-    if (!spawn_shell(h->host.proxy_command, pair[1], &h->proxy)) {
+    char *text = mem_printf("exec %s", h->host.proxy_command);
+    h->proxy_notes = shell_child_notes();
+    bool started = shell_child_start(text, NULL, pair[1], pair[1], h->proxy_notes, &h->proxy);
+    free(text);
+    close(pair[1]);
+    if (!started) {
         h->proxy = 0;
         close(pair[0]);
-        close(pair[1]);
         return clw_fail(err, CLW_IO, NULL, "cannot run the ProxyCommand of %s", h->host.alias);
     }
-    close(pair[1]);
     return hop_attach(h, pair[0], err);
 }
 
@@ -283,7 +264,7 @@ static enum clw_err connect_jump(struct host_session *l, struct hop *via, struct
     int pair[2] = {-1, -1}, rc;
     char said[300];
     enum clw_err code = CLW_OK;
-    link__step(l, HOST_CONNECT, h->host.connect_timeout_s ? h->host.connect_timeout_s * 1000 : l->o.connect_ms);
+    link__step(l, HOST_CONNECT, connect_limit_ms(l, h));
     ssh_channel channel = ssh_channel_new(via->session);
     if (!channel)
         return clw_fail(err, CLW_NO_MEMORY, NULL, "no memory for a channel");

@@ -61,18 +61,6 @@ bool pattern_match_list(const char *text, const char *list)
     return found;
 }
 
-bool pattern_match_words(const char *text, char *const *words, size_t count)
-{
-    bool found = false;
-    for (size_t i = 0; i < count; i++) {
-        int verdict = judge(text, words[i]);
-        if (verdict < 0)
-            return false;
-        found |= verdict > 0;
-    }
-    return found;
-}
-
 bool pattern_is_plain(const char *pattern)
 {
     return *pattern && *pattern != '!' && !strpbrk(pattern, "*?");

@@ -1,4 +1,4 @@
-/* Host patterns as OpenSSH writes them: '*' and '?', lists with commas or as words, '!' for "but not". Pure.
+/* Host patterns as OpenSSH writes them: '*' and '?', lists with commas, '!' for "but not". Pure.
  */
 #ifndef HOSTS_SSH_PATTERN_H
 #define HOSTS_SSH_PATTERN_H
@@ -11,8 +11,6 @@ bool pattern_match(const char *text, const char *pattern);
 /* Does text match the list of patterns in list, separated by commas: at least one matches and none with '!'
  * does. */
 bool pattern_match_list(const char *text, const char *list);
-/* The same for count words. */
-bool pattern_match_words(const char *text, char *const *words, size_t count);
 /* True for a name that is neither negated nor holds '*' or '?'. */
 bool pattern_is_plain(const char *pattern);
 

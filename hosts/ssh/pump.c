@@ -3,15 +3,14 @@
 
 #include "base/mem.h"
 #include "hosts/ssh/bridge.h"
+#include "hosts/ssh/shell_child.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <libssh/callbacks.h>
@@ -153,7 +152,7 @@ struct hop *pump_add_hop(struct pump *p)
     struct hop *h = mem_zalloc(sizeof *h);
     h->source.ready = on_hop;
     h->pump = p;
-    h->fd = -1;
+    h->fd = h->proxy_notes = -1;
     return p->hops[p->hop_count++] = h;
 }
 
@@ -197,11 +196,10 @@ static void hop_free(struct hop *h)
         shutdown(h->fd, SHUT_RDWR);
         close(h->fd);
     }
-    if (h->proxy > 0) {
-        kill(-h->proxy, SIGTERM);
-        kill(h->proxy, SIGKILL);
-        waitpid(h->proxy, NULL, 0);
-    }
+    if (h->proxy > 0)
+        shell_child_end(h->proxy);
+    if (h->proxy_notes >= 0)
+        close(h->proxy_notes);
     ssh_host_fini(&h->host);
     free(h);
 }

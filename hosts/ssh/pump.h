@@ -39,6 +39,7 @@ struct hop {
     bool dead;                                  /* the session ended */
     bool floods;                                /* … since the host asks without end and does not read the answers */
     pid_t proxy;                                /* ProxyCommand, or 0 */
+    int proxy_notes;                            /* what it says on stderr, or -1 */
 };
 
 struct bridge;

@@ -1,17 +1,48 @@
-/* From an address to the chain of hosts to log in to: the configuration, and the jumps. No network. */
+/* From an address to the chain of hosts to log in to: what ssh says of each, and the jumps. */
 #include "hosts/ssh/session_private.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 struct route {
-    struct ssh_config *config;
+    struct host_session *link;
     struct ssh_host hosts[PUMP_HOPS];
     size_t count;
     struct clw_error *err;
 };
+
+static void nothing(struct source *source, short events)
+{
+    (void)source;
+    (void)events;
+}
+
+/* Asks ssh, in rounds of the pump. */
+static enum clw_err look_up(struct route *r, const struct ssh_query *query, struct ssh_host *out)
+{
+    struct source source = {.ready = nothing};
+    struct pump *p = &r->link->pump;
+    struct ssh_lookup *lookup;
+    enum clw_err code = ssh_lookup_begin(query, &lookup, r->err), wait = CLW_OK;
+    if (code)
+        return code;
+    int fd = ssh_lookup_fd(lookup);
+    if (fd >= 0)
+        pump_arm(p, fd, &source, POLLIN);
+    while (!wait && !ssh_lookup_step(lookup))
+        wait = link__wait(r->link);
+    if (fd >= 0)
+        pump_arm(p, fd, &source, 0);
+    code = ssh_lookup_end(lookup, out, r->err);
+    if (wait != CLW_CANCELLED)
+        return code;
+    if (!code)
+        ssh_host_fini(out);
+    return link__explain(r->link, wait, "asking ssh", r->err);
+}
 
 static bool same_place(const struct ssh_host *a, const struct ssh_host *b)
 {
@@ -59,7 +90,8 @@ static enum clw_err add_jump(struct route *r, const char *text, bool first, unsi
             "the jump hosts form a loop at %.100s", text);
     code = ssh_target_parse(text, &user, &name, &port, r->err);
     if (!code)
-        code = ssh_config_lookup(r->config, name, user, port, &host, r->err);
+        code = look_up(
+            r, &(struct ssh_query){.config = r->link->o.config_path, .alias = name, .user = user, .port = port}, &host);
     if (!code && first && *host.proxy_jump && !jumps_itself(&host))
         code = add_jumps(r, host.proxy_jump, depth + 1);
     if (!code && r->count == PUMP_HOPS)
@@ -73,33 +105,20 @@ static enum clw_err add_jump(struct route *r, const char *text, bool first, unsi
     return code;
 }
 
-static void prefer_identity(struct ssh_host *host, const char *path)
-{
-    struct ssh_words all = {0};
-    ssh_words_add(&all, path);
-    if (host->has_identity)
-        for (size_t i = 0; i < host->identity.count; i++)
-            ssh_words_add(&all, host->identity.items[i]);
-    ssh_words_fini(&host->identity);
-    host->identity = all;
-    host->has_identity = true;
-}
-
 static enum clw_err build(struct host_session *l, struct route *r)
 {
     struct ssh_host last;
-    const char *address = *l->o.address ? l->o.address : l->o.name;
-    enum clw_err code = ssh_config_load(l->o.config_path, &r->config, r->err);
+    const struct ssh_query query = {.config = l->o.config_path,
+        .alias = *l->o.address ? l->o.address : l->o.name,
+        .user = l->o.user,
+        .port = l->o.port,
+        .identity = l->o.identity,
+        .jump = l->o.jump};
+    enum clw_err code = look_up(r, &query, &last);
     if (code)
         return code;
-    code = ssh_config_lookup(r->config, address, l->o.user, l->o.port, &last, r->err);
-    if (code)
-        return code;
-    if (*l->o.identity)
-        prefer_identity(&last, l->o.identity);
-    const char *jump = *l->o.jump ? l->o.jump : last.proxy_jump;
-    if (*jump && strcasecmp(jump, "none") != 0) {
-        code = add_jumps(r, jump, 1);
+    if (*last.proxy_jump) {
+        code = add_jumps(r, last.proxy_jump, 1);
         last.proxy_command[0] = '\0';
         for (size_t i = 0; i < r->count && !code; i++)
             if (same_place(&r->hosts[i], &last))
@@ -115,18 +134,9 @@ static enum clw_err build(struct host_session *l, struct route *r)
     return code;
 }
 
-static void log_notes(struct host_session *l, const struct ssh_host *host)
-{
-    for (const char *p = host->notes; *p;) {
-        size_t len = strcspn(p, "\n");
-        link__log(l, LOG_INFO, "ssh_config=\"%.*s\"", (int)len, p);
-        p += len + (p[len] == '\n');
-    }
-}
-
 enum clw_err link__route(struct host_session *l, struct clw_error *err)
 {
-    struct route r = {.err = err};
+    struct route r = {.link = l, .err = err};
     enum clw_err code = build(l, &r);
     for (size_t i = 0; i < r.count; i++) {
         if (code) {
@@ -136,8 +146,6 @@ enum clw_err link__route(struct host_session *l, struct clw_error *err)
         struct hop *h = pump_add_hop(&l->pump);
         h->host = r.hosts[i];
         snprintf(h->label, sizeof h->label, "%s@%s:%u", h->host.user, h->host.hostname, h->host.port);
-        log_notes(l, &h->host);
     }
-    ssh_config_free(r.config);
     return code;
 }

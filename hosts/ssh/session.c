@@ -137,6 +137,9 @@ enum clw_err host_session_trust(struct host_session *l, const char *fingerprint,
         code = clw_fail(err, CLW_REFUSED, l->shot.hint,
             "the host key of %s has changed (%s line %u): it cannot be trusted as if it were new", key->host, key->file,
             key->line);
+    } else if (!*l->key_file) {
+        code = clw_fail(err, CLW_REFUSED, KEY_HAS_NO_FILE,
+            "the key of %s cannot be written down: UserKnownHostsFile names no file", key->host);
     } else if (strcmp(fingerprint, key->fingerprint) != 0) {
         code = clw_fail(err, CLW_REFUSED, "check again: someone may be intercepting the connection",
             "%s shows the key %s, not %.80s", key->host, key->fingerprint, fingerprint);

@@ -12,6 +12,10 @@
 
 enum { LINK_FORWARDS = 1024, LINK_COMMANDS = 4096, LINK_CONFIG_MAX = 1 << 20, LINK_TARGET_SIZE = 160 };
 
+/* What to do about a host key that cannot be written down. */
+#define KEY_HAS_NO_FILE                                                                                                \
+    "name a file with UserKnownHostsFile in the ssh configuration, or set StrictHostKeyChecking accept-new there"
+
 enum command_kind { COMMAND_LAUNCH, COMMAND_SIGNAL, COMMAND_RUN, COMMAND_PROBE, COMMAND_UNTUNNEL, COMMAND_LEAD };
 struct command {
     struct command *next;
@@ -67,10 +71,11 @@ struct host_session {
     struct secrets *secrets;
     struct secret_key asked; /* what the prompt of the snapshot asks for */
     bool answered, retry_now, resting;
-    enum host_goal aim;                   /* the goal that the thread last saw */
-    uint64_t shown_heard_ms;              /* heard_ms as of the last round; 0: not up */
-    char *key_type, *key_text, *key_file; /* the host key that waits for host_session_trust() */
-    bool key_hashed;                      /* … to here */
+    enum host_goal aim;      /* the goal that the thread last saw */
+    uint64_t shown_heard_ms; /* heard_ms as of the last round; 0: not up */
+    char *key_type, *key_text,
+        *key_file;   /* the host key that waits for host_session_trust(); file "": none to write it to */
+    bool key_hashed; /* … to here */
 
     uint64_t step_began_ms, deadline_ms;
     struct hop *hop; /* the host itself, once it is logged in */

@@ -1,43 +1,36 @@
-/* What a configuration means for one host: conditions, first value wins, tokens. Reading files is
- * ssh_config_read.c. */
+/* From the lines of `ssh -G` to the settings of a host. Running it is ssh_lookup.c. */
 #include "hosts/ssh/ssh_config_private.h"
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "hosts/ssh/pattern.h"
 
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-enum { NOTES_MAX = 2000 };
+enum { DEFAULT_PORT = 22 };
 
-static char *local_user(void)
+void ssh_words_add(struct ssh_words *words, const char *text)
 {
-    struct passwd entry, *found = NULL;
-    char space[4096];
-    if (getpwuid_r(getuid(), &entry, space, sizeof space, &found) == 0 && found)
-        return mem_strdup(found->pw_name);
-    const char *name = getenv("USER");
-    return mem_strdup(name && *name ? name : "root");
+    words->items = mem_realloc(words->items, (words->count + 1) * sizeof *words->items);
+    words->items[words->count++] = mem_strdup(text);
 }
 
-static void note(struct ssh_host *h, const struct ssh_directive *d, const char *what)
+void ssh_words_fini(struct ssh_words *words)
 {
-    if (strlen(h->notes) < NOTES_MAX) {
-        char *more = mem_printf("%s%s line %u: %.40s %s\n", h->notes, d->file, d->line, d->keyword, what);
-        free(h->notes);
-        h->notes = more;
-    }
+    for (size_t i = 0; i < words->count; i++)
+        free(words->items[i]);
+    free(words->items);
+    *words = (struct ssh_words){0};
 }
 
-/* ---- setting one option ---- */
+/* ---- one line ---- */
 
-enum option_kind { TEXT, YES_NO, NUMBER, PATHS, SPECIAL };
+enum option_kind { TEXT, YES_NO, UNLESS_NO, NUMBER, PATH, PATHS, SPECIAL };
 
+/* What is read of the answer; docs/ssh.md has a word on every keyword. */
 struct option {
     const char *keyword;
     enum option_kind kind;
@@ -47,6 +40,9 @@ struct option {
 #define AT(field) offsetof(struct ssh_host, field)
 
 static const struct option options[] = {
+    {"hostname", TEXT, AT(hostname)},
+    {"user", TEXT, AT(user)},
+    {"port", NUMBER, AT(port)},
     {"hostkeyalias", TEXT, AT(host_key_alias)},
     {"proxyjump", TEXT, AT(proxy_jump)},
     {"proxycommand", TEXT, AT(proxy_command)},
@@ -56,35 +52,37 @@ static const struct option options[] = {
     {"kexalgorithms", TEXT, AT(kex)},
     {"hostkeyalgorithms", TEXT, AT(host_key_algorithms)},
     {"pubkeyacceptedalgorithms", TEXT, AT(pubkey_algorithms)},
-    {"pubkeyacceptedkeytypes", TEXT, AT(pubkey_algorithms)},
     {"identityagent", TEXT, AT(identity_agent)},
     {"identitiesonly", YES_NO, AT(identities_only)},
     {"hashknownhosts", YES_NO, AT(hash_known_hosts)},
     {"compression", YES_NO, AT(compression)},
     {"batchmode", YES_NO, AT(batch_mode)},
-    {"pubkeyauthentication", YES_NO, AT(pubkey_auth)},
-    {"passwordauthentication", YES_NO, AT(password_auth)},
-    {"kbdinteractiveauthentication", YES_NO, AT(kbdint_auth)},
-    {"challengeresponseauthentication", YES_NO, AT(kbdint_auth)},
+    {"pubkeyauthentication", UNLESS_NO, AT(pubkey_auth)},
+    {"passwordauthentication", UNLESS_NO, AT(password_auth)},
+    {"kbdinteractiveauthentication", UNLESS_NO, AT(kbdint_auth)},
+    {"numberofpasswordprompts", NUMBER, AT(password_prompts)},
     {"connecttimeout", NUMBER, AT(connect_timeout_s)},
     {"serveraliveinterval", NUMBER, AT(alive_interval_s)},
     {"serveralivecountmax", NUMBER, AT(alive_count)},
+    {"requiredrsasize", NUMBER, AT(rsa_bits)},
+    {"identityfile", PATH, AT(identity)},
+    {"certificatefile", PATH, AT(certificate)},
     {"userknownhostsfile", PATHS, AT(user_known_hosts)},
     {"globalknownhostsfile", PATHS, AT(global_known_hosts)},
-    {"identityfile", SPECIAL, AT(identity)},
-    {"certificatefile", SPECIAL, AT(certificate)},
-    {"hostname", SPECIAL, AT(hostname)},
-    {"user", SPECIAL, AT(user)},
-    {"port", SPECIAL, AT(port)},
-    {"addressfamily", SPECIAL, AT(address_family)},
+    {"addressfamily", SPECIAL, 0},
+    {"stricthostkeychecking", SPECIAL, 0},
+    {"preferredauthentications", SPECIAL, 0},
 };
 
-enum { OPTIONS = sizeof options / sizeof *options };
-
-struct lookup {
-    struct ssh_host *host;
-    bool seen[OPTIONS];
-    char *local_user;
+/* What cannot be done here and must not be passed over: a host that is configured so is refused, unless the value is
+ * the one that switches it off. */
+static const struct {
+    const char *keyword, *off, *name, *why;
+} refused[] = {
+    {"bindinterface", "none", "BindInterface", "say the address with BindAddress"},
+    {"knownhostscommand", "none", "KnownHostsCommand", "put the keys that it prints into a file of UserKnownHostsFile"},
+    {"proxyusefdpass", "no", "ProxyUseFdpass", "use a ProxyCommand that carries the bytes"},
+    {"revokedhostkeys", "none", "RevokedHostKeys", "put @revoked lines into a file of UserKnownHostsFile"},
 };
 
 static void set_text(char **field, const char *value)
@@ -93,343 +91,108 @@ static void set_text(char **field, const char *value)
     *field = mem_strdup(value);
 }
 
-static bool set_number(unsigned *field, const char *value)
+static bool is_no(const char *value)
 {
-    uint64_t ms;
-    if (strcasecmp(value, "none") == 0) {
-        *field = 0;
-        return true;
-    }
-    if (text_parse_duration(value, &ms, NULL) || ms > UINT64_C(86400000))
-        return false;
-    *field = (unsigned)(ms / 1000u);
-    return true;
+    return strcasecmp(value, "no") == 0 || strcasecmp(value, "false") == 0 || strcasecmp(value, "off") == 0;
 }
 
-static bool set_yes_no(bool *field, const char *value)
+static unsigned number(const char *value)
 {
-    bool yes = strcasecmp(value, "yes") == 0 || strcasecmp(value, "true") == 0;
-    if (!yes && strcasecmp(value, "no") != 0 && strcasecmp(value, "false") != 0)
-        return false;
-    *field = yes;
-    return true;
+    int64_t n;
+    return text_parse_int(value, 0, INT32_MAX, &n, NULL) ? 0 : (unsigned)n;
 }
 
-static void set_paths(struct ssh_words *words, const struct ssh_words *args, size_t limit)
+static void set_path(struct ssh_words *words, const char *value)
 {
-    for (size_t i = 0; i < args->count && words->count < limit; i++)
-        ssh_words_add(words, args->items[i]);
+    if (strcasecmp(value, "none") != 0)
+        ssh_words_add(words, value);
 }
 
-static bool set_special(struct ssh_host *h, const char *keyword, const struct ssh_words *args)
+/* ssh does not quote the names of files in one line: a word that begins no path belongs to the path before it. */
+static void set_paths(struct ssh_words *words, char *value)
 {
-    const char *value = args->items[0];
-    int64_t port;
-    if (strcmp(keyword, "identityfile") == 0) {
-        h->has_identity = true;
-        if (strcasecmp(value, "none") != 0)
-            set_paths(&h->identity, &(struct ssh_words){args->items, 1}, SSH_CONFIG_IDENTITIES);
-    } else if (strcmp(keyword, "certificatefile") == 0) {
-        set_paths(&h->certificate, &(struct ssh_words){args->items, 1}, SSH_CONFIG_IDENTITIES);
-    } else if (strcmp(keyword, "hostname") == 0) {
-        set_text(&h->hostname, value);
-    } else if (strcmp(keyword, "user") == 0) {
-        set_text(&h->user, value);
-        h->has_user = true;
-    } else if (strcmp(keyword, "port") == 0) {
-        if (text_parse_int(value, 1, 65535, &port, NULL))
-            return false;
-        h->port = (unsigned)port;
-        h->has_port = true;
-    } else if (strcasecmp(value, "inet") == 0 || strcasecmp(value, "inet6") == 0) {
-        h->address_family = strcasecmp(value, "inet") == 0 ? AF_INET : AF_INET6;
-    } else if (strcasecmp(value, "any") != 0) {
-        return false;
-    }
-    return true;
-}
-
-static bool set_option(struct lookup *l, size_t i, const struct ssh_directive *d)
-{
-    void *field = (char *)l->host + options[i].offset;
-    switch (options[i].kind) {
-    case TEXT: set_text(field, d->args.items[0]); return true;
-    case YES_NO: return set_yes_no(field, d->args.items[0]);
-    case NUMBER: return set_number(field, d->args.items[0]);
-    case PATHS: set_paths(field, &d->args, SSH_CONFIG_FILES); return true;
-    case SPECIAL: break;
-    }
-    return set_special(l->host, d->keyword, &d->args);
-}
-
-static bool accumulates(const char *keyword)
-{
-    return strcmp(keyword, "identityfile") == 0 || strcmp(keyword, "certificatefile") == 0;
-}
-
-static void apply_option(struct lookup *l, const struct ssh_directive *d)
-{
-    for (size_t i = 0; i < OPTIONS; i++) {
-        if (strcmp(options[i].keyword, d->keyword) != 0)
+    char *begin = value;
+    for (char *blank = strchr(value, ' '); blank; blank = strchr(blank + 1, ' ')) {
+        if (*value == '/' && blank[1] != '/' && blank[1] != '~')
             continue;
-        if (l->seen[i] && !accumulates(d->keyword))
-            return;
-        /* The two spellings of one setting stand for each other. */
-        for (size_t k = 0; k < OPTIONS; k++)
-            l->seen[k] |= options[k].offset == options[i].offset;
-        if (strncmp(d->keyword, "proxy", 5) == 0) /* a jump and a command exclude each other: the first one counts */
-            for (size_t k = 0; k < OPTIONS; k++)
-                l->seen[k] |= strncmp(options[k].keyword, "proxy", 5) == 0;
-        if (!set_option(l, i, d))
-            note(l->host, d, "has a value that is not understood");
-        return;
+        *blank = '\0';
+        set_path(words, begin);
+        begin = blank + 1;
     }
+    set_path(words, begin);
 }
 
-/* ---- conditions ---- */
-
-static char *expand_in(const char *text, const struct ssh_host *h, const char *me);
-
-/* Match criteria: all of them must hold. What is not understood holds never, and is told. */
-static bool match_holds(struct lookup *l, const struct ssh_directive *d)
+static enum ssh_strict strict_of(const char *value)
 {
-    struct ssh_host *h = l->host;
-    char *hostname = expand_in(h->hostname, h, l->local_user);
-    bool holds = true;
-    for (size_t i = 0; i < d->args.count && holds; i++) {
-        const char *word = d->args.items[i];
-        bool negated = *word == '!', result;
-        word += negated;
-        if (strcasecmp(word, "all") == 0) {
-            result = true;
-        } else if (strcasecmp(word, "canonical") == 0 || strcasecmp(word, "final") == 0) {
-            result = false;
-        } else if (i + 1 >= d->args.count) {
-            note(h, d, "criterion without a value, treated as no match");
-            holds = false;
-            break;
-        } else if (strcasecmp(word, "host") == 0) {
-            result = pattern_match_list(hostname, d->args.items[++i]);
-        } else if (strcasecmp(word, "originalhost") == 0) {
-            result = pattern_match_list(h->alias, d->args.items[++i]);
-        } else if (strcasecmp(word, "user") == 0) {
-            result = pattern_match_list(h->has_user ? h->user : l->local_user, d->args.items[++i]);
-        } else if (strcasecmp(word, "localuser") == 0) {
-            result = pattern_match_list(l->local_user, d->args.items[++i]);
-        } else {
-            note(h, d, "unsupported criterion, treated as no match");
-            holds = false;
-            break;
-        }
-        holds = result != negated;
-    }
-    free(hostname);
-    return holds;
+    if (is_no(value))
+        return SSH_STRICT_OFF;
+    if (strcasecmp(value, "yes") == 0 || strcasecmp(value, "true") == 0)
+        return SSH_STRICT_YES;
+    return strcasecmp(value, "accept-new") == 0 ? SSH_STRICT_ACCEPT_NEW : SSH_STRICT_ASK;
 }
 
-static void walk(const struct ssh_config *config, struct lookup *l)
+static void set_special(struct ssh_host *h, const char *keyword, const char *value)
 {
-    bool active = true, outer[32];
-    size_t depth = 0;
-    outer[0] = true;
-    for (size_t i = 0; i < config->count; i++) {
-        const struct ssh_directive *d = &config->items[i];
-        switch (d->kind) {
-        case SSH_DIRECTIVE_ENTER:
-            if (depth + 1 < sizeof outer / sizeof *outer)
-                outer[++depth] = active;
-            break;
-        case SSH_DIRECTIVE_LEAVE:
-            active = outer[depth];
-            depth -= depth > 0;
-            break;
-        case SSH_DIRECTIVE_HOST:
-            active = outer[depth] && pattern_match_words(l->host->alias, d->args.items, d->args.count);
-            break;
-        case SSH_DIRECTIVE_MATCH: active = outer[depth] && match_holds(l, d); break;
-        case SSH_DIRECTIVE_OPTION:
-            if (active)
-                apply_option(l, d);
-            break;
-        }
+    if (strcmp(keyword, "addressfamily") == 0) {
+        h->address_family = strcasecmp(value, "inet") == 0    ? AF_INET
+                            : strcasecmp(value, "inet6") == 0 ? AF_INET6
+                                                              : AF_UNSPEC;
+    } else if (strcmp(keyword, "stricthostkeychecking") == 0) {
+        h->strict = strict_of(value);
+    } else { /* its order is ours, but what it leaves out is not tried */
+        h->pubkey_auth &= pattern_match_list("publickey", value);
+        h->password_auth &= pattern_match_list("password", value);
+        h->kbdint_auth &= pattern_match_list("keyboard-interactive", value);
     }
 }
 
-/* ---- tokens ---- */
-
-static void add_token(struct buf *out, char token, const struct ssh_host *h, const char *me)
+static void set_option(struct ssh_host *h, const struct option *o, char *value)
 {
-    char name[256] = "";
-    switch (token) {
-    case '%': buf_add_text(out, "%"); break;
-    case 'h': buf_add_text(out, *h->hostname ? h->hostname : h->alias); break;
-    case 'n': buf_add_text(out, h->alias); break;
-    case 'p': buf_printf(out, "%u", h->port); break;
-    case 'r': buf_add_text(out, *h->user ? h->user : me); break;
-    case 'u': buf_add_text(out, me); break;
-    case 'i': buf_printf(out, "%u", (unsigned)getuid()); break;
-    case 'd': {
-        char *home = ssh_config__home();
-        buf_add_text(out, home);
-        free(home);
-        break;
-    }
-    case 'l':
-    case 'L':
-        if (gethostname(name, sizeof name - 1) == 0 && token == 'L')
-            name[strcspn(name, ".")] = '\0';
-        buf_add_text(out, name);
-        break;
-    default: buf_printf(out, "%%%c", token);
+    void *field = (char *)h + o->offset;
+    switch (o->kind) {
+    case TEXT: set_text(field, value); break;
+    case YES_NO: *(bool *)field = !is_no(value); break;
+    case UNLESS_NO: *(bool *)field &= !is_no(value); break;
+    case NUMBER: *(unsigned *)field = number(value); break;
+    case PATH: set_path(field, value); break;
+    case PATHS: set_paths(field, value); break;
+    case SPECIAL: set_special(h, o->keyword, value); break;
     }
 }
 
-static char *expand_in(const char *text, const struct ssh_host *h, const char *me)
+static enum clw_err read_line(struct ssh_host *h, char *line, struct clw_error *err)
 {
-    struct buf out = {0};
-    if (text[0] == '~' && (text[1] == '/' || text[1] == '\0')) {
-        char *home = ssh_config__home();
-        buf_add_text(&out, home);
-        free(home);
-        text++;
-    }
-    while (*text && out.len < 65536) {
-        size_t plain = strcspn(text, "%$");
-        buf_add(&out, text, plain);
-        text += plain;
-        const char *close = text[0] == '$' && text[1] == '{' ? strchr(text, '}') : NULL;
-        if (text[0] == '%' && text[1]) {
-            add_token(&out, text[1], h, me);
-            text += 2;
-        } else if (close) {
-            char *name = mem_strdup(text + 2);
-            name[close - text - 2] = '\0';
-            const char *value = getenv(name);
-            buf_add_text(&out, value ? value : "");
-            free(name);
-            text = close + 1;
-        } else if (*text) {
-            buf_add(&out, text++, 1);
-        }
-    }
-    return buf_steal(&out);
+    char *value = strchr(line, ' ');
+    if (!value)
+        return CLW_OK;
+    *value++ = '\0';
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (strcmp(options[i].keyword, line) == 0)
+            set_option(h, &options[i], value);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        if (strcmp(refused[i].keyword, line) == 0 && strcasecmp(refused[i].off, value) != 0)
+            return clw_fail(err, CLW_REFUSED, refused[i].why,
+                "the ssh configuration of %.100s has %s, which is not supported", h->alias, refused[i].name);
+    return CLW_OK;
 }
 
-char *ssh_config__expand(const char *text, const struct ssh_host *host)
-{
-    char *me = local_user(), *out = expand_in(text, host, me);
-    free(me);
-    return out;
-}
-
-/* ---- the look-up ---- */
+/* ---- all of them ---- */
 
 static void defaults(struct ssh_host *h, const char *alias)
 {
-    *h = (struct ssh_host){
-        .port = 22, .address_family = AF_UNSPEC, .pubkey_auth = true, .password_auth = true, .kbdint_auth = true};
+    *h =
+        (struct ssh_host){.address_family = AF_UNSPEC, .pubkey_auth = true, .password_auth = true, .kbdint_auth = true};
     char **texts[] = {&h->hostname, &h->user, &h->identity_agent, &h->proxy_jump, &h->proxy_command, &h->host_key_alias,
-        &h->bind_address, &h->ciphers, &h->macs, &h->kex, &h->host_key_algorithms, &h->pubkey_algorithms, &h->notes};
+        &h->bind_address, &h->ciphers, &h->macs, &h->kex, &h->host_key_algorithms, &h->pubkey_algorithms};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         *texts[i] = mem_strdup("");
     h->alias = mem_strdup(alias);
 }
 
-static void expand(char **text, const struct ssh_host *h, const char *me)
-{
-    char *out = expand_in(*text, h, me);
-    free(*text);
-    *text = out;
-}
-
-static void expand_all(struct ssh_words *words, const struct ssh_host *h, const char *me)
-{
-    for (size_t i = 0; i < words->count; i++)
-        expand(&words->items[i], h, me);
-}
-
-static void fill_lists(struct ssh_host *h)
-{
-    static const char *const keys[] = {"~/.ssh/id_rsa", "~/.ssh/id_ecdsa", "~/.ssh/id_ecdsa_sk", "~/.ssh/id_ed25519",
-        "~/.ssh/id_ed25519_sk", "~/.ssh/id_xmss", "~/.ssh/id_dsa"};
-    if (!h->has_identity)
-        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-            ssh_words_add(&h->identity, keys[i]);
-    if (!h->user_known_hosts.count) {
-        ssh_words_add(&h->user_known_hosts, "~/.ssh/known_hosts");
-        ssh_words_add(&h->user_known_hosts, "~/.ssh/known_hosts2");
-    }
-    if (!h->global_known_hosts.count) {
-        ssh_words_add(&h->global_known_hosts, "/etc/ssh/ssh_known_hosts");
-        ssh_words_add(&h->global_known_hosts, "/etc/ssh/ssh_known_hosts2");
-    }
-}
-
-static void finish(struct ssh_host *h, const char *me)
-{
-    if (!*h->hostname)
-        set_text(&h->hostname, h->alias);
-    else
-        expand(&h->hostname,
-            &(struct ssh_host){.hostname = h->alias, .alias = h->alias, .user = h->user, .port = h->port}, me);
-    if (!*h->user)
-        set_text(&h->user, me);
-    fill_lists(h);
-    expand_all(&h->identity, h, me);
-    expand_all(&h->certificate, h, me);
-    expand_all(&h->user_known_hosts, h, me);
-    expand_all(&h->global_known_hosts, h, me);
-    if (strcasecmp(h->proxy_jump, "none") == 0)
-        set_text(&h->proxy_jump, "");
-    if (strcasecmp(h->proxy_command, "none") == 0)
-        set_text(&h->proxy_command, "");
-    expand(&h->proxy_command, h, me);
-    expand(&h->host_key_alias, h, me);
-    if (strcmp(h->identity_agent, "SSH_AUTH_SOCK") == 0)
-        set_text(&h->identity_agent, "");
-    if (h->identity_agent[0] == '$' && h->identity_agent[1] != '{') {
-        const char *value = getenv(h->identity_agent + 1);
-        set_text(&h->identity_agent, value ? value : "none");
-    }
-    expand(&h->identity_agent, h, me);
-}
-
-enum clw_err ssh_config_lookup(const struct ssh_config *config, const char *alias, const char *user, unsigned port,
-    struct ssh_host *out, struct clw_error *err)
-{
-    *out = (struct ssh_host){0};
-    if (!alias || !ssh_config__host_is_sane(alias))
-        return clw_fail(err, CLW_USAGE, NULL, "'%.60s' is not the name or address of a host", alias ? alias : "");
-    defaults(out, alias);
-    struct lookup l = {.host = out, .local_user = local_user()};
-    if (user && *user) {
-        set_text(&out->user, user);
-        out->has_user = true;
-    }
-    if (port) {
-        out->port = port;
-        out->has_port = true;
-    }
-    for (size_t i = 0; i < OPTIONS; i++)
-        l.seen[i] = (out->has_user && options[i].offset == AT(user)) || (port && options[i].offset == AT(port));
-    walk(config, &l);
-    finish(out, l.local_user);
-    free(l.local_user);
-    bool bad_host = !ssh_config__host_is_sane(out->hostname);
-    if (bad_host || !ssh_config__user_is_sane(out->user)) {
-        enum clw_err code = clw_fail(err, CLW_USAGE, "check HostName and User in the ssh configuration",
-            "'%.60s' is not the name of a %s", bad_host ? out->hostname : out->user, bad_host ? "host" : "user");
-        ssh_host_fini(out);
-        return code;
-    }
-    return CLW_OK;
-}
-
 void ssh_host_fini(struct ssh_host *h)
 {
     char *texts[] = {h->alias, h->hostname, h->user, h->identity_agent, h->proxy_jump, h->proxy_command,
-        h->host_key_alias, h->bind_address, h->ciphers, h->macs, h->kex, h->host_key_algorithms, h->pubkey_algorithms,
-        h->notes};
+        h->host_key_alias, h->bind_address, h->ciphers, h->macs, h->kex, h->host_key_algorithms, h->pubkey_algorithms};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     ssh_words_fini(&h->identity);
@@ -439,24 +202,89 @@ void ssh_host_fini(struct ssh_host *h)
     *h = (struct ssh_host){0};
 }
 
-static bool holds_word(const struct ssh_words *words, const char *text)
+/* The list that ssh tries by itself, which it also prints: several, each of them one of these. */
+static bool are_defaults(const struct ssh_words *identity)
 {
-    for (size_t i = 0; i < words->count; i++)
-        if (strcasecmp(words->items[i], text) == 0)
-            return true;
-    return false;
+    for (size_t i = 0; i < identity->count; i++)
+        if (strncmp(identity->items[i], "~/.ssh/id_", 10) != 0 ||
+            !pattern_match_list(identity->items[i] + 10, "rsa,ecdsa,ecdsa_sk,ed25519,ed25519_sk,xmss,dsa"))
+            return false;
+    return identity->count > 1;
 }
 
-void ssh_config_names(const struct ssh_config *config, struct ssh_words *out)
+static bool replace(char **text, char *with)
 {
-    enum { NAMES_MAX = 4096 };
-    *out = (struct ssh_words){0};
-    for (size_t i = 0; i < config->count; i++) {
-        const struct ssh_directive *d = &config->items[i];
-        if (d->kind != SSH_DIRECTIVE_HOST || d->from_system)
-            continue;
-        for (size_t k = 0; k < d->args.count && out->count < NAMES_MAX; k++)
-            if (pattern_is_plain(d->args.items[k]) && !holds_word(out, d->args.items[k]))
-                ssh_words_add(out, d->args.items[k]);
+    if (!with)
+        return false;
+    free(*text);
+    *text = with;
+    return true;
+}
+
+static bool expand_paths(struct ssh_words *words, const struct ssh_host *h, const char *what, struct clw_error *err)
+{
+    for (size_t i = 0; i < words->count; i++)
+        if (!replace(&words->items[i], ssh_config__expand_path(words->items[i], h, what, err)))
+            return false;
+    return true;
+}
+
+/* "$NAME" is a variable, "SSH_AUTH_SOCK" the usual one. */
+static bool expand_agent(struct ssh_host *h, struct clw_error *err)
+{
+    const char *agent = h->identity_agent;
+    if (strcmp(agent, "SSH_AUTH_SOCK") == 0) {
+        set_text(&h->identity_agent, "");
+    } else if (agent[0] == '$' && agent[1] != '{') {
+        const char *value = getenv(agent + 1);
+        set_text(&h->identity_agent, value && *value ? value : "none");
+    } else {
+        return replace(&h->identity_agent, ssh_config__expand_path(agent, h, "IdentityAgent", err));
     }
+    return true;
+}
+
+static bool expand_all(struct ssh_host *h, struct clw_error *err)
+{
+    return expand_paths(&h->identity, h, "IdentityFile", err) &&
+           expand_paths(&h->certificate, h, "CertificateFile", err) && expand_agent(h, err) &&
+           replace(&h->proxy_command, ssh_config__expand_command(h->proxy_command, h, "ProxyCommand", err)) &&
+           replace(&h->proxy_jump, ssh_config__expand_command(h->proxy_jump, h, "ProxyJump", err));
+}
+
+static enum clw_err finish(struct ssh_host *h, struct clw_error *err)
+{
+    bool bad_host = !ssh_config__host_is_sane(h->hostname);
+    if (!h->port || h->port > 65535 || !*h->hostname)
+        return clw_fail(err, CLW_REFUSED, "is the program 'ssh' that of OpenSSH?",
+            "ssh -G %.100s did not say where to connect", h->alias);
+    if (bad_host || !ssh_config__user_is_sane(h->user))
+        return clw_fail(err, CLW_USAGE, "look at HostName and User in the ssh configuration",
+            "'%.60s' is not the name of a %s", bad_host ? h->hostname : h->user, bad_host ? "host" : "user");
+    char *me = ssh_config__local_user();
+    h->has_user = strcmp(h->user, me) != 0;
+    h->has_port = h->port != DEFAULT_PORT;
+    h->has_identity = !are_defaults(&h->identity);
+    free(me);
+    if (!h->alive_interval_s)
+        h->alive_count = 0; /* ssh prints its default, but sends nothing */
+    if (strcasecmp(h->bind_address, "none") == 0)
+        set_text(&h->bind_address, "");
+    return expand_all(h, err) ? CLW_OK : CLW_REFUSED;
+}
+
+enum clw_err ssh_config_read(
+    const struct ssh_query *query, const char *answer, struct ssh_host *out, struct clw_error *err)
+{
+    char *copy = mem_strdup(answer), *save = NULL;
+    enum clw_err code = CLW_OK;
+    defaults(out, query->alias);
+    for (char *line = strtok_r(copy, "\n", &save); line && !code; line = strtok_r(NULL, "\n", &save))
+        code = read_line(out, line, err);
+    free(copy);
+    if (!code)
+        code = finish(out, err);
+    if (code)
+        ssh_host_fini(out);
+    return code;
 }

@@ -1,7 +1,6 @@
-/* A bounded reader of OpenSSH's client configuration: what ~/.ssh/config says about a host, and which hosts
- * it names. It applies what the SSH library would ignore. Pure: it reads files, and knows nothing of
- * sessions. Not understood: Match exec (never run, counts as no match), canonicalization, tagged; such lines
- * are told in notes. */
+/* What OpenSSH's own client makes of its configuration: `ssh -G` is run for a host, and its answer is read. So Match,
+ * Include, quotes, tokens and lists with `+ - ^` mean here what they mean to ssh. It waits for a process: never call it
+ * in the engine's main thread. Knows nothing of sessions. */
 #ifndef HOSTS_SSH_SSH_CONFIG_H
 #define HOSTS_SSH_SSH_CONFIG_H
 
@@ -10,61 +9,82 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { SSH_CONFIG_FILES = 8, SSH_CONFIG_IDENTITIES = 16 };
-
-struct ssh_config; /* what was read: shared by as many look-ups as wanted, never changed by them */
-
 /* A list of owned strings. */
 struct ssh_words {
     char **items;
     size_t count;
 };
 
-/* The settings of one host, first value wins as in ssh. No text is NULL ("": not stated). Owned:
- * ssh_host_fini(). */
+/* What becomes of a host key that is not on record. A changed key is refused whatever this says. */
+enum ssh_strict { SSH_STRICT_ASK, SSH_STRICT_YES, SSH_STRICT_ACCEPT_NEW, SSH_STRICT_OFF };
+
+/* The settings of one host. No text is NULL ("": not stated), tokens and ~ are expanded. Owned: ssh_host_fini(). */
 struct ssh_host {
-    char *alias;                  /* the name that was asked for */
-    char *hostname;               /* where to connect: HostName, or the alias */
-    char *user;                   /* "": the local user's name */
-    unsigned port;                /* 22 when not stated */
-    bool has_user, has_port;      /* stated by the configuration */
-    struct ssh_words identity;    /* paths, ~ and tokens expanded; the defaults when none is stated */
-    bool has_identity;            /* IdentityFile was stated */
-    struct ssh_words certificate; /* CertificateFile */
+    char *alias;    /* the name that was asked for */
+    char *hostname; /* where to connect */
+    char *user;
+    unsigned port;
+    bool has_user, has_port;      /* they are others than without any configuration */
+    struct ssh_words identity;    /* paths */
+    bool has_identity;            /* they are others than those that ssh tries by itself */
+    struct ssh_words certificate; /* paths */
     bool identities_only;
     char *identity_agent; /* path, "none", or "" for $SSH_AUTH_SOCK */
     char *proxy_jump;     /* "user@host:port,host2", or "" */
-    char *proxy_command;  /* tokens expanded; "" when none */
+    char *proxy_command;  /* "" when none */
     struct ssh_words user_known_hosts, global_known_hosts;
     char *host_key_alias;
     bool hash_known_hosts;
+    enum ssh_strict strict;
     unsigned connect_timeout_s;             /* 0: not stated */
     unsigned alive_interval_s, alive_count; /* 0: not stated */
     int address_family;                     /* AF_UNSPEC, AF_INET, AF_INET6 */
     char *bind_address;
-    char *ciphers, *macs, *kex, *host_key_algorithms, *pubkey_algorithms;
+    char *ciphers, *macs, *kex, *host_key_algorithms, *pubkey_algorithms; /* with commas, as ssh would offer them */
+    unsigned rsa_bits; /* keys with fewer are refused; 0: not stated */
     bool compression;
     bool pubkey_auth, password_auth, kbdint_auth;
+    unsigned password_prompts;
     bool batch_mode;
-    char *notes; /* lines about what was not understood, "" when there is nothing */
 };
 
-/* Reads the configuration. path NULL or "": $CLOWDER_SSH_CONFIG when set, else ~/.ssh/config and then
- * /etc/ssh/ssh_config; a file named in either way must exist, those two need not. Gives an owned *out.
- * CLW_NOT_FOUND, CLW_TOO_LARGE (1 MiB a file, 16 levels of Include, 50,000 lines), CLW_DAMAGED (file and
- * line). */
-enum clw_err ssh_config_load(const char *path, struct ssh_config **out, struct clw_error *err);
-/* The same from text. Include works with absolute paths and below dir; with dir NULL it reads nothing. */
-enum clw_err ssh_config_parse(
-    const char *text, size_t len, const char *dir, struct ssh_config **out, struct clw_error *err);
-void ssh_config_free(struct ssh_config *config);
+/* As if somebody had typed ssh -F CONFIG -l USER -p PORT -i IDENTITY -J JUMP -- ALIAS. NULL, "" and 0: not typed. */
+struct ssh_query {
+    const char *config; /* not typed: $CLOWDER_SSH_CONFIG, where that is set */
+    const char *alias;  /* required */
+    const char *user;
+    unsigned port;
+    const char *identity;
+    const char *jump; /* "none": no jump */
+};
 
-/* The names that the user's Host lines state without a pattern, in order, each once. Owned: ssh_words_fini().
+/* Asks ssh and waits, for ten seconds at most and until cancel_fd (-1: none) is readable. Gives *out. CLW_USAGE: the
+ * query would be no host, user or path to ssh; CLW_REFUSED: ssh says no (message: in its own words), it is not
+ * installed, or the configuration wants something that cannot be had here; CLW_TIMED_OUT; CLW_CANCELLED. */
+enum clw_err ssh_config_lookup(
+    const struct ssh_query *query, int cancel_fd, struct ssh_host *out, struct clw_error *err);
+
+/* The same in steps, for a thread that has other things to wait for. An answer that is known already is there at once.
  */
-void ssh_config_names(const struct ssh_config *config, struct ssh_words *out);
-/* The settings of alias. user and port ("" and 0: not stated) go before what the configuration says. */
-enum clw_err ssh_config_lookup(const struct ssh_config *config, const char *alias, const char *user, unsigned port,
-    struct ssh_host *out, struct clw_error *err);
+struct ssh_lookup;
+enum clw_err ssh_lookup_begin(const struct ssh_query *query, struct ssh_lookup **out, struct clw_error *err);
+/* Readable when there is more to do, or -1: nothing is to be waited for. */
+int ssh_lookup_fd(const struct ssh_lookup *l);
+/* True: it is over. */
+bool ssh_lookup_step(struct ssh_lookup *l);
+/* Frees it. One that is not over is ended, and CLW_TIMED_OUT. */
+enum clw_err ssh_lookup_end(struct ssh_lookup *l, struct ssh_host *out, struct clw_error *err);
+
+/* The names that the Host lines of a configuration and of the files that it includes state without a pattern, in order,
+ * each once: owned by out. path NULL or "": as in struct ssh_query, else ~/.ssh/config, which need not be there.
+ * CLW_NOT_FOUND, CLW_TOO_LARGE. */
+enum clw_err ssh_config_names(const char *path, struct ssh_words *out, struct clw_error *err);
+/* The same of text, which is cut up; nothing is included. Pure; for tests. */
+void ssh_config_names_in(char *text, struct ssh_words *out);
+
+/* Reads what `ssh -G` has said. Pure, but for the user's home and environment; for tests. */
+enum clw_err ssh_config_read(
+    const struct ssh_query *query, const char *answer, struct ssh_host *out, struct clw_error *err);
 
 void ssh_host_fini(struct ssh_host *host);
 void ssh_words_add(struct ssh_words *words, const char *text);

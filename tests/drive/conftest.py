@@ -74,6 +74,20 @@ def lab(engine):
 
 
 @pytest.fixture
+def account(engine):
+    """account("-M", ...): a user of this machine for the test."""
+    made = []
+
+    def make(*options):
+        made.append(f"clwtest{len(made)}{engine.work.name[-8:].lower().replace('_', 'x')}")
+        engine.run("useradd", *options, made[-1])
+        return made[-1]
+    yield make
+    for name in made:
+        engine.run("userdel", "-f", name, status=None)
+
+
+@pytest.fixture
 def terminal(engine):
     """terminal(80, 24): a shell in a terminal of that size (terminal.py)."""
     needs("tmux", "tmux")

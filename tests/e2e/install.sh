@@ -65,6 +65,7 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null && com
   grep -q ./usr/libexec/clowder/clowder-daemon deb.list || fail "the DEB lacks the daemon"
   grep -q ./usr/lib/python3/dist-packages/clowder.py deb.list || fail "the DEB lacks the Python module"
   dpkg-deb -f "$work"/packages/*.deb Depends | grep -q libnng || fail "the DEB states no dependencies"
+  dpkg-deb -f "$work"/packages/*.deb Depends | grep -q openssh-client || fail "the DEB does not want ssh"
   tar tzf "$work"/packages/*.tar.gz >tgz.list
   grep -q bin/clowder tgz.list || fail "the TGZ lacks the program"
 fi

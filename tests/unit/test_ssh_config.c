@@ -1,4 +1,4 @@
-/* The reader of ssh configurations, patterns, targets, and known_hosts files. */
+/* What ssh says of its configuration and what is made of that, patterns, targets, and known_hosts files. */
 #include "base/mem.h"
 #include "hosts/ssh/known_hosts.h"
 #include "hosts/ssh/pattern.h"
@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-static char dir[64];
+static char dir[64], config[80], *old_path;
 static struct clw_error error;
 
 static void put(const char *name, const char *text)
@@ -33,8 +33,7 @@ static int setup(void **state)
     (void)state;
     strcpy(dir, "/tmp/clw-ssh-XXXXXX");
     assert_non_null(mkdtemp(dir));
-    setenv("HOME", dir, 1);
-    unsetenv("CLOWDER_SSH_CONFIG");
+    snprintf(config, sizeof config, "%s/config", dir);
     return 0;
 }
 
@@ -47,13 +46,38 @@ static int teardown(void **state)
     return status;
 }
 
+static struct ssh_query of(const char *alias)
+{
+    return (struct ssh_query){.config = config, .alias = alias};
+}
+
+/* What a real ssh says of a configuration. */
 static struct ssh_host look(const char *text, const char *alias)
 {
-    struct ssh_config *config;
     struct ssh_host host;
-    assert_int_equal(ssh_config_parse(text, strlen(text), dir, &config, &error), CLW_OK);
-    assert_int_equal(ssh_config_lookup(config, alias, "", 0, &host, &error), CLW_OK);
-    ssh_config_free(config);
+    struct ssh_query query = of(alias);
+    put("config", text);
+    if (ssh_config_lookup(&query, -1, &host, &error))
+        fail_msg("%s", error.message);
+    return host;
+}
+
+static enum clw_err refuse(const char *text)
+{
+    struct ssh_host host;
+    struct ssh_query query = of("h");
+    put("config", text);
+    return ssh_config_lookup(&query, -1, &host, &error);
+}
+
+/* What is made of an answer that ssh could give. */
+static struct ssh_host answer(const char *text)
+{
+    struct ssh_host host;
+    struct ssh_query query = of("h");
+    char *all = mem_printf("hostname h\nuser u\nport 22\n%s", text);
+    assert_int_equal(ssh_config_read(&query, all, &host, &error), CLW_OK);
+    free(all);
     return host;
 }
 
@@ -74,28 +98,27 @@ static void patterns(void **state)
     assert_false(pattern_is_plain("gpu*"));
 }
 
-static void first_value_wins(void **state)
+static void settings(void **state)
 {
     (void)state;
-    struct ssh_host h = look("Port 2201\n"
-                             "Host gpu1\n  HostName 10.0.0.7\n  User=ada\n  Port 2202\n  IdentityFile \"~/my key\"\n"
-                             "  IdentityFile ~/second\n  IdentitiesOnly yes\n"
-                             "Host gpu*  !gpu9\n  User bob\n  ConnectTimeout 7\n  ServerAliveInterval 5\n"
-                             "Host *\n  ProxyJump jump.example\n  HashKnownHosts yes # a remark\n",
-        "gpu1");
-    char *key = mem_printf("%s/my key", dir);
+    struct ssh_host h =
+        look("Port 2201\n"
+             "Host gpu1\n  HostName 10.0.0.7\n  User=ada\n  Port 2202\n  IdentityFile \"/keys/my key\"\n"
+             "  IdentityFile /keys/second\n  IdentitiesOnly yes\n"
+             "Host gpu*  !gpu9\n  User bob\n  ConnectTimeout 7\n  ServerAliveInterval 5\n"
+             "Host *\n  ProxyJump jump.example\n  HashKnownHosts yes # a remark\n",
+            "gpu1");
     assert_string_equal(h.hostname, "10.0.0.7");
     assert_string_equal(h.user, "ada");
     assert_int_equal(h.port, 2201);
     assert_int_equal(h.identity.count, 2);
-    assert_string_equal(h.identity.items[0], key);
-    assert_true(h.identities_only && h.has_identity && h.hash_known_hosts);
+    assert_string_equal(h.identity.items[0], "/keys/my key");
+    assert_true(h.identities_only && h.has_identity && h.hash_known_hosts && h.has_user && h.has_port);
     assert_int_equal(h.connect_timeout_s, 7);
     assert_int_equal(h.alive_interval_s, 5);
+    assert_int_equal(h.alive_count, 3);
     assert_string_equal(h.proxy_jump, "jump.example");
-    assert_string_equal(h.notes, "");
     ssh_host_fini(&h);
-    free(key);
 }
 
 static void defaults(void **state)
@@ -104,140 +127,316 @@ static void defaults(void **state)
     struct ssh_host h = look("Host other\n  User x\n", "plain.example");
     assert_string_equal(h.hostname, "plain.example");
     assert_int_equal(h.port, 22);
-    assert_false(h.has_user || h.has_port || h.has_identity || h.identities_only || h.batch_mode);
+    assert_false(h.has_user || h.has_port || h.has_identity || h.identities_only || h.batch_mode || h.compression);
     assert_true(h.pubkey_auth && h.password_auth && h.kbdint_auth);
     assert_true(h.identity.count >= 4);
+    assert_int_equal(h.identity.items[0][0], '/');
     assert_int_equal(h.user_known_hosts.count, 2);
     assert_int_equal(h.global_known_hosts.count, 2);
+    assert_int_equal(h.strict, SSH_STRICT_ASK);
+    assert_int_equal(h.alive_interval_s + h.alive_count + h.connect_timeout_s, 0);
     ssh_host_fini(&h);
 }
 
-static void stated_goes_first(void **state)
+static void typed_goes_first(void **state)
 {
     (void)state;
-    static const char text[] = "Host *\n User ada\n Port 99\n";
-    struct ssh_config *config;
+    struct ssh_query query = of("h");
     struct ssh_host h;
-    assert_int_equal(ssh_config_parse(text, sizeof text - 1, NULL, &config, &error), CLW_OK);
-    assert_int_equal(ssh_config_lookup(config, "h", "eve", 23, &h, &error), CLW_OK);
+    put("config", "Host *\n User ada\n Port 99\n IdentityFile /keys/late\n ProxyJump late\n");
+    query.user = "eve";
+    query.port = 23;
+    query.identity = "/keys/a \"b\\ c";
+    query.jump = "early";
+    assert_int_equal(ssh_config_lookup(&query, -1, &h, &error), CLW_OK);
     assert_string_equal(h.user, "eve");
     assert_int_equal(h.port, 23);
+    assert_string_equal(h.identity.items[0], query.identity);
+    assert_string_equal(h.identity.items[1], "/keys/late");
+    assert_string_equal(h.proxy_jump, "early");
     ssh_host_fini(&h);
-    static const char *const bad[] = {"", "-oProxyCommand=x", "a b", "x;y", "$(id)", "a`b`"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        assert_int_equal(ssh_config_lookup(config, bad[i], "", 0, &h, &error), CLW_USAGE);
-    assert_int_equal(ssh_config_lookup(config, "h", "a;b", 0, &h, &error), CLW_USAGE);
-    ssh_config_free(config);
+    query.jump = "none";
+    assert_int_equal(ssh_config_lookup(&query, -1, &h, &error), CLW_OK);
+    assert_string_equal(h.proxy_jump, "");
+    ssh_host_fini(&h);
+}
+
+/* No word becomes an option, or a line of its own. */
+static void harm(void **state)
+{
+    (void)state;
+    struct ssh_host h;
+    struct ssh_query query;
+    put("config", "");
+    static const char *const hosts[] = {
+        "", "-oProxyCommand=x", "a b", "x;y", "$(id)", "a`b`", "a\nUser b", "u@h", "ssh://h"};
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        query = of(hosts[i]);
+        assert_int_equal(ssh_config_lookup(&query, -1, &h, &error), CLW_USAGE);
+    }
+    static const char *const users[] = {"-l", "a;b", "a\nb", "$(id)"};
+    for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
+        query = of("h");
+        query.user = users[i];
+        assert_int_equal(ssh_config_lookup(&query, -1, &h, &error), CLW_USAGE);
+    }
+    static const char *const jumps[] = {"-oProxyCommand=x", "a,-b", "a\nProxyCommand x", "a b", "$(id)"};
+    for (size_t i = 0; i < sizeof jumps / sizeof *jumps; i++) {
+        query = of("h");
+        query.jump = jumps[i];
+        assert_int_equal(ssh_config_lookup(&query, -1, &h, &error), CLW_USAGE);
+    }
+    query = of("h");
+    query.identity = "/a\nProxyCommand touch x";
+    assert_int_equal(ssh_config_lookup(&query, -1, &h, &error), CLW_USAGE);
+    /* Nor does what ssh says of a host. */
+    query = of("h");
+    assert_int_equal(ssh_config_read(&query, "hostname -oProxyCommand=x\nuser u\nport 22\n", &h, &error), CLW_USAGE);
+    assert_int_equal(ssh_config_read(&query, "hostname h\nuser -l\nport 22\n", &h, &error), CLW_USAGE);
+    assert_int_equal(ssh_config_read(&query, "hostname h\nuser u\n", &h, &error), CLW_REFUSED);
 }
 
 static void proxies(void **state)
 {
     (void)state;
-    struct ssh_host h = look("Host a\n ProxyCommand nc -X \"5\" %h %p as %r\n ProxyJump late\n", "a");
-    assert_non_null(strstr(h.proxy_command, "nc -X \"5\" a 22 as "));
+    struct ssh_host h =
+        look("Host a\n ProxyCommand nc -X \"5\" %h %p as %r, %n 100%% ${X} ~\n ProxyJump late\n User u\n", "a");
+    assert_string_equal(h.proxy_command, "nc -X \"5\" a 22 as u, a 100% ${X} ~");
     assert_string_equal(h.proxy_jump, "");
     ssh_host_fini(&h);
-    h = look("ProxyJump first\nProxyCommand late\n", "a");
-    assert_string_equal(h.proxy_jump, "first");
+    h = look("ProxyJump me@%h.gate:2022\nProxyCommand late\n", "a");
+    assert_string_equal(h.proxy_jump, "me@a.gate:2022");
     assert_string_equal(h.proxy_command, "");
     ssh_host_fini(&h);
-    h = look("Host a\n ProxyJump none\nHost *\n ProxyJump j\n", "a");
-    assert_string_equal(h.proxy_jump, "");
+    h = look("Host a\n ProxyCommand none\nHost *\n ProxyCommand x\n", "a");
+    assert_string_equal(h.proxy_command, "");
     ssh_host_fini(&h);
 }
 
-static void matches(void **state)
+static void tokens(void **state)
+{
+    (void)state;
+    setenv("CLW_TEST_KEY", "mine", 1);
+    struct ssh_host h =
+        look("Host a\n HostName %h.example\n User u\n Port 7\n HostKeyAlias alias\n"
+             " IdentityFile /k/%n-%h-%p-%r-%k-%%\n IdentityFile ~/k\n IdentityFile ~root/${CLW_TEST_KEY}\n"
+             " IdentityFile none\n CertificateFile /c/%r\n IdentityAgent $CLW_TEST_KEY\n",
+            "a");
+    assert_int_equal(h.identity.count, 3);
+    assert_string_equal(h.identity.items[0], "/k/a-a.example-7-u-alias-%");
+    assert_null(strchr(h.identity.items[1], '~'));
+    assert_string_equal(h.identity.items[2], "/root/mine");
+    assert_string_equal(h.certificate.items[0], "/c/u");
+    assert_string_equal(h.identity_agent, "mine");
+    ssh_host_fini(&h);
+    unsetenv("CLW_TEST_KEY");
+    assert_int_equal(refuse("IdentityFile /k/${CLW_TEST_KEY}\n"), CLW_REFUSED);
+    assert_non_null(strstr(error.message, "CLW_TEST_KEY"));
+    assert_int_equal(refuse("IdentityFile /k/%z\n"), CLW_REFUSED);
+    assert_non_null(strstr(error.message, "%z"));
+    assert_int_equal(refuse("IdentityFile ~nobody-of-that-name/k\n"), CLW_REFUSED);
+    assert_int_equal(refuse("ProxyCommand nc %d\n"), CLW_REFUSED);
+}
+
+static void conditions(void **state)
 {
     (void)state;
     struct ssh_host h = look("Host a\n HostName real.example\n"
                              "Match host real.example user *,!nobody\n User matched\n"
-                             "Match originalhost b\n Port 1\nMatch all\n Port 2\n"
-                             "Match exec \"touch /tmp/never\"\n Compression yes\n",
+                             "Match originalhost b\n Port 1\nMatch exec \"test %n = a\"\n Port 2\n"
+                             "Match final host *.example\n Compression yes\n",
         "a");
     assert_string_equal(h.user, "matched");
     assert_int_equal(h.port, 2);
-    assert_false(h.compression);
-    assert_non_null(strstr(h.notes, "line 9: match unsupported criterion"));
-    assert_int_not_equal(access("/tmp/never", F_OK), 0);
-    ssh_host_fini(&h);
-    h = look("HostName %h.lab.example\nPort x\nAddressFamily inet6\nIdentitiesOnly maybe\n", "n");
-    assert_string_equal(h.hostname, "n.lab.example");
-    assert_int_equal(h.address_family, AF_INET6);
-    assert_non_null(strstr(h.notes, "line 2: port has a value"));
-    assert_non_null(strstr(h.notes, "line 4: identitiesonly has a value"));
-    ssh_host_fini(&h);
-}
-
-static void includes(void **state)
-{
-    (void)state;
-    put("one.conf", "User from-one\nHost inner\n Port 7\nHost *\n Compression yes\n");
-    put("two.conf", "Host *\n Port 8\n");
-    struct ssh_host h = look("Host a\n Include one.conf\n Port 5\nInclude t*.conf\n", "a");
-    assert_string_equal(h.user, "from-one");
-    assert_int_equal(h.port, 5);
     assert_true(h.compression);
     ssh_host_fini(&h);
-    /* What is included under a Host line says nothing about others. */
-    h = look("Host a\n Include one.conf\nHost *\n Include two.conf\n", "inner");
-    assert_string_not_equal(h.user, "from-one");
-    assert_int_equal(h.port, 8);
-    assert_false(h.compression);
-    ssh_host_fini(&h);
-    put("self.conf", "Include self.conf\n");
-    struct ssh_config *config;
-    static const char text[] = "Include self.conf\n";
-    assert_int_equal(ssh_config_parse(text, sizeof text - 1, dir, &config, &error), CLW_TOO_LARGE);
-    assert_null(config);
 }
 
-static void files(void **state)
+static void record_files(void **state)
 {
     (void)state;
-    struct ssh_config *config;
-    struct ssh_host h;
-    struct ssh_words names;
-    char *path = mem_printf("%s/own", dir), *folder = mem_printf("%s/.ssh", dir);
-    assert_int_equal(ssh_config_load(path, &config, &error), CLW_NOT_FOUND);
-    put("own", "Host alpha beta *.lab !gamma\n User a\nHost beta delta?\nHost gamma\n");
-    assert_int_equal(ssh_config_load(path, &config, &error), CLW_OK);
-    ssh_config_names(config, &names);
-    assert_int_equal(names.count, 3);
-    assert_string_equal(names.items[0], "alpha");
-    assert_string_equal(names.items[1], "beta");
-    assert_string_equal(names.items[2], "gamma");
-    ssh_words_fini(&names);
-    ssh_config_free(config);
-    setenv("CLOWDER_SSH_CONFIG", path, 1);
-    assert_int_equal(ssh_config_load(NULL, &config, &error), CLW_OK);
-    ssh_config_free(config);
-    unsetenv("CLOWDER_SSH_CONFIG");
-    /* No file of the user's own: an empty configuration. */
-    assert_int_equal(ssh_config_load("", &config, &error), CLW_OK);
-    ssh_config_names(config, &names);
-    assert_int_equal(names.count, 0);
-    ssh_config_free(config);
-    mkdir(folder, 0700);
-    put(".ssh/config", "Host home\n HostName h.example\n");
-    assert_int_equal(ssh_config_load("", &config, &error), CLW_OK);
-    assert_int_equal(ssh_config_lookup(config, "home", "", 0, &h, &error), CLW_OK);
-    assert_string_equal(h.hostname, "h.example");
+    struct ssh_host h = answer("userknownhostsfile /home/a b/known hosts /two\nglobalknownhostsfile none\n");
+    assert_int_equal(h.user_known_hosts.count, 2);
+    assert_string_equal(h.user_known_hosts.items[0], "/home/a b/known hosts");
+    assert_string_equal(h.user_known_hosts.items[1], "/two");
+    assert_int_equal(h.global_known_hosts.count, 0);
     ssh_host_fini(&h);
-    ssh_config_free(config);
-    free(path);
-    free(folder);
+    h = answer("userknownhostsfile one two\n");
+    assert_int_equal(h.user_known_hosts.count, 2);
+    ssh_host_fini(&h);
 }
 
-static void broken(void **state)
+static void strictness(void **state)
 {
     (void)state;
-    struct ssh_config *config;
-    static const char *const bad[] = {"Host\n", "Port\n", "User \"open\n", "Host a\nIdentityFile   \n"};
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        assert_int_equal(ssh_config_parse(bad[i], strlen(bad[i]), NULL, &config, &error), CLW_DAMAGED);
-        assert_non_null(strstr(error.message, "line "));
+    static const struct {
+        const char *word;
+        enum ssh_strict strict;
+    } all[] = {{"ask", SSH_STRICT_ASK}, {"yes", SSH_STRICT_YES}, {"true", SSH_STRICT_YES}, {"no", SSH_STRICT_OFF},
+        {"off", SSH_STRICT_OFF}, {"false", SSH_STRICT_OFF}, {"accept-new", SSH_STRICT_ACCEPT_NEW},
+        {"a word of the future", SSH_STRICT_ASK}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        char *line = mem_printf("stricthostkeychecking %s\n", all[i].word);
+        struct ssh_host h = answer(line);
+        assert_int_equal(h.strict, all[i].strict);
+        ssh_host_fini(&h);
+        free(line);
     }
-    assert_int_equal(ssh_config_parse("User a\0b\n", 9, NULL, &config, &error), CLW_DAMAGED);
+}
+
+static void methods(void **state)
+{
+    (void)state;
+    struct ssh_host h = answer("preferredauthentications publickey,gssapi-with-mic\npubkeyauthentication true\n");
+    assert_true(h.pubkey_auth && !h.password_auth && !h.kbdint_auth);
+    ssh_host_fini(&h);
+    h = answer("pubkeyauthentication false\npasswordauthentication no\nkbdinteractiveauthentication yes\n");
+    assert_true(!h.pubkey_auth && !h.password_auth && h.kbdint_auth);
+    ssh_host_fini(&h);
+}
+
+/* What ssh says no to, and what we do. */
+static void refusals(void **state)
+{
+    (void)state;
+    assert_int_equal(refuse("Host a\nNoSuchKeyword yes\n"), CLW_REFUSED);
+    assert_non_null(strstr(error.message, "line 2"));
+    assert_non_null(strcasestr(error.message, "NoSuchKeyword"));
+    static const char *const ours[] = {
+        "RevokedHostKeys /r", "KnownHostsCommand /k", "ProxyUseFdpass yes", "BindInterface lo"};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        assert_int_equal(refuse(ours[i]), CLW_REFUSED);
+        char *keyword = mem_strndup(ours[i], strcspn(ours[i], " "));
+        assert_non_null(strstr(error.message, keyword));
+        free(keyword);
+    }
+}
+
+static void cancelled(void **state)
+{
+    (void)state;
+    struct ssh_host h;
+    struct ssh_query query = of("h");
+    int ends[2];
+    put("config", "Match exec \"sleep 100\"\n Port 1\n");
+    assert_int_equal(pipe(ends), 0);
+    close(ends[1]); /* readable: its end */
+    assert_int_equal(ssh_config_lookup(&query, ends[0], &h, &error), CLW_CANCELLED);
+    close(ends[0]);
+}
+
+/* ---- asked again, or not ---- */
+
+static unsigned asked(void)
+{
+    char *path = mem_printf("%s/asked", dir);
+    struct stat st;
+    unsigned n = stat(path, &st) ? 0 : (unsigned)st.st_size;
+    free(path);
+    return n;
+}
+
+static void ask(void)
+{
+    struct ssh_host h;
+    struct ssh_query query = of("h");
+    assert_int_equal(ssh_config_lookup(&query, -1, &h, &error), CLW_OK);
+    ssh_host_fini(&h);
+}
+
+/* An ssh that counts how often it is run. */
+static int setup_counted(void **state)
+{
+    setup(state);
+    old_path = mem_strdup(getenv("PATH"));
+    char *script = mem_printf("#!/bin/sh\nprintf x >>%s/asked\nPATH='%s'\nexec ssh \"$@\"\n", dir, old_path);
+    char *tool = mem_printf("%s/ssh", dir), *path = mem_printf("%s:%s", dir, old_path);
+    put("ssh", script);
+    chmod(tool, 0755);
+    setenv("PATH", path, 1);
+    free(script);
+    free(tool);
+    free(path);
+    return 0;
+}
+
+static int teardown_counted(void **state)
+{
+    setenv("PATH", old_path, 1);
+    free(old_path);
+    return teardown(state);
+}
+
+static void known_answers(void **state)
+{
+    (void)state;
+    char *text = mem_printf("Include \"%s/more of *\"\nHost h\n Port 5\n", dir);
+    put("config", text);
+    put("more of it", "User one\n");
+    ask();
+    ask();
+    assert_int_equal(asked(), 1);
+    put("more of it", "User two\n"); /* of the same size, and perhaps within the same tick of the clock */
+    ask();
+    assert_int_equal(asked(), 2);
+    put("more of another", "Compression yes\n");
+    ask();
+    assert_int_equal(asked(), 3);
+    ask();
+    assert_int_equal(asked(), 3);
+    free(text);
+}
+
+static void answers_of_the_moment(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"Match exec true\n Port 5\n", "Match final !exec false\n Port 5\n",
+        "CanonicalizeHostname no\n", "Match host h exec \"true\"\n Port 7\n"};
+    unsigned before = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        put("config", texts[i]);
+        ask();
+        unsigned once = asked() - before;
+        ask();
+        assert_int_equal(asked() - before, 2 * once);
+        before = asked();
+    }
+}
+
+static void no_ssh(void **state)
+{
+    (void)state;
+    put("config", "");
+    setenv("PATH", "/nowhere", 1);
+    assert_int_equal(refuse("Port 1\n"), CLW_REFUSED);
+    assert_non_null(strstr(error.message, "cannot be run"));
+    assert_non_null(strstr(error.hint, "openssh-client"));
+}
+
+/* ---- names ---- */
+
+static void names(void **state)
+{
+    (void)state;
+    struct ssh_words found;
+    char *path = mem_printf("%s/own", dir);
+    assert_int_equal(ssh_config_names(path, &found, &error), CLW_NOT_FOUND);
+    put("own", "Host alpha \"beta\" *.lab !gamma # gone\n User a\nhost=beta delta?\nHost gamma\nInclude \"");
+    put("a b", "Host inner 'alpha'\n");
+    FILE *f = fopen(path, "a");
+    fprintf(f, "%s/a b\" %s/nothing\nHost last\n", dir, dir);
+    fclose(f);
+    assert_int_equal(ssh_config_names(path, &found, &error), CLW_OK);
+    static const char *const wanted[] = {"alpha", "beta", "gamma", "inner", "last"};
+    assert_int_equal(found.count, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(found.items[i], wanted[i]);
+    ssh_words_fini(&found);
+    f = fopen(path, "w");
+    fprintf(f, "Include %s\n", path);
+    fclose(f);
+    assert_int_equal(ssh_config_names(path, &found, &error), CLW_TOO_LARGE);
+    free(path);
 }
 
 static void targets(void **state)
@@ -346,14 +545,22 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patterns),
-        cmocka_unit_test_setup_teardown(first_value_wins, setup, teardown),
+        cmocka_unit_test_setup_teardown(settings, setup, teardown),
         cmocka_unit_test_setup_teardown(defaults, setup, teardown),
-        cmocka_unit_test(stated_goes_first),
+        cmocka_unit_test_setup_teardown(typed_goes_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(harm, setup, teardown),
         cmocka_unit_test_setup_teardown(proxies, setup, teardown),
-        cmocka_unit_test_setup_teardown(matches, setup, teardown),
-        cmocka_unit_test_setup_teardown(includes, setup, teardown),
-        cmocka_unit_test_setup_teardown(files, setup, teardown),
-        cmocka_unit_test(broken),
+        cmocka_unit_test_setup_teardown(tokens, setup, teardown),
+        cmocka_unit_test_setup_teardown(conditions, setup, teardown),
+        cmocka_unit_test_setup_teardown(record_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(strictness, setup, teardown),
+        cmocka_unit_test_setup_teardown(methods, setup, teardown),
+        cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(cancelled, setup, teardown),
+        cmocka_unit_test_setup_teardown(known_answers, setup_counted, teardown_counted),
+        cmocka_unit_test_setup_teardown(answers_of_the_moment, setup_counted, teardown_counted),
+        cmocka_unit_test_setup_teardown(no_ssh, setup_counted, teardown_counted),
+        cmocka_unit_test_setup_teardown(names, setup, teardown),
         cmocka_unit_test(targets),
         cmocka_unit_test_setup_teardown(known, setup, teardown),
         cmocka_unit_test_setup_teardown(known_added, setup, teardown),

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { IMPORT_MS = 60000 }; /* ssh is asked for each name */
+
 struct import {
     struct store *s;
     struct store_host *hosts; /* to add */
@@ -76,7 +78,7 @@ static int read_config(struct import *m, const char *path, bool json)
     }
     if (path)
         request_set_text(request, "path", path);
-    int status = request_told(c, request, 10000, &reply);
+    int status = request_told(c, request, IMPORT_MS, &reply);
     clowder_close(c);
     json_array_foreach (json_object_get(reply, "hosts"), i, item)
         consider(m, item);

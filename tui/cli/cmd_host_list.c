@@ -1,5 +1,6 @@
 /* host list, host show. */
 #include "tui/cli/host_row.h"
+#include "tui/cli/host_ssh.h"
 #include "tui/cli/inventory.h"
 
 #include "base/mem.h"
@@ -223,11 +224,11 @@ static json_t *show_json(struct store *s, const struct host_row *row)
 {
     const struct store_host *h = &row->host;
     json_t *o = host_row_json(h, row->state, row->reason, json_incref(row->facts));
-    json_t *more = json_pack("{s:s, s:i, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:I, s:o, s:O?, s:s}", "user", h->user,
+    json_t *more = json_pack("{s:s, s:i, s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:I, s:o, s:O?, s:s, s:o}", "user", h->user,
         "port", (int)h->port, "launcher", store_launcher_text(h->launcher), "jump", h->jump, "identity", h->identity,
         "direct", (int)h->direct, "mac", h->mac, "note", h->note, "hint", row->hint, "probed_at_us",
         (json_int_t)h->probed_at_us, "profiles", profiles_of(s, h->name), "link", row->link, "directives",
-        h->directives);
+        h->directives, "ssh", host_ssh_json(h));
     json_object_update(o, more);
     json_decref(more);
     return o;
@@ -277,6 +278,9 @@ static void print_host(const json_t *o, const char *target)
     static const char *const settings[] = {"launcher", "jump", "identity", "mac", "note", NULL};
     line("host", json_text(o, "name"));
     line("address", target);
+    char *ssh = host_ssh_text(json_object_get(o, "ssh"));
+    line("ssh", ssh);
+    free(ssh);
     printf("%-12s %c %s\n", "state", host_state_sign(json_text(o, "state")), json_text(o, "state"));
     line("reason", json_text(o, "reason"));
     line("next", json_text(o, "hint"));

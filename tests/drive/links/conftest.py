@@ -122,17 +122,3 @@ def one(driver):
 @pytest.fixture
 def two(driver):
     return driver(2)
-
-
-@pytest.fixture
-def account(engine):
-    """account("-M", ...): a user of this machine for the test."""
-    made = []
-
-    def make(*options):
-        made.append(f"clwtest{len(made)}{engine.work.name[-8:].lower().replace('_', 'x')}")
-        engine.run("useradd", *options, made[-1])
-        return made[-1]
-    yield make
-    for name in made:
-        engine.run("userdel", "-f", name, status=None)

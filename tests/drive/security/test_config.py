@@ -7,6 +7,13 @@ from waiting import wait_until
 
 
 @pytest.fixture
+def user(user, account):
+    """ssh serves nobody whom the machine does not know."""
+    account("-M", "-d", str(user.home), "-u", str(user.uid))
+    return user
+
+
+@pytest.fixture
 def probe(user):
     """Asks for a host that a file of the user's, and one that it includes, tell how to reach."""
     ssh = user.home / ".ssh"
@@ -32,7 +39,7 @@ def test_a_file_that_others_may_write_is_refused(people, user, probe, name, owne
     file = user.home / ".ssh" / name
     os.chown(file, people[owner == "other"].uid, -1)
     file.chmod(mode)
-    probe(5).says_one_line(f"other users may write to .*/.ssh/{name}")
+    probe(5).says_one_line(f"ssh refuses its configuration: Bad owner or permissions on .*/.ssh/{name}")
     assert not (user.home / "ran").exists(), "the ProxyCommand of somebody else's file was run"
 
 
