@@ -237,7 +237,7 @@ bool gpu_is_missing(struct daemon *d, char *why, size_t size)
     else if (*g->why)
         snprintf(why, size, "%s", g->why);
     else
-        snprintf(why, size, "looking whether GPU %d is free", g->offered[g->at]);
+        snprintf(why, size, "checking whether GPU %d is free", g->offered[g->at]);
     return g->index < 0;
 }
 

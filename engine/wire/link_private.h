@@ -5,6 +5,7 @@
 #include "base/loop.h"
 #include "engine/wire/link.h"
 
+#include <stdatomic.h>
 #include <sys/uio.h>
 
 /* How bytes are moved. */
@@ -36,8 +37,14 @@ struct link {
     struct nng_stream *stream;
     struct nng_aio *recv_aio, *send_aio; /* send_aio: NULL until the kernel does not take all at once */
     bool try_first;                  /* not over TLS: a record that was begun must be finished with the same bytes */
-    bool receiving, sending;         /* an aio has it: sending, the front of the queue */
+    bool receiving, sending;         /* an aio has it: what is behind in_end; the front of the queue */
     struct loop_call received, sent; /* an aio is done, as nng's thread says */
+    uint8_t *recv_at;                /* while it is receiving, of nng's thread: where the next bytes go, … */
+    size_t recv_left;                /* … how many may, … */
+    int recv_rv;                     /* … and how it ended */
+    size_t recv_taken;               /* of what came since it began */
+    atomic_size_t recv_came;         /* bytes that were put there, and are not taken */
+    atomic_bool recv_over;           /* the aio is ours again */
 
     /* link_socket.c */
     int fd;

@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PIECES = 8 }; /* nng takes no more at once */
+enum {
+    PIECES = 8,             /* nng takes no more at once */
+    ROOM_FOR_MORE = 2 << 10 /* while a record of TLS is dealt with, the next ones are read behind it */
+};
 
 static void set_nodelay(nng_stream *stream)
 {
@@ -39,15 +42,23 @@ void link_owner_fini(struct link_owner *owner)
 
 /* ---- in ---- */
 
+static void read_more(struct link *l)
+{
+    nng_iov iov = {l->recv_at, l->recv_left};
+    nng_aio_set_iov(l->recv_aio, 1, &iov);
+    nng_stream_recv(l->stream, l->recv_aio);
+}
+
 static void receive(struct link *l)
 {
     uint8_t *at = l->receiving || l->paused ? NULL : link__room(l);
     if (!at)
         return;
-    nng_iov iov = {at, l->room};
-    nng_aio_set_iov(l->recv_aio, 1, &iov);
+    l->recv_at = at;
+    l->recv_left = l->room;
+    l->recv_taken = 0;
     l->receiving = true;
-    nng_stream_recv(l->stream, l->recv_aio);
+    read_more(l);
 }
 
 static void end(struct link *l, int rv)
@@ -59,21 +70,36 @@ static void end(struct link *l, int rv)
 static void recv_cb(void *arg)
 {
     struct link *l = arg;
+    int rv = nng_aio_result(l->recv_aio);
+    size_t n = rv ? 0 : nng_aio_count(l->recv_aio);
+    bool more = !rv && l->recv_left - n >= ROOM_FOR_MORE;
+    l->recv_at += n;
+    l->recv_left -= n;
+    l->recv_rv = rv;
+    atomic_fetch_add(&l->recv_came, n);
+    if (!more)
+        atomic_store(&l->recv_over, true);
     loop_post(l->loop, &l->received);
+    if (more)
+        read_more(l);
 }
 
 static void received(void *arg)
 {
     struct link *l = arg;
-    int rv = nng_aio_result(l->recv_aio);
+    bool over = atomic_exchange(&l->recv_over, false);
+    size_t n = atomic_exchange(&l->recv_came, 0);
+    l->recv_taken += n;
+    if (n && !l->closing)
+        link__came(l, n);
+    if (!over)
+        return;
     l->receiving = false;
-    if (rv || l->closing) {
-        end(l, rv);
-    } else {
-        link__came(l, nng_aio_count(l->recv_aio));
-        if (!l->closing)
-            receive(l);
-    }
+    l->got = l->recv_taken;
+    if (l->recv_rv || l->closing)
+        end(l, l->recv_rv);
+    else
+        receive(l);
 }
 
 /* ---- out ---- */

@@ -194,7 +194,7 @@ static int change(const struct opts *o, struct store *s, const char *name, const
     if (status == 0)
         status = set_settings(o, &p);
     if (status == 0 && places->has_local && !local && p.set.per_gpu && (places->count || p.host_count))
-        status = say(2, "profile set: say how many daemons beside those on hosts: --on local:N");
+        status = say(2, "profile set: give the number of daemons on this machine: --on local:N");
     for (size_t i = 0; i < places->count && status == 0; i++) {
         struct store_host h;
         status = inventory_host(s, places->items[i].host, &h);

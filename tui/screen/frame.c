@@ -29,7 +29,7 @@ static void engine_text(const struct ui *ui, char *out, size_t size, enum role *
 {
     if (ui->paused) {
         *role = ROLE_WARN;
-        snprintf(out, size, "paused, Z goes on");
+        snprintf(out, size, "paused, Z resumes");
     } else if (ui->engine_alive) {
         *role = ROLE_GOOD;
         snprintf(out, size, "+ engine");
@@ -170,7 +170,7 @@ static void draw_too_small(void)
     erase();
     draw_printf(0, 0, COLS, ROLE_STRONG, "clowder: the window is too small");
     draw_printf(1, 0, COLS, ROLE_NORMAL, "%d x %d; at least %d x %d", COLS, LINES, LAYOUT_COLS_MIN, LAYOUT_ROWS_MIN);
-    draw_printf(2, 0, COLS, ROLE_NORMAL, "q leaves");
+    draw_printf(2, 0, COLS, ROLE_NORMAL, "q quits");
 }
 
 void frame_draw(struct ui *ui)

@@ -144,5 +144,5 @@ void history_draw(const struct history *h, const struct rect *r)
         draw_right(r->y + height - 1, r->x, SCALE_COLS, ROLE_DIM, "0");
     if (!(max > 0))
         draw_text(r->y + height / 2, r->x + SCALE_COLS + 2, cols - 2, ROLE_DIM,
-            h->count ? "nothing was done in this time" : "no history yet");
+            h->count ? "no task ended in this time" : "no history yet");
 }

@@ -254,7 +254,7 @@ int screen_main(const char *screen, long frames)
     term_close();
     for (size_t i = 0; ui->status == 0 && ui->engine_alive && i < ui->engine->profile_count; i++)
         if (ui->engine->profiles[i].wanted) {
-            fprintf(stderr, "clowder: profiles and jobs run on; clowder down --all stops them\n");
+            fprintf(stderr, "clowder: profiles and jobs keep running; clowder down --all stops them\n");
             break;
         }
     while (ui->overlay)
