@@ -218,7 +218,7 @@ static void push(struct link *l, const uint8_t *data, size_t len, struct blk *bl
     l->queue_bytes += len;
     if (l->queue_count) {
         struct link_segment *last = &l->queue[(l->queue_head + l->queue_count - 1) & (l->queue_cap - 1)];
-        if (last->block == block && last->data + last->len == data && !(l->sending && l->queue_count == 1)) {
+        if (last->block == block && last->data + last->len == data && !(l->sending && l->queue_count <= LINK_PIECES)) {
             last->len += len;
             return;
         }

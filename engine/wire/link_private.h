@@ -8,6 +8,8 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
+enum { LINK_PIECES = 8 }; /* nng takes no more at once */
+
 /* How bytes are moved. */
 struct link_io {
     void (*start)(struct link *l); /* brings what comes from now on, unless it is paused */
@@ -36,15 +38,19 @@ struct link {
     /* link_stream.c */
     struct nng_stream *stream;
     struct nng_aio *recv_aio, *send_aio; /* send_aio: NULL until the kernel does not take all at once */
-    bool try_first;                  /* not over TLS: a record that was begun must be finished with the same bytes */
-    bool receiving, sending;         /* an aio has it: what is behind in_end; the front of the queue */
-    struct loop_call received, sent; /* an aio is done, as nng's thread says */
-    uint8_t *recv_at;                /* while it is receiving, of nng's thread: where the next bytes go, … */
-    size_t recv_left;                /* … how many may, … */
-    int recv_rv;                     /* … and how it ended */
-    size_t recv_taken;               /* of what came since it began */
-    atomic_size_t recv_came;         /* bytes that were put there, and are not taken */
-    atomic_bool recv_over;           /* the aio is ours again */
+    bool try_first;                   /* not over TLS: a record that was begun must be finished with the same bytes */
+    bool receiving, sending;          /* an aio has it: what is behind in_end; the front of the queue */
+    struct loop_call received, sent;  /* an aio is done, as nng's thread says */
+    uint8_t *recv_at;                 /* while it is receiving, of nng's thread: where the next bytes go, … */
+    size_t recv_left;                 /* … how many may, … */
+    int recv_rv;                      /* … and how it ended */
+    size_t recv_taken;                /* of what came since it began */
+    struct iovec pieces[LINK_PIECES]; /* while it is sending, of nng's thread: what is left of what it was given, … */
+    unsigned piece, piece_count;
+    size_t sent_bytes;       /* … how many bytes went … */
+    int send_rv;             /* … and how it ended */
+    atomic_size_t recv_came; /* bytes that were put there, and are not taken */
+    atomic_bool recv_over;   /* the aio is ours again */
 
     /* link_socket.c */
     int fd;

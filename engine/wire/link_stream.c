@@ -10,10 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    PIECES = 8,             /* nng takes no more at once */
-    ROOM_FOR_MORE = 2 << 10 /* while a record of TLS is dealt with, the next ones are read behind it */
-};
+enum { ROOM_FOR_MORE = 2 << 10 }; /* while a record of TLS is dealt with, the next ones are read behind it */
 
 static void set_nodelay(nng_stream *stream)
 {
@@ -104,10 +101,8 @@ static void received(void *arg)
 
 /* ---- out ---- */
 
-static unsigned front(const struct link *l, nng_iov iov[PIECES])
+static unsigned as_iov(const struct iovec *pieces, unsigned n, nng_iov iov[LINK_PIECES])
 {
-    struct iovec pieces[PIECES];
-    unsigned n = link__front(l, pieces, PIECES);
     for (unsigned i = 0; i < n; i++)
         iov[i] = (nng_iov){pieces[i].iov_base, pieces[i].iov_len};
     return n;
@@ -124,14 +119,40 @@ static int try_send(struct link *l, unsigned n, nng_iov *iov)
     return nng_aio_result(aio);
 }
 
-static void send_cb(void *arg);
+static void send_rest(struct link *l)
+{
+    nng_iov iov[LINK_PIECES];
+    nng_aio_set_iov(l->send_aio, as_iov(l->pieces + l->piece, l->piece_count - l->piece, iov), iov);
+    nng_stream_send(l->stream, l->send_aio);
+}
+
+/* A record of TLS takes little: what is left goes on from here. */
+static void send_cb(void *arg)
+{
+    struct link *l = arg;
+    int rv = nng_aio_result(l->send_aio);
+    size_t n = rv ? 0 : nng_aio_count(l->send_aio);
+    l->send_rv = rv;
+    l->sent_bytes += n;
+    for (; n && n >= l->pieces[l->piece].iov_len; l->piece++)
+        n -= l->pieces[l->piece].iov_len;
+    if (n) {
+        l->pieces[l->piece].iov_base = (char *)l->pieces[l->piece].iov_base + n;
+        l->pieces[l->piece].iov_len -= n;
+    }
+    if (!rv && l->piece < l->piece_count)
+        send_rest(l);
+    else
+        loop_post(l->loop, &l->sent);
+}
 
 static void flush(struct link *l)
 {
     while (!l->sending && !l->closing && l->queue_count) {
-        nng_iov iov[PIECES];
-        unsigned n = front(l, iov);
-        int rv = l->try_first ? try_send(l, n, iov) : NNG_ECANCELED;
+        nng_iov iov[LINK_PIECES];
+        l->piece = 0;
+        l->piece_count = link__front(l, l->pieces, LINK_PIECES);
+        int rv = l->try_first ? try_send(l, as_iov(l->pieces, l->piece_count, iov), iov) : NNG_ECANCELED;
         if (rv == 0) {
             link__advance(l, nng_aio_count(l->owner->try_aio));
             continue;
@@ -142,27 +163,20 @@ static void flush(struct link *l)
         }
         if (!l->send_aio)
             l->send_aio = new_aio(send_cb, l);
-        nng_aio_set_iov(l->send_aio, n, iov);
         l->sending = true;
-        nng_stream_send(l->stream, l->send_aio);
+        l->sent_bytes = 0;
+        send_rest(l);
     }
-}
-
-static void send_cb(void *arg)
-{
-    struct link *l = arg;
-    loop_post(l->loop, &l->sent);
 }
 
 static void sent(void *arg)
 {
     struct link *l = arg;
-    int rv = nng_aio_result(l->send_aio);
     l->sending = false;
-    if (rv) {
-        link__send_failed(l, nng_strerror(rv));
+    if (l->send_rv) {
+        link__send_failed(l, nng_strerror(l->send_rv));
     } else {
-        link__advance(l, nng_aio_count(l->send_aio));
+        link__advance(l, l->sent_bytes);
         link_flush(l);
         if (l->owner->batch_cb && !l->closing)
             l->owner->batch_cb(l);
