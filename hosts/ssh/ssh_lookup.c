@@ -141,7 +141,7 @@ static enum clw_err check(const struct ssh_query *q, struct clw_error *err)
     if (q->user && *q->user && !ssh_config__user_is_sane(q->user))
         return clw_fail(err, CLW_USAGE, NULL, "'%.60s' is not the name of a user", q->user);
     if (q->port > 65535)
-        return clw_fail(err, CLW_USAGE, NULL, "%u is no port", q->port);
+        return clw_fail(err, CLW_USAGE, NULL, "%u is not a port number", q->port);
     if (q->identity && !is_one_line(q->identity))
         return clw_fail(err, CLW_USAGE, NULL, "the path of the key has control characters");
     return q->jump ? check_jump(q->jump, err) : CLW_OK;
