@@ -419,13 +419,14 @@ static void begin_walk(void *arg)
     pthread_t thread;
     if (!w->code && !host_has_ssh(&w->host))
         w->code = clw_fail(&w->err, CLW_USAGE, NULL, "host '%s' is not reached by SSH", w->name);
-    if (!w->code && !thread_start(&thread, walk_thread, w))
+    if (!w->code && thread_start(&thread, walk_thread, w)) { /* w is the thread's from here on */
+        pthread_detach(thread);
+        return;
+    }
+    if (!w->code)
         w->code = clw_fail(&w->err, CLW_FAILED, "wait until less runs here, or raise the limit (ulimit -u)",
             "no thread can be started for it");
-    if (w->code)
-        end_walk(w);
-    else
-        pthread_detach(thread);
+    end_walk(w);
 }
 
 static json_t *start_walk(const struct call *c)
