@@ -263,6 +263,15 @@ static bool is_unsaved(const struct engine *e, const struct waiter *w, uint64_t 
     return now_ms < w->saved_ms && restore_is_saving(e, w->name);
 }
 
+static json_t *too_late(struct engine *e, const struct waiter *w)
+{
+    char missing[600] = "";
+    if (w->explain)
+        w->explain(e, w, missing, sizeof missing);
+    return reply_refusal(CLW_TIMED_OUT, "see 'clowder status' and 'clowder log'", "'%s' %s%s%s", w->name, w->what,
+        *missing ? ": " : "", missing);
+}
+
 void control_tick(struct engine *e, uint64_t now_ms)
 {
     uint64_t rep_ms = sp_tick(e->control->rep, now_ms), pub_ms = sp_tick(e->control->pub, now_ms);
@@ -271,7 +280,7 @@ void control_tick(struct engine *e, uint64_t now_ms)
         struct waiter *w = *at;
         json_t *o = is_unsaved(e, w, now_ms) ? NULL : w->check(e, w);
         if (!o && w->deadline_ms && now_ms >= w->deadline_ms)
-            o = reply_refusal(CLW_TIMED_OUT, "see 'clowder status' and 'clowder log'", "'%s' %s", w->name, w->what);
+            o = too_late(e, w);
         if (!o) {
             at = &w->next;
             continue;

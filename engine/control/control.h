@@ -30,6 +30,8 @@ struct waiter {
     uint64_t saved_ms;    /* the end of that moment */
     uint64_t deadline_ms; /* 0: none */
     const char *what;     /* "profile 'x' is not up yet": "is not up yet" */
+    /* What is missing, when the time is over; or NULL. */
+    void (*explain)(struct engine *e, const struct waiter *w, char *text, size_t size);
     struct waiter *next;
 };
 void control_wait(struct engine *e, struct sp_request *r, struct waiter w, const json_t *request);

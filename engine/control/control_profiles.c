@@ -187,6 +187,20 @@ static json_t *up_answer(struct engine *e, struct waiter *w)
     return o;
 }
 
+/* The places that are not as wanted: what is known of each. */
+static void up_missing(struct engine *e, const struct waiter *w, char *text, size_t size)
+{
+    const struct profile *p = profile_find(e, w->name);
+    size_t used = 0;
+    for (const struct place *l = p ? p->places : NULL; l && used < size; l = l->next) {
+        const struct host_snapshot *s = l->via ? &l->via->shot : NULL;
+        const char *why = *l->reason ? l->reason : !s ? "starting" : *s->reason ? s->reason : host_word(s);
+        if (l->fleet.on && !is_complete(l))
+            used += (size_t)snprintf(text + used, size - used, "%s%s has %u of %u daemons (%.100s)", used ? ", " : "",
+                l->host, l->fleet.counts[FLEET_UP], place_want(l), why);
+    }
+}
+
 static bool names_places(const json_t *request)
 {
     return json_object_get(request, "n") || json_object_get(request, "on");
@@ -287,7 +301,8 @@ static json_t *up(const struct call *c)
     log_info("profile", "up profile=%s daemons=%u", p->name, profile_want(p));
     profile_start(e, p);
     restore_save(e, p, fleet_is_wanted(&p->fleet), true);
-    struct waiter w = {.check = wait ? up_answer : reply_saved, .saves = true, .what = "is not up yet"};
+    struct waiter w = {
+        .check = wait ? up_answer : reply_saved, .saves = true, .what = "is not up yet", .explain = up_missing};
     snprintf(w.name, sizeof w.name, "%s", p->name);
     control_wait(c->e, c->asked, w, request);
     return NULL;
