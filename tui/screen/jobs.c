@@ -277,10 +277,9 @@ static void draw_facts(const struct job_row *j, const struct rect *r)
         text_span(eta, sizeof eta, eta_ms(j));
     draw_printf(r->y, 1, r->cols - 2, ROLE_NORMAL, "Command  %s", j->command ? j->command : "");
     draw_printf(r->y + 1, 1, r->cols - 2, ROLE_NORMAL,
-        "Tasks    %s of %s%s, %llu run, %s wait, %llu failed, %llu cancelled",
-        text_count(done, sizeof done, j->done), text_count(total, sizeof total, j->total),
-        j->total_known ? "" : " so far", (unsigned long long)j->executing, text_count(wait, sizeof wait, j->awaiting),
-        (unsigned long long)j->failed, (unsigned long long)j->cancelled);
+        "Tasks    %s of %s%s, %llu run, %s wait, %llu failed, %llu cancelled", text_count(done, sizeof done, j->done),
+        text_count(total, sizeof total, j->total), j->total_known ? "" : " so far", (unsigned long long)j->executing,
+        text_count(wait, sizeof wait, j->awaiting), (unsigned long long)j->failed, (unsigned long long)j->cancelled);
     draw_printf(r->y + 2, 1, r->cols - 2, ROLE_NORMAL, "Time     submitted %s   %s %s   ETA %s%s", at,
         j->finished_us ? "took" : "running for", took, eta, j->detached ? "   detached" : "");
     for (size_t i = 0; j->job && i < j->job->host_count && i < 8; i++)
