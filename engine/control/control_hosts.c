@@ -72,11 +72,16 @@ static bool is_past(const struct host *h, const struct waiter *w, enum host_stat
            (has_moved(h, w) && ((s->step > step && s->step <= HOST_UP) || (s->state == HOST_DOWN && !s->code)));
 }
 
+static json_t *removed(const struct waiter *w)
+{
+    return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was removed in the meantime", w->name);
+}
+
 static json_t *probe_answer(struct engine *e, struct waiter *w)
 {
     const struct host *h = host_find(e, w->name);
     if (!h)
-        return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was removed in the meantime", w->name);
+        return removed(w);
     if (h->measured == w->before[1])
         return has_come_to_rest(h, w) || h->shot.asking ? rest_refusal(h) : NULL; /* nothing comes before the answer */
     char *text = host_facts_json(&h->facts);
@@ -105,7 +110,7 @@ static json_t *key_answer(struct engine *e, struct waiter *w)
 {
     const struct host *h = host_find(e, w->name);
     if (!h)
-        return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was removed in the meantime", w->name);
+        return removed(w);
     const struct host_snapshot *s = &h->shot;
     bool met = is_past(h, w, HOST_HOSTKEY);
     if (!met && !has_come_to_rest(h, w))
@@ -183,7 +188,7 @@ static json_t *prompt_answer(struct engine *e, struct waiter *w)
 {
     const struct host *h = host_find(e, w->name);
     if (!h)
-        return reply_refusal(CLW_CANCELLED, NULL, "host '%s' was removed in the meantime", w->name);
+        return removed(w);
     bool asks = h->shot.state == HOST_NEEDS_SECRET && h->shot.questions > w->before[1];
     if (asks || is_past(h, w, HOST_AUTH))
         return prompt_reply(h);

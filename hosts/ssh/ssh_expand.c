@@ -12,24 +12,27 @@
 
 enum { SPACE = 4096, SHA1_BYTES = 20, HOST_BYTES = 256 };
 
+/* Who runs this, as the machine knows him; strings lie in space. */
+static bool find_me(struct passwd *me, char space[SPACE])
+{
+    struct passwd *found = NULL;
+    return getpwuid_r(getuid(), me, space, SPACE, &found) == 0 && found;
+}
+
 char *ssh_config__home(void)
 {
-    struct passwd entry, *found = NULL;
+    struct passwd me;
     char space[SPACE];
     const char *home = getenv("HOME");
-    if (getpwuid_r(getuid(), &entry, space, sizeof space, &found) == 0 && found)
-        return mem_strdup(found->pw_dir);
-    return mem_strdup(home ? home : "/");
+    return mem_strdup(find_me(&me, space) ? me.pw_dir : home ? home : "/");
 }
 
 char *ssh_config__local_user(void)
 {
-    struct passwd entry, *found = NULL;
+    struct passwd me;
     char space[SPACE];
     const char *name = getenv("USER");
-    if (getpwuid_r(getuid(), &entry, space, sizeof space, &found) == 0 && found)
-        return mem_strdup(found->pw_name);
-    return mem_strdup(name && *name ? name : "root");
+    return mem_strdup(find_me(&me, space) ? me.pw_name : name && *name ? name : "root");
 }
 
 struct expansion {

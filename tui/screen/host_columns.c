@@ -107,6 +107,12 @@ static struct host_line *find(struct host_line *rows, size_t count, const char *
     return count ? bsearch(name, rows, count, sizeof *rows, by_name) : NULL;
 }
 
+/* The row of what runs on a host, or on this machine; NULL: it is not in the inventory. */
+static struct host_line *line_of(struct host_line *rows, size_t count, struct host_line *local, const char *host)
+{
+    return strcmp(host, "local") == 0 ? local : find(rows, count, host);
+}
+
 /* What profiles have on each host. */
 static void add_profiles(
     const struct view_engine *engine, struct host_line *rows, size_t count, struct host_line *local)
@@ -114,11 +120,11 @@ static void add_profiles(
     for (size_t i = 0; engine && i < engine->profile_count; i++) {
         const struct view_profile *p = &engine->profiles[i];
         for (size_t h = 0; h < p->host_count; h++) {
-            bool here = strcmp(p->hosts[h].host, "local") == 0;
-            struct host_line *row = here ? local : find(rows, count, p->hosts[h].host);
+            struct host_line *row = line_of(rows, count, local, p->hosts[h].host);
             if (!row)
                 continue;
-            row->name = here ? "local" : row->name;
+            if (row == local)
+                row->name = "local";
             row->daemons += p->hosts[h].daemons;
             row->live = &p->hosts[h];
             row->load = p->hosts[h].load;
@@ -127,8 +133,7 @@ static void add_profiles(
             bool busy = strcmp(p->daemons[d].state, "executing") == 0;
             if (!busy && strcmp(p->daemons[d].state, "paused") != 0)
                 continue;
-            struct host_line *row =
-                strcmp(p->daemons[d].host, "local") == 0 ? local : find(rows, count, p->daemons[d].host);
+            struct host_line *row = line_of(rows, count, local, p->daemons[d].host);
             if (row)
                 ++*(busy ? &row->busy : &row->paused);
         }

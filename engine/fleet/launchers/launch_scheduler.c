@@ -75,9 +75,8 @@ static void write_script(
     buf_reserve(script, n * 8192ul + 16384);
     scheduler_submit(h->scheduler, &job, script);
     buf_add(script, "", 1);
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 0; i < n; i++)
         launch_wipe(&configs[i]);
-    }
     free(configs);
     free(texts);
 }
