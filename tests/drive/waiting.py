@@ -54,6 +54,12 @@ def needs_root(why):
         pytest.skip(f"needs root, {why}")
 
 
+def needs_namespaces(lab, what="network namespaces"):
+    """For what only hosts that have them can show."""
+    if not lab.namespaces:
+        pytest.skip(f"needs {what}")
+
+
 def needs_mount_namespace(why):
     """For programs that are started in one of their own (the fixture mount_namespace is for the test itself)."""
     why = f"and a mount namespace, for {why}"

@@ -1,7 +1,7 @@
 """One machine of two cannot start a job's tasks: the other one does them all, and it is said once."""
 import pytest
 
-from waiting import numbers, same
+from waiting import needs_namespaces, numbers, same
 
 # A folder of tools that h1 does not see.
 TOOLS = r"""mkdir -p $LAB/tools $LAB/h1
@@ -14,8 +14,7 @@ echo "mount -t tmpfs none $LAB/tools" >$LAB/h1/mount"""
 @pytest.fixture
 def tools(clowder, lab):
     host = lab(2, before=TOOLS)
-    if not host.namespaces:
-        pytest.skip("needs namespaces of mounts")
+    needs_namespaces(host, "namespaces of mounts")
     for name in ("h1", "h2"):
         clowder(f"host add {name}")
     clowder("up --on h1:2 --on h2:1")

@@ -5,8 +5,9 @@ import time
 
 import pytest
 
+from cable import Cable
 from told import ECHO, blast, echo
-from waiting import wait_until
+from waiting import needs_namespaces, wait_until
 
 FORBIDDEN = "AllowTcpForwarding no\nAllowStreamLocalForwarding no"
 
@@ -49,23 +50,8 @@ def test_new_keys_in_the_middle_disturb_nobody(driver):
                                "h1").prints("blast=500000000 intact")
 
 
-class Cable:
-    """The one between h1 and the switch."""
-
-    def __init__(self, driver):
-        if not driver.namespaces:
-            pytest.skip("needs network namespaces")
-        self.shell = driver.lab.shell
-
-    def cut(self):
-        self.shell("ip -n $PREFIX-sw link set p-h1 down")
-
-    def mend(self):
-        self.shell("ip -n $PREFIX-sw link set p-h1 up")
-
-
 def test_a_session_and_its_bytes_outlive_a_short_cut(one):
-    cable = Cable(one)
+    cable = Cable(one.lab)
     running = one.start("--bytes 1000000000 --after 500 --limit 100 --launch", blast(1000000000), "h1")
     running.wait_for('hello="blast')
     time.sleep(1)  # so that much is on its way
@@ -77,7 +63,7 @@ def test_a_session_and_its_bytes_outlive_a_short_cut(one):
 
 
 def test_after_a_long_cut_the_old_session_is_told_to_let_go(one):
-    cable = Cable(one)
+    cable = Cable(one.lab)
     running = one.start("--retry --backoff 200 --keepalive 400 --connect 1000 --limit 60 --hellos 99 --launch", echo("one", 400), "h1")
     running.wait_for('hello="echo one')
     cable.cut()
@@ -90,8 +76,7 @@ def test_after_a_long_cut_the_old_session_is_told_to_let_go(one):
 
 def test_no_port_is_open_on_the_host_for_our_own_daemons_with_or_without_a_session(driver):
     one = driver(1, "GatewayPorts clientspecified")
-    if not one.namespaces:
-        pytest.skip("needs network namespaces")
+    needs_namespaces(one.lab)
 
     def listening():
         sockets = one.lab.shell("ip netns exec $PREFIX-h1 cat /proc/net/tcp /proc/net/tcp6").splitlines()

@@ -3,28 +3,27 @@ import re
 
 import pytest
 
+from cable import Cable
 from waiting import wait_until
 
 BELIEVED_S = 45
 
 
 @pytest.fixture
-def cut(clowder, lab):
-    """cut("down"), cut("up"): the cable of h1, where a daemon is up."""
-    host = lab(1)
-    if not host.namespaces:
-        pytest.skip("needs network namespaces")
+def cable(clowder, lab):
+    """Of h1, where a daemon is up."""
+    own = Cable(lab(1))
     clowder("host add h1")
     clowder("up far --on h1:1")
-    return lambda how: host.shell(f"ip -n $PREFIX-sw link set p-h1 {how}")
+    return own
 
 
 def state(clowder):
     return clowder("host show h1 --json").json["state"]
 
 
-def test_silence_is_shown_and_believed_while_a_probe_waits(clowder, engine, cut):
-    cut("down")
+def test_silence_is_shown_and_believed_while_a_probe_waits(clowder, engine, cable):
+    cable.cut()
     probe = clowder.start("host probe h1")
     wait_until(lambda: state(clowder) == "silent")
     clowder("host list").prints("^~ silent +h1", "no answer for [0-9]+ s; its tasks keep running")
@@ -34,17 +33,17 @@ def test_silence_is_shown_and_believed_while_a_probe_waits(clowder, engine, cut)
     wait_until(lambda: engine.logged("has not answered for"))
     for seconds in re.findall("has not answered for ([0-9]+) s", engine.log):
         assert int(seconds) <= BELIEVED_S
-    cut("up")
+    cable.mend()
     wait_until(lambda: clowder.profile("far")["daemons"]["connected"] == 3)
     assert state(clowder) == "up"
     probe.wait(None)
 
 
-def test_a_host_that_speaks_again_in_time_stays(clowder, engine, cut):
+def test_a_host_that_speaks_again_in_time_stays(clowder, engine, cable):
     before = clowder.daemons("far")[0]["pid"]
-    cut("down")
+    cable.cut()
     wait_until(lambda: state(clowder) == "silent")
-    cut("up")
+    cable.mend()
     wait_until(lambda: state(clowder) == "up")
     assert engine.logged("heard again") and not engine.logged("has not answered for")
     wait_until(lambda: [d["pid"] for d in clowder.daemons("far") if d["state"] == "idle"] == [before])

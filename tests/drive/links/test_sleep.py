@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from waiting import wait_until
+from cable import Cable
+from waiting import needs_namespaces, wait_until
 
 TASK = "echo {} >>$HOME/began; while ! [ -e $HOME/go ]; do sleep 0.1; done; echo done {}"
 
@@ -13,8 +14,7 @@ TASK = "echo {} >>$HOME/began; while ! [ -e $HOME/go ]; do sleep 0.1; done; echo
 @pytest.fixture
 def host(clowder, lab):
     own = lab(1)
-    if not own.namespaces:
-        pytest.skip("needs network namespaces")
+    needs_namespaces(own)
     clowder("host add h1")
     clowder("up far --on h1:2")
     return own
@@ -51,10 +51,11 @@ def test_an_engine_that_stands_still_finds_its_tasks_running(clowder, engine, ho
 
 def test_a_cable_that_is_in_again_before_the_host_is_given_up_costs_nothing(clowder, engine, host, home):
     running = begins(clowder, home)
-    host.shell("ip -n $PREFIX-sw link set p-h1 down")
+    cable = Cable(host)
+    cable.cut()
     wait_until(lambda: clowder("host show h1 --json").json["state"] == "silent")
     time.sleep(15)
-    host.shell("ip -n $PREFIX-sw link set p-h1 up")
+    cable.mend()
     wait_until(lambda: clowder("host show h1 --json").json["state"] == "up")
     assert not engine.logged("away daemon")
     ends_well(clowder, running, home)

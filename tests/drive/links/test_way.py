@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from told import ECHO, blast, closing_ms, last_state
+from waiting import needs_namespaces
 
 SIZE = 20000000
 
@@ -72,8 +73,7 @@ def test_a_name_without_an_address_is_said(one):
 def hole(driver):
     """Nothing comes back from h1."""
     own = driver(1)
-    if not own.namespaces:
-        pytest.skip("needs network namespaces")
+    needs_namespaces(own.lab)
     own.lab.shell("ip netns exec $PREFIX-h1 nft add table inet hole")
     own.lab.shell("ip netns exec $PREFIX-h1 nft 'add chain inet hole in { type filter hook input priority 0; policy drop; }'")
     return own

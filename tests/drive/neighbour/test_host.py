@@ -3,7 +3,7 @@ import pytest
 
 from day import CLOSED, OPEN
 from owner import Session
-from waiting import numbers, same, wait_until
+from waiting import needs_namespaces, numbers, same, wait_until
 
 # Where namespaces can be had, the host has a utmp of its own.
 OWN_UTMP = """mkdir -p $LAB/h1 && echo "mount -t tmpfs none /run && mkdir -p /run/sshd && ln -s $LAB/h1/utmp /run/utmp" >$LAB/h1/mount"""
@@ -52,8 +52,7 @@ def test_all_pause_and_go_on(clowder):
 
 @pytest.fixture
 def session(h1, engine):
-    if not h1.namespaces:
-        pytest.skip("needs network namespaces")
+    needs_namespaces(h1)
     own = Session(engine.work / "lab/h1/utmp")
     own.log_out()
     yield own
