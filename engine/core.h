@@ -361,8 +361,8 @@ void peer_daemon_read(struct peer *p, bool read);
 void peer_daemon_read_all(struct peer *p);
 /* Its connection and what it is at, as of now. */
 struct fleet_talk peer_daemon_talk(const struct daemon *m);
-/* Carries out what of todo is said to it, or done to its connection. */
-void peer_daemon_act(struct daemon *m, unsigned todo);
+/* Carries out those acts (enum fleet_do) that are said to it, or done to its connection. */
+void peer_daemon_act(struct daemon *m, unsigned acts);
 
 /* profile.c */
 struct profile *profile_find(struct engine *e, const char *name);
@@ -463,7 +463,7 @@ struct daemon *daemon_by_number(struct engine *e, uint32_t number);
 void daemon_remove(struct engine *e, struct daemon *m);
 void daemon_exited(struct engine *e, pid_t pid, int status); /* a process on this machine */
 /* Carries out what the fleet decided. FLEET_FORGET: m is freed. */
-void daemon_act(struct engine *e, struct daemon *m, unsigned todo);
+void daemon_act(struct engine *e, struct daemon *m, unsigned acts);
 /* The host could not launch it: text says why, hint what to do. Frees it. */
 void daemon_launch_failed(struct engine *e, struct daemon *m, const char *text, const char *hint);
 /* Asks a daemon to stop: after its tasks, or now. */

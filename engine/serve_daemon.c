@@ -129,7 +129,7 @@ void peer_daemon_hello(struct peer *p, struct daemon *m, const struct wire_hello
     m->worker_pid = (pid_t)h->pid;
     memcpy(m->instance, h->instance, sizeof m->instance);
     bool was_away = m->fleet.state == FLEET_AWAY;
-    unsigned todo = fleet_daemon_came(&m->fleet, mono_ms());
+    unsigned acts = fleet_daemon_came(&m->fleet, mono_ms());
     daemon_say(&m->reason, NULL);
     link_set_max(p->link, WIRE_BODY_MAX);
     send_welcome(p, m);
@@ -139,7 +139,7 @@ void peer_daemon_hello(struct peer *p, struct daemon *m, const struct wire_hello
         m->place->host, (int)m->worker_pid, (unsigned long long)(m->fleet.connected_ms - m->fleet.started_ms));
     m->disp = disp_daemon_join(
         profile->disp, m, m->place->number, profile->settings.set.maxtasks, profile->setups != NULL, mono_us());
-    daemon_act(e, m, todo);
+    daemon_act(e, m, acts);
     if (m->fleet.state == FLEET_UP) {
         place_say(m->place, CLW_OK, NULL, NULL);
         start_setups(m);
@@ -412,7 +412,7 @@ void peer_daemon_gone(struct peer *p, const char *why)
     m->setup_left = 0;
     m->paused = false;
     p->daemon = NULL;
-    unsigned todo = fleet_daemon_gone(&m->fleet, in_flight > 0, host_is_open(m->place->via), mono_ms());
+    unsigned acts = fleet_daemon_gone(&m->fleet, in_flight > 0, host_is_open(m->place->via), mono_ms());
     if (was_up) {
         if (!m->reason[0])
             daemon_say(&m->reason, "%.190s", why);
@@ -424,7 +424,7 @@ void peer_daemon_gone(struct peer *p, const char *why)
     look_at(m);
     disp_daemon_lost(profile->disp, daemon, mono_us());
     profile_act(e, profile);
-    daemon_act(e, m, todo);
+    daemon_act(e, m, acts);
     core_due(e);
 }
 
@@ -518,18 +518,18 @@ static void send_quit(struct peer *p, bool now)
     peer_send(p, &(struct frame){.type = WIRE_QUIT, .flags = now ? WIRE_NOW : 0}, NULL);
 }
 
-void peer_daemon_act(struct daemon *m, unsigned todo)
+void peer_daemon_act(struct daemon *m, unsigned acts)
 {
-    if (todo & FLEET_END_OVERDUE)
+    if (acts & FLEET_END_OVERDUE)
         end_overdue(m);
-    if (todo & FLEET_END_IDLE)
+    if (acts & FLEET_END_IDLE)
         end_idle(m);
-    if (todo & FLEET_SILENT)
+    if (acts & FLEET_SILENT)
         end_silent(m);
-    if (todo & FLEET_PING)
+    if (acts & FLEET_PING)
         peer_send(m->peer, &(struct frame){.type = WIRE_PING}, NULL);
-    if (todo & FLEET_DRAIN)
+    if (acts & FLEET_DRAIN)
         disp_daemon_drain(m->profile->disp, m->disp);
-    if (todo & (FLEET_TELL | FLEET_TELL_NOW))
-        send_quit(m->peer, todo & FLEET_TELL_NOW);
+    if (acts & (FLEET_TELL | FLEET_TELL_NOW))
+        send_quit(m->peer, acts & FLEET_TELL_NOW);
 }

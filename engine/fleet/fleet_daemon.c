@@ -63,15 +63,15 @@ static void count_failure(struct fleet_place *l, const struct fleet_daemon *d, u
 unsigned fleet_daemon_failed(struct fleet_daemon *d, uint64_t now_ms)
 {
     struct fleet_place *l = d->place;
-    unsigned todo = FLEET_FAILED;
+    unsigned acts = FLEET_FAILED;
     count_failure(l, d, now_ms);
     if (l->fails >= FLEET_GIVE_UP && !l->broken) {
         fleet_place_break(l, now_ms);
-        todo |= FLEET_GAVE_UP;
+        acts |= FLEET_GAVE_UP;
     }
     if (!l->fleet->set->respawn)
         fleet_place_lower(l);
-    return todo;
+    return acts;
 }
 
 /* ---- coming and going ---- */
@@ -116,13 +116,13 @@ unsigned fleet_daemon_gone(struct fleet_daemon *d, bool had_tasks, bool is_open,
     d->is_connected = false;
     if (d->kind == FLEET_FOREIGN && d->state != FLEET_UP)
         return 0;
-    unsigned todo = d->state == FLEET_UP ? miss(d, is_open, now_ms) : 0;
+    unsigned acts = d->state == FLEET_UP ? miss(d, is_open, now_ms) : 0;
     if (d->kind == FLEET_CHILD)
         d->kill_at_ms = now_ms + FLEET_QUIT_MS;
     else /* who is away has its grace */
         d->kill_at_ms = d->kind == FLEET_QUEUED && d->state != FLEET_AWAY ? now_ms + FLEET_LAUNCH_MS : 0;
     bool somebody_tells = d->kind == FLEET_QUEUED || (d->kind == FLEET_CHILD && !d->has_ended);
-    return d->state != FLEET_AWAY && !somebody_tells ? todo | FLEET_FORGET : todo;
+    return d->state != FLEET_AWAY && !somebody_tells ? acts | FLEET_FORGET : acts;
 }
 
 unsigned fleet_daemon_ended(struct fleet_daemon *d, uint64_t now_ms)
@@ -139,17 +139,17 @@ unsigned fleet_daemon_ended(struct fleet_daemon *d, uint64_t now_ms)
 unsigned fleet_daemon_finished(struct fleet_daemon *d, bool by_itself, bool idle, uint64_t now_ms)
 {
     const struct store_settings *set = d->place->fleet->set;
-    unsigned todo = FLEET_FORGET;
+    unsigned acts = FLEET_FORGET;
     d->has_ended = true;
     if (d->state == FLEET_LEAVING)
-        return todo;
+        return acts;
     if (d->is_ordered && (by_itself || !set->respawn))
-        return todo | FLEET_UNORDER;
+        return acts | FLEET_UNORDER;
     if (idle || (by_itself && !set->respawn)) /* it is not needed, or did what it was to do, however little that was */
         fleet_place_lower(d->place);
     else if (!by_itself || !fleet_daemon_was_good(d, now_ms))
-        todo |= fleet_daemon_failed(d, now_ms);
-    return idle ? todo | FLEET_SAVE : todo;
+        acts |= fleet_daemon_failed(d, now_ms);
+    return idle ? acts | FLEET_SAVE : acts;
 }
 
 unsigned fleet_daemon_cut_off(struct fleet_daemon *d, uint64_t now_ms)
@@ -176,9 +176,9 @@ unsigned fleet_daemon_listed(struct fleet_daemon *d, bool is_listed, bool settle
 
 static unsigned tell(struct fleet_daemon *d)
 {
-    unsigned todo = d->quit_sent ? FLEET_DRAIN : FLEET_DRAIN | FLEET_TELL;
+    unsigned acts = d->quit_sent ? FLEET_DRAIN : FLEET_DRAIN | FLEET_TELL;
     d->quit_sent = true;
-    return todo;
+    return acts;
 }
 
 /* Who asks again does not put it off. */
@@ -196,8 +196,8 @@ unsigned fleet_daemon_quit(struct fleet_daemon *d, bool at_once, uint64_t now_ms
     if (d->is_connected && at_once)
         end_by(d, now_ms + FLEET_QUIT_MS);
     if (d->is_connected) {
-        unsigned todo = tell(d);
-        return at_once ? FLEET_DRAIN | FLEET_TELL_NOW : todo;
+        unsigned acts = tell(d);
+        return at_once ? FLEET_DRAIN | FLEET_TELL_NOW : acts;
     }
     if (d->kind == FLEET_QUEUED) /* the scheduler is told, and it is gone then */
         end_by(d, now_ms + FLEET_LAUNCH_MS);
@@ -234,10 +234,10 @@ static bool is_timed(const struct fleet_daemon *d)
 
 static unsigned give_up(struct fleet_daemon *d, uint64_t now_ms)
 {
-    unsigned todo = FLEET_SAY_LOST | fleet_daemon_failed(d, now_ms);
+    unsigned acts = FLEET_SAY_LOST | fleet_daemon_failed(d, now_ms);
     if (d->kind == FLEET_QUEUED) /* its job may be there still */
-        return todo | fleet_daemon_quit(d, true, now_ms);
-    return todo | FLEET_FORGET;
+        return acts | fleet_daemon_quit(d, true, now_ms);
+    return acts | FLEET_FORGET;
 }
 
 /* A daemon's process here is reaped later; one on a host is only told. */
@@ -256,18 +256,18 @@ static unsigned end(struct fleet_daemon *d, uint64_t now_ms)
 
 unsigned fleet_daemon_tick(struct fleet_daemon *d, const struct fleet_talk *t, uint64_t now_ms)
 {
-    unsigned todo = 0;
+    unsigned acts = 0;
     if (is_timed(d) && now_ms - d->started_ms > FLEET_LAUNCH_MS && !d->kill_at_ms) {
         d->kill_at_ms = now_ms;
-        todo |= FLEET_SAY_LATE;
+        acts |= FLEET_SAY_LATE;
     }
     if (d->state == FLEET_AWAY && now_ms >= d->away_until_ms) /* FOREIGN: its process is there still */
-        return todo | give_up(d, now_ms) | (d->kind == FLEET_FOREIGN ? FLEET_KILL : 0);
+        return acts | give_up(d, now_ms) | (d->kind == FLEET_FOREIGN ? FLEET_KILL : 0);
     if (d->is_connected)
-        todo |= fleet__talk(d, t, now_ms);
+        acts |= fleet__talk(d, t, now_ms);
     if (d->kill_at_ms && now_ms >= d->kill_at_ms)
-        todo |= end(d, now_ms);
-    return todo;
+        acts |= end(d, now_ms);
+    return acts;
 }
 
 static uint64_t sooner(uint64_t a, uint64_t b)

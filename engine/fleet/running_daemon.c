@@ -101,7 +101,7 @@ void daemon_exited(struct engine *e, pid_t pid, int status)
     else
         snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(status));
     m->pid = 0;
-    unsigned todo = fleet_daemon_ended(&m->fleet, mono_ms());
+    unsigned acts = fleet_daemon_ended(&m->fleet, mono_ms());
     if (m->peer) { /* its connection goes next, and the rest then */
         daemon_say(&m->reason, "%s", how);
         peer_daemon_read_all(m->peer);
@@ -115,7 +115,7 @@ void daemon_exited(struct engine *e, pid_t pid, int status)
     } else if (m->fleet.state == FLEET_LOST) {
         log_info("daemon", "ended daemon=%s how=\"%s\"", m->name, how);
     }
-    daemon_act(e, m, todo);
+    daemon_act(e, m, acts);
 }
 
 /* ---- what the fleet decided ---- */
@@ -152,33 +152,33 @@ static void stop(struct daemon *m)
 }
 
 /* In the order of the bits; all but to forget it. */
-static void carry_out(struct engine *e, struct daemon *m, unsigned todo)
+static void carry_out(struct engine *e, struct daemon *m, unsigned acts)
 {
-    if (todo & FLEET_SAY_LATE)
+    if (acts & FLEET_SAY_LATE)
         say_late(m);
-    peer_daemon_act(m, todo);
-    if (todo & FLEET_KILL)
+    peer_daemon_act(m, acts);
+    if (acts & FLEET_KILL)
         daemon_signal(m, SIGKILL);
-    if (todo & FLEET_CLOSE)
+    if (acts & FLEET_CLOSE)
         link_close(m->peer->link);
-    if (todo & FLEET_SAY_LOST)
+    if (acts & FLEET_SAY_LOST)
         log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
-    if (todo & FLEET_FAILED)
-        blame(m, todo & FLEET_GAVE_UP);
-    if (todo & FLEET_STOP)
+    if (acts & FLEET_FAILED)
+        blame(m, acts & FLEET_GAVE_UP);
+    if (acts & FLEET_STOP)
         stop(m);
-    if (todo & FLEET_SAVE)
+    if (acts & FLEET_SAVE)
         restore_save(e, m->profile, fleet_is_wanted(&m->profile->fleet), false);
-    if (todo & FLEET_UNORDER)
+    if (acts & FLEET_UNORDER)
         foreign_forget_order(m->foreign->order);
-    if (todo & (FLEET_STOP | FLEET_DRAIN)) /* its time to go runs */
+    if (acts & (FLEET_STOP | FLEET_DRAIN)) /* its time to go runs */
         core_due(e);
 }
 
-void daemon_act(struct engine *e, struct daemon *m, unsigned todo)
+void daemon_act(struct engine *e, struct daemon *m, unsigned acts)
 {
-    carry_out(e, m, todo);
-    if (todo & FLEET_FORGET)
+    carry_out(e, m, acts);
+    if (acts & FLEET_FORGET)
         daemon_remove(e, m);
 }
 
@@ -196,9 +196,9 @@ void daemon_launch_failed(struct engine *e, struct daemon *m, const char *text, 
 void daemon_tick(struct engine *e, struct daemon *m, uint64_t now_ms)
 {
     struct fleet_talk talk = peer_daemon_talk(m);
-    unsigned todo = fleet_daemon_tick(&m->fleet, &talk, now_ms);
-    if (todo)
-        daemon_act(e, m, todo);
+    unsigned acts = fleet_daemon_tick(&m->fleet, &talk, now_ms);
+    if (acts)
+        daemon_act(e, m, acts);
 }
 
 uint64_t daemon_next_ms(const struct daemon *m, uint64_t now_ms)

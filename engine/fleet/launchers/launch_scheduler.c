@@ -266,12 +266,12 @@ static void note_state(struct engine *e, struct host *h, struct daemon *m, const
     struct batch *b = m->batch;
     enum scheduler_state state = scheduler_find(h->scheduler, text, len, b->row.job, m->element, why, sizeof why);
     uint64_t now_ms = mono_ms();
-    unsigned todo =
+    unsigned acts =
         fleet_daemon_listed(&m->fleet, state != SCHEDULER_ENDED, now_ms - b->submitted_ms > SETTLE_MS, now_ms);
-    if (todo & FLEET_FAILED)
+    if (acts & FLEET_FAILED)
         say_ended(m);
-    if (todo)
-        daemon_act(e, m, todo); /* CLOSE: nng 1.5 may miss the end of a TLS connection that came while a frame was
+    if (acts)
+        daemon_act(e, m, acts); /* CLOSE: nng 1.5 may miss the end of a TLS connection that came while a frame was
                                    dealt with */
     else if (m->fleet.state == FLEET_LAUNCHING && state == SCHEDULER_PENDING)
         daemon_say(&m->reason, "job %s pending%s%s", b->row.job, *why ? ": " : "", why);

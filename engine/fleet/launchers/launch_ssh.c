@@ -62,7 +62,7 @@ static enum clw_err launch(struct engine *e, struct daemon *m, struct clw_error 
 /* The supervisor there says that the process is gone. */
 static void ended(struct engine *e, struct daemon *m, const struct host_daemon_event *event)
 {
-    unsigned todo = fleet_daemon_ended(&m->fleet, mono_ms());
+    unsigned acts = fleet_daemon_ended(&m->fleet, mono_ms());
     if (event->signal)
         daemon_say(&m->reason, "was killed by signal %d (%s)", event->signal, strsignal(event->signal));
     else if (!m->reason[0] || m->fleet.state != FLEET_LAUNCHING)
@@ -70,9 +70,9 @@ static void ended(struct engine *e, struct daemon *m, const struct host_daemon_e
     if (m->peer) /* its connection goes next, and the rest then */
         peer_daemon_read_all(m->peer);
     core_due(e);
-    if (todo & FLEET_FAILED)
+    if (acts & FLEET_FAILED)
         log_warn("daemon", "lost daemon=%s host=%s why=\"%s\"", m->name, m->place->host, m->reason);
-    daemon_act(e, m, todo);
+    daemon_act(e, m, acts);
 }
 
 static void take_event(struct engine *e, struct daemon *m, const struct host_daemon_event *event)
