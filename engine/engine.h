@@ -15,11 +15,4 @@ struct engine_options {
  * stderr. */
 int engine_main(const struct engine_options *options);
 
-/* Names of the sockets in the folder that owner_look() tells (base/owner.h), and of other files. */
-#define ENGINE_CONTROL_SOCKET "engine.sock"
-#define ENGINE_UPDATE_SOCKET "updates.sock"
-#define ENGINE_DATA_SOCKET "data.sock"
-#define ENGINE_LOCK_FILE "engine.lock"
-#define ENGINE_LOG_FILE "engine.log"
-
 #endif

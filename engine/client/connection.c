@@ -4,7 +4,7 @@
 #include "base/dial.h"
 #include "base/mono.h"
 #include "base/text.h"
-#include "engine/engine.h"
+#include "engine/wire/names.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -6,7 +6,7 @@
 
 #include "base/mono.h"
 #include "base/owner.h"
-#include "engine/engine.h"
+#include "engine/wire/names.h"
 #include "store/profile_setting_json.h"
 
 #include <errno.h>

@@ -4,7 +4,6 @@
 #include "base/owner.h"
 #include "base/paths.h"
 #include "base/peer.h"
-#include "engine/engine.h"
 
 #include <errno.h>
 #include <fcntl.h>

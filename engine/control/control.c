@@ -1,14 +1,20 @@
 /* The control plane: REQ/REP with one JSON object each way (try it with nngcat --req), and PUB/SUB for updates. A
  * request that waits (up, down) is answered when its answer is due; others are served meanwhile. */
-#include "engine/control/control.h"
+#include "engine/control/control_internal.h"
 
-#include "base/log.h"
 #include "base/mono.h"
-#include "engine/fleet/bases.h"
-#include "engine/engine.h"
+#include "engine/control/control.h"
+#include "engine/model/core.h"
+#include "engine/peers/listen.h"
+#include "engine/peers/talk.h"
+#include "engine/profiles/bases.h"
+#include "engine/profiles/host_use.h"
 #include "engine/record/catalog.h"
+#include "engine/record/desired.h"
+#include "engine/wire/names.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,7 +141,7 @@ static const struct op own_ops[] = {
     {.name = NULL},
 };
 
-static const struct op *const op_lists[] = {own_ops, profile_ops, host_ops};
+static const struct op *const op_lists[] = {own_ops, profile_ops, job_ops, host_ops};
 
 enum { OP_LISTS = sizeof op_lists / sizeof *op_lists };
 
@@ -322,7 +328,9 @@ uint64_t control_next_ms(const struct engine *e)
 
 static void changed(void *arg)
 {
-    core_due(arg);
+    struct engine *e = arg;
+    e->listeners = sp_count(e->control->pub);
+    core_due(e);
 }
 
 static void add_to(struct sp *sp, int fd)
@@ -369,11 +377,7 @@ void control_stop(struct engine *e)
     sp_free(e->control->pub);
     free(e->control);
     e->control = NULL;
-}
-
-bool control_has_listeners(const struct engine *e)
-{
-    return e->control && sp_count(e->control->pub) > 0;
+    e->listeners = 0;
 }
 
 bool control_publish(struct engine *e, const char *topic, json_t *document)

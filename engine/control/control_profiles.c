@@ -1,15 +1,26 @@
 /* Requests about profiles and jobs: up, down, status, stop. */
-#include "engine/control/control.h"
+#include "engine/control/control_internal.h"
 
-#include "base/log.h"
-#include "base/mono.h"
 #include "base/text.h"
+#include "engine/control/status.h"
+#include "engine/model/core.h"
+#include "engine/model/find.h"
+#include "engine/peers/daemon_talk.h"
+#include "engine/profiles/foreign_order.h"
+#include "engine/profiles/foreign_script.h"
+#include "engine/profiles/host_json.h"
+#include "engine/profiles/launchers/launch_foreign.h"
+#include "engine/profiles/orders.h"
+#include "engine/profiles/place.h"
+#include "engine/profiles/place_state.h"
+#include "engine/profiles/profile_state.h"
+#include "engine/profiles/restore.h"
+#include "engine/profiles/running_daemon.h"
+#include "engine/profiles/running_profile.h"
 #include "engine/record/catalog.h"
-#include "engine/fleet/foreign_script.h"
+#include "engine/record/desired.h"
 #include "engine/record/keep.h"
-#include "store/job.h"
 #include "store/profile_setting_json.h"
-#include "store/valid.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -490,65 +501,6 @@ static json_t *status(const struct call *c)
     return document;
 }
 
-/* ---- jobs ---- */
-
-static json_t *jobs(const struct call *c)
-{
-    json_t *o = reply_ok();
-    json_object_set_new(o, "jobs", ledger_json(c->e, request_text(c->request, "profile", NULL)));
-    return o;
-}
-
-static json_t *cancel(const struct call *c)
-{
-    json_int_t id = json_integer_value(json_object_get(c->request, "job"));
-    return keep_cancel(c->e->keeper, id) || ledger_cancel(c->e, id)
-               ? reply_ok()
-               : reply_refusal(CLW_NOT_FOUND, "see 'clowder job list'", "no job %lld runs", (long long)id);
-}
-
-/* A number in the ledger, for a job that its submitter will write into the store. It is the job's alone when this
- * engine runs still once it is written (ping says so): the next one looks at the store first. */
-static json_t *reserve(const struct call *c)
-{
-    json_t *o = reply_engine(c->e);
-    json_object_set_new(o, "job", json_integer(ledger_next_id(c->e)));
-    return o;
-}
-
-static json_t *look(const struct call *c)
-{
-    keep_look(c->e->keeper);
-    return reply_ok();
-}
-
-static json_t *wait_answer(struct engine *e, struct waiter *w)
-{
-    uint64_t recorded = 0;
-    if (!keep_has_looked(e->keeper, w->look))
-        return NULL;
-    bool live = keep_has(e->keeper, w->job, &recorded);
-    if (live ? !w->has_recorded || recorded == w->recorded : ledger_has(e, w->job))
-        return NULL;
-    json_t *o = reply_ok();
-    json_object_set_new(o, "live", json_boolean(live));
-    return o;
-}
-
-/* Until the job does not run any more, or more than so many of its results are in the store. */
-static json_t *wait_job(const struct call *c)
-{
-    const json_t *recorded = json_object_get(c->request, "recorded");
-    struct waiter w = {.check = wait_answer, .what = "is not finished"};
-    w.job = json_integer_value(json_object_get(c->request, "job"));
-    w.has_recorded = json_is_integer(recorded);
-    w.recorded = (uint64_t)json_integer_value(recorded);
-    w.look = keep_look(c->e->keeper);
-    snprintf(w.name, sizeof w.name, "job %lld", (long long)w.job);
-    control_wait(c->e, c->asked, w, c->request);
-    return NULL;
-}
-
 /* A field of `up` for each setting. */
 #define KEY(field, TYPE, value, key, ...) " [" #key "]"
 
@@ -566,14 +518,5 @@ const struct op profile_ops[] = {
     {"launch", OP_LOOK, "[profile] command [local_env: [\"K=V\"]]",
         "profile, host, daemon: of another engine, by its command line", launch},
     {"stop", OP_NOTHING, "[now]", "pid of the process that will end", stop},
-    {"jobs", OP_NOTHING, "[profile]", "jobs: those that the engine has now", jobs},
-    {"cancel", OP_NOTHING, "job", "", cancel},
-    {"reserve", OP_LOOK, "", "job: a number in the ledger, for a job that is written into the store", reserve},
-    {"look", OP_NOTHING, "", "the engine reads the detached jobs from the store again: one was submitted or changed",
-        look},
-    {"wait", OP_NOTHING, "job [recorded] [timeout_ms]",
-        "live. Answered when the job does not run any more; with recorded also when the number of its results in the "
-        "store has changed",
-        wait_job},
     {.name = NULL},
 };

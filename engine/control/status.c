@@ -1,7 +1,14 @@
 /* The state of everything, as the JSON document that `clowder status --json` promises. */
-#include "engine/core.h"
+#include "engine/control/status.h"
 
 #include "base/mono.h"
+#include "engine/profiles/foreign_status.h"
+#include "engine/profiles/host_json.h"
+#include "engine/profiles/launchers/launch_foreign.h"
+#include "engine/profiles/place_state.h"
+#include "engine/profiles/profile_state.h"
+#include "engine/model/find.h"
+#include "engine/peers/sockets.h"
 #include "engine/record/keep.h"
 
 #include <stdlib.h>

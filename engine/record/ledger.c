@@ -1,13 +1,13 @@
 /* The ledger: what each job of a client came to, for `clowder job`, the Jobs screen, and for those who ask later. It
  * counts as results pass, keeps the tasks that failed, and hands all of it to the recorder. */
-#include "engine/core.h"
+#include "engine/record/ledger.h"
 
-#include "base/log.h"
 #include "base/mono.h"
 #include "base/text.h"
-#include "engine/record/keep.h"
+#include "engine/model/core.h"
 #include "engine/record/catalog.h"
 #include "engine/record/ending.h"
+#include "engine/record/keep.h"
 #include "engine/record/recorder.h"
 #include "store/job.h"
 
@@ -337,7 +337,7 @@ json_t *ledger_json(struct engine *e, const char *profile)
     return list;
 }
 
-bool ledger_cancel(struct engine *e, int64_t id)
+struct profile *ledger_cancel(struct engine *e, int64_t id)
 {
     for (struct peer *p = e->peers; p; p = p->after)
         for (struct core_job *j = p->role == PEER_CLIENT ? p->jobs : NULL; j; j = j->next)
@@ -345,8 +345,7 @@ bool ledger_cancel(struct engine *e, int64_t id)
                 j->ledger->was_cancelled = true;
                 log_info("job", "cancel job=%lld profile=%s", (long long)id, j->profile->name);
                 disp_job_cancel(j->profile->disp, j->job, 0, 0, mono_us());
-                profile_act(e, j->profile);
-                return true;
+                return j->profile;
             }
-    return false;
+    return NULL;
 }

@@ -31,13 +31,20 @@ room hosts/ssh base store hosts/remote hosts # and hosts/ it: a session's steps 
 room hosts base store hosts/remote hosts/ssh
 room engine/wire base store/profile_setting.h # a row that base alone is enough for: the daemon is told it
 room engine/sched base engine/wire
+room engine/fleet store/profile_setting.h # pure: what is decided about places and daemons
+room engine/model base hosts hosts/ssh store engine/wire engine/sched engine/fleet
+room engine/record base hosts store engine/wire engine/model engine/client
+room engine/peers base engine/wire engine/model engine/record
+room engine/profiles base hosts hosts/remote store engine/wire engine/model engine/record engine/peers engine/profiles/launchers
+room engine/serve base engine/wire engine/model engine/record engine/peers engine/profiles engine/profiles/launchers
+room engine/control base hosts hosts/ssh store engine/model engine/record engine/peers engine/profiles engine/profiles/launchers engine/wire
 room engine/daemon base hosts/remote engine/wire
-room engine/client base store engine engine/wire engine/daemon engine/control
+room engine/client base store engine/wire engine/daemon engine/control/sp_frame.h
 room tui/cli base store hosts hosts/ssh engine engine/client engine/sched engine/wire engine/daemon tui/screen
 room tui/screen base store hosts hosts/ssh engine engine/client tui/cli
 
 # What is decided about places and daemons is pure.
-found=$(grep -nE '^#[[:space:]]*include' engine/fleet/fleet*.[ch] | grep -vE '"(engine/fleet/fleet(_internal)?|store/profile_setting)\.h"|<(math|std[a-z]+)\.h>' || true)
+found=$(grep -nE '^#[[:space:]]*include[[:space:]]*<' engine/fleet/*.[ch] | grep -vE '<(math|std[a-z]+|string)\.h>' || true)
 [ -z "$found" ] || fail "the fleet includes what it should not: $found"
 
 python3 tests/e2e/circles.py . || fail "files include each other in a circle"

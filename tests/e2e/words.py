@@ -21,7 +21,7 @@ ODD = re.compile(
     r"\b(anew|[Ss]omebody|meanwhile|of before|lets? us in|mean it|waits? for a yes)\b|\b(comes?|dials?|looks? for) home\b"
     r"|\b(lines|row|column|pane|one) before\b|(?<!there )\bis no (?!longer|good)[a-z]"
 )
-SCRIPTS = re.compile(r"(hosts/probe_script|hosts/scheduler|engine/fleet/foreign_script)\.c$")  # of other programs
+SCRIPTS = re.compile(r"(hosts/probe_script|hosts/scheduler|engine/profiles/foreign_script)\.c$")  # of other programs
 # A document about another thing than our commands, or commands of a time that is over.
 SKIPPED = re.compile(r"^(tests/|CHANGELOG|docs/performance|run$|\.ci/|tui/cli/parallel\.c)")
 

@@ -1,5 +1,5 @@
 /* Bases, and the scripts that start daemons of other engines: what a shell makes of them is what was meant. */
-#include "engine/fleet/foreign_script.h"
+#include "engine/profiles/foreign_script.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,6 +7,7 @@
 #include "base/paths.h"
 #include "base/text.h"
 #include "engine/engine.h"
+#include "engine/wire/names.h"
 #include "store/profile.h"
 
 #include <errno.h>
