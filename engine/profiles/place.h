@@ -4,7 +4,8 @@
 
 #include "engine/model/model.h"
 
-/* The place of a host in a profile, made when there is none. CLW_NOT_FOUND: no such host; CLW_USAGE: it cannot be used. */
+/* The place of a host in a profile, made when there is none. CLW_NOT_FOUND: no such host; CLW_USAGE: it cannot be used.
+ */
 enum clw_err place_get(
     struct engine *e, struct profile *p, const char *host, struct place **out, struct clw_error *err);
 void place_remove(struct place *l); /* it has no daemons and no orders */
