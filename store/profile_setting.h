@@ -94,10 +94,10 @@ struct store_setting_row {
         .on = {"maxtasks", STORE_UP | STORE_SET, "a daemon leaves after N tasks, and is replaced (0: never)"},         \
         .told = STORE_TOLD_WELCOME, .wire = 13,                                                                        \
         .form = {STORE_FORM_LIMITS, "Tasks at most", "replaced after this many"}, .show = {"maxtasks", "", ""})        \
-    X(grace_ms, SPAN, 60000, grace_ms,                                                                                 \
+    X(grace_ms, SPAN, 600000, grace_ms,                                                                                 \
         .on = {"grace", STORE_UP | STORE_SET,                                                                          \
-            "how long daemons try to reconnect when the link to their host broke (default 1m)"},                       \
-        .told = STORE_TOLD_TERMS, .wire = 27, .form = {STORE_FORM_LIMITS, "Grace", "time to reconnect; empty: 1m"},    \
+            "how long daemons whose link broke work on and are waited for (default 10m)"},                       \
+        .told = STORE_TOLD_TERMS, .wire = 27, .form = {STORE_FORM_LIMITS, "Grace", "waits for a broken link; empty: 10m"},    \
         .show = {"grace", "", " after its link broke"})                                                                \
     X(memory_bytes, BYTES, 0, memory_bytes,                                                                            \
         .on = {"memory", STORE_UP | STORE_SET, "budget of the queue in the engine (0: 64M)"},                          \

@@ -261,9 +261,11 @@ static void tell_daemons(struct profile *p, const struct buf *before, const stru
     daemon_add_told(&now, p);
     bool is_other = now.len != before->len || memcmp(now.data, before->data, now.len) != 0;
     for (struct daemon *m = p->daemons; m; m = m->after)
-        if (m->peer && is_other && m->fleet.state == FLEET_UP)
+        if (!m->peer)
+            m->is_outdated |= is_other && m->resume;
+        else if (is_other && m->fleet.state == FLEET_UP)
             daemon_quit(m, false);
-        else if (m->peer && !store_settings_same(was, &p->settings.set, STORE_TOLD_TERMS))
+        else if (!store_settings_same(was, &p->settings.set, STORE_TOLD_TERMS))
             daemon_send_terms(m->peer, m);
     buf_fini(&now);
 }

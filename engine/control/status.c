@@ -58,9 +58,15 @@ static void add_usage(json_t *o, const struct daemon *m)
     json_object_set_new(o, "cpu", m->has_usage ? json_real(m->cpu_permille / 1000.0) : json_null());
 }
 
-static const char *reason_of(const struct daemon *m)
+static json_t *reason_of(const struct daemon *m, uint64_t now_ms)
 {
-    return m->paused ? m->pause : m->peer && m->peer->unread ? "a client does not read its results" : m->reason;
+    uint64_t until_ms = m->fleet.away_until_ms;
+    if (m->fleet.state == FLEET_AWAY && m->resume)
+        return json_sprintf("%s; it works on, and is waited for another %llu s", m->reason,
+            (unsigned long long)(until_ms > now_ms ? (until_ms - now_ms + 999) / 1000 : 0));
+    return json_string(m->paused                    ? m->pause
+                       : m->peer && m->peer->unread ? "a client does not read its results"
+                                                    : m->reason);
 }
 
 static json_t *daemon_json(struct daemon *m, uint64_t now_ms)
@@ -70,7 +76,7 @@ static json_t *daemon_json(struct daemon *m, uint64_t now_ms)
     json_object_set_new(o, "host", json_string(m->place->host));
     json_object_set_new(o, "pid", json_integer(m->worker_pid ? m->worker_pid : m->pid));
     json_object_set_new(o, "state", json_string(daemon_state(m)));
-    json_object_set_new(o, "reason", json_string(reason_of(m)));
+    json_object_set_new(o, "reason", reason_of(m, now_ms));
     json_object_set_new(o, "limits", json_string(m->limits));
     json_object_set_new(o, "done", json_integer(m->disp ? (json_int_t)disp_daemon_done(m->disp) : 0));
     json_object_set_new(o, "failed", json_integer(m->disp ? (json_int_t)disp_daemon_failed(m->disp) : 0));
@@ -111,6 +117,8 @@ static const char *profile_state(const struct profile *p)
         return "partial";
     if (!fleet_is_wanted(&p->fleet))
         return "stopped";
+    if (fleet_count(&p->fleet, FLEET_AWAY))
+        return "away";
     return profile_is_hopeless(p) ? "failed" : "launching";
 }
 
@@ -213,8 +221,8 @@ static json_t *daemons_json(const struct profile *p, const struct disp_stats *s)
     json_object_set_new(o, "busy", json_integer(s->busy));
     json_object_set_new(o, "paused", json_integer(profile_paused(p, &why)));
     json_object_set_new(o, "launching", json_integer(fleet_count(&p->fleet, FLEET_LAUNCHING)));
-    json_object_set_new(
-        o, "lost", json_integer(fleet_count(&p->fleet, FLEET_LOST) + fleet_count(&p->fleet, FLEET_AWAY)));
+    json_object_set_new(o, "away", json_integer(fleet_count(&p->fleet, FLEET_AWAY)));
+    json_object_set_new(o, "lost", json_integer(fleet_count(&p->fleet, FLEET_LOST)));
     return o;
 }
 

@@ -58,7 +58,7 @@ void answer_result(struct daemon *d, uint32_t n, struct blk *ends, const uint8_t
     struct link_piece pieces[] = {{ends->data, 4 * n, ends}, {bytes, len, block}};
     f.len = 4 * n + len;
     f.run_us = run_us < UINT32_MAX ? (uint32_t)run_us : UINT32_MAX;
-    link_send_ref(d->link, &f, pieces, 2);
+    home_send_ref(d, &f, pieces, 2);
     answered(d, n);
 }
 
@@ -80,7 +80,7 @@ void answer_report(struct daemon *d, enum wire_outcome outcome, const struct wir
     struct frame f = head_frame(d, WIRE_REPORT, 1);
     f.code = (uint16_t)outcome;
     f.len = WIRE_REPORT_HEAD + len;
-    link_send_ref(d->link, &f, &(struct link_piece){block->data, f.len, block}, 1);
+    home_send_ref(d, &f, &(struct link_piece){block->data, f.len, block}, 1);
     blk_rele(block);
     answered(d, 1);
 }
@@ -94,10 +94,10 @@ void answer_why(struct daemon *d, enum wire_outcome outcome, int exit_status, co
 void answer_fault(struct daemon *d, const struct job *j, const char *text)
 {
     struct frame f = {.type = WIRE_FAULT, .job = j->number, .len = (uint32_t)strlen(text)};
-    link_send(d->link, &f, text);
+    home_send(d, &f, text);
 }
 
 void answer_closed(struct daemon *d, uint32_t job)
 {
-    link_send(d->link, &(struct frame){.type = WIRE_CLOSED, .job = job}, NULL);
+    home_send(d, &(struct frame){.type = WIRE_CLOSED, .job = job}, NULL);
 }

@@ -98,7 +98,7 @@ static void start(struct daemon *d, struct batch *b)
         refuse(d, j, errno, &t);
         return;
     }
-    link_flush(d->link); /* the task may be the end of us: what is answered is out before */
+    home_flush(d); /* the task may be the end of us: what is answered is out before */
     r = mem_zalloc(sizeof *r);
     r->started_us = mono_us();
     int rv = process_spawn(&r->process, &s);

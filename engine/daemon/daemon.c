@@ -25,7 +25,6 @@
 
 enum {
     OWN_SIGNAL_MS = 200, /* a signal that ended a task comes to us in this time, when it was for both */
-    REDIAL_MS = 200,
     PING_MS = 5000,
     SILENT_MS = 15000, /* home is believed dead after so long, and not sooner than its profile's grace */
     SHORT_MS = 10000,  /* a machine that is out of processes, memory or descriptors gets so long … */
@@ -101,11 +100,52 @@ static void take_own_env(struct daemon *d)
     free(own);
 }
 
+/* Everything that came from home, when it is not to go on. */
+static void drop_work(struct daemon *d)
+{
+    command_kill(d);
+    worker_drop_all(d);
+    while (d->head) {
+        struct batch *b = d->head;
+        d->head = b->next;
+        batch_free(b);
+    }
+    d->tail = NULL;
+    while (d->jobs) {
+        struct job *j = d->jobs;
+        d->jobs = j->next;
+        job_free(j);
+    }
+}
+
+static void set_search_paths(const struct daemon *d)
+{
+    for (size_t i = 0; i < d->env_count; i++)
+        if (strncmp(d->env[i], "PATH=", 5) == 0)
+            setenv("PATH", d->env[i] + 5, 1); /* where commands are looked for */
+        else if (strncmp(d->env[i], "TMPDIR=", 7) == 0)
+            setenv("TMPDIR", d->env[i] + 7, 1); /* where folders of jobs are made */
+}
+
+static void take_resumed(struct daemon *d, const struct frame *f)
+{
+    struct wire_fields w;
+    uint64_t has = UINT64_MAX;
+    wire_fields_init(&w, f->body, f->len);
+    while (wire_fields_next(&w))
+        if (w.key == WIRE_K_RECEIVED)
+            has = wire_field_number(&w);
+    if (!home_is_resumed(d, has))
+        link_close(d->link);
+}
+
 static void take_welcome(struct daemon *d, const struct frame *f)
 {
     struct wire_fields w;
+    bool resumes = false;
     char *text, gpus[400] = "";
     wire_fields_init(&w, f->body, f->len);
+    drop_work(d);
     while (d->env_count)
         free(d->env[--d->env_count]);
     if (d->config.remote)
@@ -116,6 +156,7 @@ static void take_welcome(struct daemon *d, const struct frame *f)
         case WIRE_K_PROFILE: wire_field_copy(&w, d->profile, sizeof d->profile); break;
         case WIRE_K_HOST: wire_field_copy(&w, d->host, sizeof d->host); break;
         case WIRE_K_GPUS: wire_field_copy(&w, gpus, sizeof gpus); break;
+        case WIRE_K_RECEIVED: resumes = true; break;
         case WIRE_K_ENV:
             if ((text = wire_field_text(&w)))
                 daemon_set_env(d, text);
@@ -123,16 +164,12 @@ static void take_welcome(struct daemon *d, const struct frame *f)
         default: wire_take_setting(&w, &d->set, STORE_TOLD_WELCOME); break;
         }
     }
-    for (size_t i = 0; i < d->env_count; i++)
-        if (strncmp(d->env[i], "PATH=", 5) == 0)
-            setenv("PATH", d->env[i] + 5, 1); /* where commands are looked for */
-        else if (strncmp(d->env[i], "TMPDIR=", 7) == 0)
-            setenv("TMPDIR", d->env[i] + 7, 1); /* where folders of jobs are made */
+    set_search_paths(d);
+    home_is_new(d, resumes);
     d->judged = d->paused = false;
     d->stopped_us = 0;
     neighbour_terms(d, NULL);
     gpu_offer(d, gpus);
-    d->welcome = true;
 }
 
 static void take_tasks(struct daemon *d, const struct frame *f, struct blk *block)
@@ -196,7 +233,12 @@ static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
         return;
     }
     switch (f->type) {
-    case WIRE_WELCOME: take_welcome(d, f); break;
+    case WIRE_WELCOME:
+        if (f->flags & WIRE_RESUMED)
+            take_resumed(d, f);
+        else
+            take_welcome(d, f);
+        break;
     case WIRE_REFUSE:
         d->refused_for_now = f->code == CLW_BUSY;
         snprintf(d->refused, sizeof d->refused, "%.*s", (int)(f->len < 150 ? f->len : 150), (const char *)f->body);
@@ -213,7 +255,7 @@ static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
         d->quit = true;
         d->quit_now |= (f->flags & WIRE_NOW) != 0;
         break;
-    case WIRE_PING: link_send(d->link, &(struct frame){.type = WIRE_PONG}, NULL); break;
+    case WIRE_PING: home_send(d, &(struct frame){.type = WIRE_PONG}, NULL); break;
     default: break;
     }
 }
@@ -240,7 +282,7 @@ static void leave(struct daemon *d, const char *why)
     if (d->left)
         return;
     d->left = true;
-    link_send(d->link, &(struct frame){.type = WIRE_LEAVE, .len = (uint32_t)strlen(why)}, why);
+    home_send(d, &(struct frame){.type = WIRE_LEAVE, .len = (uint32_t)strlen(why)}, why);
 }
 
 static void check_life(struct daemon *d, struct watch *w)
@@ -279,9 +321,9 @@ static uint64_t silence_ms(const struct daemon *d)
 /* A link over a network can die without a sign: ask, and believe silence. */
 static void check_link(struct daemon *d, struct watch *w)
 {
-    uint64_t now = mono_ms(), heard = link_heard_ms(d->link), until = heard + silence_ms(d);
-    if (!d->config.remote)
+    if (!d->config.remote || !home_is_there(d))
         return;
+    uint64_t now = mono_ms(), heard = link_heard_ms(d->link), until = heard + silence_ms(d);
     if (now >= until) {
         link_close(d->link);
     } else if (now - heard >= PING_MS && now - d->pinged_ms >= PING_MS) {
@@ -294,7 +336,8 @@ static void check_link(struct daemon *d, struct watch *w)
 
 static bool is_over(struct daemon *d)
 {
-    return d->broken || d->quit_now || (d->quit && !d->head && link_queued(d->link) == 0);
+    return d->quit_now || d->is_refused || d->gave_up ||
+           (d->quit && !d->head && (!d->link || link_queued(d->link) == 0));
 }
 
 static int timeout_ms(const struct watch *w)
@@ -310,7 +353,7 @@ static void take_signal(struct daemon *d)
 {
     struct signalfd_siginfo info;
     while (read(d->signal_fd, &info, sizeof info) == sizeof info) {
-        if (d->left || d->quit)
+        if (d->left || d->quit || !home_is_there(d))
             d->quit_now = true;
         d->terminated = true;
         leave(d, "terminated");
@@ -325,7 +368,7 @@ bool daemon_goes_too(struct daemon *d, int status)
     if (!d->terminated && poll(&fd, 1, OWN_SIGNAL_MS) > 0)
         take_signal(d);
     if (d->terminated)
-        d->broken = d->quit_now = true;
+        d->quit_now = true;
     return d->terminated;
 }
 
@@ -343,7 +386,48 @@ static void step(struct daemon *d, struct watch *w)
     } while (d->head != head);
 }
 
-/* Runs tasks until the link breaks or it is time to go. */
+/* The link broke. What was to end ends; what can go on at home later goes on here. */
+static void lose_home(struct daemon *d)
+{
+    home_lose(d);
+    d->lost_ms = mono_ms();
+    d->gave_up = d->quit || d->left;
+    if (!d->resume)
+        drop_work(d);
+}
+
+/* What is due by the clock. */
+static void look(struct daemon *d, struct watch *w)
+{
+    home_step(d, patience_ms(d), w);
+    check_life(d, w);
+    check_link(d, w);
+    usage_step(d, w);
+    if (d->again_ms)
+        watch_until(w, d->again_ms * 1000);
+    home_flush(d);
+}
+
+/* Waits, and takes what came; what is ready of tasks stays to be looked at. */
+static void take(struct daemon *d, struct watch *w, int loop_place, int signal_place)
+{
+    int link_place = d->link ? watch_add(w, link_fd(d->link), link_events(d->link)) : -1;
+    command_watch(d, w);
+    worker_watch(d, w);
+    gpu_watch(d, w);
+    int n = poll(w->fds, w->count, timeout_ms(w));
+    if (n > 0 && watch_is_ready(w, loop_place))
+        loop_once(d->loop, 0);
+    if (n > 0 && watch_is_ready(w, signal_place))
+        take_signal(d);
+    if (n <= 0)
+        for (unsigned i = 0; i < w->count; i++)
+            w->fds[i].revents = 0;
+    if (d->link && watch_is_ready(w, link_place))
+        link_step(d->link);
+}
+
+/* Runs tasks until it is time to go. */
 static void work(struct daemon *d)
 {
     struct watch w = {0};
@@ -352,95 +436,21 @@ static void work(struct daemon *d)
         step(d, &w);
         neighbour_step(d, &w);
         int loop_place = watch_add(&w, loop_fd(d->loop), POLLIN), signal_place = watch_add(&w, d->signal_fd, POLLIN);
-        check_life(d, &w);
-        check_link(d, &w);
-        usage_step(d, &w);
-        if (d->again_ms)
-            watch_until(&w, d->again_ms * 1000);
-        link_flush(d->link);
-        if (is_over(d))
-            break;
-        int link_place = watch_add(&w, link_fd(d->link), link_events(d->link));
-        command_watch(d, &w);
-        worker_watch(d, &w);
-        gpu_watch(d, &w);
-        int n = poll(w.fds, w.count, timeout_ms(&w));
-        if (n > 0 && watch_is_ready(&w, loop_place))
-            loop_once(d->loop, 0);
-        if (n > 0 && watch_is_ready(&w, signal_place))
-            take_signal(d);
-        if (n <= 0)
-            for (unsigned i = 0; i < w.count; i++)
-                w.fds[i].revents = 0;
-        if (watch_is_ready(&w, link_place))
-            link_step(d->link);
+        look(d, &w);
+        if (!is_over(d))
+            take(d, &w, loop_place, signal_place);
+        if (d->broken && d->welcome)
+            lose_home(d);
     }
-}
-
-/* Everything that came over a link goes with it. */
-static void drop_work(struct daemon *d)
-{
-    command_kill(d);
-    worker_drop_all(d);
-    while (d->head) {
-        struct batch *b = d->head;
-        d->head = b->next;
-        batch_free(b);
-    }
-    d->tail = NULL;
-    while (d->jobs) {
-        struct job *j = d->jobs;
-        d->jobs = j->next;
-        job_free(j);
-    }
-    link_free(d->link);
-    d->link = NULL;
-}
-
-/* Until the next try to reach home; nothing but a signal cuts it short. True: it came. */
-static bool rest(struct daemon *d, uint64_t ms)
-{
-    uint64_t until_ms = mono_ms() + ms, now_ms;
-    struct pollfd fd = {d->signal_fd, POLLIN, 0};
-    while ((now_ms = mono_ms()) < until_ms)
-        if (poll(&fd, 1, (int)(until_ms - now_ms)) > 0)
-            return true;
-    return false;
-}
-
-/* Why home is not reached, each reason once: whoever started us passes it on. */
-static void say_why(struct daemon *d)
-{
-    if (strcmp(d->said, d->refused) == 0)
-        return;
-    snprintf(d->said, sizeof d->said, "%s", d->refused);
-    fprintf(stderr, "clowder-daemon: %s\n", d->refused);
 }
 
 static int run(struct daemon *d)
 {
-    uint64_t lost_ms = mono_ms();
-    bool ever = false;
-    for (;;) {
-        enum clw_err code = daemon_connect(d);
-        if (code == CLW_OK) {
-            ever = true;
-            work(d);
-            drop_work(d);
-            if (!d->broken || d->quit || d->left)
-                return 0;
-            lost_ms = mono_ms();
-        } else if (code == CLW_UNREACHABLE) {
-            say_why(d);
-        } else if (code == CLW_REFUSED) {
-            fprintf(stderr, "clowder-daemon: the engine refused: %s\n", d->refused);
-            return 5;
-        }
-        if (mono_ms() - lost_ms >= patience_ms(d))
-            return ever ? 0 : 3;
-        if (rest(d, REDIAL_MS))
-            return 0;
-    }
+    d->lost_ms = mono_ms();
+    work(d);
+    drop_work(d);
+    home_end(d);
+    return d->is_refused ? 5 : d->gave_up && !d->name[0] ? 3 : 0;
 }
 
 static int block_signals(void)

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "engine/wire/func.h"
 #include "engine/wire/link.h"
+#include "engine/wire/resume.h"
 #include "engine/wire/wire.h"
 #include "engine/wire/wire_settings.h"
 
@@ -93,6 +94,10 @@ struct daemon {
     struct link_owner owner;
     struct loop *loop;
     struct link *link;
+    struct dialling *dialling; /* a connection that is being made, or NULL */
+    struct resume *resume;     /* the conversation goes on over another link; NULL: it does not */
+    uint64_t dial_ms, greet_until_ms, lost_ms;
+    bool has_dialled, is_refused, gave_up; /* of reaching home */
     int signal_fd;
     bool welcome, broken, quit, quit_now, left;
     bool terminated;               /* by SIGTERM */
@@ -133,6 +138,8 @@ struct task {
     size_t len;
 };
 
+struct watch;
+
 /* daemon.c */
 /* A start failed with error rv: true when this machine is out of something for the moment; until again_ms, which is
  * then set, nothing is to be started. */
@@ -141,10 +148,20 @@ bool daemon_is_short(struct daemon *d, int rv);
 void daemon_set_env(struct daemon *d, char *text);
 
 /* home.c */
-/* Dials and greets: OK, REFUSED (it makes no sense to try again), or UNREACHABLE. */
-enum clw_err daemon_connect(struct daemon *d);
-/* Waits for so long, or until something came. */
-void daemon_wait(struct daemon *d, uint64_t ms);
+bool home_is_there(const struct daemon *d);
+/* While it is not there: what is said is kept, if the conversation goes on later; else it is for nobody. */
+void home_send(struct daemon *d, const struct frame *f, const void *body);
+void home_send_ref(struct daemon *d, const struct frame *f, const struct link_piece *pieces, int count);
+void home_flush(struct daemon *d);
+/* While it is not there: dials and greets, again and again; then sets is_refused (it makes no sense to try again), or
+ * gave_up, when it was not reached for so long since lost_ms. */
+void home_step(struct daemon *d, uint64_t patience_ms, struct watch *w);
+/* It has greeted: to go on with the conversation, of which it has that many frames (false: that cannot be), or to begin
+ * one. */
+bool home_is_resumed(struct daemon *d, uint64_t has);
+void home_is_new(struct daemon *d, bool resumes);
+void home_lose(struct daemon *d); /* the link broke */
+void home_end(struct daemon *d);
 
 /* answer.c: all locked */
 struct task task_at(struct batch *b, uint32_t i);

@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HELLO_MS = 10000, GONE_MS = 2000, QUEUE_FULL_MS = 20 };
+enum { HELLO_MS = 10000, GONE_MS = 2000, QUEUE_FULL_MS = 20, REDIAL_MS = 200 };
 
 /* ---- TLS ---- */
 
@@ -37,25 +37,72 @@ static int use_cert(nng_stream_dialer *dialer, const char *cert)
     return rv;
 }
 
-static nng_stream *dial_stream(const struct daemon_config *c, int *rv)
+/* A connection that is being made. */
+struct dialling {
+    struct daemon *daemon;
+    nng_stream_dialer *dialer;
+    nng_aio *aio;
+    struct loop_call done;
+};
+
+static void dial_free(struct daemon *d)
 {
-    nng_stream_dialer *dialer = NULL;
-    nng_stream *stream = NULL;
-    nng_aio *aio = NULL;
-    if ((*rv = nng_stream_dialer_alloc(&dialer, c->url)) == 0 && (*rv = nng_aio_alloc(&aio, NULL, NULL)) == 0) {
-        nng_aio_set_timeout(aio, HELLO_MS);
-        if ((*rv = use_cert(dialer, c->cert)) == 0) {
-            nng_stream_dialer_dial(dialer, aio);
-            nng_aio_wait(aio);
-            if ((*rv = nng_aio_result(aio)) == 0)
-                stream = nng_aio_get_output(aio, 0);
-        }
+    struct dialling *g = d->dialling;
+    d->dialling = NULL;
+    if (!g)
+        return;
+    if (g->aio)
+        nng_aio_free(g->aio); /* after its callback */
+    loop_unpost(d->loop, &g->done);
+    if (g->dialer)
+        nng_stream_dialer_free(g->dialer);
+    free(g);
+}
+
+/* In a thread of nng's. */
+static void dial_cb(void *arg)
+{
+    struct dialling *g = arg;
+    loop_post(g->daemon->loop, &g->done);
+}
+
+static void greet(struct daemon *d, struct link *link);
+
+static void cannot_reach(struct daemon *d, const char *why)
+{
+    snprintf(d->refused, sizeof d->refused, "cannot reach %s: %s", d->config.url, why);
+}
+
+static void dialled(void *arg)
+{
+    struct dialling *g = arg;
+    struct daemon *d = g->daemon;
+    int rv = nng_aio_result(g->aio);
+    nng_stream *stream = rv ? NULL : nng_aio_get_output(g->aio, 0);
+    dial_free(d);
+    if (rv)
+        cannot_reach(d, nng_strerror(rv));
+    else
+        greet(d, link_new(stream, d->loop, &d->owner, d, WIRE_BODY_MAX));
+}
+
+static void dial_tls(struct daemon *d)
+{
+    struct dialling *g = d->dialling = mem_zalloc(sizeof *g);
+    g->daemon = d;
+    g->done = (struct loop_call){.run = dialled, .arg = g};
+    int rv = nng_stream_dialer_alloc(&g->dialer, d->config.url);
+    if (!rv)
+        rv = nng_aio_alloc(&g->aio, dial_cb, g);
+    if (!rv)
+        rv = use_cert(g->dialer, d->config.cert);
+    if (rv) {
+        dial_free(d);
+        cannot_reach(d, nng_strerror(rv));
+        return;
     }
-    if (aio)
-        nng_aio_free(aio);
-    if (dialer)
-        nng_stream_dialer_free(dialer);
-    return stream;
+    nng_aio_set_timeout(g->aio, HELLO_MS);
+    nng_stream_dialer_dial(g->dialer, g->aio);
 }
 
 /* ---- sockets ---- */
@@ -82,7 +129,7 @@ static int dial_socket(const char *target, bool is_first)
     bool pending;
     int fd;
     while ((fd = dial_target(target, &pending)) < 0 &&
-           ((errno == EAGAIN && mono_ms() - since_ms < HELLO_MS) || comes_back(is_first, since_ms)))
+           ((is_first && errno == EAGAIN && mono_ms() - since_ms < HELLO_MS) || comes_back(is_first, since_ms)))
         poll(NULL, 0, QUEUE_FULL_MS);
     if (fd < 0 || peer_is_ours(peer_uid_unix(fd)))
         return fd;
@@ -103,59 +150,137 @@ static void say_hello(struct daemon *d)
     wire_add_text(&b, WIRE_K_TOKEN, d->config.token);
     wire_add_text(&b, WIRE_K_INSTANCE, d->instance);
     wire_add_number(&b, WIRE_K_PID, (uint64_t)getpid());
+    if (d->resume)
+        wire_add_number(&b, WIRE_K_RECEIVED, resume_received(d->resume));
     link_send(d->link, &(struct frame){.type = WIRE_HELLO, .len = (uint32_t)b.len}, b.data);
     link_flush(d->link);
     mem_wipe(b.data, b.cap);
     buf_fini(&b);
 }
 
-static struct link *dial(struct daemon *d)
+static void greet(struct daemon *d, struct link *link)
 {
-    char target[300];
-    int fd, rv;
-    if (is_socket(d->config.url, target, sizeof target)) {
-        if ((fd = dial_socket(target, !d->name[0])) >= 0)
-            return link_new_socket(fd, NULL, &d->owner, d, WIRE_BODY_MAX);
-        snprintf(d->refused, sizeof d->refused, "cannot reach %s: %s", d->config.url, strerror(errno));
-        return NULL;
-    }
-    nng_stream *stream = strncmp(d->config.url, "tls+tcp://", 10) == 0 && d->config.cert ? dial_stream(&d->config, &rv)
-                                                                                         : (rv = NNG_EADDRINVAL, NULL);
-    if (stream)
-        return link_new(stream, d->loop, &d->owner, d, WIRE_BODY_MAX);
-    snprintf(d->refused, sizeof d->refused, "cannot reach %s: %s", d->config.url, nng_strerror(rv));
-    return NULL;
-}
-
-void daemon_wait(struct daemon *d, uint64_t ms)
-{
-    struct watch w = {.deadline_us = mono_us() + ms * 1000};
-    int loop_place = watch_add(&w, loop_fd(d->loop), POLLIN);
-    int link_place = d->link ? watch_add(&w, link_fd(d->link), link_events(d->link)) : -1;
-    int n = poll(w.fds, w.count, (int)ms);
-    if (n > 0 && watch_is_ready(&w, loop_place))
-        loop_once(d->loop, 0);
-    if (n > 0 && watch_is_ready(&w, link_place))
-        link_step(d->link);
-}
-
-enum clw_err daemon_connect(struct daemon *d)
-{
-    if (!(d->link = dial(d)))
-        return CLW_UNREACHABLE;
+    d->link = link;
     d->welcome = d->broken = false;
     d->refused[0] = '\0';
-    uint64_t until_ms = mono_ms() + HELLO_MS;
-    link_start(d->link);
+    d->greet_until_ms = mono_ms() + HELLO_MS;
+    link_start(link);
     say_hello(d);
-    while (!d->welcome && !d->broken && mono_ms() < until_ms)
-        daemon_wait(d, until_ms - mono_ms());
-    if (d->welcome)
-        return CLW_OK;
+}
+
+static void dial(struct daemon *d)
+{
+    char target[300];
+    int fd;
+    d->has_dialled = true;
+    if (is_socket(d->config.url, target, sizeof target)) {
+        if ((fd = dial_socket(target, !d->name[0])) >= 0)
+            greet(d, link_new_socket(fd, NULL, &d->owner, d, WIRE_BODY_MAX));
+        else
+            cannot_reach(d, strerror(errno));
+    } else if (strncmp(d->config.url, "tls+tcp://", 10) == 0 && d->config.cert) {
+        dial_tls(d);
+    } else {
+        cannot_reach(d, nng_strerror(NNG_EADDRINVAL));
+    }
+}
+
+/* ---- reaching it, and staying ---- */
+
+bool home_is_there(const struct daemon *d)
+{
+    return d->link && d->welcome;
+}
+
+void home_send_ref(struct daemon *d, const struct frame *f, const struct link_piece *pieces, int count)
+{
+    if (home_is_there(d))
+        link_send_ref(d->link, f, pieces, count);
+    else if (d->resume)
+        resume_send_ref(d->resume, f, pieces, count);
+}
+
+void home_send(struct daemon *d, const struct frame *f, const void *body)
+{
+    if (home_is_there(d))
+        link_send(d->link, f, body);
+    else if (d->resume)
+        resume_send(d->resume, f, body);
+}
+
+void home_flush(struct daemon *d)
+{
+    if (d->link)
+        link_flush(d->link);
+}
+
+bool home_is_resumed(struct daemon *d, uint64_t has)
+{
+    d->welcome = true;
+    return d->resume && link_resume(d->link, d->resume, has);
+}
+
+void home_is_new(struct daemon *d, bool resumes)
+{
+    resume_free(d->resume);
+    d->resume = resumes ? resume_new() : NULL;
+    d->welcome = true;
+    if (resumes)
+        link_resume(d->link, d->resume, 0);
+}
+
+void home_lose(struct daemon *d)
+{
     link_free(d->link);
     d->link = NULL;
-    if (d->refused[0])
-        return d->refused_for_now ? CLW_UNREACHABLE : CLW_REFUSED;
-    snprintf(d->refused, sizeof d->refused, "no answer from %s", d->config.url);
-    return CLW_UNREACHABLE;
+    d->welcome = d->broken = false;
+}
+
+/* Why home is not reached, each reason once: whoever started us passes it on. */
+static void say_why(struct daemon *d)
+{
+    if (!d->refused[0] || strcmp(d->said, d->refused) == 0)
+        return;
+    snprintf(d->said, sizeof d->said, "%s", d->refused);
+    fprintf(stderr, "clowder-daemon: %s\n", d->refused);
+}
+
+/* Who answered did not greet. */
+static void end_greeting(struct daemon *d)
+{
+    home_lose(d);
+    if (d->refused[0] && !d->refused_for_now) {
+        fprintf(stderr, "clowder-daemon: the engine refused: %s\n", d->refused);
+        d->is_refused = true;
+    } else if (!d->refused[0]) {
+        snprintf(d->refused, sizeof d->refused, "no answer from %s", d->config.url);
+    }
+}
+
+void home_step(struct daemon *d, uint64_t patience_ms, struct watch *w)
+{
+    uint64_t now = mono_ms();
+    if (home_is_there(d))
+        return;
+    if (d->link && (d->broken || now >= d->greet_until_ms))
+        end_greeting(d);
+    bool is_trying = d->link || d->dialling;
+    if (!is_trying && d->has_dialled && now - d->lost_ms >= patience_ms) {
+        d->gave_up = true;
+    } else if (!is_trying && !d->is_refused && now >= d->dial_ms) {
+        d->dial_ms = now + REDIAL_MS;
+        dial(d);
+    }
+    if (!d->link && !d->dialling)
+        say_why(d);
+    if (d->link || !d->dialling)
+        watch_until(w, (d->link ? d->greet_until_ms : d->dial_ms) * 1000 + 1000);
+}
+
+void home_end(struct daemon *d)
+{
+    dial_free(d);
+    home_lose(d);
+    resume_free(d->resume);
+    d->resume = NULL;
 }

@@ -151,7 +151,7 @@ static bool is_loaded(struct daemon *d, char *why, size_t size)
 
 static void say(struct daemon *d, const char *why)
 {
-    link_send(d->link, &(struct frame){.type = WIRE_YIELD, .len = (uint32_t)strlen(why)}, why);
+    home_send(d, &(struct frame){.type = WIRE_YIELD, .len = (uint32_t)strlen(why)}, why);
 }
 
 static void set_stopped(struct daemon *d, bool stopped)
@@ -220,7 +220,7 @@ static void give_back(struct daemon *d)
         begun = begun < b->written ? b->written : begun;
         if (begun < n) {
             struct frame f = {.type = WIRE_BACK, .job = b->job->number, .first = b->first + begun, .n = n - begun};
-            link_send(d->link, &f, NULL);
+            home_send(d, &f, NULL);
             b->slices.n = begun;
         }
         if (b->done == b->slices.n) {
@@ -282,5 +282,5 @@ void neighbour_tell(struct daemon *d)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (*parts[i])
             used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", used ? "; " : "", parts[i]);
-    link_send(d->link, &(struct frame){.type = WIRE_LIMITS, .len = (uint32_t)used}, text);
+    home_send(d, &(struct frame){.type = WIRE_LIMITS, .len = (uint32_t)used}, text);
 }

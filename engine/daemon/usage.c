@@ -59,7 +59,8 @@ void usage_step(struct daemon *d, struct watch *w)
         uint64_t per_s = (uint64_t)sysconf(_SC_CLK_TCK);
         uint64_t used_us = u.ticks > d->usage_ticks ? (u.ticks - d->usage_ticks) * 1000000 / per_s : 0;
         uint32_t permille = (uint32_t)(used_us * 1000 / (now_us - d->usage_us));
-        link_send(d->link, &(struct frame){.type = WIRE_USAGE, .first = u.memory_bytes, .n = permille}, NULL);
+        if (home_is_there(d))
+            home_send(d, &(struct frame){.type = WIRE_USAGE, .first = u.memory_bytes, .n = permille}, NULL);
     }
     d->usage_busy = busy;
     d->usage_us = now_us;

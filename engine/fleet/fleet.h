@@ -200,6 +200,8 @@ void fleet_daemon_remove(struct fleet_daemon *d);
 unsigned fleet_daemon_failed(struct fleet_daemon *d, uint64_t now_ms);
 /* One that dials home with its token is let in. */
 bool fleet_daemon_may_come(const struct fleet_daemon *d);
+/* Nobody waits for it any more while it is AWAY. */
+void fleet_daemon_forsake(struct fleet_daemon *d);
 /* It connected; FOREIGN: to its base, as far as we know. */
 unsigned fleet_daemon_came(struct fleet_daemon *d, uint64_t now_ms);
 /* Its connection ended, while its host's way home is open or not. */

@@ -81,6 +81,12 @@ bool fleet_daemon_may_come(const struct fleet_daemon *d)
     return d->state != FLEET_LOST && !d->is_overdue;
 }
 
+void fleet_daemon_forsake(struct fleet_daemon *d)
+{
+    if (d->state == FLEET_AWAY)
+        d->away_until_ms = 0;
+}
+
 unsigned fleet_daemon_came(struct fleet_daemon *d, uint64_t now_ms)
 {
     bool is_ours = d->kind != FLEET_FOREIGN;

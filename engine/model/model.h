@@ -14,6 +14,7 @@
 #include "engine/sched/disp.h"
 #include "engine/wire/func.h"
 #include "engine/wire/link.h"
+#include "engine/wire/resume.h"
 #include "engine/fleet/rates.h"
 #include "hosts/ssh/session.h"
 #include "hosts/scheduler.h"
@@ -61,8 +62,10 @@ struct daemon {
     uint64_t launch_id; /* on a host: of host_session_launch() */
     pid_t worker_pid;   /* as it said itself */
     struct peer *peer;
-    struct disp_daemon *disp;
-    uint32_t has_worker; /* job of its last answer, when that went well: its worker runs */
+    struct resume *resume;    /* its conversation goes on over another connection; NULL: it does not */
+    struct disp_daemon *disp; /* from its first hello until it is lost, also while it is away if it resumes */
+    bool is_outdated;         /* it was told other settings than the profile has now, while it was away */
+    uint32_t has_worker;      /* job of its last answer, when that went well: its worker runs */
     unsigned setup_left;
     struct quota news; /* what it tells of its state */
     struct pace pace;
@@ -203,6 +206,7 @@ struct peer {
     struct link *link;
     enum peer_role role;
     bool remote, dirty, dead, stranger;
+    bool is_bad;      /* what it said made no sense: a daemon's conversation ends with it */
     const void *from; /* a stranger: the host or listener that it comes from, only to be compared */
     bool unread;      /* a daemon that is not read now: peer_daemon_read() */
     bool must_read;   /* one that is read whatever its clients do */

@@ -11,6 +11,8 @@
 #include "engine/wire/wire_settings.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /* The one GPU that the daemon's tasks see. */
 static void add_gpu(struct buf *b, int gpu)
@@ -59,7 +61,7 @@ void daemon_add_told(struct buf *b, const struct profile *p)
     add_env(b, p->settings.env);
 }
 
-void daemon_send_welcome(struct peer *p, const struct daemon *m)
+void daemon_send_welcome(struct peer *p, struct daemon *m)
 {
     const struct profile_settings *s = &m->profile->settings;
     struct buf b = {0};
@@ -76,8 +78,24 @@ void daemon_send_welcome(struct peer *p, const struct daemon *m)
     if (m->fleet.gpu >= 0)
         add_gpu(&b, m->fleet.gpu);
     offer_gpus(&b, m);
+    if (m->fleet.kind != FLEET_CHILD && s->set.grace_ms)
+        m->resume = resume_new();
+    if (m->resume)
+        wire_add_number(&b, WIRE_K_RECEIVED, 0);
     peer_send(p, &(struct frame){.type = WIRE_WELCOME, .len = (uint32_t)b.len}, b.data);
+    if (m->resume)
+        link_resume(p->link, m->resume, 0);
     buf_fini(&b);
+}
+
+bool daemon_send_resumed(struct peer *p, struct daemon *m, uint64_t has)
+{
+    struct buf b = {0};
+    wire_add_number(&b, WIRE_K_VERSION, WIRE_VERSION);
+    wire_add_number(&b, WIRE_K_RECEIVED, resume_received(m->resume));
+    peer_send(p, &(struct frame){.type = WIRE_WELCOME, .flags = WIRE_RESUMED, .len = (uint32_t)b.len}, b.data);
+    buf_fini(&b);
+    return link_resume(p->link, m->resume, has);
 }
 
 void daemon_send_terms(struct peer *p, const struct daemon *m)
@@ -90,7 +108,7 @@ void daemon_send_terms(struct peer *p, const struct daemon *m)
 
 void daemon_give_or_not(struct daemon *m)
 {
-    disp_daemon_pause(m->profile->disp, m->disp, m->paused || m->peer->unread, mono_us());
+    disp_daemon_pause(m->profile->disp, m->disp, m->paused || !m->peer || m->peer->unread, mono_us());
     profile_act(m->profile->engine, m->profile);
 }
 

@@ -5,7 +5,10 @@
 #include "engine/model/model.h"
 
 /* Who it is, and the profile's settings: first of all. */
-void daemon_send_welcome(struct peer *p, const struct daemon *m);
+void daemon_send_welcome(struct peer *p, struct daemon *m);
+/* The same of one that was away and works on: both sides send what the other lacks. False: it says that it has what was
+ * not sent. */
+bool daemon_send_resumed(struct peer *p, struct daemon *m, uint64_t has);
 /* Tells it the profile's terms as they are now. */
 void daemon_send_terms(struct peer *p, const struct daemon *m);
 /* The settings that it is told once, when it joins, as they are told. */

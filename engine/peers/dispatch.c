@@ -6,6 +6,7 @@
 #include "engine/record/ledger.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void core_job_free(struct core_job *j)
 {
@@ -23,6 +24,17 @@ void core_job_free(struct core_job *j)
     free(j);
 }
 
+/* To a daemon that is away: as soon as it is back. */
+static void daemon_send(struct daemon *m, const struct frame *f, const struct link_piece *pieces, int count)
+{
+    if (m->peer) {
+        link_send_ref(m->peer->link, f, pieces, count);
+        peer_mark(m->peer);
+    } else {
+        resume_send_ref(m->resume, f, pieces, count);
+    }
+}
+
 static void act_send(const struct disp_action *a)
 {
     struct daemon *m = disp_daemon_arg(a->daemon);
@@ -35,8 +47,7 @@ static void act_send(const struct disp_action *a)
         .len = 4 * a->n + (to - from)};
     struct link_piece pieces[] = {
         {s->ends + 4 * (size_t)a->pos, 4 * a->n, a->tasks->block}, {s->bytes + from, to - from, a->tasks->block}};
-    link_send_ref(m->peer->link, &f, pieces, 2);
-    peer_mark(m->peer);
+    daemon_send(m, &f, pieces, 2);
 }
 
 static void act_on_daemon(const struct disp_action *a)
@@ -47,12 +58,15 @@ static void act_on_daemon(const struct disp_action *a)
     if (a->type == DISP_OPEN) {
         f.type = WIRE_OPEN;
         f.len = (uint32_t)j->func_len;
-        link_send_ref(m->peer->link, &f, &(struct link_piece){j->func->data, f.len, j->func}, 1);
-        peer_mark(m->peer);
+        daemon_send(m, &f, &(struct link_piece){j->func->data, f.len, j->func}, 1);
         return;
     }
     f.type = a->type == DISP_ABORT ? WIRE_CANCEL : WIRE_CLOSE;
-    peer_send(m->peer, &f, NULL);
+    daemon_send(m, &f, NULL, 0);
+    if (a->type == DISP_ABORT && !m->peer && disp_job_is_cancelled(a->job)) { /* nobody waits until it is back */
+        fleet_daemon_forsake(&m->fleet);
+        core_due(m->profile->engine);
+    }
 }
 
 static void act_on_client(const struct disp_action *a)

@@ -72,6 +72,7 @@ void peer_drop(struct peer *p, const char *why)
     text_escape(clean, sizeof clean, why, strlen(why));
     peer_complain(p->engine, "dropped peer=%s%s%s why=\"%s\"", roles[p->role], p->daemon ? " daemon=" : "",
         p->daemon ? p->daemon->name : "", clean);
+    p->is_bad = true;
     link_close(p->link);
 }
 

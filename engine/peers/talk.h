@@ -6,7 +6,7 @@
 
 /* Sent with the next core_flush(); body is copied. */
 void peer_send(struct peer *p, const struct frame *f, const void *body);
-void peer_mark(struct peer *p); /* something was put into its queue: core_flush() sends it */
+void peer_mark(struct peer *p);                  /* something was put into its queue: core_flush() sends it */
 void peer_drop(struct peer *p, const char *why); /* one log line, then it is closed */
 /* Tells it why, and closes when that is out. */
 void peer_refuse(struct peer *p, enum clw_err code, const char *text);

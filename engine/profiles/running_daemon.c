@@ -2,12 +2,13 @@
 #include "engine/profiles/running_daemon.h"
 
 #include "base/mono.h"
-#include "engine/profiles/orders.h"
-#include "engine/profiles/place_state.h"
-#include "engine/profiles/profile_state.h"
 #include "engine/model/core.h"
 #include "engine/model/launcher.h"
 #include "engine/peers/daemon_talk.h"
+#include "engine/peers/dispatch.h"
+#include "engine/profiles/orders.h"
+#include "engine/profiles/place_state.h"
+#include "engine/profiles/profile_state.h"
 #include "engine/record/desired.h"
 
 #include <signal.h>
@@ -58,9 +59,24 @@ struct daemon *daemon_new(struct engine *e, struct place *l)
     return m;
 }
 
+void daemon_lose_tasks(struct engine *e, struct daemon *m)
+{
+    struct disp_daemon *daemon = m->disp;
+    m->disp = NULL;
+    m->setup_left = 0;
+    m->paused = false;
+    resume_free(m->resume);
+    m->resume = NULL;
+    if (!daemon)
+        return;
+    disp_daemon_lost(m->profile->disp, daemon, mono_us());
+    profile_act(e, m->profile);
+}
+
 void daemon_remove(struct engine *e, struct daemon *m)
 {
     struct profile *p = m->profile;
+    daemon_lose_tasks(e, m);
     *(m->before ? &m->before->after : &p->daemons) = m->after;
     *(m->after ? &m->after->before : &p->last_daemon) = m->before;
     p->daemon_count--;
@@ -175,6 +191,8 @@ static void carry_out(struct engine *e, struct daemon *m, unsigned acts)
 void daemon_act(struct engine *e, struct daemon *m, unsigned acts)
 {
     carry_out(e, m, acts);
+    if (!m->peer && m->fleet.state != FLEET_AWAY) /* nobody waits for it any more */
+        daemon_lose_tasks(e, m);
     if (acts & FLEET_FORGET)
         daemon_remove(e, m);
 }

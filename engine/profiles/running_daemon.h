@@ -7,6 +7,8 @@
 struct daemon *daemon_new(struct engine *e, struct place *l);
 /* Sets one of its texts; at most 199 bytes of it are kept. NULL: none. */
 void daemon_say(const char **text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* It has no connection: what it had goes to others. */
+void daemon_lose_tasks(struct engine *e, struct daemon *m);
 void daemon_remove(struct engine *e, struct daemon *m);
 void daemon_exited(struct engine *e, pid_t pid, int status); /* a process on this machine */
 /* Carries out what the fleet decided. FLEET_FORGET: m is freed. */

@@ -157,6 +157,8 @@ uint64_t disp_next_us(struct disp *d);
 /* Deadlines, copies of stragglers, and what waited for another machine in vain. */
 void disp_tick(struct disp *d, uint64_t now_us);
 
+/* All its tasks were taken back: by its submitter, or at its deadline. */
+bool disp_job_is_cancelled(const struct disp_job *j);
 /* The number that DISP_OPEN, SEND and the daemon's answers use for a job; never reused within a dispatcher. */
 uint32_t disp_job_number(const struct disp_job *j);
 /* Its submitter said that there are no more tasks. */

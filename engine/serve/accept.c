@@ -212,6 +212,7 @@ static void closed_cb(struct link *l, const struct clw_error *why)
                                      : "stranger",
             why->message);
     p->dead = true;
+    p->is_bad |= why->code == CLW_PROTOCOL;
     no_stranger(p);
     if (p->role == PEER_CLIENT)
         client_gone(p);

@@ -3,17 +3,17 @@
 
 #include "base/mono.h"
 #include "base/text.h"
-#include "engine/profiles/host_use.h"
-#include "engine/profiles/place.h"
-#include "engine/profiles/place_state.h"
-#include "engine/profiles/profile_state.h"
-#include "engine/profiles/running_daemon.h"
 #include "engine/model/core.h"
 #include "engine/model/launcher.h"
 #include "engine/peers/client_talk.h"
 #include "engine/peers/daemon_talk.h"
 #include "engine/peers/dispatch.h"
 #include "engine/peers/talk.h"
+#include "engine/profiles/host_use.h"
+#include "engine/profiles/place.h"
+#include "engine/profiles/place_state.h"
+#include "engine/profiles/profile_state.h"
+#include "engine/profiles/running_daemon.h"
 #include "engine/record/keep.h"
 #include "engine/record/ledger.h"
 
@@ -48,32 +48,56 @@ static bool has_terms(const struct profile *p)
     return !store_settings_same(&p->settings.set, &none, STORE_TOLD_TERMS);
 }
 
+/* As if it had not been away. */
+static void welcome_back(struct peer *p, struct daemon *m, uint64_t has)
+{
+    if (!daemon_send_resumed(p, m, has)) {
+        peer_drop(p, "it has received what was not sent");
+        return;
+    }
+    daemon_send_terms(p, m);
+    daemon_give_or_not(m);
+    if (m->is_outdated)
+        daemon_quit(m, false);
+    m->is_outdated = false;
+}
+
+static void welcome(struct peer *p, struct daemon *m, unsigned acts)
+{
+    struct profile *profile = m->profile;
+    daemon_send_welcome(p, m);
+    if (has_terms(profile))
+        daemon_send_terms(p, m);
+    m->disp = disp_daemon_join(
+        profile->disp, m, m->place->number, profile->settings.set.maxtasks, profile->setups != NULL, mono_us());
+    daemon_act(p->engine, m, acts);
+    if (m->fleet.state == FLEET_UP) {
+        place_say(m->place, CLW_OK, NULL, NULL);
+        start_setups(m);
+    }
+    profile_act(p->engine, profile);
+}
+
 void peer_daemon_hello(struct peer *p, struct daemon *m, const struct wire_hello *h)
 {
     struct engine *e = p->engine;
-    struct profile *profile = m->profile;
+    bool was_away = m->fleet.state == FLEET_AWAY, resumes = m->resume && h->has_received;
+    if (!resumes)
+        daemon_lose_tasks(e, m);
     p->role = PEER_DAEMON;
     p->daemon = m;
     m->peer = p;
     m->worker_pid = (pid_t)h->pid;
     memcpy(m->instance, h->instance, sizeof m->instance);
-    bool was_away = m->fleet.state == FLEET_AWAY;
     unsigned acts = fleet_daemon_came(&m->fleet, mono_ms());
     daemon_say(&m->reason, NULL);
     link_set_max(p->link, WIRE_BODY_MAX);
-    daemon_send_welcome(p, m);
-    if (has_terms(profile))
-        daemon_send_terms(p, m);
     log_info("daemon", "%s daemon=%s host=%s pid=%d ms=%llu", was_away ? "resumed" : "connected", m->name,
         m->place->host, (int)m->worker_pid, (unsigned long long)(m->fleet.connected_ms - m->fleet.started_ms));
-    m->disp = disp_daemon_join(
-        profile->disp, m, m->place->number, profile->settings.set.maxtasks, profile->setups != NULL, mono_us());
-    daemon_act(e, m, acts);
-    if (m->fleet.state == FLEET_UP) {
-        place_say(m->place, CLW_OK, NULL, NULL);
-        start_setups(m);
-    }
-    profile_act(e, profile);
+    if (resumes)
+        welcome_back(p, m, h->received);
+    else
+        welcome(p, m, acts);
     core_due(e); /* the next may be launched */
     keep_hurry(e->keeper);
 }
@@ -309,14 +333,9 @@ void peer_daemon_gone(struct peer *p, const char *why)
 {
     struct daemon *m = p->daemon;
     struct engine *e = p->engine;
-    struct profile *profile = m->profile;
-    struct disp_daemon *daemon = m->disp;
-    uint32_t in_flight = disp_daemon_in_flight(daemon);
+    uint32_t in_flight = disp_daemon_in_flight(m->disp);
     bool was_up = m->fleet.state == FLEET_UP;
     m->peer = NULL;
-    m->disp = NULL;
-    m->setup_left = 0;
-    m->paused = false;
     p->daemon = NULL;
     unsigned acts = fleet_daemon_gone(&m->fleet, in_flight > 0, host_is_open(m->place->via), mono_ms());
     if (was_up) {
@@ -328,8 +347,10 @@ void peer_daemon_gone(struct peer *p, const char *why)
         log_info("daemon", "gone daemon=%s host=%s", m->name, m->place->host);
     }
     look_at(m);
-    disp_daemon_lost(profile->disp, daemon, mono_us());
-    profile_act(e, profile);
+    if (m->fleet.state == FLEET_AWAY && m->resume && !p->is_bad) /* it works on, and what it has stays its own */
+        daemon_give_or_not(m);
+    else
+        daemon_lose_tasks(e, m);
     daemon_act(e, m, acts);
     core_due(e);
 }

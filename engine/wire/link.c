@@ -106,6 +106,18 @@ uint8_t *link__room(struct link *l)
     return l->in->data + l->in_end;
 }
 
+/* Of a conversation that may outlive the link. False: the other side has what was not sent. */
+static bool note_frame(struct link *l, const struct frame *f)
+{
+    bool tells = f->type == WIRE_HAVE || f->type == WIRE_PING || f->type == WIRE_PONG;
+    if (resume_counts(f->type))
+        resume_came(l->resume, WIRE_HEADER + f->len);
+    if (!tells || resume_has(l->resume, f->first))
+        return true;
+    clw_fail(why(l), CLW_PROTOCOL, NULL, "it has received what was not sent");
+    return false;
+}
+
 /* Hands over every whole frame. False when the peer broke the protocol. */
 static bool take_frames(struct link *l)
 {
@@ -120,6 +132,10 @@ static bool take_frames(struct link *l)
             break;
         f.body = l->in->data + l->in_start + WIRE_HEADER;
         l->in_start += WIRE_HEADER + (size_t)f.len;
+        if (l->resume && !note_frame(l, &f))
+            return false;
+        if (l->resume && f.type == WIRE_HAVE)
+            continue;
         struct blk *block = blk_hold(l->in);
         l->owner->frame_cb(l, &f, block);
         blk_rele(block);
@@ -135,6 +151,10 @@ void link__came(struct link *l, size_t n)
     l->heard_ms = mono_ms();
     if (!take_frames(l))
         link_close(l);
+    if (l->resume && resume_owes(l->resume)) {
+        link_send(l, &(struct frame){.type = WIRE_HAVE}, NULL);
+        link_flush(l);
+    }
     if (l->owner->batch_cb)
         l->owner->batch_cb(l);
 }
@@ -144,6 +164,7 @@ void link__end(struct link *l, const char *text)
     if (l->closed)
         return;
     l->closed = l->closing = true;
+    l->resume = NULL;
     if (!l->why)
         clw_fail(why(l), CLW_CLOSED, NULL, "%s", text);
     l->owner->closed_cb(l, l->why);
@@ -261,12 +282,17 @@ static void push_copy(struct link *l, const void *data, size_t len)
 static void push_header(struct link *l, const struct frame *f)
 {
     uint8_t header[WIRE_HEADER];
-    wire_put_header(header, f);
+    struct frame told = *f;
+    if (l->resume && !resume_counts(f->type))
+        told.first = resume_received(l->resume);
+    wire_put_header(header, &told);
     push_copy(l, header, sizeof header);
 }
 
 void link_send(struct link *l, const struct frame *f, const void *body)
 {
+    if (l->resume && resume_counts(f->type))
+        resume_send(l->resume, f, body);
     if (l->closing || l->close_when_sent)
         return;
     push_header(l, f);
@@ -275,6 +301,8 @@ void link_send(struct link *l, const struct frame *f, const void *body)
 
 void link_send_ref(struct link *l, const struct frame *f, const struct link_piece *pieces, int count)
 {
+    if (l->resume && resume_counts(f->type))
+        resume_send_ref(l->resume, f, pieces, count);
     if (l->closing || l->close_when_sent)
         return;
     push_header(l, f);
@@ -284,6 +312,19 @@ void link_send_ref(struct link *l, const struct frame *f, const struct link_piec
         else
             push(l, pieces[i].data, pieces[i].len, pieces[i].block);
     }
+}
+
+bool link_resume(struct link *l, struct resume *r, uint64_t has)
+{
+    const struct link_piece *pieces;
+    const struct frame *f;
+    int count;
+    if (!resume_has(r, has))
+        return false;
+    for (size_t i = 0; (f = resume_kept(r, i, &pieces, &count)); i++)
+        link_send_ref(l, f, pieces, count);
+    l->resume = r;
+    return true;
 }
 
 /* ---- its end ---- */

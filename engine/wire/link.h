@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "engine/wire/resume.h"
 #include "engine/wire/wire.h"
 
 #include <stdbool.h>
@@ -53,12 +54,10 @@ void link_set_max(struct link *l, uint32_t max_body);
 /* Queues a frame; f->len is the sum of the pieces. link_send copies the body; link_send_ref queues references to pieces
  * of blocks, which are held until sent (small pieces are copied). */
 void link_send(struct link *l, const struct frame *f, const void *body);
-struct link_piece {
-    const uint8_t *data;
-    uint32_t len;
-    struct blk *block;
-};
 void link_send_ref(struct link *l, const struct frame *f, const struct link_piece *pieces, int count);
+/* The conversation goes on over this link, until it ends: what is sent is kept. First what the other side lacks of it
+ * is sent again; it has the first `has` frames. False: it says what cannot be. Before anything else that counts. */
+bool link_resume(struct link *l, struct resume *r, uint64_t has);
 /* Sends as much as the connection takes. */
 void link_flush(struct link *l);
 /* Bytes queued and not yet taken by the kernel. */

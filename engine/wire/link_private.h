@@ -34,6 +34,7 @@ struct link {
     uint64_t heard_ms;
     bool paused, closing, closed, close_when_sent;
     struct clw_error *why; /* NULL: nothing is wrong */
+    struct resume *resume; /* what is sent is kept there; or NULL */
 
     /* link_stream.c */
     struct nng_stream *stream;

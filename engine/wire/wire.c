@@ -203,6 +203,10 @@ bool wire_get_hello(const struct frame *f, struct wire_hello *h)
         case WIRE_K_INSTANCE: wire_field_copy(&w, h->instance, sizeof h->instance); break;
         case WIRE_K_DAEMON: h->daemon = wire_field_number(&w); break;
         case WIRE_K_PID: h->pid = wire_field_number(&w); break;
+        case WIRE_K_RECEIVED:
+            h->received = wire_field_number(&w);
+            h->has_received = true;
+            break;
         default: break;
         }
     }

@@ -33,8 +33,9 @@ enum {
 };
 
 enum wire_type {
-    WIRE_HELLO = 1, /* first frame of who dials: fields MAGIC VERSION ROLE [TOKEN INSTANCE DAEMON PID HOST] */
-    WIRE_WELCOME,   /* answer: fields VERSION [CLIENT | the daemon's settings] */
+    WIRE_HELLO = 1, /* first frame of who dials: fields MAGIC VERSION ROLE [TOKEN INSTANCE DAEMON PID HOST
+                       RECEIVED] */
+    WIRE_WELCOME,   /* answer: fields VERSION [CLIENT | the daemon's settings] [RECEIVED] */
     WIRE_REFUSE,    /* answer: code, text; then the connection is closed */
     WIRE_OPEN,      /* a job and its function: client to engine, engine to daemon; fields of func.h */
     WIRE_OPENED,    /* engine to client: n tasks exist already (everywhere); or code and text: refused */
@@ -58,10 +59,12 @@ enum wire_type {
     WIRE_YIELD,  /* daemon: it pauses, and takes no new tasks (text: why), or it goes on (no text) */
     WIRE_BACK,   /* daemon: the tasks first..first+n-1, the last ones of a batch, not begun */
     WIRE_NOTE,   /* engine to client: something about the job for people (text), which goes on */
+    WIRE_HAVE,   /* engine and daemon: `first` frames have come (PING and PONG say it, too): engine/wire/resume.h */
     WIRE_TYPE_COUNT
 };
 
-enum wire_flag { WIRE_NOW = 1 };
+/* RESUMED: of a WELCOME: it goes on where the connection before broke, and nothing else in it counts. */
+enum wire_flag { WIRE_NOW = 1, WIRE_RESUMED = 2 };
 
 /* How a task ended. */
 enum wire_outcome {
@@ -112,9 +115,10 @@ enum wire_key {
     WIRE_K_CLIENT,
     WIRE_K_ENV,
     WIRE_K_PROFILE = 17,
-    WIRE_K_INSTANCE,  /* a daemon's own secret, by which its token is bound to it */
-    WIRE_K_GPUS = 99, /* indices of those that are there, "0 1": the daemon takes one that is free */
-    WIRE_K_FUNC = 100 /* keys of func.c start here; what is free below: settings, store/profile_setting.h */
+    WIRE_K_INSTANCE,      /* a daemon's own secret, by which its token is bound to it */
+    WIRE_K_RECEIVED = 98, /* frames that came over the connections before */
+    WIRE_K_GPUS = 99,     /* indices of those that are there, "0 1": the daemon takes one that is free */
+    WIRE_K_FUNC = 100     /* keys of func.c start here; what is free below: settings, store/profile_setting.h */
 };
 #define WIRE_MAGIC "clowder"
 
@@ -123,7 +127,8 @@ extern const char *const wire_gpu_variables[];
 
 /* Who dials, as it says itself; fields that it left out are 0 or "". */
 struct wire_hello {
-    uint64_t version, role, daemon, pid;
+    uint64_t version, role, daemon, pid, received;
+    bool has_received;
     char magic[16], token[WIRE_TOKEN + 1], instance[WIRE_TOKEN + 1];
 };
 /* False: it is no hello of ours. */

@@ -95,8 +95,8 @@ static void print_daemons(const json_t *p)
             text_rate(rate, sizeof rate, json_decimal(d, "rate")), cpu,
             json_number(d, "rss_bytes") ? text_bytes(rss, sizeof rss, (uint64_t)json_number(d, "rss_bytes")) : "-",
             text_span(up, sizeof up, (uint64_t)json_number(d, "up_s") * 1000));
-        if (strcmp(json_text(d, "state"), "paused") == 0)
-            printf("  ! paused: %s\n", json_text(d, "reason"));
+        if (strcmp(json_text(d, "state"), "paused") == 0 || strcmp(json_text(d, "state"), "away") == 0)
+            printf("  ! %s: %s\n", json_text(d, "state"), json_text(d, "reason"));
         if (*json_text(d, "limits") && strcmp(json_text(d, "limits"), limits) != 0)
             printf("  limits: %s\n", limits = json_text(d, "limits"));
     }

@@ -42,7 +42,7 @@ static void profile_alert(struct ui *ui, const struct view_profile *p)
 {
     if (strcmp(p->state, "failed") == 0)
         add(ui, ROLE_BAD, SCREEN_PROFILES, p->name, "%s: %s", p->name, *p->reason ? p->reason : "its daemons fail");
-    else if (strcmp(p->state, "partial") == 0)
+    else if (strcmp(p->state, "partial") == 0 || strcmp(p->state, "away") == 0)
         add(ui, ROLE_WARN, SCREEN_PROFILES, p->name, "%s: %u of %u daemons connected%s%s", p->name, p->connected,
             p->wanted, *p->reason ? ": " : "", p->reason);
     for (size_t i = 0; i < p->host_count; i++)

@@ -54,7 +54,7 @@ static const char *cell_of(const char *state, enum role *role)
         enum role role;
     } cells[] = {{"executing", "■", "#", ROLE_GOOD}, {"idle", "□", "o", ROLE_NORMAL},
         {"launching", "◌", "~", ROLE_BUSY}, {"setup", "◌", "~", ROLE_BUSY}, {"leaving", "▫", "-", ROLE_DIM},
-        {"paused", "=", "=", ROLE_WARN}, {"lost", "×", "x", ROLE_BAD}};
+        {"paused", "=", "=", ROLE_WARN}, {"away", "?", "?", ROLE_WARN}, {"lost", "×", "x", ROLE_BAD}};
     for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
         if (strcmp(cells[i].state, state) == 0) {
             *role = cells[i].role;

@@ -50,7 +50,7 @@ static enum role state_text(const struct profile_row *row, char *out, size_t siz
         const char *state, *sign;
         enum role role;
     } words[] = {{"up", "+", ROLE_GOOD}, {"partial", "!", ROLE_WARN}, {"launching", "~", ROLE_BUSY},
-        {"paused", "=", ROLE_WARN}, {"stopping", "~", ROLE_BUSY}, {"failed", "!", ROLE_BAD},
+        {"paused", "=", ROLE_WARN}, {"away", "!", ROLE_WARN}, {"stopping", "~", ROLE_BUSY}, {"failed", "!", ROLE_BAD},
         {"stopped", "-", ROLE_DIM}};
     const char *state = row->live ? row->live->state : "stopped";
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)

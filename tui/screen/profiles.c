@@ -55,11 +55,11 @@ static uint64_t daemon_id(void *arg, size_t row)
 
 static enum role daemon_role(const char *state)
 {
-    return strcmp(state, "executing") == 0                                  ? ROLE_GOOD
-           : strcmp(state, "lost") == 0                                     ? ROLE_BAD
-           : strcmp(state, "launching") == 0 || strcmp(state, "setup") == 0 ? ROLE_BUSY
-           : strcmp(state, "leaving") == 0 || strcmp(state, "paused") == 0  ? ROLE_WARN
-                                                                            : ROLE_NORMAL;
+    return strcmp(state, "executing") == 0                                                               ? ROLE_GOOD
+           : strcmp(state, "lost") == 0                                                                  ? ROLE_BAD
+           : strcmp(state, "launching") == 0 || strcmp(state, "setup") == 0                              ? ROLE_BUSY
+           : strcmp(state, "leaving") == 0 || strcmp(state, "paused") == 0 || strcmp(state, "away") == 0 ? ROLE_WARN
+                                                                                                         : ROLE_NORMAL;
 }
 
 static void daemon_cell(void *arg, size_t row, int column, struct table_cell *c)
