@@ -4,8 +4,10 @@
 
 #include "base/random.h"
 #include "hosts/folder_check.h"
+#include "hosts/upload.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char body[] =
@@ -56,7 +58,7 @@ static const char body[] =
     "q mac \"$m\"; } )\n"
     /* where the program goes; nobody else may put another in its place */
     FOLDER_CHECK "\n"
-    "c=$HOME/.cache/clowder; q cache_dir \"$c\"\n"
+    "c=${C:-$HOME/.cache}/clowder; q cache_dir \"$c\"\n"
     "if e=$( { mkdir -p \"$c\" && chmod 700 \"$c\" && echo x >\"$c/.probe.$$\" && rm -f \"$c/.probe.$$\"; } "
     "2>&1 ); then\n"
     "q cache ok; else q cache \"no $(printf '%s' \"$e\" | tail -n 1 | cut -c 1-180)\"; rm -f "
@@ -111,8 +113,21 @@ static const char *safe(const char *text)
     return text[strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-")] ? "" : text;
 }
 
-char *probe_script(const char *token, const char *program, int64_t old_pid, const char *old_start)
+/* As a word of the shell: quoted, but for the home that it may begin with. */
+static char *cache_word(const char *cache)
 {
-    return mem_printf(
-        "{ T=%s; P=%s; S=%lld; K=%s\n%s}\n", safe(token), safe(program), (long long)old_pid, safe(old_start), body);
+    bool is_at_home = strncmp(cache, "~/", 2) == 0;
+    char *quoted = upload_quote(is_at_home ? cache + 2 : cache);
+    char *word = is_at_home ? mem_printf("\"$HOME\"/%s", quoted) : *cache ? mem_strdup(quoted) : mem_strdup("");
+    free(quoted);
+    return word;
+}
+
+char *probe_script(const char *token, const char *program, const char *cache, int64_t old_pid, const char *old_start)
+{
+    char *word = cache_word(cache);
+    char *script = mem_printf("{ T=%s; P=%s; S=%lld; K=%s; C=%s\n%s}\n", safe(token), safe(program), (long long)old_pid,
+        safe(old_start), word, body);
+    free(word);
+    return script;
 }

@@ -37,11 +37,13 @@ static enum clw_err check_room(struct upload *u, struct clw_error *err)
     const struct host_facts *f = u->facts;
     char need[16], have[16];
     if (f->disk_free_bytes >= 0 && (uint64_t)f->disk_free_bytes < u->program.len + 65536)
-        return clw_fail(err, CLW_REFUSED, "free space on the host",
+        return clw_fail(err, CLW_REFUSED,
+            "free space on the host, or choose another folder: clowder host edit NAME --cache DIR",
             "the disk of %s on the host is full: %s are free, %s are needed", f->cache_dir,
             text_bytes(have, sizeof have, (uint64_t)f->disk_free_bytes), text_bytes(need, sizeof need, u->program.len));
     if (!f->cache_writable)
-        return clw_fail(err, CLW_REFUSED, "make ~/.cache writable on the host, or free space there",
+        return clw_fail(err, CLW_REFUSED,
+            "make it writable, free space there, or choose another folder: clowder host edit NAME --cache DIR",
             "cannot write to %s on the host: %s", f->cache_dir,
             *f->cache_error ? f->cache_error : "no reason was given");
     return CLW_OK;

@@ -32,6 +32,11 @@ static json_t *export_host(const struct store_host *h, bool *good)
     put(o, "mac", json_string(h->mac), good);
     put(o, "direct", json_boolean(h->direct), good);
     put(o, "enabled", json_boolean(h->enabled), good);
+    put(o, "connect_timeout_s", json_integer(h->connect_timeout_s), good);
+    put(o, "cache", json_string(h->cache ? h->cache : ""), good);
+    json_t *manners = json_object();
+    store_settings_put_host(manners, &h->manners);
+    put(o, "manners", manners, good);
     put(o, "tags", store__json_strings(&h->tags), good);
     return o;
 }

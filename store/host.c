@@ -2,14 +2,14 @@
 #include "store/host_internal.h"
 
 #include "base/mem.h"
+#include "store/profile_setting_json.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define COLUMNS                                                                                                        \
     "id, name, address, port, user, launcher, jump, identity, note, directives, mac, direct, enabled, "                \
-    "facts,"                                                                                                           \
-    " probed_at_us, state, reason"
+    "facts, probed_at_us, state, reason, connect_timeout_s, cache, manners"
 
 enum clw_err store_host_missing(const char *name, struct clw_error *err)
 {
@@ -30,20 +30,45 @@ static enum clw_err exists(const char *name, struct clw_error *err)
         "there is a host named %s already", name);
 }
 
+static char *manners_text(const struct store_host *h)
+{
+    json_t *o = json_object();
+    store_settings_put_host(o, &h->manners);
+    char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_decref(o);
+    return text ? text : mem_strdup("{}");
+}
+
+/* What cannot be read is nothing: the file may have been written by hand. */
+static void read_manners(sqlite3_stmt *stmt, int column, struct store_settings *out)
+{
+    char *text = store__text(stmt, column);
+    json_t *o = json_loads(text, 0, NULL);
+    struct store_settings all;
+    store_settings_init(&all);
+    store_settings_init(out);
+    if (o && !store_settings_take(o, &all))
+        store_settings_add_host(out, &all);
+    json_decref(o);
+    free(text);
+}
+
 static enum clw_err insert(struct store *s, const struct store_host *h, struct clw_error *err)
 {
     char address[STORE_ADDRESS_SIZE], mac[STORE_MAC_SIZE] = "";
     store__plain_address(h->address, address);
     if (*h->mac)
         store_parse_mac(h->mac, mac, NULL);
+    char *manners = manners_text(h);
     enum clw_err code = store__exec(s,
         "INSERT INTO host(name, address, port, user, launcher, jump, identity, note, directives, mac, "
-        "direct, enabled)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        "direct, enabled, connect_timeout_s, cache, manners)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         ARGS(TEXT(h->name), TEXT(address), INT(h->port), TEXT(h->user), TEXT(store_launcher_text(h->launcher)),
             TEXT(h->jump), TEXT(h->identity), TEXT(h->note), TEXT(h->directives), TEXT(mac), INT(h->direct),
-            INT(h->enabled)),
+            INT(h->enabled), INT(h->connect_timeout_s), TEXT(h->cache), TEXT(manners)),
         NULL, err);
+    free(manners);
     return code == CLW_EXISTS ? exists(h->name, err) : code;
 }
 
@@ -53,14 +78,17 @@ static enum clw_err update(struct store *s, int64_t id, const struct store_host 
     store__plain_address(h->address, address);
     if (*h->mac)
         store_parse_mac(h->mac, mac, NULL);
+    char *manners = manners_text(h);
     enum clw_err code = store__exec(s,
         "UPDATE host SET name = ?1, address = ?2, port = ?3, user = ?4, launcher = ?5, jump = ?6, identity = "
         "?7,"
-        " note = ?8, directives = ?9, mac = ?10, direct = ?11, enabled = ?12 WHERE id = ?13",
+        " note = ?8, directives = ?9, mac = ?10, direct = ?11, enabled = ?12, connect_timeout_s = ?13, cache = ?14,"
+        " manners = ?15 WHERE id = ?16",
         ARGS(TEXT(h->name), TEXT(address), INT(h->port), TEXT(h->user), TEXT(store_launcher_text(h->launcher)),
             TEXT(h->jump), TEXT(h->identity), TEXT(h->note), TEXT(h->directives), TEXT(mac), INT(h->direct),
-            INT(h->enabled), INT(id)),
+            INT(h->enabled), INT(h->connect_timeout_s), TEXT(h->cache), TEXT(manners), INT(id)),
         NULL, err);
+    free(manners);
     return code == CLW_EXISTS ? exists(h->name, err) : code;
 }
 
@@ -114,6 +142,9 @@ static enum clw_err read_host(struct store *s, sqlite3_stmt *stmt, struct store_
     h->probed_at_us = store__u64(stmt, 14);
     store__copy(stmt, 15, h->state, sizeof h->state);
     h->reason = store__text(stmt, 16);
+    h->connect_timeout_s = (unsigned)store__u64(stmt, 17);
+    h->cache = store__text(stmt, 18);
+    read_manners(stmt, 19, &h->manners);
     if (store_launcher_parse(launcher, &h->launcher, NULL))
         return store__damaged(s, err, "a host has a launcher that does not exist");
     return CLW_OK;

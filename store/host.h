@@ -2,6 +2,7 @@
 #ifndef STORE_HOST_H
 #define STORE_HOST_H
 
+#include "store/profile_setting.h"
 #include "store/store.h"
 #include "store/strlist.h"
 #include "store/valid.h"
@@ -13,6 +14,7 @@
 #define STORE_TAGS_MAX 64
 #define STORE_GPUS_MAX 256
 #define STORE_FACTS_MAX 262144 /* bytes */
+#define STORE_CONNECT_MAX_S 3600
 
 /* X(NAME, word) */
 #define STORE_LAUNCHER_TABLE(X)                                                                                        \
@@ -56,7 +58,10 @@ struct store_host {
     char mac[STORE_MAC_SIZE];
     bool direct;
     bool enabled;
-    struct store_strings tags; /* sorted, each once */
+    unsigned connect_timeout_s;    /* 0: as ssh's configuration says, or ours */
+    char *cache;                   /* where the folder for our programs is made: /PATH or ~/PATH; "": ~/.cache */
+    struct store_settings manners; /* what its owner asks of all profiles; only rows with STORE_HOST */
+    struct store_strings tags;     /* sorted, each once */
     /* measured: written by facts_set and state_set only */
     int64_t id;
     char *facts; /* a JSON object, or NULL before the first probe */

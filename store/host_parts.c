@@ -35,6 +35,7 @@ enum clw_err store_launcher_parse(const char *text, enum store_launcher *out, st
 void store_host_init(struct store_host *h)
 {
     *h = (struct store_host){.launcher = STORE_LAUNCHER_SSH, .enabled = true};
+    store_settings_init(&h->manners);
 }
 
 void store_host_fini(struct store_host *h)
@@ -43,6 +44,7 @@ void store_host_fini(struct store_host *h)
     free(h->identity);
     free(h->note);
     free(h->directives);
+    free(h->cache);
     free(h->facts);
     free(h->reason);
     free(h->gpus);
@@ -74,7 +76,19 @@ static enum clw_err check_texts(const struct store_host *h, struct clw_error *er
         code = store__check_text("the note", h->note, 4096, STORE__BLOCK, err);
     if (!code && h->directives)
         code = store__check_text("the text for the scheduler", h->directives, 16384, STORE__BLOCK, err);
+    if (!code && h->cache && *h->cache)
+        code = store__check_text("the cache folder", h->cache, 1000, STORE__LINE, err);
+    if (!code && h->cache && *h->cache && *h->cache != '/' && strncmp(h->cache, "~/", 2) != 0)
+        code = clw_fail(err, CLW_USAGE, "write it like /scratch/me/clowder or ~/clowder",
+            "the cache folder is not a path from / or ~/ on");
     return code;
+}
+
+static enum clw_err check_manners(const struct store_host *h, struct clw_error *err)
+{
+    if (h->connect_timeout_s > STORE_CONNECT_MAX_S)
+        return clw_fail(err, CLW_USAGE, NULL, "a connection may take at most an hour");
+    return store_settings_check(&h->manners, err);
 }
 
 static enum clw_err check_tags(const struct store_strings *tags, struct clw_error *err)
@@ -110,6 +124,8 @@ enum clw_err store_host_check(const struct store_host *h, struct clw_error *err)
         code = store_parse_mac(h->mac, mac, err);
     if (!code)
         code = check_texts(h, err);
+    if (!code)
+        code = check_manners(h, err);
     return code ? code : check_tags(&h->tags, err);
 }
 

@@ -101,10 +101,20 @@ static void checked(struct reader *r, enum clw_err code)
     }
 }
 
+static void read_manners(struct reader *r, const json_t *o, struct store_host *h)
+{
+    const json_t *manners = json_object_get(o, "manners");
+    struct store_settings all;
+    store_settings_init(&all);
+    if (manners && (!json_is_object(manners) || store_settings_take(manners, &all)))
+        fault(r, "manners", "a setting has the wrong type or range");
+    store_settings_add_host(&h->manners, &all);
+}
+
 static void read_host(struct reader *r, json_t *o, struct store_host *h)
 {
     static const char *const known[] = {"address", "port", "user", "launcher", "jump", "identity", "note", "directives",
-        "mac", "direct", "enabled", "tags"};
+        "mac", "direct", "enabled", "connect_timeout_s", "cache", "manners", "tags"};
     char launcher[32] = "ssh";
     check_keys(r, o, known, sizeof known / sizeof *known);
     snprintf(h->name, sizeof h->name, "%s", r->name);
@@ -120,6 +130,9 @@ static void read_host(struct reader *r, json_t *o, struct store_host *h)
     read_fixed(r, o, "mac", h->mac, sizeof h->mac);
     read_bool(r, o, "direct", &h->direct);
     read_bool(r, o, "enabled", &h->enabled);
+    h->connect_timeout_s = (unsigned)read_number(r, o, "connect_timeout_s", STORE_CONNECT_MAX_S);
+    read_text(r, o, "cache", &h->cache);
+    read_manners(r, o, h);
     read_strings(r, o, "tags", &h->tags);
     if (!r->code)
         checked(r, store_launcher_parse(launcher, &h->launcher, r->err));

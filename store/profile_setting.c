@@ -113,6 +113,13 @@ void store_settings_copy_stored(struct store_settings *to, const struct store_se
             copy(row, to, from);
 }
 
+void store_settings_add_host(struct store_settings *to, const struct store_settings *from)
+{
+    for (const struct store_setting_row *row = store_setting_rows; row->key; row++)
+        if ((row->on.where & STORE_HOST) && store_row_is_default(row, to))
+            copy(row, to, from);
+}
+
 bool store_settings_same(const struct store_settings *a, const struct store_settings *b, enum store_told told)
 {
     for (const struct store_setting_row *row = store_setting_rows; row->key; row++)

@@ -31,7 +31,7 @@ enum store_setting_type {
 enum store_told { STORE_TOLD_NEVER, STORE_TOLD_WELCOME, STORE_TOLD_TERMS };
 
 /* Which commands have the option. */
-enum store_where { STORE_UP = 1, STORE_SET = 2 };
+enum store_where { STORE_UP = 1, STORE_SET = 2, STORE_HOST = 4 };
 
 /* Where the form has the field, in this order. */
 enum store_form { STORE_FORM_NOWHERE, STORE_FORM_TOP, STORE_FORM_LIMITS, STORE_FORM_MANNERS };
@@ -94,42 +94,44 @@ struct store_setting_row {
         .on = {"maxtasks", STORE_UP | STORE_SET, "a daemon leaves after N tasks, and is replaced (0: never)"},         \
         .told = STORE_TOLD_WELCOME, .wire = 13,                                                                        \
         .form = {STORE_FORM_LIMITS, "Tasks at most", "replaced after this many"}, .show = {"maxtasks", "", ""})        \
-    X(grace_ms, SPAN, 600000, grace_ms,                                                                                 \
+    X(grace_ms, SPAN, 600000, grace_ms,                                                                                \
         .on = {"grace", STORE_UP | STORE_SET,                                                                          \
-            "how long daemons whose link broke work on and are waited for (default 10m)"},                       \
-        .told = STORE_TOLD_TERMS, .wire = 27, .form = {STORE_FORM_LIMITS, "Grace", "waits for a broken link; empty: 10m"},    \
+            "how long daemons whose link broke work on and are waited for (default 10m)"},                             \
+        .told = STORE_TOLD_TERMS, .wire = 27,                                                                          \
+        .form = {STORE_FORM_LIMITS, "Grace", "waits for a broken link; empty: 10m"},                                   \
         .show = {"grace", "", " after its link broke"})                                                                \
     X(memory_bytes, BYTES, 0, memory_bytes,                                                                            \
         .on = {"memory", STORE_UP | STORE_SET, "budget of the queue in the engine (0: 64M)"},                          \
         .form = {STORE_FORM_LIMITS, "Queue memory", "empty: 64M"}, .show = {"memory", "", ""})                         \
     X(nice, COUNT, 0, nice, .most = STORE_NICE_MAX, .wrong = "a nice value is 0 to 19",                                \
-        .on = {"nice", STORE_UP | STORE_SET,                                                                           \
+        .on = {"nice", STORE_UP | STORE_SET | STORE_HOST,                                                              \
             "run tasks with this nice value, 0 to 19; from 10 on also with idle I/O priority"},                        \
         .told = STORE_TOLD_TERMS, .wire = 19, .form = {STORE_FORM_MANNERS, "Nice", "of tasks, 0 to 19"},               \
         .show = {"nice", "", ""})                                                                                      \
     X(cpus_permille, PERMILLE, 0, cpus, .what = "number of CPUs",                                                      \
-        .on = {"cpus", STORE_UP | STORE_SET, "the tasks of each daemon may use this many CPUs (0: all)"},              \
+        .on = {"cpus", STORE_UP | STORE_SET | STORE_HOST, "the tasks of each daemon may use this many CPUs (0: all)"}, \
         .told = STORE_TOLD_TERMS, .wire = 20, .form = {STORE_FORM_MANNERS, "CPUs", "limit for a daemon's tasks: 0.5"}, \
         .show = {"CPUs", "", ""})                                                                                      \
     X(mem_bytes, BYTES, 0, mem_bytes, .least = 1 << 20, .wrong = "a memory limit is at least 1M",                      \
         .hint = "write it like 512M",                                                                                  \
-        .on = {"mem", STORE_UP | STORE_SET, "the tasks of each daemon may use this much memory (0: all)"},             \
+        .on = {"mem", STORE_UP | STORE_SET | STORE_HOST,                                                               \
+            "the tasks of each daemon may use this much memory (0: all)"},                                             \
         .told = STORE_TOLD_TERMS, .wire = 21,                                                                          \
         .form = {STORE_FORM_MANNERS, "Memory", "limit for a daemon's tasks: 2G"},                                      \
         .show = {"mem", "", " for the tasks of a daemon"})                                                             \
     X(pause_load_permille, PERMILLE, 0, pause_load, .what = "load",                                                    \
-        .on = {"pause-load", STORE_UP | STORE_SET,                                                                     \
+        .on = {"pause-load", STORE_UP | STORE_SET | STORE_HOST,                                                        \
             "a daemon pauses while other programs load its machine more than X (0: never)"},                           \
         .told = STORE_TOLD_TERMS, .wire = 22, .form = {STORE_FORM_MANNERS, "Pause at load", "caused by others: 4"},    \
         .show = {"pause", "while the load of others is above ", ""})                                                   \
     X(pause_user_ms, SPAN, 0, pause_user_ms,                                                                           \
-        .on = {"pause-user", STORE_UP | STORE_SET,                                                                     \
+        .on = {"pause-user", STORE_UP | STORE_SET | STORE_HOST,                                                        \
             "a daemon pauses until nobody has typed on its machine for this long (0: never)"},                         \
         .told = STORE_TOLD_TERMS, .wire = 23,                                                                          \
         .form = {STORE_FORM_MANNERS, "Pause for users", "until nobody has typed for: 15m"},                            \
         .show = {"pause", "until nobody has typed for ", ""})                                                          \
     X(hours, HOURS, "", hours,                                                                                         \
-        .on = {"hours", STORE_UP | STORE_SET,                                                                          \
+        .on = {"hours", STORE_UP | STORE_SET | STORE_HOST,                                                             \
             "a daemon works only in these hours of its machine's clock (\"\": always)"},                               \
         .told = STORE_TOLD_TERMS, .wire = 25, .form = {STORE_FORM_MANNERS, "Hours", "to work in: 22:00-06:00"},        \
         .show = {"pause", "outside ", ""})                                                                             \
@@ -192,6 +194,8 @@ void store_settings_copy_stored(struct store_settings *to, const struct store_se
 /* Of those that are told then. */
 bool store_settings_same(const struct store_settings *a, const struct store_settings *b, enum store_told told);
 bool store_settings_pause(const struct store_settings *s); /* there is something to pause for */
+/* What a host's owner asks for may be another value on that host: where *to has the default, it gets that of *from. */
+void store_settings_add_host(struct store_settings *to, const struct store_settings *from);
 /* Every value is in its range. CLW_USAGE. */
 enum clw_err store_settings_check(const struct store_settings *s, struct clw_error *err);
 

@@ -28,6 +28,13 @@ void store_settings_put(json_t *o, const struct store_settings *s)
             store_row_put(o, row, s);
 }
 
+void store_settings_put_host(json_t *o, const struct store_settings *s)
+{
+    for (const struct store_setting_row *row = store_setting_rows; row->key; row++)
+        if ((row->on.where & STORE_HOST) && !store_row_is_default(row, s))
+            store_row_put(o, row, s);
+}
+
 static bool take_whole(const json_t *value, uint64_t most, uint64_t *n)
 {
     *n = (uint64_t)json_integer_value(value);

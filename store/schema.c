@@ -31,6 +31,9 @@ static const char schema[] =
     " jump TEXT NOT NULL DEFAULT '',"
     " identity TEXT NOT NULL DEFAULT '',"
     " direct INTEGER NOT NULL DEFAULT 0 CHECK(direct IN (0, 1)),"
+    " connect_timeout_s INTEGER NOT NULL DEFAULT 0,"
+    " cache TEXT NOT NULL DEFAULT '',"
+    " manners TEXT NOT NULL DEFAULT '{}',"
     " mac TEXT NOT NULL DEFAULT '',"
     " note TEXT NOT NULL DEFAULT '',"
     " directives TEXT NOT NULL DEFAULT '',"
@@ -182,11 +185,11 @@ static const struct {
     int64_t version;
     const char *sql, *stamp;
 } steps[] = {
-    {9, schema, "PRAGMA application_id = 1131179895; PRAGMA user_version = 9"},
+    {10, schema, "PRAGMA application_id = 1131179895; PRAGMA user_version = 10"},
 };
 enum { STEPS = sizeof steps / sizeof *steps };
 
-_Static_assert(STORE_VERSION == 9, "the last step's");
+_Static_assert(STORE_VERSION == 10, "the last step's");
 _Static_assert(STORE__APPLICATION_ID == 1131179895, "the stamp is the application id");
 
 enum clw_err store__newer(const struct store *s, int64_t version, struct clw_error *err)

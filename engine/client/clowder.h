@@ -106,6 +106,7 @@ struct clowder_profile {
      * "per-gpu=yes", "respawn=no", "cleanup=no". 0 takes one back. */
     const char *const *settings;
     int64_t timeout_ms; /* how long to wait until they are connected; -1: no limit; 0: do not wait */
+    bool patient;       /* wait so long for hosts that may still come, as one that boots; else the first try counts */
 };
 /* Everything 0, timeout_ms 30 s. */
 CLOWDER_API void clowder_profile_init(struct clowder_profile *p);

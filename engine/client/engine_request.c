@@ -177,6 +177,8 @@ static json_t *up_request(const char *name, const struct clowder_profile *p)
         json_object_set_new(o, "ephemeral", json_true());
     json_object_set_new(o, "wait", json_boolean(p->timeout_ms != 0));
     json_object_set_new(o, "timeout_ms", json_integer(p->timeout_ms > 0 ? p->timeout_ms : 0));
+    if (p->patient)
+        json_object_set_new(o, "patient", json_true());
     return o;
 }
 

@@ -26,6 +26,7 @@ struct waiter {
     int64_t job;        /* wait: which */
     uint64_t look, recorded;
     bool has_recorded;
+    bool patient;         /* up: what may pass is waited out */
     bool saves;           /* the answer waits, for a moment, until what is wanted of the profile is in the store */
     uint64_t saved_ms;    /* the end of that moment */
     uint64_t deadline_ms; /* 0: none */
@@ -43,6 +44,8 @@ json_t *reply_saved(struct engine *e, struct waiter *w);
 const char *request_text(const json_t *request, const char *key, const char *otherwise);
 bool request_ms(const json_t *request, const char *key, uint64_t *value);
 bool request_bool(const json_t *request, const char *key, bool *value);
+/* "K=V"s: the variables there were, with those of the request set or replaced. */
+bool request_env(const json_t *request, const char *key, char ***env);
 
 struct call {
     struct engine *e;
@@ -67,6 +70,8 @@ struct reading *reading_new(const struct call *c, json_t *reply);
 void reading_ask_ssh(struct reading *r, void (*work)(void *reading), void (*done)(void *reading));
 void reading_answer(void *reading); /* gives the reply, and r is gone */
 
+json_t *control_up(const struct call *c);         /* control_up.c */
+json_t *control_missing(const struct call *c);    /* the same */
 json_t *control_ssh_config(const struct call *c); /* control_ssh.c */
 json_t *control_doctor(const struct call *c);     /* control_doctor.c */
 

@@ -59,3 +59,10 @@ const struct host_facts *place_facts(const struct place *l)
     const struct host *h = l->via ? l->via : l->command ? NULL : host_find(l->profile->engine, "local");
     return h && h->has_facts ? &h->facts : NULL;
 }
+
+struct store_settings place_settings(const struct place *l)
+{
+    struct store_settings set = l->profile->settings.set;
+    store_settings_add_host(&set, &l->manners);
+    return set;
+}

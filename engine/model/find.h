@@ -14,5 +14,7 @@ const struct host_facts *place_facts(const struct place *l);
 struct place *place_find(struct profile *p, const char *host);
 struct daemon *daemon_by_number(struct engine *e, uint32_t number);
 struct host *host_find(struct engine *e, const char *name);
+/* What its daemons are told: the profile's settings, and what its host's owner asks where they say nothing. */
+struct store_settings place_settings(const struct place *l);
 
 #endif

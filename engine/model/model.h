@@ -104,6 +104,7 @@ struct host {
     unsigned measured;   /* how many facts came */
     uint64_t refresh_ms; /* when to measure again */
     uint64_t again_ms;   /* when to open the link again, if that failed */
+    uint64_t awaited_ms; /* somebody waits for it until then */
     unsigned batches;    /* jobs of its scheduler that we have there */
     atomic_uint news;    /* that the link posted and that are not taken yet */
     struct errand closing;
@@ -118,6 +119,8 @@ struct place {
     struct host *via;              /* NULL: this machine */
     char *command;                 /* NULL, or the line that starts each of its daemons, on this machine … */
     char home[STORE_ADDRESS_SIZE]; /* … which dial this machine there */
+    struct store_settings manners; /* what the host's owner asks of all profiles */
+    bool has_news;                 /* they changed, and daemons were not told yet */
     unsigned number;               /* in the profile, small */
     unsigned share;                /* how many the profile has there by its settings: for orders */
     enum clw_err code;             /* why it is broken, or had trouble: */

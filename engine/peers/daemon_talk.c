@@ -101,7 +101,8 @@ bool daemon_send_resumed(struct peer *p, struct daemon *m, uint64_t has)
 void daemon_send_terms(struct peer *p, const struct daemon *m)
 {
     struct buf b = {0};
-    wire_add_settings(&b, &m->profile->settings.set, STORE_TOLD_TERMS);
+    const struct store_settings set = place_settings(m->place);
+    wire_add_settings(&b, &set, STORE_TOLD_TERMS);
     peer_send(p, &(struct frame){.type = WIRE_TERMS, .len = (uint32_t)b.len}, b.data);
     buf_fini(&b);
 }

@@ -1,13 +1,17 @@
 /* What is due for hosts by the clock: measured, reached again, forgotten. */
 #include "engine/profiles/host_chores.h"
 
+#include "base/mono.h"
+#include "engine/model/core.h"
 #include "engine/profiles/host_use.h"
 #include "engine/profiles/launchers/launch_scheduler.h"
 #include "engine/profiles/place.h"
-#include "engine/model/core.h"
 #include "engine/record/recorder.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { HURRY_MS = 20000 };
 
 /* With its link and its places. */
 static void dismiss(struct engine *e, struct host *h)
@@ -65,6 +69,23 @@ static bool is_measured(const struct host *h)
     return host_answers(&h->shot) && !h->here;
 }
 
+static bool has_away(const struct engine *e, const struct host *h)
+{
+    for (const struct profile *p = e->profiles; p; p = p->next)
+        for (const struct place *l = p->places; l; l = l->next)
+            if (l->via == h && l->fleet.counts[FLEET_AWAY])
+                return true;
+    return false;
+}
+
+/* It is tried only now and then, and somebody waits: a command, or tasks of daemons that are away. When it is to be
+ * tried before its time; UINT64_MAX: it is not. */
+static uint64_t hurry_ms(const struct engine *e, const struct host *h)
+{
+    bool is_awaited = h->link && h->shot.state == HOST_QUARANTINED && (mono_ms() < h->awaited_ms || has_away(e, h));
+    return is_awaited ? h->shot.since_ms + HURRY_MS : UINT64_MAX;
+}
+
 void host_tick(struct engine *e, uint64_t now_ms)
 {
     batch_tick(e, now_ms);
@@ -87,6 +108,8 @@ void host_tick(struct engine *e, uint64_t now_ms)
         } else if (is_measured(h) && now_ms >= h->refresh_ms) {
             h->refresh_ms = now_ms + CORE_REFRESH_MS;
             host_session_probe(h->link);
+        } else if (now_ms >= hurry_ms(e, h)) {
+            host_session_retry(h->link);
         }
     }
 }
@@ -97,7 +120,7 @@ uint64_t host_next_ms(const struct engine *e)
     next = here_ms < next ? here_ms : next;
     for (const struct host *h = e->hosts; h; h = h->next) {
         bool measures = h->link && is_measured(h);
-        uint64_t at = measures ? h->refresh_ms : lacks_link(e, h) ? h->again_ms : UINT64_MAX;
+        uint64_t at = measures ? h->refresh_ms : lacks_link(e, h) ? h->again_ms : hurry_ms(e, h);
         next = at < next ? at : next;
     }
     return next;

@@ -100,14 +100,16 @@ struct host_session_options host_options(const struct engine *e, const struct st
         .port = s->port,
         .jump = s->jump,
         .identity = s->identity,
+        .cache = s->cache,
+        .connect_timeout_s = s->connect_timeout_s,
         .program = e->daemon_program,
         .target = s->direct || s->launcher != STORE_LAUNCHER_SSH ? "" : "home"};
 }
 
 static char *settings_text(const struct store_host *s)
 {
-    return mem_printf("%s\n%s\n%u\n%s\n%s\n%d\n%d\n%s", s->address, s->user, s->port, s->jump, s->identity, s->direct,
-        (int)s->launcher, s->directives);
+    return mem_printf("%s\n%s\n%u\n%s\n%s\n%d\n%d\n%s\n%u\n%s", s->address, s->user, s->port, s->jump, s->identity,
+        s->direct, (int)s->launcher, s->directives, s->connect_timeout_s, s->cache);
 }
 
 static bool scheduler_of(enum store_launcher launcher, enum scheduler_kind *kind)

@@ -2,12 +2,12 @@
 #include "engine/profiles/place.h"
 
 #include "base/mono.h"
-#include "engine/profiles/host_use.h"
-#include "engine/profiles/place_state.h"
-#include "engine/profiles/running_daemon.h"
 #include "engine/model/core.h"
 #include "engine/model/find.h"
 #include "engine/model/launcher.h"
+#include "engine/profiles/host_use.h"
+#include "engine/profiles/place_state.h"
+#include "engine/profiles/running_daemon.h"
 #include "engine/record/catalog.h"
 #include "engine/record/desired.h"
 #include "store/host.h"
@@ -53,6 +53,17 @@ static void set_command(struct place *l, const struct store_host *s)
     snprintf(l->home, sizeof l->home, "%s", s && *s->address ? s->address : "127.0.0.1");
 }
 
+static void set_manners(struct engine *e, struct place *l)
+{
+    const struct store_host *s = strcmp(l->host, "local") == 0 ? NULL : catalog_host(e->catalog, l->host);
+    struct store_settings now;
+    store_settings_init(&now);
+    if (s)
+        now = s->manners;
+    l->has_news |= !store_settings_same(&now, &l->manners, STORE_TOLD_TERMS);
+    l->manners = now;
+}
+
 enum clw_err place_get(struct engine *e, struct profile *p, const char *host, struct place **out, struct clw_error *err)
 {
     struct host *via;
@@ -70,9 +81,11 @@ enum clw_err place_get(struct engine *e, struct profile *p, const char *host, st
         (*out)->number = p->place_count++;
         fleet_place_add(&p->fleet, &(*out)->fleet);
         snprintf((*out)->host, sizeof(*out)->host, "%s", host);
+        store_settings_init(&(*out)->manners);
     }
     (*out)->via = via;
     set_command(*out, command);
+    set_manners(e, *out);
     return CLW_OK;
 }
 

@@ -4,6 +4,7 @@
 #include "base/mono.h"
 #include "base/text.h"
 #include "engine/model/core.h"
+#include "engine/model/find.h"
 #include "engine/model/launcher.h"
 #include "engine/peers/client_talk.h"
 #include "engine/peers/daemon_talk.h"
@@ -41,11 +42,11 @@ static void start_setups(struct daemon *m)
 }
 
 /* A daemon that is told no terms has those of the default. */
-static bool has_terms(const struct profile *p)
+static bool has_terms(const struct place *l)
 {
-    struct store_settings none;
+    struct store_settings none, set = place_settings(l);
     store_settings_init(&none);
-    return !store_settings_same(&p->settings.set, &none, STORE_TOLD_TERMS);
+    return !store_settings_same(&set, &none, STORE_TOLD_TERMS);
 }
 
 /* As if it had not been away. */
@@ -66,7 +67,7 @@ static void welcome(struct peer *p, struct daemon *m, unsigned acts)
 {
     struct profile *profile = m->profile;
     daemon_send_welcome(p, m);
-    if (has_terms(profile))
+    if (has_terms(m->place))
         daemon_send_terms(p, m);
     m->disp = disp_daemon_join(
         profile->disp, m, m->place->number, profile->settings.set.maxtasks, profile->setups != NULL, mono_us());

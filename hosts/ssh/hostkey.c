@@ -161,6 +161,7 @@ static enum clw_err shake_hands(struct host_session *l, struct hop *h, struct cl
             "%s and this machine have no algorithm in common: %s", h->label, said);
     if (h->proxy)
         return fail_proxy(h, said, err);
+    l->turned_away = strstr(said, "disconnected") || strstr(said, "reset by peer") || strstr(said, "Exceeded");
     return clw_fail(err, CLW_UNREACHABLE,
         "does an SSH server listen on that port? many connections at once can also be refused (MaxStartups)",
         "the SSH handshake with %s failed: %s", h->label, said);

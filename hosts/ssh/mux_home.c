@@ -99,10 +99,11 @@ static enum clw_err say_why(struct host_session *l, struct mux_home *m, const ch
     text_escape(said, sizeof said, (char *)all.data, all.len);
     buf_fini(&all);
     if (m->x.status == FOLDER_OPEN)
-        return upload_is_open("~/.cache/clowder", said, err);
+        return upload_is_open("the folder of our programs", said, err);
     return clw_fail(err, m->x.status == 127 ? CLW_NOT_FOUND : CLW_REFUSED,
-        m->x.status == 126 ? "is ~/.cache on a file system mounted noexec? then mount it without noexec"
-                           : "run it on the host by hand to see what is missing",
+        m->x.status == 126
+            ? "is it on a file system mounted noexec? then choose another folder: clowder host edit NAME --cache DIR"
+            : "run it on the host by hand to see what is missing",
         "%s does not start on the host (exit status %d): %s", l->program_path, m->x.status,
         *said ? said : "it said nothing");
 }

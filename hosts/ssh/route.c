@@ -131,6 +131,8 @@ static enum clw_err build(struct host_session *l, struct route *r)
         ssh_host_fini(&last);
     else
         r->hosts[r->count++] = last;
+    if (!code && l->o.connect_timeout_s)
+        r->hosts[r->count - 1].connect_timeout_s = l->o.connect_timeout_s;
     return code;
 }
 

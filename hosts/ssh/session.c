@@ -15,7 +15,7 @@
 static const char **texts_of(struct host_session_options *o, size_t i)
 {
     const char **texts[] = {
-        &o->name, &o->address, &o->user, &o->jump, &o->identity, &o->config_path, &o->program, &o->target};
+        &o->name, &o->address, &o->user, &o->jump, &o->identity, &o->config_path, &o->program, &o->target, &o->cache};
     return i < sizeof texts / sizeof *texts ? texts[i] : NULL;
 }
 

@@ -81,8 +81,9 @@ struct host_snapshot {
     uint64_t retry_at_ms;         /* mono_ms(), in BACKOFF and QUARANTINED */
     uint32_t step_ms[HOST_STEPS]; /* how long each step took in this attempt */
     unsigned attempts, failures;  /* in all, and in a row */
-    char url[HOST_URL_SIZE];      /* where daemons on the host dial for the default target; "": no tunnel */
-    bool same_url;                /* it is the one from before the link was lost */
+    bool turned_away;        /* the last attempt: its server hung up before the handshake was over; it may be busy */
+    char url[HOST_URL_SIZE]; /* where daemons on the host dial for the default target; "": no tunnel */
+    bool same_url;           /* it is the one from before the link was lost */
     char program[HOST_PATH_SIZE]; /* path of the daemon program there, once uploaded; "": not */
     uint32_t rtt_us;
     uint64_t quiet_ms;                     /* since the host was last heard */
@@ -145,9 +146,11 @@ struct host_session_options {
     const char *address; /* address or alias of ~/.ssh/config; "" : the name */
     const char *user;
     unsigned port;
-    const char *jump;        /* "user@host:port,host2" instead of the configuration's ProxyJump; "none": no jump */
-    const char *identity;    /* a key file, tried before the configuration's */
-    const char *config_path; /* see ssh_config_load() */
+    const char *jump;           /* "user@host:port,host2" instead of the configuration's ProxyJump; "none": no jump */
+    const char *identity;       /* a key file, tried before the configuration's */
+    const char *cache;          /* where the folder for our programs is made: /PATH or ~/PATH; "": ~/.cache */
+    unsigned connect_timeout_s; /* instead of the configuration's ConnectTimeout */
+    const char *config_path;    /* see ssh_config_load() */
     enum host_goal goal;
     bool retry;          /* begin again when it fails or is lost */
     bool here;           /* no host at all but this machine, as if it were one: no SSH, no probe, no upload */

@@ -108,7 +108,7 @@ static enum clw_err attempt(struct host_session *l, struct clw_error *err)
     l->retry_now = l->answered = l->resting = false;
     l->aim = l->o.goal;
     pthread_mutex_unlock(&l->lock);
-    l->reached = false;
+    l->reached = l->turned_away = false;
     if (l->o.here)
         return attempt_here(l, err);
     link__step(l, HOST_RESOLVE, l->o.resolve_ms);

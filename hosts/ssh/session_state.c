@@ -109,6 +109,7 @@ void link__rest(struct host_session *l, enum host_state state, const struct clw_
     snprintf(l->shot.hint, sizeof l->shot.hint, "%s", why ? why->hint : "");
     l->shot.since_ms = now;
     l->shot.retry_at_ms = retry_at_ms;
+    l->shot.turned_away = l->turned_away;
     l->shot.streams = 0;
     if (state != HOST_DOWN || !good)
         l->shot.url[0] = '\0';

@@ -91,6 +91,17 @@ static int set_launcher(const struct opts *o, struct store_host *h)
     return 0;
 }
 
+static int set_connect_timeout(const struct opts *o, struct store_host *h)
+{
+    uint64_t ms = (uint64_t)h->connect_timeout_s * 1000;
+    if (opts_duration(o, "connect-timeout", &ms))
+        return 2;
+    if (ms > (uint64_t)STORE_CONNECT_MAX_S * 1000)
+        return say(2, "%s: --connect-timeout is at most 1h", o->command);
+    h->connect_timeout_s = (unsigned)((ms + 999) / 1000);
+    return 0;
+}
+
 /* The options that add and edit share. */
 static int set_options(const struct opts *o, struct store_host *h)
 {
@@ -103,7 +114,12 @@ static int set_options(const struct opts *o, struct store_host *h)
     set_text(&h->jump, opts_text(o, "jump", NULL));
     set_text(&h->note, opts_text(o, "note", NULL));
     h->direct |= opts_has(o, "direct");
+    set_text(&h->cache, opts_text(o, "cache", NULL));
     int status = set_launcher(o, h);
+    if (status == 0)
+        status = set_connect_timeout(o, h);
+    if (status == 0)
+        status = opts_settings(o, &h->manners);
     if (status)
         return status;
     if (mac && store_parse_mac(mac, h->mac, &err))
@@ -189,7 +205,7 @@ static int take_tags(const struct opts *o, struct store_host *h)
 /* An option and the one that takes it back. */
 static int check_pairs(const struct opts *o)
 {
-    static const char *const names[] = {"jump", "identity", "direct", "mac", "note", "directive", NULL};
+    static const char *const names[] = {"jump", "identity", "direct", "mac", "note", "directive", "cache", NULL};
     char no[32];
     for (const char *const *name = names; *name; name++) {
         snprintf(no, sizeof no, "no-%s", *name);
@@ -217,6 +233,8 @@ static void clear(const struct opts *o, struct store_host *h)
         set_text(&h->note, "");
     if (opts_has(o, "no-directive"))
         set_text(&h->directives, "");
+    if (opts_has(o, "no-cache"))
+        set_text(&h->cache, "");
     if (opts_has(o, "no-mac"))
         h->mac[0] = '\0';
     if (opts_has(o, "no-direct"))

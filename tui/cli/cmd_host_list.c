@@ -1,4 +1,5 @@
 /* host list, host show. */
+#include "store/profile_setting_json.h"
 #include "tui/cli/host_row.h"
 #include "tui/cli/host_ssh.h"
 #include "tui/cli/inventory.h"
@@ -231,6 +232,11 @@ static json_t *show_json(struct store *s, const struct host_row *row)
         h->directives, "ssh", host_ssh_json(h));
     json_object_update(o, more);
     json_decref(more);
+    json_t *manners = json_object();
+    store_settings_put_host(manners, &h->manners);
+    json_object_set_new(o, "manners", manners);
+    json_object_set_new(o, "connect_timeout_s", json_integer(h->connect_timeout_s));
+    json_object_set_new(o, "cache", json_string(h->cache));
     return o;
 }
 
@@ -269,13 +275,30 @@ static void print_gpus(const json_t *gpus)
     }
 }
 
+/* What its owner asks of all profiles, in the words of 'profile show'. */
+static void print_manners(const json_t *o)
+{
+    struct store_settings set;
+    char text[120];
+    store_settings_init(&set);
+    store_settings_take(json_object_get(o, "manners"), &set);
+    for (const struct store_setting_row *row = store_setting_rows; row->key; row++) {
+        if (store_row_is_default(row, &set) || !row->show.label)
+            continue;
+        store_row_write(row, &set, text, sizeof text);
+        printf("%-12s %s%s%s\n", row->show.label, row->show.before, text, row->show.after);
+    }
+    if (json_number(o, "connect_timeout_s"))
+        printf("%-12s %lld s\n", "connect", (long long)json_number(o, "connect_timeout_s"));
+}
+
 static void print_host(const json_t *o, const char *target)
 {
     const json_t *value, *tag;
     const char *key;
     size_t i;
     char age[24];
-    static const char *const settings[] = {"launcher", "jump", "identity", "mac", "note", NULL};
+    static const char *const settings[] = {"launcher", "jump", "identity", "mac", "note", "cache", NULL};
     line("host", json_text(o, "name"));
     line("address", target);
     char *ssh = host_ssh_text(json_object_get(o, "ssh"));
@@ -292,6 +315,7 @@ static void print_host(const json_t *o, const char *target)
         line(strcmp(json_text(o, "launcher"), "command") == 0 ? "command" : "directive", one);
     }
     line("direct", json_is_true(json_object_get(o, "direct")) ? "yes" : "");
+    print_manners(o);
     json_array_foreach (json_object_get(o, "tags"), i, tag)
         line("tag", json_string_value(tag));
     json_object_foreach (json_object_get(o, "profiles"), key, value)

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "tui/cli/command.h"
 #include "tui/cli/request.h"
+#include "tui/cli/up_wait.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -39,6 +40,7 @@ static int read_up(const struct opts *o, struct clowder_profile *p, struct inven
     p->daemons = (unsigned)n;
     p->settings = (const char *const *)opts_settings_texts(o);
     p->timeout_ms = opts_has(o, "no-wait") ? 0 : timeout_ms ? (int64_t)timeout_ms : -1;
+    p->patient = opts_has(o, "timeout");
     p->env = opts_all(o, "env");
     for (const char *const *env = p->env; env && *env; env++)
         if (**env == '=' || !strchr(*env, '='))
@@ -87,7 +89,9 @@ int cmd_up(const struct opts *o, bool json)
         status = read_up(o, &p, &places);
     struct clowder *c = status == 0 ? open_client(false) : NULL;
     if (c) {
+        struct up_wait *news = p.timeout_ms ? up_wait_start(name) : NULL;
         status = clowder_up(c, name, &p, &err);
+        up_wait_end(news);
         if (status)
             status = say_error(&err);
         else
@@ -120,6 +124,7 @@ static json_t *scale_request(const struct opts *o, const char *name, const struc
     json_decref(on);
     json_object_set_new(request, "wait", json_boolean(!opts_has(o, "no-wait")));
     json_object_set_new(request, "timeout_ms", json_integer((json_int_t)timeout_ms));
+    json_object_set_new(request, "patient", json_boolean(opts_has(o, "timeout")));
     return request;
 }
 
@@ -155,7 +160,9 @@ int cmd_scale(const struct opts *o, bool json)
         status = request ? check_profile(name) : 2;
     struct clowder *c = status == 0 ? open_client(false) : NULL;
     if (c) {
+        struct up_wait *news = opts_has(o, "no-wait") ? NULL : up_wait_start(name);
         status = request_told(c, json_incref(request), -1, &reply);
+        up_wait_end(news);
         json_decref(reply);
         if (status == 0)
             print_up(c, name, json);

@@ -26,7 +26,10 @@
         OPTION("launch-command", 0, "CMD",                                                                             \
             "with --launcher command: a shell command here that starts a daemon; its settings come on stdin"),         \
         OPTION("mac", 0, "M", "hardware address for 'host wake' (a probe finds it)"),                                  \
-        OPTION("note", 0, "S", "a note for yourself")
+        OPTION("connect-timeout", 0, "D",                                                                              \
+            "how long to wait for a connection and its server's greeting (0: as ssh says)"),                           \
+        OPTION("cache", 0, "DIR", "the folder there in which our programs get a folder (default ~/.cache)"),           \
+        OPTION("note", 0, "S", "a note for yourself"), OPT_SETTINGS(STORE_HOST)
 
 static const struct opt no_options[] = {END_OPTION};
 static const struct opt json_options[] = {JSON_OPTION, END_OPTION};
@@ -44,6 +47,7 @@ static const struct opt edit_options[] = {
     OPTION("no-jump", 0, NULL, "reach it as ~/.ssh/config says"),
     OPTION("no-identity", 0, NULL, "log in with the keys of ~/.ssh/config and the agent"),
     OPTION("no-direct", 0, NULL, "its daemons connect through SSH"),
+    OPTION("no-cache", 0, NULL, "our programs are in ~/.cache"),
     OPTION("no-mac", 0, NULL, "forget the hardware address"),
     OPTION("no-note", 0, NULL, "forget the note"),
     OPTION("no-directive", 0, NULL, "forget the lines for the scheduler"),

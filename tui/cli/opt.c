@@ -263,7 +263,7 @@ static struct opt *with_settings(const struct opt *table, unsigned where)
 
 const struct opt *opts_whole(const struct opt *table)
 {
-    static struct opt *made[STORE_SET + 1]; /* kept as long as the program runs */
+    static struct opt *made[STORE_HOST + 1]; /* kept as long as the program runs */
     const struct opt *place = table;
     while (place->name && *place->name)
         place++;

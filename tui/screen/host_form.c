@@ -128,6 +128,9 @@ static void save_run(struct feed_work *w)
             free(s->host.directives); /* a command is no line for a scheduler */
             s->host.directives =
                 mem_strdup(was_command == (s->host.launcher == STORE_LAUNCHER_COMMAND) ? old.directives : "");
+            s->host.connect_timeout_s = old.connect_timeout_s;
+            s->host.manners = old.manners;
+            s->host.cache = mem_strdup(old.cache);
             store_host_fini(&old);
             if (strcmp(s->name, s->host.name) != 0)
                 code = inventory_host_may_rename(s->name, &err);
