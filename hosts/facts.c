@@ -69,6 +69,8 @@ char *host_facts_json(const struct host_facts *f)
     text(o, "cache_error", f->cache_error);
     text(o, "cache_open", f->cache_open);
     number(o, "disk_free_bytes", f->disk_free_bytes, f->disk_free_bytes >= 0);
+    number(o, "programs", f->programs, f->programs > 0);
+    number(o, "programs_bytes", f->programs_bytes, f->programs > 0);
     json_object_set_new(o, "gpus", gpus(f));
     text(o, "r", f->r_version);
     text(o, "mirai", f->mirai_version);

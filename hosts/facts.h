@@ -21,6 +21,9 @@ struct host_gpu {
     char source[16]; /* nvidia-smi, rocm-smi, pci */
 };
 
+/* Of ours on a host: programs of other versions than this one; or all, and daemons that run, whoever's they are. */
+enum probe_clean { PROBE_CLEAN_NOTHING, PROBE_CLEAN_OTHERS, PROBE_CLEAN_ALL };
+
 struct host_facts {
     char system[32]; /* uname -s */
     char os[96];     /* "Debian GNU/Linux 12 (bookworm)" */
@@ -45,9 +48,15 @@ struct host_facts {
     int gpu_count;
     char r_version[32], mirai_version[32], nanonext_version[32], python_version[32], dask_version[32];
     bool clock_known;
-    int64_t clock_offset_ms;           /* the host's clock minus ours */
-    uint32_t clock_error_ms;           /* the measurement is at most this far off */
-    uint32_t rtt_us;                   /* 0: unknown */
+    int64_t clock_offset_ms; /* the host's clock minus ours */
+    uint32_t clock_error_ms; /* the measurement is at most this far off */
+    uint32_t rtt_us;         /* 0: unknown */
+    int programs;            /* of ours, of any version, in the cache folder, … */
+    int64_t programs_bytes;
+    bool has_cleaned; /* it was cleaned on the way, and so much went: */
+    int cleaned, ended;
+    int64_t cleaned_bytes;
+    int left;                          /* daemons that run still */
     char program_sha256[65];           /* of the program that was asked about, when it is there */
     int64_t sshd_pid;                  /* of our session; 0: unknown */
     char sshd_start[32];               /* its start, as the kernel counts it */

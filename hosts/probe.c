@@ -113,7 +113,11 @@ enum clw_err link__probe(struct host_session *l, struct clw_error *err)
     probe_token(token);
     probe_init(&p, token, f);
     upload_name(l->o.program, program, sizeof program);
-    char *script = probe_script(token, program, l->o.cache, l->old_sshd_pid, l->old_sshd_start);
+    pthread_mutex_lock(&l->lock);
+    enum probe_clean clean = l->clean;
+    l->clean = PROBE_CLEAN_NOTHING;
+    pthread_mutex_unlock(&l->lock);
+    char *script = probe_script(token, program, l->o.cache, clean, l->old_sshd_pid, l->old_sshd_start);
     struct exec x = {.errors_max = 1000, .sink = feed, .arg = &p};
     enum clw_err code =
         l->o.here ? exec_open_here(&x, l, "/bin/sh", "-s", environ, err) : exec_open(&x, l, "exec sh -s", err);

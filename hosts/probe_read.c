@@ -323,6 +323,46 @@ static bool take_disk(struct host_facts *f, const char *value)
     return true;
 }
 
+/* Numbers with blanks between them. */
+static bool take_numbers(int64_t *out, size_t count, const char *value)
+{
+    char one[32];
+    for (size_t i = 0; i < count; i++) {
+        size_t len = strcspn(value, " ");
+        if (len == 0 || len >= sizeof one)
+            return false;
+        memcpy(one, value, len);
+        one[len] = '\0';
+        if (!take_int(&out[i], one, 0, (int64_t)1 << 50))
+            return false;
+        value += len + (value[len] == ' ');
+    }
+    return *value == '\0';
+}
+
+static bool take_programs(struct host_facts *f, const char *value)
+{
+    int64_t n[2];
+    if (!take_numbers(n, 2, value) || n[0] > INT32_MAX)
+        return false;
+    f->programs = (int)n[0];
+    f->programs_bytes = n[1];
+    return true;
+}
+
+static bool take_cleaned(struct host_facts *f, const char *value)
+{
+    int64_t n[4];
+    if (!take_numbers(n, 4, value) || n[0] > INT32_MAX || n[2] > INT32_MAX || n[3] > INT32_MAX)
+        return false;
+    f->has_cleaned = true;
+    f->cleaned = (int)n[0];
+    f->cleaned_bytes = n[1];
+    f->left = (int)n[2];
+    f->ended = (int)n[3];
+    return true;
+}
+
 static bool take_control(struct probe *p, const char *key, const char *value, bool *known)
 {
     *known = true;
@@ -394,6 +434,10 @@ static bool take_account(struct host_facts *f, const char *key, const char *valu
         return take_cache(f, value);
     if (strcmp(key, "disk_free_kb") == 0)
         return take_disk(f, value);
+    if (strcmp(key, "programs") == 0)
+        return take_programs(f, value);
+    if (strcmp(key, "cleaned") == 0)
+        return take_cleaned(f, value);
     if (strcmp(key, "program") == 0)
         return take_sha256(f->program_sha256, value);
     if (strcmp(key, "sshd") == 0)

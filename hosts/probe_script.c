@@ -73,6 +73,19 @@ static const char body[] =
     /* programs of other versions that nobody has asked for lately */
     "[ -n \"$P\" ] && [ -f \"$c/$P\" ] && touch -c \"$c/$P\" 2>/dev/null\n"
     "find \"$c\" -name 'clowder-daemon-*' -mtime +30 -exec rm -f {} + 2>/dev/null\n"
+    /* what of ours lies and runs there; X: 1 takes other versions away, 2 all, and ends what runs */
+    "n=0 b=0 r=0 g=0 k=0 e=0 t=; for f in \"$c\"/clowder-daemon-*; do [ -f \"$f\" ] || continue\n"
+    "s=$(wc -c <\"$f\" 2>/dev/null) || continue; o=${f##*/}\n"
+    "if { [ \"$X\" = 2 ] || { [ \"$X\" = 1 ] && [ \"$o\" != \"$P\" ]; }; } && rm -f \"$f\"; then r=$((r+1)) "
+    "g=$((g+s))\n"
+    "else n=$((n+1)) b=$((b+s)); fi; done; q programs \"$n $b\"\n"
+    "if [ -n \"$X\" ]; then w=$(cd \"$c\" 2>/dev/null && pwd -P)\n"
+    "for p in $(ls -l /proc/[0-9]*/exe 2>/dev/null | grep -F \" -> $w/clowder-daemon-\" | "
+    "sed -n 's,.* /proc/\\([0-9]*\\)/exe -> .*,\\1,p'); do\n"
+    "case $(tr '\\0' ' ' <\"/proc/$p/cmdline\" 2>/dev/null) in '' | *\" --mux \"*) continue;; esac\n"
+    "if [ \"$X\" = 2 ] && kill \"$p\" 2>/dev/null; then e=$((e+1)) t=\"$t $p\"; else k=$((k+1)); fi; done\n"
+    "[ -n \"$t\" ] && sleep 1 && kill -9 $t 2>/dev/null\n"
+    "q cleaned \"$r $g $k $e\"; fi\n"
     "ours() { set -- $(ls -ln \"$1\" 2>/dev/null); [ \"$3\" = \"$(id -u)\" ] || return 1; case $1 in "
     "?????w*|????????w*) return 1;; esac; }\n"
     "if [ -n \"$P\" ] && [ -f \"$c/$P\" ] && ours \"$c/$P\"; then\n"
@@ -123,11 +136,13 @@ static char *cache_word(const char *cache)
     return word;
 }
 
-char *probe_script(const char *token, const char *program, const char *cache, int64_t old_pid, const char *old_start)
+char *probe_script(const char *token, const char *program, const char *cache, enum probe_clean clean, int64_t old_pid,
+    const char *old_start)
 {
+    static const char *const levels[] = {"", "1", "2"};
     char *word = cache_word(cache);
-    char *script = mem_printf("{ T=%s; P=%s; S=%lld; K=%s; C=%s\n%s}\n", safe(token), safe(program), (long long)old_pid,
-        safe(old_start), word, body);
+    char *script = mem_printf("{ T=%s; P=%s; S=%lld; K=%s; C=%s; X=%s\n%s}\n", safe(token), safe(program),
+        (long long)old_pid, safe(old_start), word, levels[clean], body);
     free(word);
     return script;
 }

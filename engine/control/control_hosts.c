@@ -99,6 +99,46 @@ static json_t *probe(const struct call *c)
     return NULL;
 }
 
+/* Not before a measurement that has cleaned: one may have been under way. */
+static json_t *clean_answer(struct engine *e, struct waiter *w)
+{
+    const struct host *h = host_find(e, w->name);
+    if (!h)
+        return removed(w);
+    if (h->measured == w->before[1] || !h->facts.has_cleaned)
+        return has_come_to_rest(h, w) || h->shot.asking ? rest_refusal(h) : NULL;
+    const struct host_facts *f = &h->facts;
+    json_t *o = reply_ok();
+    json_t *more = json_pack("{s:i, s:I, s:i, s:i, s:i, s:I}", "removed", f->cleaned, "removed_bytes",
+        (json_int_t)f->cleaned_bytes, "ended", f->ended, "running", f->left, "programs", f->programs, "programs_bytes",
+        (json_int_t)f->programs_bytes);
+    json_object_update(o, more);
+    json_decref(more);
+    return o;
+}
+
+static json_t *clean(const struct call *c)
+{
+    struct host *h = c->host;
+    struct clw_error err;
+    bool all = false, is_up = h->link && h->shot.state == HOST_UP;
+    struct waiter w = waiter_for(h, clean_answer, "was not cleaned in time");
+    if (!request_bool(c->request, "all", &all))
+        return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
+    if (all && host_in_use(c->e, h))
+        return reply_refusal(CLW_REFUSED, "take its profiles down, or leave out --all", "host '%s' is in use", h->name);
+    h->facts.has_cleaned = false;
+    if (!h->link && host_reach(h, HOST_GOAL_FACTS, true, &err))
+        return reply_error(&err);
+    host_session_clean(h->link, all ? PROBE_CLEAN_ALL : PROBE_CLEAN_OTHERS);
+    if (is_up)
+        host_session_probe(h->link);
+    else if (host_reach(h, HOST_GOAL_FACTS, true, &err))
+        return reply_error(&err);
+    control_wait(c->e, c->asked, w, c->request);
+    return NULL;
+}
+
 static json_t *key_answer(struct engine *e, struct waiter *w)
 {
     const struct host *h = host_find(e, w->name);
@@ -314,6 +354,11 @@ const struct op host_ops[] = {
         unlock},
     {"forget", OP_LINK, "host", "", forget},
     {"retry", OP_LINK, "host", "tries again now, and ends a rest", retry},
+    {"clean", OP_LINK, "host [all] [timeout_ms]",
+        "removed removed_bytes ended running programs programs_bytes: programs of ours of other versions are taken "
+        "away "
+        "there; all: those of this one too, and daemons of ours end, whoever started them",
+        clean},
     {"wake", OP_HOST, "host", "", wake},
     {"doctor", OP_NOTHING, "[host] [timeout_ms]", "findings: [{step ok ms seen fix}], healthy", control_doctor},
     {"leave", OP_HOST, "host [now] [wait] [timeout_ms]",

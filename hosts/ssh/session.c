@@ -242,6 +242,13 @@ void host_session_probe(struct host_session *l)
     enqueue(l, c, NULL, NULL);
 }
 
+void host_session_clean(struct host_session *l, enum probe_clean clean)
+{
+    pthread_mutex_lock(&l->lock);
+    l->clean = clean;
+    pthread_mutex_unlock(&l->lock);
+}
+
 enum clw_err host_session_launch(
     struct host_session *l, const struct host_launch *launch, uint64_t *id, struct clw_error *err)
 {

@@ -216,6 +216,8 @@ void host_session_forget(struct host_session *link);
 void host_session_retry(struct host_session *link);
 /* Measures again over the running session; the facts callback tells. */
 void host_session_probe(struct host_session *link);
+/* The next probe takes away what is of ours there; its facts say how much that was. */
+void host_session_clean(struct host_session *link, enum probe_clean clean);
 /* Starts a daemon when the link is up (now, or later); *id names it in its events. Launches that wait while
  * the link comes to rest in REFUSED, NEEDS_SECRET, QUARANTINED or DOWN fail with that reason. CLW_TOO_LARGE,
  * CLW_BUSY (4096). */

@@ -73,7 +73,7 @@ while read -r option; do
   grep -q -- "$option" <(sed 's/\\-/-/g' docs/man/clowder.1) || fail "the manual does not explain $option"
 done < <({
   for c in up scale down status map submit run everywhere launch engine bench simulate log doctor export import; do clowder help $c; done
-  for c in add list show edit remove import probe trust unlock forget retry shell wake; do clowder help host $c; done
+  for c in add list show edit remove import probe trust unlock forget retry shell wake clean; do clowder help host $c; done
   for c in set list show remove; do clowder help profile $c; done
   for c in list show wait collect cancel retry save remove prune; do clowder help job $c; done
 } | grep -oE -- '--[a-z-]+' | sort -u)

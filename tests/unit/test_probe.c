@@ -161,7 +161,7 @@ static void run_in(const char *shell, const char *which)
         return;
     assert_non_null(mkdtemp(home));
     probe_token(token);
-    script = probe_script(token, "", "", 0, "");
+    script = probe_script(token, "", "", PROBE_CLEAN_NOTHING, 0, "");
     path = mem_printf("%s/script", home);
     FILE *f = fopen(path, "w");
     assert_non_null(f);
@@ -204,10 +204,10 @@ static void shells(void **state)
 static void script_is_safe(void **state)
 {
     (void)state;
-    char *script = probe_script("abc", "x'; rm -rf /", "~/a'; touch x; '", 7, "12; id");
+    char *script = probe_script("abc", "x'; rm -rf /", "~/a'; touch x; '", PROBE_CLEAN_ALL, 7, "12; id");
     assert_null(strstr(script, "rm -rf"));
     assert_null(strstr(script, "; id"));
-    assert_non_null(strstr(script, "T=abc; P=; S=7; K=; C=\"$HOME\"/'a'\\''; touch x; '\\'''\n"));
+    assert_non_null(strstr(script, "T=abc; P=; S=7; K=; C=\"$HOME\"/'a'\\''; touch x; '\\'''; X=2\n"));
     free(script);
 }
 

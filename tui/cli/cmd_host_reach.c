@@ -255,12 +255,6 @@ int cmd_host_retry(const struct opts *o, bool json)
     return simple(o, "retry", false, "trying again");
 }
 
-int cmd_host_wake(const struct opts *o, bool json)
-{
-    (void)json;
-    return simple(o, "wake", true, "packet sent");
-}
-
 /* ---- shell ---- */
 
 /* ssh -F ... -p ... -l ... -J ... -i ... -- ADDRESS COMMAND... */

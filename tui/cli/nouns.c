@@ -78,6 +78,19 @@ static const struct opt unlock_options[] = {
 };
 static const struct opt import_options[] = {YES_OPTION, JSON_OPTION, END_OPTION};
 
+static const struct opt wake_options[] = {
+    OPTION("wait", 0, NULL, "wait until it can be logged in to"),
+    OPTION("timeout", 0, "D", "with --wait: how long (default 3m)"),
+    END_OPTION,
+};
+static const struct opt clean_options[] = {
+    OPTION("all", 0, NULL, "also the program of this version, and all daemons of yours that run there"),
+    YES_OPTION,
+    TIMEOUT_OPTION,
+    JSON_OPTION,
+    END_OPTION,
+};
+
 static const struct command host_verbs[] = {
     {"host add", "NAME [[USER@]ADDRESS[:PORT]]", "add a machine to the inventory",
         "clowder host add spare1 me@10.0.0.7\nclowder host add gpu1 --tag gpu --tag rack2 --mac 00:11:22:33:44:55\n"
@@ -113,8 +126,11 @@ static const struct command host_verbs[] = {
         no_options, false, cmd_host_retry},
     {"host shell", "NAME [COMMAND]...", "open a shell there, with your own ssh",
         "clowder host shell spare1\nclowder host shell spare1 uptime", no_options, true, cmd_host_shell},
-    {"host wake", "NAME", "send the Wake-on-LAN packet to its hardware address", "clowder host wake spare1", no_options,
-        false, cmd_host_wake},
+    {"host wake", "NAME", "send the Wake-on-LAN packet to its hardware address",
+        "clowder host wake spare1\nclowder host wake spare1 --wait && clowder up --on spare1:8", wake_options, false,
+        cmd_host_wake},
+    {"host clean", "NAME...", "remove what Clowder left there: programs of other versions, or everything",
+        "clowder host clean spare1 spare2\nclowder host clean --all spare1", clean_options, false, cmd_host_clean},
     {NULL, NULL, NULL, NULL, NULL, false, NULL},
 };
 
