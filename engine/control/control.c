@@ -246,12 +246,22 @@ json_t *control_knock(const struct call *c, const char *url)
     return NULL;
 }
 
+/* Hosts are logged in to with the agent of whoever asks, which may be a newer one than that of who started us. */
+static void take_agent(struct engine *e, const json_t *request)
+{
+    const char *path = request_text(request, "agent", "");
+    if (*path == '/' && strlen(path) < sizeof e->agent)
+        snprintf(e->agent, sizeof e->agent, "%s", path);
+}
+
 static void take_request(void *arg, struct sp_request *r, uint8_t *data, size_t len)
 {
     struct engine *e = arg;
     json_error_t why;
     json_t *request = json_loadb((const char *)data, len, JSON_REJECT_DUPLICATES, &why), *reply;
     struct call c = {.e = e, .asked = r, .request = request};
+    if (json_is_object(request))
+        take_agent(e, request);
     if (json_is_object(request))
         reply = serve(&c);
     else

@@ -280,9 +280,10 @@ struct engine {
     int64_t last_job; /* id in the ledger */
     int64_t instance; /* a number that no other engine has */
     uint64_t started_ms, idle_since_ms, idle_ms;
-    uint64_t publish_soon_ms; /* when something has changed, after the publication before */
-    uint64_t measured_ms;     /* this machine, when it has daemons */
-    char hurt[160];           /* why profiles rest: engines before this one died; "" */
+    uint64_t publish_soon_ms;   /* when something has changed, after the publication before */
+    uint64_t measured_ms;       /* this machine, when it has daemons */
+    char agent[HOST_PATH_SIZE]; /* SSH's, of whoever asked last and had one; "" */
+    char hurt[160];             /* why profiles rest: engines before this one died; "" */
     bool stopping, stop_now, changed;
     bool quit_now; /* all profiles were told to stop at once */
     struct link_owner link_owner;

@@ -101,6 +101,7 @@ struct host_session_options host_options(const struct engine *e, const struct st
         .jump = s->jump,
         .identity = s->identity,
         .cache = s->cache,
+        .agent = e->agent,
         .connect_timeout_s = s->connect_timeout_s,
         .program = e->daemon_program,
         .target = s->direct || s->launcher != STORE_LAUNCHER_SSH ? "" : "home"};
@@ -273,6 +274,7 @@ enum clw_err host_reach(struct host *h, enum host_goal goal, bool again, struct 
         h->again_ms = mono_ms() + OPEN_AGAIN_MS;
         return open_link(h, h->goal, h->retry, err);
     }
+    host_session_set_agent(h->link, h->engine->agent);
     if (more)
         host_session_set_goal(h->link, h->goal, h->retry);
     if (again && host_is_resting(h))

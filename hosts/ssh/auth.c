@@ -3,6 +3,7 @@
  * when nothing helped. */
 #include "hosts/ssh/session_private.h"
 
+#include "base/mono.h"
 #include "base/text.h"
 #include "hosts/ssh/agent.h"
 #include "hosts/ssh/auth.h"
@@ -13,7 +14,8 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { ROUNDS = 4 };
+/* AGENT_MS: sshd gives a login two minutes (LoginGraceTime). */
+enum { ROUNDS = 4, AGENT_MS = 150000 };
 
 enum clw_err auth__broken(struct auth *a, struct clw_error *err)
 {
@@ -39,18 +41,35 @@ void auth__tried(struct auth *a, const char *format, ...)
 
 /* ---- the agent ---- */
 
-static enum auth_result with_agent(struct auth *a, struct clw_error *err)
+/* It is shown, not waited for in silence: an agent may ask its owner, or want a key to be touched. In the talk's
+ * thread. */
+static void agent_waits(void *arg, bool waits)
 {
-    const struct ssh_host *c = &a->hop->host;
-    const char *path = *c->identity_agent ? c->identity_agent : getenv("SSH_AUTH_SOCK");
-    struct agent_keys wanted = {0};
+    struct auth *a = arg;
+    struct host_session *l = a->link;
+    pthread_mutex_lock(&l->lock);
+    if (waits)
+        snprintf(l->shot.reason, sizeof l->shot.reason,
+            "waits for your SSH agent to sign the login to %.200s; does it ask for a confirmation?", a->hop->label);
+    else
+        l->shot.reason[0] = '\0';
+    pthread_mutex_unlock(&l->lock);
+    link__publish(l);
+}
+
+static enum auth_result talk_to_agent(struct auth *a, const char *path, struct clw_error *err)
+{
+    struct host_session *l = a->link;
+    struct agent_keys wanted = {0}, certificates = {0};
+    uint64_t began_ms = mono_ms();
     int fd = -1, rc;
-    if (!path || !*path || strcasecmp(path, "none") == 0)
-        return AUTH_NEXT;
     auth__wanted_keys(a, &wanted);
-    struct agent *agent =
-        agent_open(path, &wanted, c->identities_only, a->link->deadline_ms, &a->link->pump.cancelled, &fd);
+    auth__certificates(a, &certificates);
+    const struct agent_offer offer = {
+        .wanted = &wanted, .certificates = &certificates, .only = a->hop->host.identities_only};
+    struct agent *agent = agent_open(path, &offer, began_ms + AGENT_MS, &l->pump.cancelled, agent_waits, a, &fd);
     agent_keys_fini(&wanted);
+    agent_keys_fini(&certificates);
     if (!agent) {
         auth__tried(a, "no agent at %.100s", path);
         return AUTH_NEXT;
@@ -60,10 +79,28 @@ static enum auth_result with_agent(struct auth *a, struct clw_error *err)
         agent_close(agent, NULL);
         return AUTH_NEXT;
     }
+    uint64_t limit_ms = l->deadline_ms;
+    l->deadline_ms = began_ms + AGENT_MS;
     AUTH_UNTIL(a, rc, ssh_userauth_agent(a->hop->session, NULL));
     agent_close(agent, &a->offered);
+    l->deadline_ms = limit_ms + (mono_ms() - began_ms); /* its owner's time is not the host's */
     auth__tried(a, "agent (%zu keys)", a->offered.count);
     return auth__result(a, rc, "the agent", err);
+}
+
+/* The configuration's; else that of whoever asked last; else that of whoever started us. */
+static enum auth_result with_agent(struct auth *a, struct clw_error *err)
+{
+    const struct ssh_host *c = &a->hop->host;
+    const char *own = getenv("SSH_AUTH_SOCK");
+    char asked[HOST_PATH_SIZE];
+    pthread_mutex_lock(&a->link->lock);
+    snprintf(asked, sizeof asked, "%s", a->link->agent);
+    pthread_mutex_unlock(&a->link->lock);
+    const char *path = *c->identity_agent ? c->identity_agent : *asked && access(asked, F_OK) == 0 ? asked : own;
+    if (!path || !*path || strcasecmp(path, "none") == 0)
+        return AUTH_NEXT;
+    return talk_to_agent(a, path, err);
 }
 
 /* ---- questions of the server ---- */

@@ -31,6 +31,8 @@ void auth__tried(struct auth *a, const char *format, ...) __attribute__((format(
 /* auth_file.c: the public halves of the configured identities, for the agent; and logging in with the files.
  */
 void auth__wanted_keys(struct auth *a, struct agent_keys *out);
+/* The certificates that the configuration names, and those beside the identities. */
+void auth__certificates(struct auth *a, struct agent_keys *out);
 enum auth_result auth__with_files(struct auth *a, struct clw_error *err);
 
 #endif

@@ -91,28 +91,10 @@ static bool private_key(struct auth *a, const char *path, ssh_key *out)
     return false;
 }
 
-/* A string of the wire at *at, which goes behind it; false: there is none. */
-static bool skip_string(const struct buf *b, size_t *at)
-{
-    const uint8_t *p = b->data + *at;
-    if (b->len - *at < 4)
-        return false;
-    size_t len = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
-    if (b->len - *at - 4 < len)
-        return false;
-    *at += 4 + len;
-    return true;
-}
-
-/* A certificate is its type, a number used once, and then the parts of the key, as they follow the type in the key
- * itself. */
 static bool is_certificate_of(ssh_key cert, ssh_key pub)
 {
     struct buf c = {0}, k = {0};
-    size_t at = 0, from = 0;
-    bool is = key_blob(cert, &c) && key_blob(pub, &k) && skip_string(&c, &at) && skip_string(&c, &at) &&
-              skip_string(&k, &from) && c.len - at >= k.len - from &&
-              memcmp(c.data + at, k.data + from, k.len - from) == 0;
+    bool is = key_blob(cert, &c) && key_blob(pub, &k) && agent_is_certificate_of(c.data, c.len, k.data, k.len);
     buf_fini(&c);
     buf_fini(&k);
     return is;
@@ -122,6 +104,28 @@ static ssh_key read_certificate(const char *path)
 {
     ssh_key cert = NULL;
     return access(path, R_OK) == 0 && ssh_pki_import_cert_file(path, &cert) == SSH_OK ? cert : NULL;
+}
+
+static void add_certificate(struct agent_keys *out, const char *path)
+{
+    struct buf blob = {0};
+    ssh_key cert = read_certificate(path);
+    if (cert && key_blob(cert, &blob))
+        agent_keys_add(out, blob.data, blob.len);
+    ssh_key_free(cert);
+    buf_fini(&blob);
+}
+
+void auth__certificates(struct auth *a, struct agent_keys *out)
+{
+    const struct ssh_host *h = &a->hop->host;
+    for (size_t i = 0; i < h->certificate.count; i++)
+        add_certificate(out, h->certificate.items[i]);
+    for (size_t i = 0; i < h->identity.count; i++) {
+        char *name = mem_printf("%s-cert.pub", h->identity.items[i]);
+        add_certificate(out, name);
+        free(name);
+    }
 }
 
 /* PATH-cert.pub, else the CertificateFile that was made for this key; the first of them where the public half (pub) is

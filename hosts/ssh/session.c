@@ -14,8 +14,8 @@
 
 static const char **texts_of(struct host_session_options *o, size_t i)
 {
-    const char **texts[] = {
-        &o->name, &o->address, &o->user, &o->jump, &o->identity, &o->config_path, &o->program, &o->target, &o->cache};
+    const char **texts[] = {&o->name, &o->address, &o->user, &o->jump, &o->identity, &o->config_path, &o->program,
+        &o->target, &o->cache, &o->agent};
     return i < sizeof texts / sizeof *texts ? texts[i] : NULL;
 }
 
@@ -81,6 +81,7 @@ enum clw_err host_session_open(
     l->shot.since_ms = mono_ms();
     snprintf(l->shot.name, sizeof l->shot.name, "%s", l->o.name);
     host_facts_init(&l->facts);
+    snprintf(l->agent, sizeof l->agent, "%s", l->o.agent);
     code = pump_init(&l->pump, err);
     l->secrets = secrets_new();
     if (!code && (!l->secrets || !thread_start(&l->thread, link__thread, l)))
@@ -240,6 +241,13 @@ void host_session_probe(struct host_session *l)
     struct command *c = mem_zalloc(sizeof *c);
     c->kind = COMMAND_PROBE;
     enqueue(l, c, NULL, NULL);
+}
+
+void host_session_set_agent(struct host_session *l, const char *path)
+{
+    pthread_mutex_lock(&l->lock);
+    snprintf(l->agent, sizeof l->agent, "%s", path);
+    pthread_mutex_unlock(&l->lock);
 }
 
 void host_session_clean(struct host_session *l, enum probe_clean clean)

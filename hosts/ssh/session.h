@@ -150,6 +150,7 @@ struct host_session_options {
     const char *identity;       /* a key file, tried before the configuration's */
     const char *cache;          /* where the folder for our programs is made: /PATH or ~/PATH; "": ~/.cache */
     unsigned connect_timeout_s; /* instead of the configuration's ConnectTimeout */
+    const char *agent;          /* see host_session_set_agent() */
     const char *config_path;    /* see ssh_config_load() */
     enum host_goal goal;
     bool retry;          /* begin again when it fails or is lost */
@@ -216,6 +217,8 @@ void host_session_forget(struct host_session *link);
 void host_session_retry(struct host_session *link);
 /* Measures again over the running session; the facts callback tells. */
 void host_session_probe(struct host_session *link);
+/* The SSH agent of whoever asks for the host now: from the next login on, where the configuration names none. */
+void host_session_set_agent(struct host_session *link, const char *path);
 /* The next probe takes away what is of ours there; its facts say how much that was. */
 void host_session_clean(struct host_session *link, enum probe_clean clean);
 /* Starts a daemon when the link is up (now, or later); *id names it in its events. Launches that wait while

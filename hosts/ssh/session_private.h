@@ -94,9 +94,10 @@ struct host_session {
     int64_t old_sshd_pid;     /* of the session before, which may hold our daemons */
     char old_sshd_start[32];
     unsigned failures;
-    enum probe_clean clean; /* what the next probe takes away; under the lock */
-    bool turned_away;       /* its server hung up during the handshake */
-    bool reached;           /* this attempt got to its goal */
+    char agent[HOST_PATH_SIZE]; /* of whoever asked last, or ""; under the lock */
+    enum probe_clean clean;     /* what the next probe takes away; under the lock */
+    bool turned_away;           /* its server hung up during the handshake */
+    bool reached;               /* this attempt got to its goal */
 };
 
 /* ---- link_state.c ---- */

@@ -55,10 +55,18 @@ static void mux_bytes(const uint8_t *data, size_t size)
 
 static void agent_bytes(const uint8_t *data, size_t size)
 {
-    struct agent_keys wanted = {0}, offered = {0};
+    struct agent_keys wanted = {0}, certificates = {0}, offered = {0};
     struct buf out = {0};
-    if (agent_filter(data, size, &wanted, false, &out, &offered))
+    agent_keys_add(&certificates, data, size / 2);
+    const struct agent_offer offer = {.wanted = &wanted, .certificates = &certificates};
+    if (agent_filter(data, size, &offer, &out, &offered))
         must(out.len >= 5);
+    struct buf request = {0};
+    buf_add(&request, data, size);
+    if (size)
+        agent_name_key(&request, &certificates, &offered);
+    buf_fini(&request);
+    agent_keys_fini(&certificates);
     agent_keys_fini(&offered);
     buf_fini(&out);
 }

@@ -296,7 +296,8 @@ static void agent_lists(void **state)
 {
     (void)state;
     struct buf answer = {0}, shown = {0}, blob = {0};
-    struct agent_keys wanted = {0}, offered = {0};
+    struct agent_keys wanted = {0}, none = {0}, offered = {0};
+    struct agent_offer offer = {.wanted = &wanted, .certificates = &none};
     buf_add(&answer, "\x0c\0\0\0\4", 5);
     put_key(&answer, "ssh-unreadable", "one");
     put_key(&answer, "ssh-ed25519", "two");
@@ -306,18 +307,19 @@ static void agent_lists(void **state)
     put_string(&blob, "three", 5);
     agent_keys_add(&wanted, blob.data, blob.len);
     /* The wanted one first, those that cannot be read not at all. */
-    assert_true(agent_filter(answer.data, answer.len, &wanted, false, &shown, &offered));
+    assert_true(agent_filter(answer.data, answer.len, &offer, &shown, &offered));
     assert_int_equal(offered.count, 3);
     assert_memory_equal(offered.blobs[0].data, blob.data, blob.len);
     assert_int_equal(shown.data[4], 3);
     agent_keys_fini(&offered);
     buf_clear(&shown);
-    assert_true(agent_filter(answer.data, answer.len, &wanted, true, &shown, &offered));
+    offer.only = true;
+    assert_true(agent_filter(answer.data, answer.len, &offer, &shown, &offered));
     assert_int_equal(offered.count, 1);
     agent_keys_fini(&offered);
     for (size_t cut = 0; cut < answer.len; cut++) {
         buf_clear(&shown);
-        assert_false(agent_filter(answer.data, cut, &wanted, false, &shown, &offered));
+        assert_false(agent_filter(answer.data, cut, &offer, &shown, &offered));
         agent_keys_fini(&offered);
     }
     agent_keys_fini(&wanted);
