@@ -145,7 +145,7 @@ static json_t *key_answer(struct engine *e, struct waiter *w)
     if (!h)
         return removed(w);
     const struct host_snapshot *s = &h->shot;
-    bool met = is_past(h, w, HOST_HOSTKEY);
+    bool met = is_past(h, w, HOST_HOSTKEY) && !s->is_on_the_way;
     if (!met && !has_come_to_rest(h, w))
         return NULL;
     if (!met && !s->key.fingerprint[0])

@@ -5,8 +5,9 @@
 
 json_t *host_key_json(const struct host_key_info *k)
 {
-    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:s, s:i}", "host", k->host, "type", k->type, "fingerprint",
-        k->fingerprint, "changed", k->changed, "other_type", k->other_type, "file", k->file, "line", (int)k->line);
+    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:i}", "host", k->host, "type", k->type, "fingerprint",
+        k->fingerprint, "changed", k->changed, "other_type", k->other_type, "jump", k->is_jump, "file", k->file, "line",
+        (int)k->line);
 }
 
 json_t *host_prompt_json(const struct host_prompt *p)

@@ -225,6 +225,7 @@ static void keep_pending(struct host_session *l, struct hop *h, const char *name
 {
     struct host_key_info info = {.changed = verdict == KNOWN_CHANGED || verdict == KNOWN_REVOKED,
         .other_type = verdict == KNOWN_OTHER_TYPE,
+        .is_jump = h != l->pump.hops[l->pump.hop_count - 1],
         .line = place->line};
     snprintf(info.host, sizeof info.host, "%.255s", name);
     snprintf(info.type, sizeof info.type, "%s", key->type);

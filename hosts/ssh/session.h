@@ -66,6 +66,7 @@ struct host_key_info {
     char fingerprint[HOST_FINGERPRINT_SIZE]; /* SHA256:… */
     bool changed;                            /* another key is on record: file and line … */
     bool other_type;                         /* … or only one of another type */
+    bool is_jump;                            /* it is a host on the way */
     char file[HOST_PATH_SIZE];
     unsigned line;
 };
@@ -81,6 +82,7 @@ struct host_snapshot {
     uint64_t retry_at_ms;         /* mono_ms(), in BACKOFF and QUARANTINED */
     uint32_t step_ms[HOST_STEPS]; /* how long each step took in this attempt */
     unsigned attempts, failures;  /* in all, and in a row */
+    bool is_on_the_way;           /* its step is one of a jump host */
     bool turned_away;        /* the last attempt: its server hung up before the handshake was over; it may be busy */
     char url[HOST_URL_SIZE]; /* where daemons on the host dial for the default target; "": no tunnel */
     bool same_url;           /* it is the one from before the link was lost */

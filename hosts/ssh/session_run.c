@@ -29,6 +29,9 @@ static enum clw_err log_in(struct host_session *l, struct clw_error *err)
     enum clw_err code = link__route(l, err);
     for (size_t i = 0; i < l->pump.hop_count && !code; i++) {
         struct hop *h = l->pump.hops[i];
+        pthread_mutex_lock(&l->lock);
+        l->shot.is_on_the_way = i + 1 < l->pump.hop_count;
+        pthread_mutex_unlock(&l->lock);
         code = link__connect(l, i, err);
         if (!code)
             code = link__hostkey(l, h, err);

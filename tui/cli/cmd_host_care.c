@@ -118,25 +118,28 @@ int cmd_host_clean(const struct opts *o, bool json)
 {
     uint64_t timeout_ms = 60000;
     bool all = opts_has(o, "all");
+    struct inventory_names names = {0};
     int status = o->word_count ? 0 : say(2, "host clean: name at least one host");
     if (status == 0 && opts_duration(o, "timeout", &timeout_ms))
         status = 2;
-    for (size_t i = 0; i < o->word_count && status == 0; i++)
-        status = inventory_check_host(o->words[i]);
+    if (status == 0)
+        status = inventory_names(o, false, &names);
     if (status == 0 && all)
         status = ask_yes(opts_has(o, "yes"),
             "remove all of Clowder from %zu host%s, and end all daemons of yours there, also those of other engines",
-            o->word_count, text_plural(o->word_count));
+            names.count, text_plural(names.count));
     struct clowder *c = status == 0 ? open_client(false) : NULL;
-    if (!c)
-        return status ? status : 1;
     json_t *list = json ? json_array() : NULL;
-    for (size_t i = 0; i < o->word_count; i++) {
-        int one = clean_one(c, o->words[i], all, timeout_ms, list);
+    if (status == 0 && !c)
+        status = 1;
+    for (size_t i = 0; c && i < names.count; i++) {
+        int one = clean_one(c, names.items[i], all, timeout_ms, list);
         status = status ? status : one;
     }
     clowder_close(c);
-    if (json)
-        json_print(json_pack("{s:o}", "hosts", list));
+    inventory_names_fini(&names);
+    if (json && c)
+        json_print(json_pack("{s:O}", "hosts", list));
+    json_decref(list);
     return status;
 }

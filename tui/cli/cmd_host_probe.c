@@ -1,62 +1,13 @@
 /* host probe: several hosts at a time, told in the order in which they were named. */
-#include "tui/cli/inventory.h"
+#include "tui/cli/many.h"
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "tui/cli/command.h"
 #include "tui/cli/request.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { AT_ONCE = 32, GRACE_MS = 5000 };
-
-struct probe_task {
-    char *host;
-    int status;
-    json_t *reply;
-    struct clowder_error err;
-};
-
-struct probe_run {
-    struct clowder *c;
-    struct probe_task *tasks;
-    size_t count;
-    _Atomic size_t next;
-    uint64_t timeout_ms;
-};
-
-static void *worker(void *arg)
-{
-    struct probe_run *run = arg;
-    size_t i;
-    while ((i = run->next++) < run->count) {
-        struct probe_task *t = &run->tasks[i];
-        json_t *request = request_new("probe");
-        request_set_text(request, "host", t->host);
-        json_object_set_new(request, "timeout_ms", json_integer((json_int_t)run->timeout_ms));
-        t->status = request_send(run->c, request, (int64_t)run->timeout_ms + GRACE_MS, &t->reply, &t->err);
-    }
-    return NULL;
-}
-
-static int probe_all(struct probe_run *run)
-{
-    pthread_t threads[AT_ONCE];
-    size_t n = 0;
-    run->c = open_client(false);
-    if (!run->c)
-        return 1;
-    while (n < AT_ONCE && n + 1 < run->count && pthread_create(&threads[n], NULL, worker, run) == 0)
-        n++;
-    worker(run);
-    while (n > 0)
-        pthread_join(threads[--n], NULL);
-    clowder_close(run->c);
-    return 0;
-}
 
 static void add(struct buf *b, const char *format, const char *text)
 {
@@ -105,7 +56,7 @@ static void print_facts(const char *host, const json_t *facts)
         say(0, "%s also said: %s", host, json_text(facts, "unparsed"));
 }
 
-static json_t *task_json(struct probe_task *t)
+static json_t *task_json(struct many_task *t)
 {
     if (t->status)
         return json_pack("{s:s, s:b, s:i, s:s, s:s}", "name", t->host, "ok", 0, "status", t->status, "error",
@@ -115,24 +66,18 @@ static json_t *task_json(struct probe_task *t)
 }
 
 /* The worst that happened is the exit status. */
-static int tell(struct probe_run *run, bool json)
+static int tell(struct many_task *tasks, size_t count, bool json)
 {
     int status = 0;
     json_t *list = json_array();
-    for (size_t i = 0; i < run->count; i++) {
-        struct probe_task *t = &run->tasks[i];
-        if (json) {
+    for (size_t i = 0; i < count; i++) {
+        struct many_task *t = &tasks[i];
+        if (json)
             json_array_append_new(list, task_json(t));
-        } else if (t->status) {
-            char message[sizeof t->err.message];
-            memcpy(message, t->err.message, sizeof message);
-            if (!strstr(message, t->host))
-                snprintf(t->err.message, sizeof t->err.message, "%s: %.300s", t->host, message);
-            fflush(stdout);
-            say_error(&t->err);
-        } else {
+        else if (t->status)
+            many_say(t);
+        else
             print_facts(t->host, json_object_get(t->reply, "facts"));
-        }
         if (t->status > status)
             status = t->status;
     }
@@ -142,58 +87,26 @@ static int tell(struct probe_run *run, bool json)
     return status;
 }
 
-static void add_task(struct probe_run *run, const char *host)
-{
-    for (size_t i = 0; i < run->count; i++)
-        if (strcmp(run->tasks[i].host, host) == 0)
-            return;
-    run->tasks[run->count++] = (struct probe_task){.host = mem_strdup(host)};
-}
-
-static int choose(const struct opts *o, struct probe_run *run)
-{
-    struct store *s;
-    struct store_host_list list;
-    struct clw_error err;
-    bool all = opts_has(o, "all");
-    if (all == (o->word_count > 0))
-        return say(2, "host probe: name hosts or use --all%s", all ? ", not both" : "");
-    int status = inventory_open(&s);
-    if (status)
-        return status;
-    if (store_host_list(s, &list, &err))
-        status = say_failure(&err);
-    run->tasks = mem_zalloc((o->word_count + list.count + 1) * sizeof *run->tasks);
-    for (size_t i = 0; i < list.count && all; i++)
-        if (list.items[i].launcher == STORE_LAUNCHER_SSH)
-            add_task(run, list.items[i].name);
-    for (size_t i = 0; i < o->word_count && status == 0; i++) {
-        struct store_host h;
-        status = inventory_host(s, o->words[i], &h);
-        if (status == 0) {
-            store_host_fini(&h);
-            add_task(run, o->words[i]);
-        }
-    }
-    store_host_list_fini(&list);
-    store_close(s);
-    return status;
-}
-
 int cmd_host_probe(const struct opts *o, bool json)
 {
-    struct probe_run run = {.timeout_ms = 60000};
-    int status = opts_duration(o, "timeout", &run.timeout_ms);
+    uint64_t timeout_ms = 60000;
+    struct inventory_names names = {0};
+    bool all = opts_has(o, "all");
+    int status =
+        all == (o->word_count > 0) ? say(2, "host probe: name hosts or use --all%s", all ? ", not both" : "") : 0;
     if (status == 0)
-        status = choose(o, &run);
-    if (status == 0 && run.count)
-        status = probe_all(&run);
+        status = opts_duration(o, "timeout", &timeout_ms);
     if (status == 0)
-        status = tell(&run, json);
-    for (size_t i = 0; i < run.count; i++) {
-        free(run.tasks[i].host);
-        json_decref(run.tasks[i].reply);
+        status = inventory_names(o, all, &names);
+    struct clowder *c = status == 0 ? open_client(false) : NULL;
+    if (c) {
+        struct many_task *tasks = many_ask(c, "probe", &names, timeout_ms);
+        clowder_close(c);
+        status = tell(tasks, names.count, json);
+        many_free(tasks, names.count);
+    } else if (status == 0) {
+        status = 1;
     }
-    free(run.tasks);
+    inventory_names_fini(&names);
     return status;
 }

@@ -172,12 +172,9 @@ static int check_names(const struct opts *o, struct store *s)
     return status;
 }
 
-int cmd_host_remove(const struct opts *o, bool json)
+static int remove_hosts(const struct opts *o)
 {
     struct store *s;
-    (void)json;
-    if (!o->word_count)
-        return say(2, "host remove: name a host; see clowder host remove --help");
     int status = inventory_open(&s);
     if (status)
         return status;
@@ -189,5 +186,26 @@ int cmd_host_remove(const struct opts *o, bool json)
     if (status == 0)
         status = remove_all(o, s);
     store_close(s);
+    return status;
+}
+
+int cmd_host_remove(const struct opts *o, bool json)
+{
+    struct inventory_names names = {0};
+    struct opts own = *o;
+    bool has_tags = false;
+    (void)json;
+    if (!o->word_count)
+        return say(2, "host remove: name a host; see clowder host remove --help");
+    for (size_t i = 0; i < o->word_count; i++)
+        has_tags |= strncmp(o->words[i], "tag:", 4) == 0;
+    int status = has_tags ? inventory_names(o, false, &names) : 0;
+    if (has_tags) {
+        own.words = names.items;
+        own.word_count = names.count;
+    }
+    if (status == 0)
+        status = remove_hosts(&own);
+    inventory_names_fini(&names);
     return status;
 }

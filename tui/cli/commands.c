@@ -191,7 +191,7 @@ static const struct opt no_options[] = {END_OPTION};
 
 const struct command commands[] = {
     {"up", "[PROFILE]", "launch daemons or change their number, and wait for them",
-        "clowder up -n 4\nclowder up nightly -n 2 --maxtasks 1000\nclowder up --on spare1:8 --on spare2:4\n"
+        "clowder up -n 4\nclowder up nightly -n 2 --maxtasks 1000\nclowder up --on spare1:8 --on tag:rack2:4\n"
         "clowder up gpu --per-gpu --on gpu1",
         up_options, false, cmd_up},
     {"scale", "[PROFILE]", "change only the number of daemons of a profile",

@@ -174,6 +174,81 @@ enum clw_err inventory_host_may_rename(const char *name, struct clw_error *err)
     return code;
 }
 
+/* ---- names, and tags for names ---- */
+
+static void add_name(struct inventory_names *names, const char *name)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strcmp(names->items[i], name) == 0)
+            return;
+    names->items = mem_realloc(names->items, (names->count + 1) * sizeof *names->items);
+    names->items[names->count++] = mem_strdup(name);
+}
+
+static bool has_tag(const struct store_host *h, const char *tag)
+{
+    for (size_t i = 0; i < h->tags.count; i++)
+        if (strcmp(h->tags.items[i], tag) == 0)
+            return true;
+    return false;
+}
+
+static int add_tagged(
+    const struct opts *o, const struct store_host_list *list, const char *tag, struct inventory_names *names)
+{
+    bool found = false;
+    for (size_t i = 0; i < list->count; i++) {
+        if (!has_tag(&list->items[i], tag))
+            continue;
+        add_name(names, list->items[i].name);
+        found = true;
+    }
+    return found ? 0 : say(4, "%s: no host has the tag '%s'; see clowder host list", o->command, tag);
+}
+
+static int add_word(const struct opts *o, struct store *s, const struct store_host_list *list, const char *word,
+    struct inventory_names *names)
+{
+    struct store_host h;
+    if (strncmp(word, "tag:", 4) == 0)
+        return add_tagged(o, list, word + 4, names);
+    int status = inventory_host(s, word, &h);
+    if (status)
+        return status;
+    store_host_fini(&h);
+    add_name(names, word);
+    return 0;
+}
+
+int inventory_names(const struct opts *o, bool all, struct inventory_names *names)
+{
+    struct store *s;
+    struct store_host_list list;
+    struct clw_error err;
+    *names = (struct inventory_names){0};
+    int status = inventory_open(&s);
+    if (status)
+        return status;
+    if (store_host_list(s, &list, &err))
+        status = say_failure(&err);
+    for (size_t i = 0; i < list.count && all; i++)
+        if (list.items[i].launcher == STORE_LAUNCHER_SSH)
+            add_name(names, list.items[i].name);
+    for (size_t i = 0; i < o->word_count && status == 0; i++)
+        status = add_word(o, s, &list, o->words[i], names);
+    store_host_list_fini(&list);
+    store_close(s);
+    return status;
+}
+
+void inventory_names_fini(struct inventory_names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->items[i]);
+    free(names->items);
+    *names = (struct inventory_names){0};
+}
+
 /* ---- --on HOST:N ---- */
 
 /* *host is NULL unless all is well. */
@@ -181,7 +256,8 @@ static int read_place(const struct opts *o, const char *text, bool per_gpu, char
 {
     struct clw_error err;
     int64_t value = 0;
-    const char *colon = strchr(text, ':');
+    bool is_tag = strncmp(text, "tag:", 4) == 0;
+    const char *colon = strchr(is_tag ? text + 4 : text, ':');
     *host = NULL;
     if (!colon && !per_gpu)
         return say(2, "%s: --on %s does not say how many daemons: --on HOST:N", o->command, text);
@@ -189,12 +265,40 @@ static int read_place(const struct opts *o, const char *text, bool per_gpu, char
         return say(2, "%s: --on %s: %s", o->command, text, err.message);
     *n = (unsigned)value;
     char *name = colon ? mem_printf("%.*s", (int)(colon - text), text) : mem_strdup(text);
-    if (store_check_name("host", name, &err)) {
+    if (store_check_name(is_tag ? "tag" : "host", is_tag ? name + 4 : name, &err)) {
         free(name);
         return say_failure(&err);
     }
     *host = name;
     return 0;
+}
+
+static int add_place(const struct opts *o, struct inventory_places *places, const char *host, unsigned n)
+{
+    for (size_t i = 0; i < places->count; i++)
+        if (strcmp(places->items[i].host, host) == 0)
+            return say(2, "%s: --on names '%s' twice", o->command, host);
+    if (strcmp(host, "local") == 0) {
+        places->has_local = true;
+        places->local = n;
+        return 0;
+    }
+    places->items = mem_realloc(places->items, (places->count + 1) * sizeof *places->items);
+    places->items[places->count++] = (struct clowder_place){mem_strdup(host), n};
+    return 0;
+}
+
+static int add_places(const struct opts *o, struct inventory_places *places, char *host, unsigned n)
+{
+    struct inventory_names names;
+    struct opts one = {.command = o->command, .words = &host, .word_count = 1};
+    if (strncmp(host, "tag:", 4) != 0)
+        return add_place(o, places, host, n);
+    int status = inventory_names(&one, false, &names);
+    for (size_t i = 0; i < names.count && status == 0; i++)
+        status = add_place(o, places, names.items[i], n);
+    inventory_names_fini(&names);
+    return status;
 }
 
 int inventory_places(const struct opts *o, bool per_gpu, struct inventory_places *places)
@@ -208,19 +312,8 @@ int inventory_places(const struct opts *o, bool per_gpu, struct inventory_places
         status = read_place(o, *at, per_gpu, &host, &n);
         if (!host)
             break;
-        for (size_t i = 0; i < places->count && status == 0; i++)
-            if (strcmp(places->items[i].host, host) == 0)
-                status = say(2, "%s: --on names '%s' twice", o->command, host);
-        if (status == 0 && strcmp(host, "local") == 0) {
-            places->has_local = true;
-            places->local = n;
-        }
-        if (status || strcmp(host, "local") == 0) {
-            free(host);
-            continue;
-        }
-        places->items = mem_realloc(places->items, (places->count + 1) * sizeof *places->items);
-        places->items[places->count++] = (struct clowder_place){host, n};
+        status = add_places(o, places, host, n);
+        free(host);
     }
     free((void *)(uintptr_t)list);
     return status;

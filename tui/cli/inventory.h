@@ -23,6 +23,15 @@ enum clw_err inventory_profile_remove(struct store *s, const char *name, struct 
 enum clw_err inventory_host_may_rename(const char *name, struct clw_error *err);
 /* Opens the store only to see that there is such a host. */
 int inventory_check_host(const char *name);
+/* The hosts that the words name, each once: names, and tag:T for all that have the tag; or with all every host that is
+ * reached by SSH. *names is owned (inventory_names_fini). 2 when none is named, 4 when one is not there, or nobody has
+ * the tag. */
+struct inventory_names {
+    char **items;
+    size_t count;
+};
+int inventory_names(const struct opts *o, bool all, struct inventory_names *names);
+void inventory_names_fini(struct inventory_names *names);
 /* The first word, when there is exactly one; what says what it is: "host". */
 int inventory_word(const struct opts *o, const char *what, const char **word);
 
@@ -30,8 +39,9 @@ bool inventory_engine_runs(void);
 /* The links as the engine has them, without starting one: {"hosts": [...]}, owned; NULL when none runs. */
 json_t *inventory_links(const char *host);
 
-/* "HOST:N" of --on, in every place that it is given: *places is owned, its texts too (inventory_places_fini).
- * N may be left out with per_gpu. "local" is taken out and put into *local (else left alone). */
+/* "HOST:N" of --on, or "tag:T:N" for N on each that has the tag, in every place that it is given: *places is owned, its
+ * texts too (inventory_places_fini). N may be left out with per_gpu. "local" is taken out and put into *local (else
+ * left alone). */
 struct inventory_places {
     struct clowder_place *items;
     size_t count;

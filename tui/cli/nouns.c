@@ -63,6 +63,7 @@ static const struct opt probe_options[] = {
 };
 
 static const struct opt trust_options[] = {
+    OPTION("all", 0, NULL, "all hosts that are reached by SSH"),
     YES_OPTION,
     OPTION("fingerprint", 0, "F", "trust only this key: SHA256:..."),
     TIMEOUT_OPTION,
@@ -70,6 +71,7 @@ static const struct opt trust_options[] = {
 };
 
 static const struct opt unlock_options[] = {
+    OPTION("all", 0, NULL, "all hosts that wait for an answer now"),
     OPTION("kind", 0, "K",
         "answer only a passphrase, a password, or a question of the host's own (interactive); needed without a "
         "terminal"),
@@ -112,17 +114,18 @@ static const struct command host_verbs[] = {
     {"host import", "[FILE]", "add the hosts that ~/.ssh/config, or FILE, names",
         "clowder host import\nclowder host import --yes ./cluster.ssh_config", import_options, false, cmd_host_import},
     {"host probe", "NAME...", "log in and measure: cores, memory, load, GPUs, what is installed",
-        "clowder host probe spare1 gpu1\nclowder host probe --all", probe_options, false, cmd_host_probe},
-    {"host trust", "NAME", "show the key of a host, ask, and trust it",
-        "clowder host trust spare1\nclowder host trust spare1 --fingerprint SHA256:...", trust_options, false,
-        cmd_host_trust},
-    {"host unlock", "NAME", "give the engine the password or passphrase that a host needs; it is never stored",
+        "clowder host probe spare1 gpu1\nclowder host probe tag:rack2\nclowder host probe --all", probe_options, false,
+        cmd_host_probe},
+    {"host trust", "NAME...", "show the keys of hosts, ask, and trust them",
+        "clowder host trust spare1\nclowder host trust --all\nclowder host trust spare1 --fingerprint SHA256:...",
+        trust_options, false, cmd_host_trust},
+    {"host unlock", "NAME...", "give the engine the password or passphrase that a host needs; it is never stored",
         "clowder host unlock spare1\npass show spare1 | clowder host unlock spare1 --kind password\n"
         "pass show key | clowder host unlock spare1 --kind passphrase",
         unlock_options, false, cmd_host_unlock},
-    {"host forget", "NAME", "make the engine forget the password or passphrase", "clowder host forget spare1",
+    {"host forget", "NAME...", "make the engine forget the password or passphrase", "clowder host forget spare1",
         no_options, false, cmd_host_forget},
-    {"host retry", "NAME", "try again now, without waiting for the next attempt", "clowder host retry spare1",
+    {"host retry", "NAME...", "try again now, without waiting for the next attempt", "clowder host retry spare1",
         no_options, false, cmd_host_retry},
     {"host shell", "NAME [COMMAND]...", "open a shell there, with your own ssh",
         "clowder host shell spare1\nclowder host shell spare1 uptime", no_options, true, cmd_host_shell},
