@@ -228,7 +228,7 @@ static json_t *missing_json(const struct place *l)
 {
     struct clw_error err = {0};
     bool passes = !is_over(l, true);
-    if (!passes || place_has_failed(l))
+    if (!passes)
         place_explain(l, &err);
     return json_pack("{s:s, s:i, s:i, s:b, s:s, s:s}", "host", l->host, "daemons", (int)l->fleet.counts[FLEET_UP],
         "wanted", (int)place_want(l), "passes", passes, "reason", *err.message ? err.message : why_not(l), "hint",

@@ -154,7 +154,7 @@ case_clock() {
 case_refusals() {
   ready 3
   lab_stop 1
-  expect 3 cl up --on h1:1 --timeout 20s
+  expect 3 cl up --on h1:1
   says 'refused'
   one_line
   expect 0 cl down
