@@ -30,9 +30,12 @@ MUTANTS = [
      "if (child + 1 < j->back_count && disp__index(&j->back[child + 1]) < disp__index(&j->back[child]))",
      "if (child + 1 < j->back_count && disp__index(&j->back[child + 1]) > disp__index(&j->back[child]))"),
     ("a machine that cannot start a job's tasks gets them all the same", "engine/sched/disp_aside.c",
-     "if (d->giving_at[place] && !is_marked(j, place))", "if (d->giving_at[place] > 1000 && !is_marked(j, place))"),
+     "return is_marked(j, m->place) && disp__is_elsewhere(d, j, m->place);", "return false;"),
     ("a task fails that another machine could have done", "engine/sched/disp_back.c",
      "} else if (elsewhere && !cancelled) {", "} else if (elsewhere && !cancelled && n > 1) {"),
+    ("a suspect machine gets as many tasks as others", "engine/sched/disp_trial.c", "return !p->tasks && d->now_us >= p->trial_us;", "return true;"),
+    ("what failed on a machine goes back to it", "engine/sched/disp_choice.c", "(!r->has_failed && d->now_us >= until_us)", "(d->now_us >= until_us)"),
+    ("frames that came are not counted", "engine/wire/resume.c", "    r->received++;\n", "    r->received += r->received % 97 != 96;\n"),
     ("tiny tasks wake everybody", "engine/sched/disp_choice.c", "m && d->busy_count < d->most; m = next)", "m; m = next)"),
     ("long tasks never get more daemons than the first few", "engine/sched/disp_choice.c",
      "(unsigned)START_DAEMONS << (2 * steps)", "(unsigned)START_DAEMONS << (steps * 0)"),
@@ -69,7 +72,7 @@ MUTANTS = [
     ("silence is blamed that nobody was there to hear", "engine/fleet/fleet_talk.c",
      "now_ms - awake_since(d, d->asked_ms) > patience_ms", "now_ms - d->asked_ms > patience_ms"),
 ]
-TESTS = ["test_disp", "test_disp_rules", "test_fleet", "test_fleet_rules", "test_wire", "test_store_together", "test_store_jobs", "test_store_history", "test_store_kept"]
+TESTS = ["test_disp", "test_disp_rules", "test_fleet", "test_fleet_rules", "test_wire", "test_resume", "test_store_together", "test_store_jobs", "test_store_history", "test_store_kept"]
 
 
 def run(*command, **more):

@@ -5,6 +5,7 @@
 #include "engine/model/core.h"
 #include "engine/model/find.h"
 #include "engine/model/launcher.h"
+#include "engine/peers/dispatch.h"
 #include "engine/profiles/host_use.h"
 #include "engine/profiles/place_state.h"
 #include "engine/profiles/running_daemon.h"
@@ -118,8 +119,11 @@ void place_worked(struct place *l, uint32_t n, uint32_t failed)
         l->suspicion[0] = '\0';
         log_info("host", "suspect no more host=%s profile=%s", l->host, l->profile->name);
     }
-    if (verdict != FLEET_AS_BEFORE)
-        core_changed(l->profile->engine);
+    if (verdict == FLEET_AS_BEFORE)
+        return;
+    disp_place_suspect(l->profile->disp, l->number, l->fleet.suspect, mono_us());
+    profile_act(l->profile->engine, l->profile);
+    core_changed(l->profile->engine);
 }
 
 /* ---- launching ---- */

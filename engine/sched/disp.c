@@ -7,6 +7,7 @@
 struct disp *disp_new(uint64_t budget_bytes)
 {
     struct disp *d = mem_zalloc(sizeof *d);
+    d->avoided_us = UINT64_MAX;
     d->stats.mem_budget = budget_bytes ? budget_bytes : DISP_BUDGET_DEFAULT;
     return d;
 }
@@ -43,7 +44,7 @@ void disp_free(struct disp *d)
     free(d->slots);
     free(d->free_slots);
     free(d->turn);
-    free(d->giving_at);
+    free(d->places);
     free(d->actions);
     free(d);
 }
@@ -78,8 +79,8 @@ static void know_place(struct disp *d, unsigned place)
 {
     if (place < d->place_count)
         return;
-    d->giving_at = mem_realloc(d->giving_at, (place + 1u) * sizeof *d->giving_at);
-    memset(d->giving_at + d->place_count, 0, (place + 1u - d->place_count) * sizeof *d->giving_at);
+    d->places = mem_realloc(d->places, (place + 1u) * sizeof *d->places);
+    memset(d->places + d->place_count, 0, (place + 1u - d->place_count) * sizeof *d->places);
     d->place_count = place + 1;
 }
 
@@ -89,7 +90,7 @@ void disp__count_giving(struct disp *d, struct disp_daemon *m, bool giving)
         return;
     m->counted = giving;
     d->giving_count += giving ? 1u : -1u;
-    d->giving_at[m->place] += giving ? 1u : -1u;
+    d->places[m->place].giving += giving ? 1u : -1u;
 }
 
 static unsigned take_slot(struct disp *d)

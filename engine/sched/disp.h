@@ -128,6 +128,9 @@ void disp_daemon_release(struct disp *d, struct disp_daemon *m, uint64_t now_us)
 void disp_daemon_drain(struct disp *d, struct disp_daemon *m);
 /* While paused it gets no tasks, pinned ones included; those that it has not begun it gives back (below). */
 void disp_daemon_pause(struct disp *d, struct disp_daemon *m, bool paused, uint64_t now_us);
+/* The machine of that place fails more tasks than others, or not any more: it gets one at a time until one succeeds, as
+ * long as another may have tasks. */
+void disp_place_suspect(struct disp *d, unsigned place, bool suspect, uint64_t now_us);
 /* It gives back, not begun, the last n tasks of a batch, which begin at first: they wait again, as if never given out.
  * PROTOCOL: not what it was given, or it is not paused. */
 enum clw_err disp_daemon_returned(struct disp *d, struct disp_daemon *m, uint64_t job, uint64_t first, uint32_t n,

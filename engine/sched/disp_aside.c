@@ -9,14 +9,17 @@ static bool is_marked(const struct disp_job *j, unsigned place)
     return place / 8 < j->aside_size && (j->aside[place / 8] >> (place % 8) & 1);
 }
 
-bool disp__is_aside(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m)
+bool disp__is_elsewhere(const struct disp *d, const struct disp_job *j, unsigned place)
 {
-    if (!is_marked(j, m->place))
-        return false;
-    for (unsigned place = 0; place < d->place_count; place++)
-        if (d->giving_at[place] && !is_marked(j, place))
+    for (unsigned other = 0; other < d->place_count; other++)
+        if (other != place && d->places[other].giving && !is_marked(j, other))
             return true;
     return false;
+}
+
+bool disp__is_aside(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m)
+{
+    return is_marked(j, m->place) && disp__is_elsewhere(d, j, m->place);
 }
 
 bool disp__set_aside(struct disp_job *j, const struct disp_daemon *m)

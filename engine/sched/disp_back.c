@@ -8,32 +8,42 @@ enum { LEARN_ANSWERS = 16, QUICK_US = 200 };
 
 /* ---- what came back: a heap, lowest index first ---- */
 
+static void sift_up(struct disp_job *j, size_t i, struct disp_range r)
+{
+    for (; i && disp__index(&r) < disp__index(&j->back[(i - 1) / 2]); i = (i - 1) / 2)
+        j->back[i] = j->back[(i - 1) / 2];
+    j->back[i] = r;
+}
+
+static size_t sift_down(struct disp_job *j, size_t i, const struct disp_range *r)
+{
+    size_t child;
+    while ((child = 2 * i + 1) < j->back_count) {
+        if (child + 1 < j->back_count && disp__index(&j->back[child + 1]) < disp__index(&j->back[child]))
+            child++;
+        if (disp__index(r) <= disp__index(&j->back[child]))
+            break;
+        j->back[i] = j->back[child];
+        i = child;
+    }
+    return i;
+}
+
 void disp__push_back(struct disp_job *j, struct disp_range r)
 {
     if (j->back_count == j->back_cap) {
         j->back_cap = j->back_cap ? j->back_cap * 2 : 8;
         j->back = mem_realloc(j->back, j->back_cap * sizeof *j->back);
     }
-    size_t i = j->back_count++;
-    for (; i && disp__index(&r) < disp__index(&j->back[(i - 1) / 2]); i = (i - 1) / 2)
-        j->back[i] = j->back[(i - 1) / 2];
-    j->back[i] = r;
+    sift_up(j, j->back_count++, r);
 }
 
-struct disp_range disp__pop_back(struct disp_job *j)
+struct disp_range disp__take_back(struct disp_job *j, size_t i)
 {
-    struct disp_range top = j->back[0], last = j->back[--j->back_count];
-    size_t i = 0, child;
-    while ((child = 2 * i + 1) < j->back_count) {
-        if (child + 1 < j->back_count && disp__index(&j->back[child + 1]) < disp__index(&j->back[child]))
-            child++;
-        if (disp__index(&last) <= disp__index(&j->back[child]))
-            break;
-        j->back[i] = j->back[child];
-        i = child;
-    }
-    j->back[i] = last;
-    return top;
+    struct disp_range taken = j->back[i], last = j->back[--j->back_count];
+    if (i < j->back_count)
+        sift_up(j, sift_down(j, i, &last), last);
+    return taken;
 }
 
 /* ---- lost ---- */
@@ -154,6 +164,7 @@ static void batch_lost(struct disp *d, const struct disp_daemon *m, struct disp_
     rest.n -= suspects.n;
     suspects.lost++;
     suspects.avoid = (uint16_t)(m->place + 1);
+    suspects.has_failed = false;
     rest.chunk->left++;
     if (suspects.n)
         requeue_living(d, j, suspects);
@@ -187,6 +198,7 @@ void disp_daemon_lost(struct disp *d, struct disp_daemon *m, uint64_t now_us)
     d->daemon_count--;
     if (m->tasks)
         d->busy_count--;
+    d->places[m->place].tasks -= m->tasks;
     disp__count_giving(d, m, false);
     for (struct disp_job *j = d->jobs; j; j = j->after)
         unmark_open(j, m);
@@ -224,6 +236,7 @@ static struct disp_range take_off(struct disp *d, struct disp_daemon *m, unsigne
     b->bytes -= bytes;
     b->est_us -= est;
     m->tasks -= n;
+    d->places[m->place].tasks -= n;
     m->bytes -= bytes;
     m->load_us -= est;
     d->stats.executing -= n;
@@ -351,6 +364,8 @@ enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t 
     bool news = cannot && !pinned && disp__set_aside(j, m), elsewhere = cannot && !pinned && disp__is_aside(d, j, m);
     verdict->set_aside = news && elsewhere;
     m->failed += outcome == WIRE_FAILED || outcome == WIRE_TIMEOUT ? n : 0;
+    if (!pinned && !cannot && !cancelled)
+        disp__tried(d, m, outcome == WIRE_DONE);
     bool good = cancelled || outcome == WIRE_DONE || outcome == WIRE_CANCELLED;
     if (paired && !disp__pair_answer(d, j, m, &r, good)) {
         verdict->deliver = false;
@@ -360,6 +375,7 @@ enum clw_err disp_daemon_answer(struct disp *d, struct disp_daemon *m, uint64_t 
     } else if (again && !cancelled) {
         r.tried++;
         r.avoid = (uint16_t)(m->place + 1);
+        r.has_failed = true;
         verdict->deliver = false;
         requeue(d, j, r);
     } else {

@@ -9,8 +9,9 @@ enum {
     PREFETCH_BELOW_US = 50000,
     TAIL_BATCH_US = 100,
     UNKNOWN_TASK_US = 1000,
-    AVOID_US = 5000000,
-    WAKE_US = 20, /* what it costs to wake a daemon */
+    AVOID_US = 5000000, /* what was lost on a machine waits so long for another */
+    LOOK_BACK = 64,     /* of what came back, so many are looked at for one that a daemon may have */
+    WAKE_US = 20,       /* what it costs to wake a daemon */
     START_DAEMONS = 32,
     START_TASKS = 512,
     START_US = 4000
@@ -68,9 +69,11 @@ bool disp__is_giving(const struct disp_daemon *m)
     return !m->held && !m->draining && !m->paused && !(m->max_tasks && m->given >= m->max_tasks);
 }
 
-static enum disp_want wanted(const struct disp_daemon *m)
+static enum disp_want wanted(const struct disp *d, const struct disp_daemon *m)
 {
     if (m->paused || (!m->pins && !disp__is_giving(m)))
+        return DISP_WANT_NO;
+    if (!m->pins && disp__is_on_trial(d, m) && !disp__may_try(d, m))
         return DISP_WANT_NO;
     if (m->tasks == 0)
         return DISP_WANT_IDLE;
@@ -83,7 +86,7 @@ static enum disp_want wanted(const struct disp_daemon *m)
 
 void disp__want(struct disp *d, struct disp_daemon *m)
 {
-    enum disp_want want = wanted(m);
+    enum disp_want want = wanted(d, m);
     if (want == m->want)
         return;
     disp__want_remove(d, m);
@@ -104,11 +107,6 @@ void disp__want(struct disp *d, struct disp_daemon *m)
 
 /* ---- the choice ---- */
 
-static bool is_solo(const struct disp_job *j)
-{
-    return j->back_count && j->back[0].lost && !j->options.sequential;
-}
-
 static bool has_fresh(struct disp_job *j)
 {
     while (j->fresh) {
@@ -122,12 +120,34 @@ static bool has_fresh(struct disp_job *j)
     return false;
 }
 
-/* What came back first is to go to another machine than m's, and there is one that may get it yet. */
-static bool avoids(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m)
+/* It goes alone. */
+static bool is_solo(const struct disp_job *j, const struct disp_range *r)
 {
-    const struct disp_range *r = j->back;
-    return j->back_count && r->avoid == m->place + 1 && d->now_us - r->back_us < AVOID_US &&
-           d->giving_at[m->place] < d->giving_count;
+    return r->lost && !j->options.sequential;
+}
+
+/* It is for another machine than m's: for good when it failed there, for a while when its daemon was lost. */
+static bool avoids(struct disp *d, const struct disp_range *r, const struct disp_daemon *m)
+{
+    uint64_t until_us = r->back_us + AVOID_US;
+    if (r->avoid != m->place + 1 || (!r->has_failed && d->now_us >= until_us))
+        return false;
+    if (!r->has_failed && until_us < d->avoided_us)
+        d->avoided_us = until_us;
+    return true;
+}
+
+/* The first of what came back that m may have; what is for other machines is so as long as another can do the job.
+ * NULL: none. */
+static const struct disp_range *back_for(struct disp *d, const struct disp_job *j, const struct disp_daemon *m)
+{
+    bool elsewhere = j->back_count && disp__is_elsewhere(d, j, m->place);
+    for (size_t i = 0; i < j->back_count && i < LOOK_BACK; i++) {
+        const struct disp_range *r = &j->back[i];
+        if (!(elsewhere && avoids(d, r, m)) && !(is_solo(j, r) && m->tasks))
+            return r;
+    }
+    return NULL;
 }
 
 /* How many tasks of the job one daemon may have: four times what each that works has done on average. Early answers
@@ -178,17 +198,17 @@ bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m
 {
     if (!disp__has_turn(j))
         return false;
-    if (disp__is_aside(d, j, m)) {
+    if (disp__is_aside(d, j, m) || (disp__is_on_trial(d, m) && !disp__may_try(d, m))) {
         d->passed_over = true;
         return false;
     }
-    if (avoids(d, j, m) && !has_fresh(j)) {
-        d->avoided = true;
+    if (!has_fresh(j) && !back_for(d, j, m)) {
+        d->passed_over = true;
         return false;
     }
     if (m->tasks == 0)
         return true;
-    if ((is_solo(j) && !has_fresh(j)) || m->tasks >= proven(d, j))
+    if (m->tasks >= proven(d, j))
         return false;
     return m->load_us < DISP_WINDOW_US || j->queued > 4 * (uint64_t)d->giving_count;
 }
@@ -196,7 +216,7 @@ bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m
 static uint32_t batch_limit(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m)
 {
     double us = j->task_us;
-    if (us <= 0)
+    if (us <= 0 || disp__is_on_trial(d, m))
         return 1;
     double n = DISP_WINDOW_US / 4.0 / us,
            share = (double)j->queued / (2.0 * (d->most < d->giving_count ? d->most : d->giving_count));
@@ -231,13 +251,14 @@ static void cut_to_bytes(struct disp_range *r)
     r->n = low;
 }
 
-static struct disp_range take(const struct disp *d, struct disp_job *j, const struct disp_daemon *m, uint32_t limit)
+static struct disp_range take(struct disp *d, struct disp_job *j, const struct disp_daemon *m, uint32_t limit)
 {
     struct disp_range r;
-    if (j->back_count && !(is_solo(j) && m->tasks) && !avoids(d, j, m)) {
-        r = disp__pop_back(j);
+    const struct disp_range *back = back_for(d, j, m);
+    if (back) {
+        r = disp__take_back(j, (size_t)(back - j->back));
         struct disp_range rest = r;
-        r.n = r.lost && !j->options.sequential ? 1 : r.n < limit ? r.n : limit;
+        r.n = is_solo(j, &r) ? 1 : r.n < limit ? r.n : limit;
         cut_to_bytes(&r);
         rest.pos += r.n;
         rest.n -= r.n;
@@ -292,6 +313,7 @@ void disp__give(struct disp *d, struct disp_daemon *m, struct disp_job *j, struc
         m->head_us = d->now_us;
     }
     m->tasks += r.n;
+    d->places[m->place].tasks += r.n;
     m->bytes += b->bytes;
     m->load_us += b->est_us;
     m->given += r.n;
@@ -332,7 +354,7 @@ static bool run_idle(struct disp *d)
         if (assign(d, m)) {
             disp__want_remove(d, m);
             disp__want(d, m);
-        } else if (!d->avoided && !d->passed_over) {
+        } else if (!d->passed_over) {
             return false;
         }
     }
@@ -358,7 +380,8 @@ void disp__run(struct disp *d, uint64_t now_us)
     const struct disp_job *j = disp__turn_first(d);
     d->now_us = now_us;
     d->events++;
-    d->avoided = d->passed_over = false;
+    d->passed_over = false;
+    d->avoided_us = UINT64_MAX;
     bool tiny = j && is_tiny(d, j);
     d->most = tiny ? beside_others(d, j, START_DAEMONS) : j && may_be_tiny(j) ? few(d, j) : UINT_MAX;
     if (!run_idle(d))
@@ -376,10 +399,4 @@ void disp__give_pins(struct disp *d, struct disp_daemon *m, uint64_t now_us)
     d->now_us = now_us;
     while (m->pins && m->want != DISP_WANT_NO && assign(d, m))
         disp__want(d, m);
-}
-
-uint64_t disp__avoided_until(const struct disp *d, const struct disp_job *j)
-{
-    uint64_t until_us = j->back_count && j->back[0].avoid ? j->back[0].back_us + AVOID_US : 0;
-    return until_us > d->now_us ? until_us : UINT64_MAX; /* what is over waits for something else */
 }

@@ -18,10 +18,11 @@ struct disp_chunk {
 struct disp_range {
     struct disp_chunk *chunk;
     uint32_t pos, n;
-    uint16_t lost;  /* daemons that it took down, perhaps */
-    uint16_t tried; /* times that it failed */
-    uint16_t avoid; /* place to keep it from for a while, + 1; 0: none */
-    bool copied;    /* a copy of it was made: there is no second one */
+    uint16_t lost;   /* daemons that it took down, perhaps */
+    uint16_t tried;  /* times that it failed */
+    uint16_t avoid;  /* place to keep it from, + 1; 0: none … */
+    bool has_failed; /* … as long as there is another, for it failed there; else for a while */
+    bool copied;     /* a copy of it was made: there is no second one */
     uint64_t back_us;
 };
 
@@ -99,6 +100,15 @@ struct disp_job {
     struct disp_job *before, *after;
 };
 
+/* One machine. */
+struct disp_place {
+    unsigned giving;
+    uint32_t tasks;              /* that its daemons have */
+    bool suspect;                /* it fails more than others: … */
+    bool on_trial;               /* … one task at a time, until one succeeds, … */
+    uint64_t trial_us, pause_us; /* … and the next one not before then, a pause after the last failure */
+};
+
 struct disp_want_list {
     struct disp_daemon *first, *last;
 };
@@ -110,14 +120,15 @@ struct disp {
     struct disp_daemon **slots;
     unsigned *free_slots; /* a stack */
     unsigned slot_count, free_count, daemon_count, busy_count;
-    unsigned giving_count; /* daemons that are not held, draining or paused … */
-    unsigned *giving_at;   /* … and per place */
+    unsigned giving_count;     /* daemons that are not held, draining or paused … */
+    struct disp_place *places; /* … and per place */
     unsigned place_count;
+    unsigned trials;                     /* places that are suspect */
     unsigned watched;                    /* jobs that have a deadline, or speculate */
     uint64_t events;                     /* counted */
     uint64_t looked, looked_us, late_us; /* for stragglers: after which event (0: look again), when, next one due */
-    bool avoided;                        /* somebody did not get what another may have, for a while … */
-    bool passed_over;                    /* … or at all */
+    uint64_t avoided_us;                 /* until when somebody does not get what another may have */
+    bool passed_over;                    /* somebody did not get what another may have */
     unsigned most;                       /* so many daemons may work, in the run at hand */
     uint64_t start_us;                   /* from then on more may; 0: nobody waits for that */
     uint64_t now_us;                     /* of the event at hand */
@@ -147,14 +158,13 @@ void disp__want_remove(struct disp *d, struct disp_daemon *m);
 bool disp__is_giving(const struct disp_daemon *m);
 /* m may get tasks of j now. */
 bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m);
-/* Until when the job waits for another machine, when it does. */
-uint64_t disp__avoided_until(const struct disp *d, const struct disp_job *j);
 struct disp_batch *disp__batch(const struct disp_daemon *m, unsigned i);
 void disp__pop_batch(struct disp_daemon *m);
 
 /* disp_back.c */
 void disp__push_back(struct disp_job *j, struct disp_range r);
-struct disp_range disp__pop_back(struct disp_job *j);
+/* Takes the i-th of the heap out. */
+struct disp_range disp__take_back(struct disp_job *j, size_t i);
 bool disp__is_pinned(const struct disp_batch *b);
 
 /* disp_job.c */
@@ -176,7 +186,20 @@ struct disp_job *disp__turn_first(struct disp *d);
 struct disp_job *disp__turn_choose(struct disp *d, const struct disp_daemon *m);
 bool disp__has_turn(const struct disp_job *j);
 
+/* disp_trial.c */
+/* m's machine is suspect, and may have one task at a time, or none yet; another one may be given tasks. */
+bool disp__is_on_trial(const struct disp *d, const struct disp_daemon *m);
+bool disp__may_try(const struct disp *d, const struct disp_daemon *m);
+/* A task ended there, well or not. */
+void disp__tried(struct disp *d, const struct disp_daemon *m, bool good);
+/* When the next trial is due; UINT64_MAX: none waits for its time. */
+uint64_t disp__trial_us(const struct disp *d);
+/* Daemons that may have a task again want one. */
+void disp__look_at_trials(struct disp *d);
+
 /* disp_aside.c */
+/* Another place than this one may be given tasks of the job. */
+bool disp__is_elsewhere(const struct disp *d, const struct disp_job *j, unsigned place);
 /* m's machine cannot do the job, and another one that may be given tasks now perhaps can. */
 bool disp__is_aside(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m);
 /* m's machine cannot do the job, from now on. True: that is news. */

@@ -250,7 +250,7 @@ static void cancel_fresh(struct disp *d, struct disp_job *j)
 static void cancel_back(struct disp *d, struct disp_job *j)
 {
     while (j->back_count) {
-        struct disp_range r = disp__pop_back(j);
+        struct disp_range r = disp__take_back(j, 0);
         j->queued -= r.n;
         d->stats.awaiting -= r.n;
         end_quietly(d, j, r.chunk, r.pos, r.n, disp__taken_back(j));

@@ -164,14 +164,14 @@ static uint64_t look_us(struct disp *d)
 
 uint64_t disp_next_us(struct disp *d)
 {
-    uint64_t next = d->start_us ? d->start_us : UINT64_MAX;
+    uint64_t next = d->start_us ? d->start_us : UINT64_MAX, trial = disp__trial_us(d);
     bool looks = false;
-    if (!d->watched && !d->avoided)
+    next = trial < next ? trial : next;
+    next = d->stats.awaiting && d->avoided_us < next ? d->avoided_us : next;
+    if (!d->watched)
         return next;
     for (const struct disp_job *j = d->jobs; j; j = j->after) {
         uint64_t at = j->options.deadline_us && !j->cancelled ? j->options.deadline_us : UINT64_MAX;
-        next = at < next ? at : next;
-        at = d->avoided ? disp__avoided_until(d, j) : UINT64_MAX;
         next = at < next ? at : next;
         looks |= may_speculate(j) && has_helper(d, j);
     }
@@ -181,6 +181,8 @@ uint64_t disp_next_us(struct disp *d)
 
 void disp_tick(struct disp *d, uint64_t now_us)
 {
+    d->now_us = now_us;
+    disp__look_at_trials(d);
     disp__run(d, now_us);
     for (struct disp_job *j = d->watched ? d->jobs : NULL; j; j = j->after) {
         if (j->options.deadline_us && now_us >= j->options.deadline_us && !j->cancelled) {

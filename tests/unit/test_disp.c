@@ -40,6 +40,9 @@ static void random_event(struct model *m)
         m->daemon[i]->drained = true;
         disp_daemon_drain(m->d, m->daemon[i]->daemon);
         drain(m);
+    } else if (what == 93 && rnd(m, 3) == 0) { /* a machine is suspect, or is cleared */
+        disp_place_suspect(m->d, (unsigned)rnd(m, 3), rnd(m, 2), m->now_us);
+        drain(m);
     } else if (what == 93 && j->done && m->job_count < JOBS * 2) {
         open_any(m);
     } else if (what == 95) { /* time goes by */

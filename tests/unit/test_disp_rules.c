@@ -240,6 +240,96 @@ static void test_elsewhere(void **state)
     small_free(m);
 }
 
+/* What failed on a machine stays away from it for as long as there is another; and what is behind it is not held up. */
+static void test_failed_elsewhere(void **state)
+{
+    (void)state;
+    struct model *m = small(2);
+    struct model_job *j = open_job(m, 2, 3, true);
+    struct disp_verdict v;
+    struct model_batch q;
+    put(m, j, 2, 10, 0);
+    unsigned bad = m->daemon[0]->queue[0].first == 0 ? 0 : 1, good = !bad;
+    q = m->daemon[bad]->queue[m->daemon[bad]->head++];
+    m->daemon[bad]->count--;
+    j->given[q.first]--;
+    assert_int_equal(
+        disp_daemon_answer(m->d, m->daemon[bad]->daemon, j->number, q.first, 1, WIRE_FAILED, 10, ++m->now_us, &v, NULL),
+        CLW_OK);
+    drain(m);
+    assert_int_equal(m->daemon[bad]->count, 0);
+    m->now_us += 3600000000u; /* the other one has no time for an hour */
+    tick(m);
+    assert_int_equal(m->daemon[bad]->count, 0);
+    put(m, j, 1, 10, 0); /* another task of the job */
+    assert_int_equal(m->daemon[bad]->count, 1);
+    answer(m, good, 1, false);
+    assert_int_equal(m->daemon[good]->queue[m->daemon[good]->head].first, 0); /* there it is */
+    lose(m, good);
+    answer(m, bad, 1, false);
+    assert_int_equal(m->daemon[bad]->count, 1); /* there is no other any more */
+    finish(m);
+    small_free(m);
+}
+
+static void answer_as(struct model *m, struct model_job *j, unsigned i, enum wire_outcome outcome)
+{
+    struct disp_verdict v;
+    struct model_daemon *w = m->daemon[i];
+    struct model_batch *q = &w->queue[w->head % 8192];
+    uint64_t first = q->first++;
+    if (--q->n == 0) {
+        w->head++;
+        w->count--;
+    }
+    j->given[first]--;
+    assert_int_equal(
+        disp_daemon_answer(m->d, w->daemon, j->number, first, 1, outcome, 10, ++m->now_us, &v, NULL), CLW_OK);
+    task_ended(j, first);
+    drain(m);
+}
+
+static unsigned tasks_of(const struct model *m, unsigned i)
+{
+    return disp_daemon_in_flight(m->daemon[i]->daemon);
+}
+
+/* A suspect machine gets one task at a time, later and later, until one succeeds; alone it gets all. */
+static void test_suspect(void **state)
+{
+    (void)state;
+    struct model *m = small(2);
+    join(m, 3, 0); /* on the machine of 0 */
+    struct model_job *j = open_job(m, 2, 0, true);
+    disp_place_suspect(m->d, 0, true, m->now_us);
+    put(m, j, 40, 10, 0);
+    assert_int_equal(m->daemon[0]->count + m->daemon[3]->count, 1);
+    unsigned which = m->daemon[0]->count ? 0 : 3;
+    for (unsigned pause_s = 1; pause_s <= 4; pause_s *= 2) {
+        answer_as(m, j, which, WIRE_FAILED);
+        assert_int_equal(m->daemon[0]->count + m->daemon[3]->count, 0);
+        assert_true(disp_next_us(m->d) <= m->now_us + pause_s * 1000000u);
+        m->now_us += pause_s * 1000000u - 2;
+        tick(m);
+        assert_int_equal(m->daemon[0]->count + m->daemon[3]->count, 0);
+        m->now_us += 2;
+        tick(m);
+        assert_int_equal(m->daemon[0]->count + m->daemon[3]->count, 1);
+        which = m->daemon[0]->count ? 0 : 3;
+    }
+    answer_as(m, j, which, WIRE_DONE);
+    assert_true(m->daemon[0]->count && m->daemon[3]->count);
+    unsigned had = tasks_of(m, 0) + tasks_of(m, 3);
+    answer_as(m, j, 0, WIRE_FAILED); /* on trial again */
+    assert_int_equal(tasks_of(m, 0) + tasks_of(m, 3), had - 1);
+    lose(m, 1); /* now it is alone */
+    m->now_us += 10000000;
+    tick(m);
+    assert_true(m->daemon[0]->count && m->daemon[3]->count);
+    finish(m);
+    small_free(m);
+}
+
 /* At its deadline a job ends: what waits, and what runs once it was stopped. */
 static void test_deadline(void **state)
 {
@@ -586,7 +676,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_poison), cmocka_unit_test(test_fair),
         cmocka_unit_test(test_pins), cmocka_unit_test(test_wrong_answers), cmocka_unit_test(test_straggler),
-        cmocka_unit_test(test_straggler_lost), cmocka_unit_test(test_elsewhere), cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_straggler_lost), cmocka_unit_test(test_elsewhere),
+        cmocka_unit_test(test_failed_elsewhere), cmocka_unit_test(test_suspect), cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_long_tasks_wake_all), cmocka_unit_test(test_tiny_tasks_wake_few),
         cmocka_unit_test(test_others_are_busy), cmocka_unit_test(test_large), cmocka_unit_test(test_set_aside),
         cmocka_unit_test(test_nobody_can)};

@@ -46,3 +46,22 @@ def test_where_no_machine_can_they_fail_and_say_why(clowder, tools):
 def test_a_task_of_each_daemon_fails_where_it_is(clowder, tools):
     done = clowder("everywhere --", f"{tools}/tool", "x", status=1)
     assert [line.split("\t")[1] for line in done.lines] == ["x h2"]
+
+
+def test_a_machine_that_fails_tasks_costs_nothing_that_is_tried_again(clowder, lab):
+    lab(2)
+    for i in (1, 2):
+        clowder(f"host add h{i}")
+    clowder("up --on h1:2 --on h2:2")
+    done = clowder("map --retry-failed 1 -- sh -c", "sleep 0.05; test $CLOWDER_HOST != h2 && echo {}", stdin=numbers(120))
+    assert done.out == numbers(120)
+
+
+def test_a_suspect_machine_gets_single_tasks(clowder, lab):
+    lab(2)
+    for i in (1, 2):
+        clowder(f"host add h{i}")
+    clowder("up --on h1:2 --on h2:2")
+    done = clowder("map -- sh -c", "sleep 0.05; test $CLOWDER_HOST != h2 && echo {}", stdin=numbers(400), status=None)
+    assert len(done.lines) > 330, "a suspect machine went on as before"
+    assert "suspect host=h2" in clowder("log -n 1000").out
