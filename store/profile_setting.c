@@ -14,6 +14,7 @@
 #define NUMBER_BYTES(value) value
 #define NUMBER_PERMILLE(value) value
 #define NUMBER_FLAG(value) value
+#define NUMBER_INDICES(value) value
 #define NUMBER_SEED(value) value
 #define NUMBER_HOURS(value) 0
 #define ROW(name, TYPE, value, json, stored, ...)                                                                      \
@@ -86,6 +87,7 @@ uint64_t store_row_most(const struct store_setting_row *row)
         [STORE_TYPE_BYTES] = INT64_MAX,
         [STORE_TYPE_PERMILLE] = STORE_PERMILLE_MAX,
         [STORE_TYPE_FLAG] = 1,
+        [STORE_TYPE_INDICES] = INT64_MAX,
         [STORE_TYPE_SEED] = INT64_MAX};
     return row->most ? row->most : most[row->type];
 }
@@ -178,6 +180,7 @@ const char *store_row_metavariable(const struct store_setting_row *row)
         [STORE_TYPE_BYTES] = "SIZE",
         [STORE_TYPE_PERMILLE] = "X",
         [STORE_TYPE_FLAG] = NULL,
+        [STORE_TYPE_INDICES] = "N,...",
         [STORE_TYPE_SEED] = "N",
         [STORE_TYPE_HOURS] = "HH:MM-HH:MM,..."};
     return words[row->type];
@@ -202,6 +205,30 @@ static enum clw_err parse_flag(const char *text, uint64_t *flag, struct clw_erro
                                             : clw_fail(err, CLW_USAGE, NULL, "'%.40s' is neither yes nor no", text);
 }
 
+static enum clw_err parse_indices(
+    const struct store_setting_row *row, const char *text, uint64_t *mask, struct clw_error *err)
+{
+    char *end;
+    *mask = 0;
+    for (const char *at = text; *at; at = end + (*end == ',')) {
+        unsigned long n = strtoul(at, &end, 10);
+        if (end == at || *at < '0' || *at > '9' || (*end && *end != ',') || (*end == ',' && !end[1]) ||
+            n >= STORE_INDICES_MAX)
+            return clw_fail(err, CLW_USAGE, "write them like 0,2", "%s", row->wrong);
+        *mask |= UINT64_C(1) << n;
+    }
+    return CLW_OK;
+}
+
+static void write_indices(uint64_t mask, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (unsigned i = 0; i < STORE_INDICES_MAX && used < size; i++)
+        if (mask >> i & 1)
+            used += (size_t)snprintf(out + used, size - used, "%s%u", used ? "," : "", i);
+}
+
 static enum clw_err parse_number(
     const struct store_setting_row *row, const char *text, uint64_t *n, struct clw_error *err)
 {
@@ -211,6 +238,7 @@ static enum clw_err parse_number(
     case STORE_TYPE_BYTES: return text_parse_size(text, n, err);
     case STORE_TYPE_PERMILLE: return parse_permille(row->what, text, n, err);
     case STORE_TYPE_FLAG: return parse_flag(text, n, err);
+    case STORE_TYPE_INDICES: return parse_indices(row, text, n, err);
     default: break;
     }
     enum clw_err code = text_parse_int(text, 0, (int64_t)store_row_most(row), &whole, err);
@@ -244,6 +272,8 @@ void store_row_write(const struct store_setting_row *row, const struct store_set
         snprintf(out, size, "%g", (double)n / 1000);
     else if (row->type == STORE_TYPE_FLAG)
         snprintf(out, size, "%s", n ? "yes" : "no");
+    else if (row->type == STORE_TYPE_INDICES)
+        write_indices(n, out, size);
     else
         snprintf(out, size, "%llu", n);
 }

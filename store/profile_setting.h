@@ -14,7 +14,12 @@
 
 #define STORE_SPAN_MAX_MS 315360000000u /* ten years */
 #define STORE_SEED_NONE UINT64_MAX      /* there is no seed */
-enum { STORE_NICE_MAX = 19, STORE_PARTS_MAX = 1000, STORE_PERMILLE_MAX = 1000 * STORE_PARTS_MAX };
+enum {
+    STORE_NICE_MAX = 19,
+    STORE_PARTS_MAX = 1000,
+    STORE_PERMILLE_MAX = 1000 * STORE_PARTS_MAX,
+    STORE_INDICES_MAX = 63
+};
 
 /* What a value is, and how it is written. All are a uint64_t, but HOURS. */
 enum store_setting_type {
@@ -23,6 +28,7 @@ enum store_setting_type {
     STORE_TYPE_BYTES,    /* 512M */
     STORE_TYPE_PERMILLE, /* 0.5: thousandths */
     STORE_TYPE_FLAG,     /* yes or no: 1 or 0 */
+    STORE_TYPE_INDICES,  /* 0,2: bits, at most 63 (JSON: a list of numbers); 0 is none */
     STORE_TYPE_SEED,     /* 0 or more, or STORE_SEED_NONE (JSON: null) */
     STORE_TYPE_HOURS     /* 22:00-06:00: char[HOURS_SIZE], of base/hours.h */
 };
@@ -82,6 +88,11 @@ struct store_setting_row {
         .told = STORE_TOLD_WELCOME, .wire = 29,                                                                        \
         .form = {STORE_FORM_TOP, "Shared GPUs", "several daemons each, and other users"},                              \
         .show = {"shared GPUs", "yes", ""})                                                                            \
+    X(gpus, INDICES, 0, gpus, .wrong = "GPUs are numbers from 0 to 62",                                                \
+        .on = {"gpus", STORE_UP | STORE_SET | STORE_HOST,                                                              \
+            "with --per-gpu: only these GPUs of each machine: 0,2 (\"\": all)"},                                       \
+        .told = STORE_TOLD_WELCOME, .wire = 30, .form = {STORE_FORM_TOP, "GPUs", "only these: 0,2; empty: all"},       \
+        .show = {"GPUs", "", ""})                                                                                      \
     X(idletime_ms, SPAN, 0, idletime_ms,                                                                               \
         .on = {"idletime", STORE_UP | STORE_SET, "a daemon leaves after this long without work (0: never)"},           \
         .told = STORE_TOLD_WELCOME, .wire = 11, .form = {STORE_FORM_LIMITS, "Idle time", "leave when idle for: 10m"},  \
@@ -169,6 +180,7 @@ struct store_settings {
 #define STORE__FIELD_BYTES(field) uint64_t field;
 #define STORE__FIELD_PERMILLE(field) uint64_t field;
 #define STORE__FIELD_FLAG(field) uint64_t field;
+#define STORE__FIELD_INDICES(field) uint64_t field;
 #define STORE__FIELD_SEED(field) uint64_t field;
 #define STORE__FIELD_HOURS(field) char field[HOURS_SIZE];
 #define X(field, TYPE, ...) STORE__FIELD_##TYPE(field)

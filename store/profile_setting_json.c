@@ -4,12 +4,36 @@
 #include <math.h>
 #include <stdio.h>
 
+static json_t *indices_json(uint64_t mask)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < STORE_INDICES_MAX; i++)
+        if (mask >> i & 1)
+            json_array_append_new(list, json_integer(i));
+    return list;
+}
+
+static bool take_indices(const json_t *value, uint64_t *mask)
+{
+    const json_t *item;
+    size_t i;
+    *mask = 0;
+    json_array_foreach (value, i, item) {
+        json_int_t n = json_is_integer(item) ? json_integer_value(item) : -1;
+        if (n < 0 || n >= STORE_INDICES_MAX)
+            return false;
+        *mask |= UINT64_C(1) << n;
+    }
+    return json_is_array(value);
+}
+
 static json_t *value_of(const struct store_setting_row *row, const struct store_settings *s)
 {
     uint64_t n = row->type == STORE_TYPE_HOURS ? 0 : store_row_number(row, s);
     switch (row->type) {
     case STORE_TYPE_PERMILLE: return json_real((double)n / 1000);
     case STORE_TYPE_FLAG: return json_boolean(n);
+    case STORE_TYPE_INDICES: return indices_json(n);
     case STORE_TYPE_SEED: return n == STORE_SEED_NONE ? json_null() : json_integer((json_int_t)n);
     case STORE_TYPE_HOURS: return json_string(store_row_text(row, s));
     default: return json_integer((json_int_t)n);
@@ -65,6 +89,8 @@ static bool take(const struct store_setting_row *row, const json_t *value, struc
     if (row->type == STORE_TYPE_FLAG) {
         n = json_is_true(value);
         good = json_is_boolean(value);
+    } else if (row->type == STORE_TYPE_INDICES) {
+        good = take_indices(value, &n);
     } else if (row->type == STORE_TYPE_SEED && json_is_null(value)) {
         n = STORE_SEED_NONE;
         good = true;

@@ -13,6 +13,7 @@
 #define COLUMN_BYTES(field, value) COLUMN_COUNT(field, value)
 #define COLUMN_PERMILLE(field, value) COLUMN_COUNT(field, value)
 #define COLUMN_FLAG(field, value) " " #field " INTEGER NOT NULL DEFAULT " #value " CHECK(" #field " IN (0, 1)),"
+#define COLUMN_INDICES(field, value) COLUMN_COUNT(field, value)
 #define COLUMN_SEED(field, value) " " #field " INTEGER,"
 #define COLUMN_HOURS(field, value) " " #field " TEXT NOT NULL DEFAULT '',"
 #define COLUMN(field, TYPE, value, ...) COLUMN_##TYPE(field, value)

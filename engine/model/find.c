@@ -66,3 +66,17 @@ struct store_settings place_settings(const struct place *l)
     store_settings_add_host(&set, &l->manners);
     return set;
 }
+
+unsigned place_gpus(const struct place *l, int *indices, unsigned max)
+{
+    const struct host_facts *f = place_facts(l);
+    uint64_t chosen = place_settings(l).gpus;
+    unsigned n = 0;
+    for (int i = 0; f && i < f->gpu_count && n < max; i++) {
+        int index = f->gpus[i].index;
+        bool is_chosen = !chosen || (index >= 0 && index < STORE_INDICES_MAX && chosen >> index & 1);
+        if (is_chosen)
+            indices[n++] = index;
+    }
+    return n;
+}

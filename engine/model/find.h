@@ -16,5 +16,7 @@ struct daemon *daemon_by_number(struct engine *e, uint32_t number);
 struct host *host_find(struct engine *e, const char *name);
 /* What its daemons are told: the profile's settings, and what its host's owner asks where they say nothing. */
 struct store_settings place_settings(const struct place *l);
+/* The indices of its machine's GPUs that its daemons may have, at most max; 0: none, or they are not known. */
+unsigned place_gpus(const struct place *l, int *indices, unsigned max);
 
 #endif

@@ -28,10 +28,11 @@ static void add_gpu(struct buf *b, int gpu)
 static void offer_gpus(struct buf *b, const struct daemon *m)
 {
     const struct store_settings *s = &m->profile->settings.set;
-    const struct host_facts *f = s->per_gpu && !s->shared_gpu && !m->batch ? place_facts(m->place) : NULL;
+    int indices[HOST_GPUS_MAX];
+    unsigned n = s->per_gpu && !s->shared_gpu && !m->batch ? place_gpus(m->place, indices, HOST_GPUS_MAX) : 0;
     struct buf text = {0};
-    for (int i = 0; f && i < f->gpu_count; i++)
-        buf_printf(&text, "%d ", f->gpus[i].index);
+    for (unsigned i = 0; i < n; i++)
+        buf_printf(&text, "%d ", indices[i]);
     if (text.len)
         wire_add_field(b, WIRE_K_GPUS, text.data, text.len);
     buf_fini(&text);

@@ -133,14 +133,10 @@ void place_worked(struct place *l, uint32_t n, uint32_t failed)
 static int choose_gpu(const struct place *l)
 {
     const struct store_settings *s = &l->profile->settings.set;
-    const struct host_facts *f =
-        s->per_gpu && (s->shared_gpu || profile_is_foreign(l->profile)) ? place_facts(l) : NULL;
-    int indices[sizeof f->gpus / sizeof *f->gpus];
-    if (!f)
+    int indices[HOST_GPUS_MAX];
+    if (!s->per_gpu || !(s->shared_gpu || profile_is_foreign(l->profile)))
         return FLEET_NO_GPU;
-    for (int i = 0; i < f->gpu_count; i++)
-        indices[i] = f->gpus[i].index;
-    return fleet_place_gpu(&l->fleet, indices, (unsigned)f->gpu_count);
+    return fleet_place_gpu(&l->fleet, indices, place_gpus(l, indices, HOST_GPUS_MAX));
 }
 
 /* No descriptors, memory or processes for the moment: nobody's fault, and over when others let go. */
@@ -220,6 +216,20 @@ static bool launch_more(struct engine *e, struct place *l, uint64_t now_ms)
     return !launcher->launch_missing;
 }
 
+static void say_no_gpu(struct place *l)
+{
+    const struct host_facts *f = place_facts(l);
+    if (f && f->gpu_count)
+        place_say(l, CLW_USAGE, "see 'clowder host show'; or name others: --gpus N,...",
+            place_is_here(l) ? "this machine has none of the GPUs that --gpus names"
+                             : "the host has none of the GPUs that --gpus names");
+    else if (place_is_here(l))
+        place_say(
+            l, CLW_USAGE, "nvidia-smi or rocm-smi must show them; or leave out --per-gpu", "this machine shows no GPU");
+    else
+        place_say(l, CLW_USAGE, "see 'clowder host probe'; or leave out --per-gpu", "the host shows no GPU");
+}
+
 void place_tick(struct engine *e, struct place *l, uint64_t now_ms)
 {
     struct fleet_machine machine = place_machine(l);
@@ -233,12 +243,7 @@ void place_tick(struct engine *e, struct place *l, uint64_t now_ms)
         switch (fleet_place_next(&l->fleet, &machine, now_ms, &which)) {
         case FLEET_NOTHING: again = false; break;
         case FLEET_DISMISS: daemon_quit(which->arg, false); break;
-        case FLEET_WITHOUT_GPU:
-            place_say(l, CLW_USAGE,
-                place_is_here(l) ? "nvidia-smi or rocm-smi must show them; or leave out --per-gpu"
-                                 : "see 'clowder host probe'; or leave out --per-gpu",
-                place_is_here(l) ? "this machine shows no GPU" : "the host shows no GPU");
-            break;
+        case FLEET_WITHOUT_GPU: say_no_gpu(l); break;
         case FLEET_LAUNCH: again = launch_more(e, l, now_ms); break;
         }
     }

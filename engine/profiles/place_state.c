@@ -16,8 +16,9 @@ const struct launcher *place_launcher(const struct place *l)
 
 struct fleet_machine place_machine(const struct place *l)
 {
-    const struct host_facts *facts = l->profile->settings.set.per_gpu ? place_facts(l) : NULL;
-    struct fleet_machine m = {.has_gpus = facts, .gpus = facts ? (unsigned)facts->gpu_count : 0};
+    int gpus[HOST_GPUS_MAX];
+    bool are_known = l->profile->settings.set.per_gpu && place_facts(l);
+    struct fleet_machine m = {.has_gpus = are_known, .gpus = are_known ? place_gpus(l, gpus, HOST_GPUS_MAX) : 0};
     if (!l->via)
         return m;
     const struct host_snapshot *s = &l->via->shot;

@@ -360,6 +360,11 @@ SMI
   expect 0 cl everywhere -p gpu -- sh -c 'echo $CUDA_VISIBLE_DEVICES $HIP_VISIBLE_DEVICES'
   [ "$(cut -f 2 out | sort)" = "0 0
 1 1" ] || fail "GPUs of the daemons: $(cat out)"
+  expect 0 cl host edit h1 --gpus 1
+  expect 0 cl down gpu
+  expect 0 cl up gpu
+  expect 0 cl everywhere -p gpu -- sh -c 'echo $CUDA_VISIBLE_DEVICES'
+  [ "$(cut -f 2 out)" = 1 ] || fail "the one GPU that the host gives: $(cat out)"
   expect 0 cl down gpu
 }
 

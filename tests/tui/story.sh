@@ -52,7 +52,7 @@ keys a
 see 'New profile'
 type_text 'gpu'
 while ! shows 'what is measured|not probed yet|cores'; do sleep 0.02; done
-for _ in $(seq 8); do keys Tab; done
+for _ in $(seq 9); do keys Tab; done
 type_text 5m # as Grace says
 for _ in $(seq 16); do keys Tab; done # past the settings, and past this machine
 for i in 1 2 3; do

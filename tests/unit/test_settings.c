@@ -55,6 +55,7 @@ static const char *example(const struct store_setting_row *row)
         [STORE_TYPE_SPAN] = "90s",
         [STORE_TYPE_BYTES] = "3145728",
         [STORE_TYPE_PERMILLE] = "1.5",
+        [STORE_TYPE_INDICES] = "0,2,62",
         [STORE_TYPE_SEED] = "7",
         [STORE_TYPE_HOURS] = "20:00-07:00"};
     return row->type == STORE_TYPE_FLAG ? row->otherwise ? "no" : "yes" : texts[row->type];

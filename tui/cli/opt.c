@@ -206,9 +206,18 @@ static int take_setting(const struct opts *o, const struct store_setting_row *ro
     return text && store_row_parse(row, text, s, &err) ? bad(o, row->on.name, &err) : 0;
 }
 
+/* Who names GPUs for a profile wants a daemon on each. */
+static bool means_per_gpu(const struct opts *o)
+{
+    const char *gpus = opts_text(o, "gpus", NULL);
+    return gpus && *gpus && strncmp(o->command, "host", 4) != 0 && !opts_has(o, "no-per-gpu");
+}
+
 int opts_settings(const struct opts *o, struct store_settings *s)
 {
     struct clw_error err;
+    if (means_per_gpu(o))
+        s->per_gpu = 1;
     for (const struct store_setting_row *row = store_setting_rows; row->key; row++) {
         if (is_given(o, &row->on) && is_given(o, &row->off))
             return say(2, "%s: --%s or --%s, not both", o->command, row->on.name, row->off.name);
@@ -226,7 +235,8 @@ char **opts_settings_texts(const struct opts *o)
         const char *text = opts_text(o, row->on.name, NULL);
         if (is_given(o, &row->off))
             text = "no";
-        else if (row->type == STORE_TYPE_FLAG && is_given(o, &row->on))
+        else if (row->type == STORE_TYPE_FLAG &&
+                 (is_given(o, &row->on) || (strcmp(row->on.name, "per-gpu") == 0 && means_per_gpu(o))))
             text = "yes";
         if (text)
             list[n++] = mem_printf("%s=%s", row->on.name, text);

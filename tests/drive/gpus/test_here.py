@@ -76,6 +76,17 @@ def test_who_finds_none_free_waits_until_there_is_one(clowder, up):
 
 
 @pytest.mark.usefixtures("cards")
+def test_cards_can_be_chosen(clowder, up):
+    up("gpu --gpus 1").prints("^gpu: 1 daemon up")
+    assert seen_by(clowder, "gpu") == ["1"]
+    assert clowder("profile show gpu --json").json["gpus"] == [1] and clowder("profile show gpu --json").json["per_gpu"]
+    clowder("profile show gpu").prints("^GPUs *1$")
+    clowder("down gpu")
+    up("other --gpus 7,9", status=2).says_one_line("this machine has none of the GPUs that --gpus names")
+    up("other --gpus 1,x", status=2).says_one_line("GPUs are numbers from 0 to 62; write them like 0,2")
+
+
+@pytest.mark.usefixtures("cards")
 def test_this_machine_may_be_named(up):
     up("gpu --per-gpu --on local").prints("^gpu: 2 daemons up")
 
