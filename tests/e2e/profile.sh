@@ -19,7 +19,7 @@ clowder map -- true ::: a b c
 expect 0 clowder --json status
 jq -e '.engine.pid > 0 and .engine.version != "" and .engine.uptime_s >= 0 and (.profiles | length) == 2
   and (.profiles[0] | .name == "default" and .runtime == "clowder" and (.url | startswith("ipc://"))
-  and .daemons == {wanted: 2, connected: 2, busy: 0, paused: 0, launching: 0, lost: 0}
+  and .daemons == {wanted: 2, connected: 2, busy: 0, paused: 0, launching: 0, away: 0, lost: 0}
   and .tasks == {awaiting: 0, executing: 0, completed: 3, failed: 0, cancelled: 0, retried: 0, speculated: 0}
   and .rate.now >= 0 and .rate.mean_60s >= 0 and .memory.budget == 67108864 and .memory.used == 0
   and .hosts[0].host == "local" and .hosts[0].daemons == 2 and .hosts[0].load >= 0 and .hosts[0].gpus == [])' out >/dev/null ||
