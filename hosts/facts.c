@@ -27,6 +27,22 @@ static void number(json_t *o, const char *key, int64_t value, bool known)
         json_object_set_new(o, key, json_integer(value));
 }
 
+static json_t *processes(const struct host_facts *f, int gpu)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < f->gpu_process_count; i++) {
+        const struct host_gpu_process *p = &f->gpu_processes[i];
+        if (p->gpu != gpu)
+            continue;
+        json_t *o = json_object();
+        number(o, "pid", p->pid, true);
+        text(o, "user", p->user);
+        number(o, "mem_bytes", (int64_t)p->mem_bytes, p->mem_bytes > 0);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
 static json_t *gpus(const struct host_facts *f)
 {
     json_t *list = json_array();
@@ -39,6 +55,9 @@ static json_t *gpus(const struct host_facts *f)
         number(o, "mem_bytes", (int64_t)g->mem_bytes, g->mem_bytes > 0);
         number(o, "mem_used_bytes", (int64_t)g->mem_used_bytes, g->mem_used_bytes > 0);
         number(o, "busy", g->busy, g->busy >= 0);
+        number(o, "temp_c", g->temp_c, g->temp_c >= 0);
+        number(o, "power_w", g->power_w, g->power_w >= 0);
+        json_object_set_new(o, "processes", processes(f, g->index));
         text(o, "driver", g->driver);
         text(o, "source", g->source);
         json_array_append_new(list, o);

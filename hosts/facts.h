@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { HOST_GPUS_MAX = 32, HOST_UNPARSED_SIZE = 2048, HOST_PATH_SIZE = 512 };
+enum { HOST_GPUS_MAX = 32, HOST_GPU_PROCESSES_MAX = 64, HOST_UNPARSED_SIZE = 2048, HOST_PATH_SIZE = 512 };
 
 struct host_gpu {
     int index;
@@ -17,8 +17,19 @@ struct host_gpu {
     uint64_t mem_bytes; /* 0: unknown */
     uint64_t mem_used_bytes;
     int busy;        /* per cent of the time just before; -1: unknown */
+    int temp_c;      /* -1: unknown */
+    int power_w;     /* -1: unknown */
+    char uuid[64];   /* "": unknown */
     char driver[32]; /* "": unknown */
     char source[16]; /* nvidia-smi, rocm-smi, pci */
+};
+
+/* Who computes on a GPU. */
+struct host_gpu_process {
+    int gpu; /* its index */
+    int64_t pid;
+    uint64_t mem_bytes; /* 0: unknown */
+    char user[33];      /* "": unknown */
 };
 
 /* Of ours on a host: programs of other versions than this one; or all, and daemons that run, whoever's they are. */
@@ -46,6 +57,8 @@ struct host_facts {
     int64_t disk_free_bytes;         /* in the cache folder; -1: unknown */
     struct host_gpu gpus[HOST_GPUS_MAX];
     int gpu_count;
+    struct host_gpu_process gpu_processes[HOST_GPU_PROCESSES_MAX];
+    int gpu_process_count;
     char r_version[32], mirai_version[32], nanonext_version[32], python_version[32], dask_version[32];
     bool clock_known;
     int64_t clock_offset_ms; /* the host's clock minus ours */

@@ -175,7 +175,8 @@ static bool take_sha256(char out[65], const char *value)
 
 /* ---- GPUs ---- */
 
-enum { NVIDIA_FIELDS = 6 };
+/* Those that every tool tells; those with what uses them; and all. */
+enum { NVIDIA_LEAST = 4, NVIDIA_USED = 6, NVIDIA_FIELDS = 9 };
 
 static struct host_gpu *new_gpu(struct host_facts *f, const char *vendor, const char *source)
 {
@@ -184,7 +185,7 @@ static struct host_gpu *new_gpu(struct host_facts *f, const char *vendor, const 
     struct host_gpu *g = &f->gpus[f->gpu_count];
     memset(g, 0, sizeof *g);
     g->index = f->gpu_count;
-    g->busy = -1;
+    g->busy = g->temp_c = g->power_w = -1;
     snprintf(g->vendor, sizeof g->vendor, "%s", vendor);
     snprintf(g->source, sizeof g->source, "%s", source);
     return g;
@@ -199,7 +200,17 @@ static char *trim(char *text)
     return text;
 }
 
-/* "0, NVIDIA A100-SXM4-40GB, 40960, 525.85.12, 87, 30211": busy and used memory are told by most */
+/* "250.36": whole watts, or degrees. */
+static int take_tenths(const char *text, int most)
+{
+    int64_t n;
+    char whole[16];
+    snprintf(whole, sizeof whole, "%.*s", (int)strcspn(text, "."), text);
+    return take_int(&n, whole, 0, most) ? (int)n : -1;
+}
+
+/* "0, NVIDIA A100-SXM4-40GB, 40960, 525.85.12, 87, 30211, 61, 250.36, GPU-…": what comes after the driver is told by
+ * most */
 static bool take_nvidia(struct host_facts *f, const char *value)
 {
     char copy[256], *fields[NVIDIA_FIELDS], *save = NULL;
@@ -213,7 +224,8 @@ static bool take_nvidia(struct host_facts *f, const char *value)
             return false;
         fields[n++] = trim(p);
     }
-    struct host_gpu *g = n == 4 || n == NVIDIA_FIELDS ? new_gpu(f, "nvidia", "nvidia-smi") : NULL;
+    struct host_gpu *g =
+        n == NVIDIA_LEAST || n == NVIDIA_USED || n == NVIDIA_FIELDS ? new_gpu(f, "nvidia", "nvidia-smi") : NULL;
     if (!g || !take_int(&index, fields[0], 0, 1023) || !take_text(g->name, sizeof g->name, fields[1]) || !*g->name)
         return false;
     g->index = (int)index;
@@ -221,11 +233,40 @@ static bool take_nvidia(struct host_facts *f, const char *value)
         g->mem_bytes = (uint64_t)mib << 20; /* "[N/A]" on machines that share their memory */
     if (!take_word(g->driver, sizeof g->driver, fields[3]))
         g->driver[0] = '\0';
-    if (n == NVIDIA_FIELDS && take_int(&busy, fields[4], 0, 100))
+    if (n >= NVIDIA_USED && take_int(&busy, fields[4], 0, 100))
         g->busy = (int)busy;
-    if (n == NVIDIA_FIELDS && take_int(&mib, fields[5], 0, 1 << 24))
+    if (n >= NVIDIA_USED && take_int(&mib, fields[5], 0, 1 << 24))
         g->mem_used_bytes = (uint64_t)mib << 20;
+    if (n == NVIDIA_FIELDS) {
+        g->temp_c = take_tenths(fields[6], 200);
+        g->power_w = take_tenths(fields[7], 100000);
+        if (!take_word(g->uuid, sizeof g->uuid, fields[8]))
+            g->uuid[0] = '\0';
+    }
     f->gpu_count++;
+    return true;
+}
+
+/* "GPU-… 1234 2048 alice": of a card that was told before. A line that is none is left out: tools differ here. */
+static bool take_gpu_process(struct host_facts *f, const char *value)
+{
+    char uuid[64], pid[24], mib[24], user[33], more;
+    int64_t n, mem;
+    struct host_gpu_process *p = &f->gpu_processes[f->gpu_process_count];
+    if (sscanf(value, "%63s %23s %23s %32s %c", uuid, pid, mib, user, &more) != 4 || !take_int(&n, pid, 1, INT32_MAX) ||
+        f->gpu_process_count == HOST_GPU_PROCESSES_MAX)
+        return true;
+    for (int i = 0; i < f->gpu_count; i++) {
+        if (strcmp(f->gpus[i].uuid, uuid) != 0)
+            continue;
+        *p = (struct host_gpu_process){.gpu = f->gpus[i].index, .pid = n};
+        if (take_int(&mem, mib, 1, 1 << 24))
+            p->mem_bytes = (uint64_t)mem << 20;
+        if (strcmp(user, "-") == 0 || !take_word(p->user, sizeof p->user, user))
+            p->user[0] = '\0';
+        f->gpu_process_count++;
+        break;
+    }
     return true;
 }
 
@@ -245,6 +286,9 @@ static bool take_rocm(struct host_facts *f, const char *value)
     static const char *const names[] = {"Card series", "Card Series", "Card model", "Card Model", NULL};
     static const char *const sizes[] = {"VRAM Total Memory (B)", NULL}, *const drivers[] = {"Driver version", NULL};
     static const char *const uses[] = {"GPU use (%)", NULL}, *const used[] = {"VRAM Total Used Memory (B)", NULL};
+    static const char *const temps[] = {"Temperature (Sensor edge) (C)", "Temperature (Sensor junction) (C)", NULL};
+    static const char *const powers[] = {
+        "Average Graphics Package Power (W)", "Current Socket Graphics Package Power (W)", NULL};
     json_t *root = json_loads(value, JSON_REJECT_DUPLICATES, NULL);
     const char *key;
     json_t *card;
@@ -263,6 +307,8 @@ static bool take_rocm(struct host_facts *f, const char *value)
             g->mem_used_bytes = (uint64_t)bytes;
         if (take_int(&busy, member(card, uses), 0, 100))
             g->busy = (int)busy;
+        g->temp_c = take_tenths(member(card, temps), 200);
+        g->power_w = take_tenths(member(card, powers), 100000);
         if (!take_word(g->driver, sizeof g->driver, member(json_object_get(root, "system"), drivers)))
             g->driver[0] = '\0';
         f->gpu_count++;
@@ -408,6 +454,8 @@ static bool take_machine(struct host_facts *f, const char *key, const char *valu
         return take_int(&f->uptime_s, value, 0, (int64_t)1 << 40);
     if (strcmp(key, "nvidia") == 0)
         return take_nvidia(f, value);
+    if (strcmp(key, "gpu_process") == 0)
+        return take_gpu_process(f, value);
     if (strcmp(key, "rocm") == 0)
         return take_rocm(f, value);
     if (strcmp(key, "pci") == 0)

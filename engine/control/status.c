@@ -137,14 +137,19 @@ static const char *place_state(const struct place *l)
     return up && up >= want ? "up" : up ? "partial" : "launching";
 }
 
+static json_t *known(int n)
+{
+    return n < 0 ? json_null() : json_integer(n);
+}
+
 static json_t *gpus_json(const struct host_facts *f)
 {
     json_t *list = json_array();
     for (int i = 0; i < f->gpu_count; i++)
-        json_array_append_new(list, json_pack("{s:i, s:s, s:I, s:o, s:I}", "index", f->gpus[i].index, "name",
+        json_array_append_new(list, json_pack("{s:i, s:s, s:I, s:o, s:I, s:o, s:o}", "index", f->gpus[i].index, "name",
                                         f->gpus[i].name, "mem_bytes", (json_int_t)f->gpus[i].mem_bytes, "busy",
-                                        f->gpus[i].busy < 0 ? json_null() : json_integer(f->gpus[i].busy),
-                                        "mem_used_bytes", (json_int_t)f->gpus[i].mem_used_bytes));
+                                        known(f->gpus[i].busy), "mem_used_bytes", (json_int_t)f->gpus[i].mem_used_bytes,
+                                        "temp_c", known(f->gpus[i].temp_c), "power_w", known(f->gpus[i].power_w)));
     return list;
 }
 

@@ -84,9 +84,10 @@ struct gpu {
     bool looks;   /* the machine's tool is asked who uses it: */
     struct process look;
     uint64_t look_ms;
-    char used[32];   /* what it has said */
-    char tried[200]; /* why those that were tried are not free */
-    char why[240];   /* the same of all, as of the last round; "": there was none */
+    const char *tool; /* which one */
+    char used[400];   /* what it has said */
+    char tried[200];  /* why those that were tried are not free */
+    char why[240];    /* the same of all, as of the last round; "": there was none */
 };
 
 struct daemon {

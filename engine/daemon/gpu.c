@@ -111,21 +111,29 @@ static bool lock(struct daemon *d, int index)
 
 /* ---- others ---- */
 
-/* False: there is no such tool, so nobody knows. */
-static bool begin_look(struct daemon *d, int index)
+static bool begin_tool(struct daemon *d, const char *const *argv)
 {
     static struct limits none;
     struct gpu *g = &d->gpu;
-    char number[16];
-    const char *const argv[] = {
-        "nvidia-smi", "-i", number, "--query-gpu=memory.used", "--format=csv,noheader,nounits", NULL};
-    snprintf(number, sizeof number, "%d", index);
     limits_clear(&none);
+    g->tool = argv[0];
+    return process_spawn(&g->look,
+               &(struct spawn){.argv = (char *const *)(uintptr_t)argv, .env = d->env, .in_fd = -1, .limits = &none}) ==
+           0;
+}
+
+/* False: there is no such tool, so nobody knows. */
+static bool begin_look(struct daemon *d, int index)
+{
+    struct gpu *g = &d->gpu;
+    char number[16];
+    const char *const nvidia[] = {
+        "nvidia-smi", "-i", number, "--query-gpu=memory.used", "--format=csv,noheader,nounits", NULL};
+    const char *const rocm[] = {"rocm-smi", "-d", number, "--showmeminfo", "vram", "--json", NULL};
+    snprintf(number, sizeof number, "%d", index);
     g->used[0] = '\0';
     g->look_ms = mono_ms();
-    g->looks =
-        process_spawn(&g->look,
-            &(struct spawn){.argv = (char *const *)(uintptr_t)argv, .env = d->env, .in_fd = -1, .limits = &none}) == 0;
+    g->looks = begin_tool(d, nvidia) || begin_tool(d, rocm);
     return g->looks;
 }
 
@@ -143,11 +151,13 @@ static bool read_look(struct gpu *g)
 /* What it said is a number of MiB, or nothing that helps. */
 static bool is_free(struct gpu *g, int index)
 {
+    static const char key[] = "\"VRAM Total Used Memory (B)\": \"";
     char *end;
-    long long mib = strtoll(g->used, &end, 10);
+    const char *rocm = strstr(g->used, key), *at = rocm ? rocm + sizeof key - 1 : g->used;
+    long long mib = strtoll(at, &end, 10) / (rocm ? 1 << 20 : 1);
     if (mono_ms() - g->look_ms > LOOK_MS)
-        note(g, "%d does not answer (nvidia-smi for %d s)", index, LOOK_MS / 1000);
-    else if (end == g->used || mib <= OTHERS_MIB)
+        note(g, "%d does not answer (%s for %d s)", index, g->tool, LOOK_MS / 1000);
+    else if (end == at || mib <= OTHERS_MIB)
         return true;
     else
         note(g, "%d is in use by others (%lld MiB)", index, mib);

@@ -330,9 +330,14 @@ case_gpu() {
   mkdir -p "$LAB/h1/bin"
   cat >"$LAB/h1/bin/nvidia-smi" <<'SMI'
 #!/bin/sh
-case $* in *'-i '*) echo 4; exit ;; esac # who uses it now
-echo "0, NVIDIA A100-SXM4-40GB, 40960, 535.104.05, 87, 30211"
-echo "1, NVIDIA A100-SXM4-40GB, 40960, 535.104.05, 0, 4"
+case $* in
+*'-i '*) echo 4 ;; # who uses it now
+*compute-apps*) echo "GPU-a, 1, 30001" ;;
+*)
+  echo "0, NVIDIA A100-SXM4-40GB, 40960, 535.104.05, 87, 30211, 71, 388.20, GPU-a"
+  echo "1, NVIDIA A100-SXM4-40GB, 40960, 535.104.05, 0, 4, 31, 61.07, GPU-b"
+  ;;
+esac
 SMI
   chmod +x "$LAB/h1/bin/nvidia-smi"
   sed -i "s,^SetEnv HOME=.*,& PATH=$LAB/h1/bin:/usr/sbin:/usr/bin:/sbin:/bin," "$LAB/h1/base"
@@ -346,6 +351,13 @@ SMI
     jq -e '.hosts[0].facts.mac | test("^([0-9a-f]{2}:){5}[0-9a-f]{2}$")' out >/dev/null || fail "no MAC: $(cat out)"
     expect 0 cl host wake h1
   fi
+  expect 0 cl host list 'gpu_free>39G'
+  grep -q ' h1 ' out || fail "the GPU that is free: $(cat out)"
+  expect 0 cl host list 'gpu_free>40G'
+  ! grep -q ' h1 ' out || fail "no GPU has 40 GiB free: $(cat out)"
+  expect 0 cl host show h1
+  grep -q '^gpu  *0: .* used, 87 % busy, 71 C, 388 W, driver 535.104.05$' out || fail "what the GPU does: $(cat out)"
+  grep -qE "^ +process 1 of (root|nobody): " out || fail "who computes on it: $(cat out)"
   local twice
   for twice in before after; do # a host that was measured is there, whether an engine runs or not
     expect 0 cl host list

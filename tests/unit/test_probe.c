@@ -121,20 +121,35 @@ static void hostile(void **state)
 static void gpus(void **state)
 {
     (void)state;
-    struct probe p =
-        feed("TOK nvidia=0, NVIDIA A100-SXM4-40GB, 40960, 525.85.12, 87, 30211\nTOK nvidia=1, NVIDIA GB10, [N/A], "
-             "580.1, [N/A], [N/A]\n"
-             "TOK rocm={\"card0\": {\"Card series\": \"Instinct MI250\", \"VRAM Total Memory (B)\": "
-             "\"68702699520\", \"VRAM Total Used Memory (B)\": \"10960896\", \"GPU use (%)\": \"12\"}, "
-             "\"system\": {\"Driver version\": \"5.16\"}}\n"
-             "TOK pci=0x10de 0x20b0 0000:01:00.0\nTOK pci=0x8086 0x56c0 0000:02:00.0\nTOK pci=0x1a03 0x2000 "
-             "0000:03:00.0\n");
+    struct probe p = feed(
+        "TOK nvidia=0, NVIDIA A100-SXM4-40GB, 40960, 525.85.12, 87, 30211, 61, 250.36, GPU-a1\nTOK nvidia=1, NVIDIA "
+        "GB10, [N/A], "
+        "580.1, [N/A], [N/A]\n"
+        "TOK gpu_process=GPU-a1 4242 30001 alice\nTOK gpu_process=GPU-a1 4243 [N/A] -\nTOK gpu_process=GPU-zz 1 2 bob\n"
+        "TOK rocm={\"card0\": {\"Card series\": \"Instinct MI250\", \"VRAM Total Memory (B)\": "
+        "\"68702699520\", \"VRAM Total Used Memory (B)\": \"10960896\", \"GPU use (%)\": \"12\", \"Temperature "
+        "(Sensor edge) (C)\": \"39.0\", \"Average Graphics Package Power (W)\": \"88.5\"}, "
+        "\"system\": {\"Driver version\": \"5.16\"}}\n"
+        "TOK pci=0x10de 0x20b0 0000:01:00.0\nTOK pci=0x8086 0x56c0 0000:02:00.0\nTOK pci=0x1a03 0x2000 "
+        "0000:03:00.0\n");
     assert_int_equal(facts.gpu_count, 4);
     assert_string_equal(facts.gpus[0].name, "NVIDIA A100-SXM4-40GB");
     assert_true(facts.gpus[0].mem_bytes == 40960ull << 20);
     assert_string_equal(facts.gpus[0].driver, "525.85.12");
     assert_int_equal(facts.gpus[0].busy, 87);
     assert_true(facts.gpus[0].mem_used_bytes == 30211ull << 20);
+    assert_int_equal(facts.gpus[0].temp_c, 61);
+    assert_int_equal(facts.gpus[0].power_w, 250);
+    assert_int_equal(facts.gpu_process_count, 2);
+    assert_int_equal(facts.gpu_processes[0].gpu, 0);
+    assert_int_equal(facts.gpu_processes[0].pid, 4242);
+    assert_true(facts.gpu_processes[0].mem_bytes == 30001ull << 20);
+    assert_string_equal(facts.gpu_processes[0].user, "alice");
+    assert_true(facts.gpu_processes[1].mem_bytes == 0);
+    assert_string_equal(facts.gpu_processes[1].user, "");
+    assert_int_equal(facts.gpus[2].temp_c, 39);
+    assert_int_equal(facts.gpus[2].power_w, 88);
+    assert_int_equal(facts.gpus[3].temp_c, -1);
     assert_true(facts.gpus[1].mem_bytes == 0);
     assert_int_equal(facts.gpus[1].busy, -1);
     assert_int_equal(facts.gpus[2].busy, 12);

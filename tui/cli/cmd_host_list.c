@@ -262,17 +262,43 @@ static void print_measured(const char *key, const json_t *value)
         printf("%-12s %.2f\n", key, json_real_value(value));
 }
 
+static void add_figure(struct buf *b, const json_t *gpu, const char *key, const char *unit)
+{
+    if (json_object_get(gpu, key))
+        buf_printf(b, ", %lld%s", (long long)json_number(gpu, key), unit);
+}
+
+static void print_gpu(const json_t *gpu)
+{
+    char name[150], driver[60], memory[24], used[24], user[60];
+    const json_t *process;
+    size_t i;
+    struct buf b = {0};
+    bytes_text(gpu, "mem_bytes", memory, sizeof memory);
+    buf_printf(&b, "%s, %s", clean(name, sizeof name, json_text(gpu, "name")), memory);
+    if (json_object_get(gpu, "mem_used_bytes")) {
+        bytes_text(gpu, "mem_used_bytes", used, sizeof used);
+        buf_printf(&b, ", %s used", used);
+    }
+    add_figure(&b, gpu, "busy", " % busy");
+    add_figure(&b, gpu, "temp_c", " C");
+    add_figure(&b, gpu, "power_w", " W");
+    printf("%-12s %lld: %s, driver %s\n", "gpu", (long long)json_number(gpu, "index"), buf_text(&b),
+        clean(driver, sizeof driver, json_text(gpu, "driver")));
+    json_array_foreach (json_object_get(gpu, "processes"), i, process) {
+        bytes_text(process, "mem_bytes", memory, sizeof memory);
+        printf("%-12s    process %lld of %s: %s\n", "", (long long)json_number(process, "pid"),
+            *json_text(process, "user") ? clean(user, sizeof user, json_text(process, "user")) : "an unknown user", memory);
+    }
+    buf_fini(&b);
+}
+
 static void print_gpus(const json_t *gpus)
 {
     const json_t *gpu;
     size_t i;
-    char name[150], driver[60], memory[24];
-    json_array_foreach (gpus, i, gpu) {
-        bytes_text(gpu, "mem_bytes", memory, sizeof memory);
-        printf("%-12s %lld: %s, %s, driver %s\n", "gpu", (long long)json_number(gpu, "index"),
-            clean(name, sizeof name, json_text(gpu, "name")), memory,
-            clean(driver, sizeof driver, json_text(gpu, "driver")));
-    }
+    json_array_foreach (gpus, i, gpu)
+        print_gpu(gpu);
 }
 
 /* What its owner asks of all profiles, in the words of 'profile show'. */

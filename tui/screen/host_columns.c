@@ -26,6 +26,7 @@ const struct table_column host_columns[HOST_COLUMNS] = {
     [HOST_ARCH] = {"ARCH", 0, 0, FIELD_NAMED},
     [HOST_LAUNCHER] = {"LAUNCHER", 0, 0, FIELD_NAMED | FIELD_WORDS},
     [HOST_DISK] = {"DISK", 0, 0, FIELD_NAMED},
+    [HOST_GPU_FREE] = {"GPU_FREE", 0, 0, FIELD_NAMED},
     [HOST_REASON] = {"REASON", 0, 0, FIELD_NAMED},
 };
 
@@ -247,6 +248,9 @@ static void measured_cell(const struct host_line *row, int column, struct table_
     case HOST_MEMORY: number_cell(c, (double)memory, memory > 0, text_bytes(text, sizeof text, memory)); break;
     case HOST_DISK:
         number_cell(c, (double)f->disk_free, f->disk_free > 0, text_bytes(text, sizeof text, f->disk_free));
+        break;
+    case HOST_GPU_FREE:
+        number_cell(c, (double)f->gpu_free, f->gpu_free > 0, text_bytes(text, sizeof text, f->gpu_free));
         break;
     default:
         snprintf(text, sizeof text, "%.1fms", (double)rtt / 1000);

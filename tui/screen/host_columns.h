@@ -50,6 +50,7 @@ enum {
     HOST_ARCH,
     HOST_LAUNCHER,
     HOST_DISK,
+    HOST_GPU_FREE, /* memory that nobody uses, on the GPU with the most of it */
     HOST_REASON,
     HOST_COLUMNS
 };

@@ -273,6 +273,9 @@ static void add_gpus(const json_t *list, struct view_facts *f)
         TEXT_OF(gpu, "name", name);
         if (used + strlen(vendor) + strlen(name) + 3 < sizeof f->gpus)
             used += (size_t)sprintf(f->gpus + used, "%s%s %s", used ? "\n" : "", vendor, name);
+        uint64_t total = count_of(gpu, "mem_bytes"), taken = count_of(gpu, "mem_used_bytes");
+        if (total > taken && total - taken > f->gpu_free)
+            f->gpu_free = total - taken;
     }
 }
 

@@ -32,6 +32,7 @@ struct view_facts { /* 0, below 0 or "": unknown */
     unsigned cores;
     double load1;
     uint64_t mem_total, mem_available, disk_free, rtt_us;
+    uint64_t gpu_free; /* memory that nobody uses, on the GPU with the most of it */
     int64_t uptime_s;
     char os[96], kernel[64], arch[24], user[64], runtimes[160], gpus[240]; /* gpus: makers and names, a line each */
 };
