@@ -90,6 +90,7 @@ int cmd_host_forget(const struct opts *o, bool json);
 int cmd_host_retry(const struct opts *o, bool json);
 int cmd_host_shell(const struct opts *o, bool json);
 int cmd_host_wake(const struct opts *o, bool json);
+int cmd_host_scan(const struct opts *o, bool json);
 int cmd_host_clean(const struct opts *o, bool json);
 
 int cmd_profile_set(const struct opts *o, bool json);

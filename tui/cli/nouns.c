@@ -93,6 +93,13 @@ static const struct opt clean_options[] = {
     END_OPTION,
 };
 
+static const struct opt scan_options[] = {
+    OPTION("add", 0, "NAME", "add this one to the inventory (repeatable)"),
+    OPTION("all", 0, NULL, "also machines on this network that neither announce SSH nor are known to ssh"),
+    JSON_OPTION,
+    END_OPTION,
+};
+
 static const struct command host_verbs[] = {
     {"host add", "NAME [[USER@]ADDRESS[:PORT]]", "add a machine to the inventory",
         "clowder host add spare1 me@10.0.0.7\nclowder host add gpu1 --tag gpu --tag rack2 --mac 00:11:22:33:44:55\n"
@@ -113,6 +120,8 @@ static const struct command host_verbs[] = {
         cmd_host_remove},
     {"host import", "[FILE]", "add the hosts that ~/.ssh/config, or FILE, names",
         "clowder host import\nclowder host import --yes ./cluster.ssh_config", import_options, false, cmd_host_import},
+    {"host scan", "", "list machines that could be added: they announce SSH on this network, or ssh knows them",
+        "clowder host scan\nclowder host scan --add nas --add build7", scan_options, false, cmd_host_scan},
     {"host probe", "NAME...", "log in and measure: cores, memory, load, GPUs, what is installed",
         "clowder host probe spare1 gpu1\nclowder host probe tag:rack2\nclowder host probe --all", probe_options, false,
         cmd_host_probe},

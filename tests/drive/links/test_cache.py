@@ -93,7 +93,7 @@ def test_a_folder_that_is_put_there_after_the_look_is_not_used(one, cache):
     for path in (evil, program):
         os.chown(path, SOMEBODY, SOMEBODY)
     (one.home() / ".bashrc").write_text(SWAP)
-    one.fails("h1").prints(f"code=5 .*could replace what is in ~/.cache/clowder: {cache}/clowder is not yours")
+    one.fails("h1").prints(f"code=5 .*could replace what is in the folder of our programs: {cache}/clowder is not yours")
     assert (one.home() / "was").is_dir(), "nothing was swapped"
     assert not (one.folder / "ran").exists(), "another user's program was run"
 

@@ -1,6 +1,7 @@
 """A link that breaks while tasks run: the daemons work on, keep what comes of it, and hand it over when they are home again. Each task is
 begun once."""
 import os
+import signal
 import time
 
 import pytest
@@ -148,13 +149,30 @@ def test_whoever_is_not_back_in_time_is_missed(clowder, lab):
     assert clowder.profile("far")["tasks"]["retried"] >= 1
 
 
+def seconds(name, default):
+    """How long; CUT_S=300 STOP_S=300 to see more of it."""
+    return int(os.environ.get(name, default))
+
+
 def test_a_long_cut_costs_no_task(host):
     needs_namespaces(host.lab)
     running = host.map("1", "2")
     cable = Cable(host.lab)
+    begun = time.monotonic()
     cable.cut()
     host.is_away()  # after 40 s the host is given up
-    time.sleep(15)
+    time.sleep(max(0, begun + seconds("CUT_S", 55) - time.monotonic()))
     host.let_go("1", "2")
     cable.mend()
     host.ends_well(running, ("1", "2"))
+
+
+def test_an_engine_that_sleeps_costs_no_task(host):
+    tasks = [str(i) for i in range(1, 7)]
+    running = host.map(*tasks)
+    engine = host.clowder("status --json").json["engine"]["pid"]
+    os.kill(engine, signal.SIGSTOP)
+    time.sleep(seconds("STOP_S", 20))
+    host.let_go(*tasks)
+    os.kill(engine, signal.SIGCONT)
+    host.ends_well(running, tasks)

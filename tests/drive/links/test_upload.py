@@ -15,7 +15,7 @@ NO_ROOM = "mount -t tmpfs -o size=64k none HOME; mkdir -p HOME/.cache/clowder; h
     (NO_ROOM, "code=5 .*(No space left on device|is full)"),
     ("mount -t tmpfs -o size=20m,noexec none HOME",
      r"state=down step=tunnel code=5 .*does not start on the host \(exit status 126\): .*Permission denied.*"
-     'hint="is ~/.cache on a file system mounted noexec'),
+     'hint="is it on a file system mounted noexec'),
 ], ids=["read only", "full", "no room", "noexec"])
 def test_a_home_where_the_program_cannot_be_is_said(one, mount, said):
     if not one.namespaces:
