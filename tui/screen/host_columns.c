@@ -16,7 +16,7 @@ const struct table_column host_columns[HOST_COLUMNS] = {
     [HOST_CORES] = {"CORES", 5, 3, COLUMN_RIGHT},
     [HOST_LOAD] = {"LOAD", 5, 4, COLUMN_RIGHT},
     [HOST_MEMORY] = {"MEMORY", 6, 5, COLUMN_RIGHT},
-    [HOST_GPU] = {"GPU", 8, 3, 0},
+    [HOST_GPU] = {"GPU", 8, 3, COLUMN_GROW},
     [HOST_RTT] = {"RTT", 7, 6, COLUMN_RIGHT | FIELD_MS},
     [HOST_TAGS] = {"TAGS", 12, 7, COLUMN_GROW | FIELD_WORDS},
     [HOST_NOTE] = {"NOTE", 16, 9, COLUMN_GROW},
@@ -168,18 +168,50 @@ struct host_line *host_lines(const struct views *v, size_t *count)
     return rows;
 }
 
-void host_gpu_text(const struct store_host *h, char *out, size_t size)
+static void gpu_text(size_t count, const char *name, char *out, size_t size)
 {
     static const char *const makers[] = {"NVIDIA ", "AMD ", "Intel ", "GeForce ", "Tesla ", "Radeon "};
-    if (!h || !h->gpu_count) {
-        snprintf(out, size, "-");
-        return;
-    }
-    const char *name = h->gpus[0].name;
     for (size_t i = 0; i < sizeof makers / sizeof *makers; i++)
         if (strncmp(name, makers[i], strlen(makers[i])) == 0)
             name += strlen(makers[i]);
-    snprintf(out, size, "%zux%.*s", h->gpu_count, (int)strcspn(name, "-"), name);
+    snprintf(out, size, "%zux%.*s", count, (int)strcspn(name, "-"), name);
+}
+
+void host_gpu_text(const struct store_host *h, char *out, size_t size)
+{
+    if (h && h->gpu_count)
+        gpu_text(h->gpu_count, h->gpus[0].name, out, size);
+    else
+        snprintf(out, size, "-");
+}
+
+/* "74% ": of all its GPUs, on the average. */
+static void gpu_use_text(const struct view_at_host *live, char *out, size_t size)
+{
+    double sum = 0;
+    unsigned n = 0;
+    for (unsigned i = 0; live && i < live->gpu_count; i++)
+        if (live->gpus[i].busy >= 0) {
+            sum += live->gpus[i].busy;
+            n++;
+        }
+    *out = '\0';
+    if (n)
+        snprintf(out, size, "%.0f%% ", sum / n);
+}
+
+static void gpu_cell(const struct host_line *row, struct table_cell *c)
+{
+    const struct store_host *h = row->host;
+    char kind[80], use[16];
+    host_gpu_text(h, kind, sizeof kind);
+    if (!h && row->live && row->live->gpu_count)
+        gpu_text(row->live->gpu_count, row->live->gpus[0].name, kind, sizeof kind);
+    gpu_use_text(row->live, use, sizeof use);
+    snprintf(c->text, sizeof c->text, "%s%s", use, kind);
+    snprintf(c->also, sizeof c->also, "%s", row->facts ? row->facts->gpus : "");
+    c->number = h ? (double)h->gpu_count : row->live ? row->live->gpu_count : 0;
+    c->numeric = true;
 }
 
 static void number_cell(struct table_cell *c, double number, bool known, const char *text)
@@ -269,14 +301,7 @@ void host_cell(const struct host_line *row, int column, struct table_cell *c)
     case HOST_NAME:
     case HOST_NAMED: text_cell(c, row->name); break;
     case HOST_ADDRESS: address_text(row, c->text, sizeof c->text); break;
-    case HOST_GPU:
-        host_gpu_text(h, c->text, sizeof c->text);
-        if (!h && row->live && row->live->gpu_count)
-            snprintf(c->text, sizeof c->text, "%u", row->live->gpu_count);
-        snprintf(c->also, sizeof c->also, "%s", row->facts ? row->facts->gpus : "");
-        c->number = h ? (double)h->gpu_count : 0;
-        c->numeric = true;
-        break;
+    case HOST_GPU: gpu_cell(row, c); break;
     case HOST_TAGS: tags_text(row, c->text, sizeof c->text); break;
     case HOST_NOTE: text_cell(c, h ? h->note : ""); break;
     case HOST_USER: text_cell(c, h ? h->user : ""); break;

@@ -83,19 +83,53 @@ static void draw_facts(struct pane *p, const struct host_line *row)
     line(p, ROLE_NORMAL, "Has", text);
 }
 
+/* What it does, as far as that is known: "74% busy, 30G used, 61 C, 250 W". */
+static void gpu_use(const struct view_gpu *g, char *out, size_t size)
+{
+    char used[24], one[40];
+    *out = '\0';
+    if (g->busy >= 0) {
+        snprintf(one, sizeof one, "%.0f%% busy", g->busy);
+        add(out, size, one);
+    }
+    if (g->busy >= 0 || g->mem_used) {
+        snprintf(one, sizeof one, "%s used", text_bytes(used, sizeof used, g->mem_used));
+        add(out, size, one);
+    }
+    if (g->temp_c >= 0) {
+        snprintf(one, sizeof one, "%d C", g->temp_c);
+        add(out, size, one);
+    }
+    if (g->power_w >= 0) {
+        snprintf(one, sizeof one, "%d W", g->power_w);
+        add(out, size, one);
+    }
+}
+
+static void draw_gpu(
+    struct pane *p, bool first, unsigned index, const char *name, uint64_t memory, const struct view_gpu *live)
+{
+    char text[400], mem[24], use[160] = "";
+    if (live)
+        gpu_use(live, use, sizeof use);
+    snprintf(text, sizeof text, "%u  %s  %s  %s", index, name, text_bytes(mem, sizeof mem, memory), use);
+    line(p, ROLE_NORMAL, first ? "GPU" : "", text);
+}
+
 static void draw_gpus(struct pane *p, const struct host_line *row)
 {
-    for (size_t i = 0; row->host && i < row->host->gpu_count && i < 4; i++) {
+    enum { MOST = 4 };
+    const struct view_at_host *live = row->live;
+    for (size_t i = 0; row->host && i < row->host->gpu_count && i < MOST; i++) {
         const struct store_gpu *g = &row->host->gpus[i];
-        char text[400], mem[24], used[24];
-        snprintf(text, sizeof text, "%u  %s  %s  driver %s", g->index, g->name,
-            text_bytes(mem, sizeof mem, g->mem_bytes), *g->driver ? g->driver : "unknown");
-        for (unsigned k = 0; row->live && k < row->live->gpu_count; k++)
-            if (row->live->gpus[k].index == (int)g->index && row->live->gpus[k].busy >= 0)
-                snprintf(text + strlen(text), sizeof text - strlen(text), "  %.0f%% busy, %s used",
-                    row->live->gpus[k].busy, text_bytes(used, sizeof used, row->live->gpus[k].mem_used));
-        line(p, ROLE_NORMAL, i ? "" : "GPU", text);
+        const struct view_gpu *now = NULL;
+        for (unsigned k = 0; live && k < live->gpu_count; k++)
+            if (live->gpus[k].index == (int)g->index)
+                now = &live->gpus[k];
+        draw_gpu(p, i == 0, g->index, g->name, g->mem_bytes, now);
     }
+    for (unsigned k = 0; !row->host && live && k < live->gpu_count && k < MOST; k++)
+        draw_gpu(p, k == 0, (unsigned)live->gpus[k].index, live->gpus[k].name, live->gpus[k].mem_bytes, &live->gpus[k]);
 }
 
 static void draw_load(struct pane *p, const struct host_line *row, const struct host_trend *t)
@@ -181,10 +215,10 @@ void hosts_draw_detail(
         draw_reason(&p, row);
         draw_address(&p, row);
         draw_facts(&p, row);
-        draw_gpus(&p, row);
     } else {
         line(&p, ROLE_NORMAL, "Address", "this machine; daemons on it need no login");
     }
+    draw_gpus(&p, row);
     draw_load(&p, row, trend);
     draw_runs(&p, ui, row);
     if (row->link)

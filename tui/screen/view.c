@@ -70,6 +70,9 @@ static void read_at_host(const json_t *o, struct view_at_host *h)
         g->busy = number_of(item, "busy", -1);
         g->mem_used = count_of(item, "mem_used_bytes");
         g->mem_bytes = count_of(item, "mem_bytes");
+        g->temp_c = (int)number_of(item, "temp_c", -1);
+        g->power_w = (int)number_of(item, "power_w", -1);
+        TEXT_OF(item, "name", g->name);
     }
 }
 

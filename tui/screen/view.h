@@ -17,7 +17,9 @@ enum { VIEW_LAST = 60, VIEW_STEPS = 9, VIEW_GPUS = 16, VIEW_EVENTS = 2000, VIEW_
 
 struct view_gpu {
     int index;
-    double busy; /* 0 to 100; below 0: unknown */
+    char name[96];
+    double busy;         /* 0 to 100; below 0: unknown */
+    int temp_c, power_w; /* below 0: unknown */
     uint64_t mem_used, mem_bytes;
 };
 
