@@ -415,6 +415,7 @@ static void take(struct daemon *d, struct watch *w, int loop_place, int signal_p
     command_watch(d, w);
     worker_watch(d, w);
     gpu_watch(d, w);
+    seat_watch(d, w);
     int n = poll(w->fds, w->count, timeout_ms(w));
     if (n > 0 && watch_is_ready(w, loop_place))
         loop_once(d->loop, 0);
@@ -525,6 +526,7 @@ int main(int argc, char **argv)
     end_session(starter);
     limits_end(&d->limits);
     gpu_end(&d->gpu);
+    seat_end(&d->seat);
     mem_wipe(d->config.token, sizeof d->config.token);
     mem_wipe(d->instance, sizeof d->instance);
     link_owner_fini(&d->owner);

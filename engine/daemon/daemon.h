@@ -90,6 +90,16 @@ struct gpu {
     char why[240];    /* the same of all, as of the last round; "": there was none */
 };
 
+/* Who sits at a screen of the machine (seat.c). */
+struct seat {
+    bool looks; /* logind is asked: */
+    struct process look;
+    uint64_t begun_ms, next_ms; /* next_ms 0: it has not answered so far */
+    char said[4096];
+    char user[33];
+    int64_t active_us; /* when somebody was active last, by the clock; INT64_MAX: now; 0: nobody */
+};
+
 struct daemon {
     struct daemon_config config;
     struct link_owner owner;
@@ -120,6 +130,7 @@ struct daemon {
     uint64_t usage_us, usage_ticks, usage_done;
     struct limits limits;
     struct gpu gpu;
+    struct seat seat;
     bool judged, paused;           /* judged: the engine knows whether we are paused */
     enum pause pause;              /* for what */
     char pause_why[240];           /* what it was told last */
@@ -283,6 +294,14 @@ void gpu_offer(struct daemon *d, const char *indices);
 bool gpu_is_missing(struct daemon *d, char *why, size_t size);
 void gpu_watch(struct daemon *d, struct watch *w);
 void gpu_end(struct gpu *g);
+
+/* seat.c */
+/* Can it be known at all? */
+bool seat_is_seen(void);
+/* Somebody who is at a screen was active less than --pause-user ago, or nobody knows so far. */
+bool seat_is_active(struct daemon *d, char *why, size_t size);
+void seat_watch(struct daemon *d, struct watch *w);
+void seat_end(struct seat *s);
 
 /* usage.c */
 void usage_step(struct daemon *d, struct watch *w); /* tells the engine what we use, when it is due */

@@ -253,6 +253,10 @@ bool gpu_is_missing(struct daemon *d, char *why, size_t size)
 
 void gpu_watch(struct daemon *d, struct watch *w)
 {
+    if (d->gpu.looks && d->paused && d->pause != PAUSE_GPU) { /* it could not use one now */
+        end_look(&d->gpu);
+        unlock(&d->gpu);
+    }
     if (d->gpu.looks && watch_add(w, d->gpu.look.out_fd, POLLIN) >= 0)
         d->judge_ms = 0;
 }

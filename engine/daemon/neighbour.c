@@ -60,7 +60,7 @@ static bool user_is_active(const struct store_settings *t, char *why, size_t siz
 
 static bool sees_users(void)
 {
-    return access(_PATH_UTMP, R_OK) == 0;
+    return access(_PATH_UTMP, R_OK) == 0 || seat_is_seen();
 }
 
 /* ---- the load of others ---- */
@@ -186,11 +186,12 @@ static void pause_or_go_on(struct daemon *d, enum pause pause, const char *why)
 static enum pause find_reason(struct daemon *d, char *why, size_t size)
 {
     bool loaded = is_loaded(d, why, size); /* counts each time, whatever else there is */
-    return outside_hours(&d->set, why, size)    ? PAUSE_HOURS
-           : user_is_active(&d->set, why, size) ? PAUSE_USER
-           : loaded                             ? PAUSE_LOAD
-           : gpu_is_missing(d, why, size)       ? PAUSE_GPU
-                                                : PAUSE_NONE;
+    bool seated = seat_is_active(d, why, size);
+    return outside_hours(&d->set, why, size)              ? PAUSE_HOURS
+           : user_is_active(&d->set, why, size) || seated ? PAUSE_USER
+           : loaded                                       ? PAUSE_LOAD
+           : gpu_is_missing(d, why, size)                 ? PAUSE_GPU
+                                                          : PAUSE_NONE;
 }
 
 static bool may_pause(const struct daemon *d)
@@ -276,7 +277,7 @@ void neighbour_tell(struct daemon *d)
     char text[sizeof d->limits.text + 80], gpu[24] = "";
     if (d->gpu.index >= 0)
         snprintf(gpu, sizeof gpu, "GPU %d", d->gpu.index);
-    const char *blind = d->set.pause_user_ms && !sees_users() ? "no utmp: users are not seen" : "";
+    const char *blind = d->set.pause_user_ms && !sees_users() ? "no utmp and no logind: users are not seen" : "";
     const char *parts[] = {gpu, d->limits.text, blind};
     size_t used = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
