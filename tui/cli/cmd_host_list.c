@@ -288,7 +288,8 @@ static void print_gpu(const json_t *gpu)
     json_array_foreach (json_object_get(gpu, "processes"), i, process) {
         bytes_text(process, "mem_bytes", memory, sizeof memory);
         printf("%-12s    process %lld of %s: %s\n", "", (long long)json_number(process, "pid"),
-            *json_text(process, "user") ? clean(user, sizeof user, json_text(process, "user")) : "an unknown user", memory);
+            *json_text(process, "user") ? clean(user, sizeof user, json_text(process, "user")) : "an unknown user",
+            memory);
     }
     buf_fini(&b);
 }
