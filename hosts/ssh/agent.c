@@ -106,14 +106,21 @@ static bool is_readable(struct view blob)
     return false;
 }
 
+static bool skip_strings(const uint8_t **at, const uint8_t *end, int n)
+{
+    struct view skipped;
+    while (n > 0 && take_string(at, end, &skipped))
+        n--;
+    return n == 0;
+}
+
 /* A certificate is its type, a number used once, and then the parts of the key, as they follow the type in the key
  * itself. */
 bool agent_is_certificate_of(const void *cert, size_t cert_len, const void *key, size_t key_len)
 {
     const uint8_t *c = cert, *c_end = c + cert_len, *k = key, *k_end = k + key_len;
-    struct view skipped;
-    return take_string(&c, c_end, &skipped) && take_string(&c, c_end, &skipped) && take_string(&k, k_end, &skipped) &&
-           c_end - c >= k_end - k && memcmp(c, k, (size_t)(k_end - k)) == 0;
+    return skip_strings(&c, c_end, 2) && skip_strings(&k, k_end, 1) && c_end - c >= k_end - k &&
+           memcmp(c, k, (size_t)(k_end - k)) == 0;
 }
 
 /* One of these that is a certificate of that key, or NULL. */
