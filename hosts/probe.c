@@ -114,7 +114,7 @@ enum clw_err link__probe(struct host_session *l, struct clw_error *err)
     probe_init(&p, token, f);
     upload_name(l->o.program, program, sizeof program);
     pthread_mutex_lock(&l->lock);
-    enum probe_clean clean = l->clean;
+    enum probe_clean clean = mono_ms() < l->clean_until_ms ? l->clean : PROBE_CLEAN_NOTHING;
     l->clean = PROBE_CLEAN_NOTHING;
     pthread_mutex_unlock(&l->lock);
     char *script = probe_script(token, program, l->o.cache, clean, l->old_sshd_pid, l->old_sshd_start);

@@ -99,14 +99,21 @@ static json_t *probe(const struct call *c)
     return NULL;
 }
 
+enum { CLEAN_MS = 60000 };
+
 /* Not before a measurement that has cleaned: one may have been under way. */
 static json_t *clean_answer(struct engine *e, struct waiter *w)
 {
     const struct host *h = host_find(e, w->name);
     if (!h)
         return removed(w);
-    if (h->measured == w->before[1] || !h->facts.has_cleaned)
-        return has_come_to_rest(h, w) || h->shot.asking ? rest_refusal(h) : NULL;
+    if (h->measured == w->before[1] || !h->facts.has_cleaned) {
+        if (!has_come_to_rest(h, w) && !h->shot.asking)
+            return NULL;
+        if (h->link)
+            host_session_clean(h->link, PROBE_CLEAN_NOTHING, 0); /* what is said to have failed does not come later */
+        return rest_refusal(h);
+    }
     const struct host_facts *f = &h->facts;
     json_t *o = reply_ok();
     json_t *more = json_pack("{s:i, s:I, s:i, s:i, s:i, s:I}", "removed", f->cleaned, "removed_bytes",
@@ -122,15 +129,16 @@ static json_t *clean(const struct call *c)
     struct host *h = c->host;
     struct clw_error err;
     bool all = false, is_up = h->link && h->shot.state == HOST_UP;
+    uint64_t within_ms = CLEAN_MS;
     struct waiter w = waiter_for(h, clean_answer, "was not cleaned in time");
-    if (!request_bool(c->request, "all", &all))
+    if (!request_bool(c->request, "all", &all) || !request_ms(c->request, "timeout_ms", &within_ms))
         return reply_refusal(CLW_USAGE, NULL, "a field of the request has the wrong type");
     if (all && host_in_use(c->e, h))
         return reply_refusal(CLW_REFUSED, "take its profiles down, or leave out --all", "host '%s' is in use", h->name);
     h->facts.has_cleaned = false;
     if (!h->link && host_reach(h, HOST_GOAL_FACTS, true, &err))
         return reply_error(&err);
-    host_session_clean(h->link, all ? PROBE_CLEAN_ALL : PROBE_CLEAN_OTHERS);
+    host_session_clean(h->link, all ? PROBE_CLEAN_ALL : PROBE_CLEAN_OTHERS, within_ms);
     if (is_up)
         host_session_probe(h->link);
     else if (host_reach(h, HOST_GOAL_FACTS, true, &err))

@@ -18,7 +18,7 @@
 #include <sys/types.h>
 
 enum { GPU_OFFERED_MAX = 64 };
-enum pause { PAUSE_NONE, PAUSE_HOURS, PAUSE_USER, PAUSE_LOAD, PAUSE_GPU };
+enum pause { PAUSE_NONE, PAUSE_HOURS, PAUSE_USER, PAUSE_LOOK, PAUSE_LOAD, PAUSE_GPU };
 
 /* What the launcher hands over on standard input. */
 struct daemon_config {

@@ -187,11 +187,13 @@ static enum pause find_reason(struct daemon *d, char *why, size_t size)
 {
     bool loaded = is_loaded(d, why, size); /* counts each time, whatever else there is */
     bool seated = seat_is_active(d, why, size);
-    return outside_hours(&d->set, why, size)              ? PAUSE_HOURS
-           : user_is_active(&d->set, why, size) || seated ? PAUSE_USER
-           : loaded                                       ? PAUSE_LOAD
-           : gpu_is_missing(d, why, size)                 ? PAUSE_GPU
-                                                          : PAUSE_NONE;
+    enum pause screen = !seated ? PAUSE_NONE : d->seat.next_ms ? PAUSE_USER : PAUSE_LOOK;
+    return outside_hours(&d->set, why, size)    ? PAUSE_HOURS
+           : user_is_active(&d->set, why, size) ? PAUSE_USER
+           : screen                             ? screen
+           : loaded                             ? PAUSE_LOAD
+           : gpu_is_missing(d, why, size)       ? PAUSE_GPU
+                                                : PAUSE_NONE;
 }
 
 static bool may_pause(const struct daemon *d)

@@ -63,7 +63,7 @@ static void act_on_daemon(const struct disp_action *a)
     }
     f.type = a->type == DISP_ABORT ? WIRE_CANCEL : WIRE_CLOSE;
     daemon_send(m, &f, NULL, 0);
-    if (a->type == DISP_ABORT && !m->peer && disp_job_is_cancelled(a->job)) { /* nobody waits until it is back */
+    if (a->type == DISP_ABORT && !m->peer && disp_daemon_is_unwanted(a->daemon)) { /* nobody waits until it is back */
         fleet_daemon_forsake(&m->fleet);
         core_due(m->profile->engine);
     }

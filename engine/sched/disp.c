@@ -154,6 +154,19 @@ void disp_daemon_pause(struct disp *d, struct disp_daemon *m, bool paused, uint6
     disp__run(d, now_us);
 }
 
+void disp_daemon_back(struct disp_daemon *m, uint64_t now_us)
+{
+    m->head_us = now_us;
+}
+
+bool disp_daemon_is_unwanted(const struct disp_daemon *m)
+{
+    for (unsigned i = 0; i < m->ring_count; i++)
+        if (!disp__batch(m, i)->job->cancelled)
+            return false;
+    return m->ring_count > 0;
+}
+
 void *disp_daemon_arg(const struct disp_daemon *m)
 {
     return m->arg;

@@ -154,14 +154,17 @@ uint32_t disp_daemon_in_flight(const struct disp_daemon *m);
 uint64_t disp_daemon_done(const struct disp_daemon *m);
 uint64_t disp_daemon_failed(const struct disp_daemon *m);
 
+/* It was away, and what it was at went on without anybody who could hear of its end. */
+void disp_daemon_back(struct disp_daemon *m, uint64_t now_us);
+/* Whatever it has belongs to jobs that were cancelled. */
+bool disp_daemon_is_unwanted(const struct disp_daemon *m);
+
 /* When disp_tick has something to do, as things are; UINT64_MAX: never. Cheap while no job has a deadline or
  * speculates. */
 uint64_t disp_next_us(struct disp *d);
 /* Deadlines, copies of stragglers, and what waited for another machine in vain. */
 void disp_tick(struct disp *d, uint64_t now_us);
 
-/* All its tasks were taken back: by its submitter, or at its deadline. */
-bool disp_job_is_cancelled(const struct disp_job *j);
 /* The number that DISP_OPEN, SEND and the daemon's answers use for a job; never reused within a dispatcher. */
 uint32_t disp_job_number(const struct disp_job *j);
 /* Its submitter said that there are no more tasks. */

@@ -87,6 +87,8 @@ static enum disp_want wanted(const struct disp *d, const struct disp_daemon *m)
 void disp__want(struct disp *d, struct disp_daemon *m)
 {
     enum disp_want want = wanted(d, m);
+    if (want == DISP_WANT_NO && disp__is_on_trial(d, m) && !disp__may_try(d, m))
+        disp__wait_for_trial(d, m);
     if (want == m->want)
         return;
     disp__want_remove(d, m);
@@ -379,6 +381,7 @@ void disp__run(struct disp *d, uint64_t now_us)
 {
     const struct disp_job *j = disp__turn_first(d);
     d->now_us = now_us;
+    disp__look_at_trials(d);
     d->events++;
     d->passed_over = false;
     d->avoided_us = UINT64_MAX;

@@ -107,6 +107,7 @@ struct disp_place {
     bool suspect;                /* it fails more than others: … */
     bool on_trial;               /* … one task at a time, until one succeeds, … */
     uint64_t trial_us, pause_us; /* … and the next one not before then, a pause after the last failure */
+    bool waits;                  /* a daemon of it wants nothing for that reason */
 };
 
 struct disp_want_list {
@@ -194,6 +195,8 @@ bool disp__may_try(const struct disp *d, const struct disp_daemon *m);
 void disp__tried(struct disp *d, const struct disp_daemon *m, bool good);
 /* When the next trial is due; UINT64_MAX: none waits for its time. */
 uint64_t disp__trial_us(const struct disp *d);
+/* A daemon of that place wants nothing for now, for its machine is on trial. */
+void disp__wait_for_trial(struct disp *d, const struct disp_daemon *m);
 /* Daemons that may have a task again want one. */
 void disp__look_at_trials(struct disp *d);
 

@@ -448,11 +448,6 @@ void disp_job_free(struct disp *d, struct disp_job *j)
     free(j);
 }
 
-bool disp_job_is_cancelled(const struct disp_job *j)
-{
-    return j->cancelled;
-}
-
 bool disp_job_has_all(const struct disp_job *j)
 {
     return j->input_ended;

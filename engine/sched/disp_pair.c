@@ -181,8 +181,6 @@ uint64_t disp_next_us(struct disp *d)
 
 void disp_tick(struct disp *d, uint64_t now_us)
 {
-    d->now_us = now_us;
-    disp__look_at_trials(d);
     disp__run(d, now_us);
     for (struct disp_job *j = d->watched ? d->jobs : NULL; j; j = j->after) {
         if (j->options.deadline_us && now_us >= j->options.deadline_us && !j->cancelled) {

@@ -57,6 +57,7 @@ static void welcome_back(struct peer *p, struct daemon *m, uint64_t has)
         return;
     }
     daemon_send_terms(p, m);
+    disp_daemon_back(m->disp, mono_us());
     daemon_give_or_not(m);
     if (m->is_outdated)
         daemon_quit(m, false);

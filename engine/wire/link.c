@@ -112,9 +112,12 @@ static bool note_frame(struct link *l, const struct frame *f)
     bool tells = f->type == WIRE_HAVE || f->type == WIRE_PING || f->type == WIRE_PONG;
     if (resume_counts(f->type))
         resume_came(l->resume, WIRE_HEADER + f->len);
-    if (!tells || resume_has(l->resume, f->first))
+    if (tells && !resume_has(l->resume, f->first))
+        clw_fail(why(l), CLW_PROTOCOL, NULL, "it has received what was not sent");
+    else if ((f->type == WIRE_RESULT || f->type == WIRE_REPORT) && resume_lags(l->resume))
+        clw_fail(why(l), CLW_PROTOCOL, NULL, "it does not say what it has received");
+    else
         return true;
-    clw_fail(why(l), CLW_PROTOCOL, NULL, "it has received what was not sent");
     return false;
 }
 

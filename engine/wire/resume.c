@@ -8,7 +8,9 @@ enum {
     RING_FIRST = 16,
     PIECES = 2,
     TELL_FRAMES = 64,       /* after so many frames, … */
-    TELL_BYTES = 256 << 10, /* … or so many bytes, the other side is told that they came */
+    TELL_BYTES = 256 << 10, /* … or so many bytes, the other side is told that they came; … */
+    LAG_FRAMES = 256,       /* … if it does not know of so many that it has answered, … */
+    LAG_BYTES = 64 << 20,   /* … and so many bytes, then nobody told it */
 };
 
 struct kept {
@@ -20,7 +22,7 @@ struct kept {
 struct resume {
     struct kept *ring;
     size_t cap, head, count;
-    uint64_t sent, received;
+    uint64_t sent, received, bytes_kept;
     uint32_t frames, bytes; /* that came since the other side was told */
 };
 
@@ -34,6 +36,7 @@ static void let_go(struct resume *r)
     struct kept *k = &r->ring[r->head];
     for (int i = 0; i < k->count; i++)
         blk_rele(k->pieces[i].block);
+    r->bytes_kept -= k->frame.len;
     r->head = (r->head + 1) & (r->cap - 1);
     r->count--;
 }
@@ -82,6 +85,7 @@ void resume_send_ref(struct resume *r, const struct frame *f, const struct link_
 {
     struct kept *k = next_kept(r);
     k->frame = *f;
+    r->bytes_kept += f->len;
     k->count = 0;
     for (int i = 0; i < count; i++)
         if (pieces[i].len)
@@ -100,6 +104,11 @@ bool resume_has(struct resume *r, uint64_t n)
     while (r->count && r->sent - r->count < n)
         let_go(r);
     return true;
+}
+
+bool resume_lags(const struct resume *r)
+{
+    return r->count > LAG_FRAMES && r->bytes_kept > LAG_BYTES;
 }
 
 const struct frame *resume_kept(const struct resume *r, size_t i, const struct link_piece **pieces, int *count)

@@ -36,6 +36,8 @@ void resume_came(struct resume *r, uint32_t len);
 bool resume_owes(struct resume *r);
 /* The other side has the first n: they are let go. False: it cannot. */
 bool resume_has(struct resume *r, uint64_t n);
+/* So much is kept that the other side cannot have told what it has, though it answers. */
+bool resume_lags(const struct resume *r);
 /* The i-th of the frames that are kept, oldest first, and the pieces of its body, all borrowed; NULL: there are no
  * more.
  */

@@ -250,10 +250,11 @@ void host_session_set_agent(struct host_session *l, const char *path)
     pthread_mutex_unlock(&l->lock);
 }
 
-void host_session_clean(struct host_session *l, enum probe_clean clean)
+void host_session_clean(struct host_session *l, enum probe_clean clean, uint64_t within_ms)
 {
     pthread_mutex_lock(&l->lock);
     l->clean = clean;
+    l->clean_until_ms = mono_ms() + within_ms;
     pthread_mutex_unlock(&l->lock);
 }
 

@@ -221,8 +221,8 @@ void host_session_retry(struct host_session *link);
 void host_session_probe(struct host_session *link);
 /* The SSH agent of whoever asks for the host now: from the next login on, where the configuration names none. */
 void host_session_set_agent(struct host_session *link, const char *path);
-/* The next probe takes away what is of ours there; its facts say how much that was. */
-void host_session_clean(struct host_session *link, enum probe_clean clean);
+/* The next probe takes away what is of ours there, if it comes within that time; its facts say how much that was. */
+void host_session_clean(struct host_session *link, enum probe_clean clean, uint64_t within_ms);
 /* Starts a daemon when the link is up (now, or later); *id names it in its events. Launches that wait while
  * the link comes to rest in REFUSED, NEEDS_SECRET, QUARANTINED or DOWN fail with that reason. CLW_TOO_LARGE,
  * CLW_BUSY (4096). */

@@ -95,7 +95,8 @@ struct host_session {
     char old_sshd_start[32];
     unsigned failures;
     char agent[HOST_PATH_SIZE]; /* of whoever asked last, or ""; under the lock */
-    enum probe_clean clean;     /* what the next probe takes away; under the lock */
+    enum probe_clean clean;     /* what the next probe takes away, … */
+    uint64_t clean_until_ms;    /* … if it comes before then; under the lock */
     bool turned_away;           /* its server hung up during the handshake */
     bool reached;               /* this attempt got to its goal */
 };

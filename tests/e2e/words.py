@@ -15,7 +15,7 @@ source = sys.argv[1]
 NOUNS = {"host", "profile", "job"}
 WITH_COMMAND = {"map", "submit", "run", "everywhere", "launch", "with"}  # whose options end at the first word
 # Of the programs that we start, and of our own daemon.
-FOREIGN = {"--resources", "--host", "--mux", "--spawn", "--query-gpu", "--format", "--showmeminfo", "--json"}
+FOREIGN = {"--resources", "--host", "--mux", "--spawn", "--query-gpu", "--format", "--showmeminfo", "--json", "--value"}
 # Words of ours, or in a sense of ours, that readers of English as a second language stumbled over.
 ODD = re.compile(
     r"\b(anew|[Ss]omebody|meanwhile|of before|lets? us in|mean it|waits? for a yes)\b|\b(comes?|dials?|looks? for) home\b"

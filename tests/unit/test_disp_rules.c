@@ -330,6 +330,59 @@ static void test_suspect(void **state)
     small_free(m);
 }
 
+/* A trial whose time comes while nobody looks is had with whatever happens next; so is everything when no other machine
+ * is left. */
+static void test_suspect_without_ticks(void **state)
+{
+    (void)state;
+    struct model *m = small(2);
+    struct model_job *j = open_job(m, 2, 0, true);
+    disp_place_suspect(m->d, 0, true, m->now_us);
+    put(m, j, 4, 10, 0);
+    answer_as(m, j, 0, WIRE_FAILED);
+    while (m->daemon[1]->count)
+        answer(m, 1, 1, false);
+    m->now_us += 60000000;
+    put(m, j, 40, 10, 0);
+    assert_int_equal(tasks_of(m, 0), 1);
+    answer_as(m, j, 0, WIRE_FAILED);
+    assert_int_equal(tasks_of(m, 0), 0);
+    lose(m, 1);
+    assert_true(tasks_of(m, 0) > 0);
+    finish(m);
+    small_free(m);
+}
+
+static void cancel_all(struct model *m, struct model_job *j)
+{
+    j->cancelled = true;
+    disp_job_cancel(m->d, j->job, 0, 0, m->now_us);
+    drain(m);
+}
+
+/* Of what a daemon has, one job's may be cancelled, and another's is wanted still. */
+static void test_unwanted(void **state)
+{
+    (void)state;
+    struct model *m = small(1);
+    struct model_job *j[2] = {open_job(m, 0, 0, false), open_job(m, 0, 0, false)};
+    struct disp_daemon *d = m->daemon[0]->daemon;
+    assert_false(disp_daemon_is_unwanted(d)); /* it has nothing */
+    for (int i = 0; i < 2; i++) {             /* both are known to be short, so one may wait behind the other */
+        put(m, j[i], 1, 10, 0);
+        answer(m, 0, 1, false);
+    }
+    put(m, j[0], 1, 10, 0);
+    put(m, j[1], 1, 10, 0);
+    assert_int_equal(m->daemon[0]->count, 2);
+    cancel_all(m, j[1]);
+    assert_false(disp_daemon_is_unwanted(d));
+    cancel_all(m, j[0]);
+    assert_true(disp_daemon_is_unwanted(d));
+    finish(m);
+    small_free(m);
+}
+
 /* At its deadline a job ends: what waits, and what runs once it was stopped. */
 static void test_deadline(void **state)
 {
@@ -677,7 +730,8 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_poison), cmocka_unit_test(test_fair),
         cmocka_unit_test(test_pins), cmocka_unit_test(test_wrong_answers), cmocka_unit_test(test_straggler),
         cmocka_unit_test(test_straggler_lost), cmocka_unit_test(test_elsewhere),
-        cmocka_unit_test(test_failed_elsewhere), cmocka_unit_test(test_suspect), cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_failed_elsewhere), cmocka_unit_test(test_suspect),
+        cmocka_unit_test(test_suspect_without_ticks), cmocka_unit_test(test_unwanted), cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_long_tasks_wake_all), cmocka_unit_test(test_tiny_tasks_wake_few),
         cmocka_unit_test(test_others_are_busy), cmocka_unit_test(test_large), cmocka_unit_test(test_set_aside),
         cmocka_unit_test(test_nobody_can)};

@@ -200,6 +200,25 @@ static void telling(void **unused)
     resume_free(r);
 }
 
+/* What was sent does not pile up for somebody who answers, but never says what came. */
+static void lag(void **unused)
+{
+    (void)unused;
+    struct resume *r = resume_new();
+    struct blk *b = blk_new(1 << 20);
+    struct frame f = {.type = WIRE_TASKS, .len = 1 << 20};
+    assert_non_null(b);
+    for (int i = 0; i < 256; i++)
+        resume_send_ref(r, &f, &(struct link_piece){b->data, f.len, b}, 1);
+    assert_false(resume_lags(r)); /* few that are large: they may be on their way */
+    resume_send(r, &(struct frame){.type = WIRE_CLOSE}, NULL);
+    assert_true(resume_lags(r));
+    assert_true(resume_has(r, 200));
+    assert_false(resume_lags(r));
+    resume_free(r);
+    blk_rele(b);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -207,6 +226,7 @@ int main(void)
         cmocka_unit_test(any_cut),
         cmocka_unit_test(liars),
         cmocka_unit_test(telling),
+        cmocka_unit_test(lag),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -312,7 +312,7 @@ static void some_cancelled(struct engine *e, struct batch *b)
     for (struct profile *p = e->profiles; p; p = p->next)
         for (struct daemon *m = p->daemons, *after; m; m = after) {
             after = m->after;
-            if (m->batch == b && m->cancelling)
+            if (m->batch == b && m->cancelling && !m->peer) /* one that came after all goes by itself */
                 daemon_remove(e, m);
         }
 }

@@ -48,6 +48,21 @@ def test_all_of_ours_goes_from_a_host_that_nobody_uses(clowder, host):
     assert len(programs(host)) == 1, "it is uploaded again"
 
 
+def test_what_failed_is_not_done_later(clowder, host):
+    clowder("down")
+    [program] = programs(host)
+    stray = subprocess.Popen([os.path.join(cache(host), program)], stdin=subprocess.PIPE)
+    host.shell("lab_stop 1")
+    clowder("host clean --all --yes --timeout 3s h1", status=None).says("h1")
+    host.shell("lab_sshd 1")
+    clowder("up --on h1:1")
+    assert stray.poll() is None, "nobody asked for that any more"
+    stray.kill()
+    stray.wait()
+    stray.stdin.close()
+
+
+
 def test_a_host_that_wakes_is_waited_for(clowder, host):
     clowder("down")
     clowder("host edit h1 --mac 02:00:00:00:00:01")

@@ -99,6 +99,12 @@ def test_daemons_pause_while_somebody_is_at_a_screen(clowder, screen):
     wait_until(lambda: is_paused(clowder))
 
 
+def test_whoever_is_there_already_is_named(clowder, screen):
+    screen.is_at("owner")
+    clowder("up user -n 1 --pause-user 10m")
+    wait_until(lambda: "owner is at the screen" in clowder.profile("user")["reason"])
+
+
 @pytest.mark.parametrize("who", [{"kind": "greeter"}, {"type": "tty"}], ids=["nobody logged in", "a text console, which utmp has"])
 def test_others_are_not_at_a_screen(clowder, screen, who):
     screen.is_at("gdm", **who)
