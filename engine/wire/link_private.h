@@ -5,6 +5,7 @@
 #include "base/loop.h"
 #include "engine/wire/link.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/uio.h>
 
@@ -39,7 +40,9 @@ struct link {
     /* link_stream.c */
     struct nng_stream *stream;
     struct nng_aio *recv_aio, *send_aio; /* send_aio: NULL until the kernel does not take all at once */
-    bool try_first;                   /* not over TLS: a record that was begun must be finished with the same bytes */
+    pthread_mutex_t ends;                /* of: */
+    bool is_shut;   /* the stream is closed, or about to be: over TLS it would take what comes later, for ever */
+    bool try_first; /* not over TLS: a record that was begun must be finished with the same bytes */
     bool receiving, sending;          /* an aio has it: what is behind in_end; the front of the queue */
     struct loop_call received, sent;  /* an aio is done, as nng's thread says */
     uint8_t *recv_at;                 /* while it is receiving, of nng's thread: where the next bytes go, … */

@@ -1,8 +1,8 @@
 /* A link over an nng stream: ipc, tcp or tls+tcp.
  *
  * A send is first tried on an aio without a callback and cancelled at once: when the kernel has room the bytes are gone
- * by then and no thread was woken; only what is left waits on an aio with a callback. Callbacks run in nng's threads
- * and do nothing but post. */
+ * by then and no thread was woken; only what is left waits on an aio with a callback. Callbacks run in nng's threads;
+ * they go on with what they are at, or post. */
 #include "engine/wire/link_private.h"
 
 #include <nng/nng.h>
@@ -46,6 +46,25 @@ static void read_more(struct link *l)
     nng_stream_recv(l->stream, l->recv_aio);
 }
 
+/* From a callback: false, and nothing is done, once the stream is closed. */
+static bool go_on(struct link *l, void (*with)(struct link *l))
+{
+    pthread_mutex_lock(&l->ends);
+    bool may = !l->is_shut;
+    if (may)
+        with(l);
+    pthread_mutex_unlock(&l->ends);
+    return may;
+}
+
+static void shut(struct link *l)
+{
+    pthread_mutex_lock(&l->ends);
+    l->is_shut = true;
+    pthread_mutex_unlock(&l->ends);
+    nng_stream_close(l->stream);
+}
+
 static void receive(struct link *l)
 {
     uint8_t *at = l->receiving || l->paused ? NULL : link__room(l);
@@ -60,7 +79,7 @@ static void receive(struct link *l)
 
 static void end(struct link *l, int rv)
 {
-    nng_stream_close(l->stream);
+    shut(l);
     link__end(l, rv == NNG_ECONNSHUT || rv == NNG_ECLOSED ? "the connection was closed" : nng_strerror(rv));
 }
 
@@ -74,11 +93,14 @@ static void recv_cb(void *arg)
     l->recv_left -= n;
     l->recv_rv = rv;
     atomic_fetch_add(&l->recv_came, n);
-    if (!more)
-        atomic_store(&l->recv_over, true);
+    if (more) {
+        loop_post(l->loop, &l->received);
+        if (go_on(l, read_more))
+            return;
+        l->recv_rv = NNG_ECLOSED;
+    }
+    atomic_store(&l->recv_over, true);
     loop_post(l->loop, &l->received);
-    if (more)
-        read_more(l);
 }
 
 static void received(void *arg)
@@ -140,10 +162,12 @@ static void send_cb(void *arg)
         l->pieces[l->piece].iov_base = (char *)l->pieces[l->piece].iov_base + n;
         l->pieces[l->piece].iov_len -= n;
     }
-    if (!rv && l->piece < l->piece_count)
-        send_rest(l);
-    else
-        loop_post(l->loop, &l->sent);
+    if (!rv && l->piece < l->piece_count) {
+        if (go_on(l, send_rest))
+            return;
+        l->send_rv = NNG_ECLOSED;
+    }
+    loop_post(l->loop, &l->sent);
 }
 
 static void flush(struct link *l)
@@ -187,7 +211,7 @@ static void sent(void *arg)
 
 static void stop(struct link *l)
 {
-    nng_stream_close(l->stream);
+    shut(l);
     if (!l->receiving && nng_aio_begin(l->recv_aio)) { /* a closed stream takes no receive: end ours by hand, so that */
         l->receiving = true;                           /* its callback tells the owner */
         nng_aio_finish(l->recv_aio, NNG_ECLOSED);
@@ -196,7 +220,7 @@ static void stop(struct link *l)
 
 static void release(struct link *l)
 {
-    nng_stream_close(l->stream);
+    shut(l);
     nng_aio_stop(l->recv_aio);
     nng_aio_free(l->recv_aio);
     if (l->send_aio) {
@@ -206,6 +230,7 @@ static void release(struct link *l)
     loop_unpost(l->loop, &l->received);
     loop_unpost(l->loop, &l->sent);
     nng_stream_free(l->stream);
+    pthread_mutex_destroy(&l->ends);
 }
 
 struct link *link_new(nng_stream *stream, struct loop *loop, struct link_owner *owner, void *arg, uint32_t max_body)
@@ -214,6 +239,7 @@ struct link *link_new(nng_stream *stream, struct loop *loop, struct link_owner *
         .start = receive, .pause = receive, .flush = flush, .close = stop, .free = release};
     struct link *l = link__new(&io, loop, owner, arg, max_body);
     l->stream = stream;
+    pthread_mutex_init(&l->ends, NULL);
     l->received = (struct loop_call){.run = received, .arg = l};
     l->sent = (struct loop_call){.run = sent, .arg = l};
     l->recv_aio = new_aio(recv_cb, l);

@@ -258,6 +258,24 @@ static void test_tls(void **state)
     transfer("tls+tcp");
 }
 
+/* One end is freed while records come, at any moment: that ends. */
+static void test_freed_amid_records(void **state)
+{
+    enum { ROUNDS = 300, FRAMES = 60 };
+    (void)state;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct side a, b;
+        open_pair("tls+tcp", &a, &b, 1 << 20);
+        pthread_mutex_lock(&lock);
+        for (uint64_t n = 0; n < FRAMES; n++)
+            send_frame(&a, n, 700, false);
+        link_flush(a.link);
+        pthread_mutex_unlock(&lock);
+        nanosleep(&(struct timespec){.tv_nsec = round * 7919 % 400 * 1000}, NULL);
+        close_pair(&b, &a);
+    }
+}
+
 static void limits(const char *scheme)
 {
     struct side a, b;
@@ -383,8 +401,8 @@ static void test_freed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_socket), cmocka_unit_test(test_tcp),
-        cmocka_unit_test(test_tls), cmocka_unit_test(test_limits), cmocka_unit_test(test_backpressure),
-        cmocka_unit_test(test_closing), cmocka_unit_test(test_freed)};
+        cmocka_unit_test(test_tls), cmocka_unit_test(test_freed_amid_records), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_backpressure), cmocka_unit_test(test_closing), cmocka_unit_test(test_freed)};
     loop = loop_new(&lock);
     if (!loop || !loop_start(loop))
         return 1;
