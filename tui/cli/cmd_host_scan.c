@@ -155,10 +155,12 @@ static const struct scan_machine *find(const struct scan *s, const char *name)
     return NULL;
 }
 
-/* What ssh knows by name is reached by that name: its configuration may say more. */
+/* What ssh knows by name is reached by that name: its configuration may say more. An address of one link means nothing
+ * without that link. */
 static void to_host(const struct scan_machine *m, struct store_host *h)
 {
-    const char *address = m->is_known && *m->hostname ? m->hostname : *m->address ? m->address : m->hostname;
+    bool by_name = *m->hostname && (m->is_known || !*m->address || strncasecmp(m->address, "fe80:", 5) == 0);
+    const char *address = by_name ? m->hostname : m->address;
     store_host_init(h);
     snprintf(h->name, sizeof h->name, "%s", m->name);
     if (strcmp(address, m->name) != 0)
