@@ -74,28 +74,31 @@ struct limits {
     char text[200]; /* which are in force, for people */
 };
 
+/* A program of the machine that is asked something (look.c). */
+struct look {
+    bool runs;
+    const char *program;
+    struct process process;
+    uint64_t until_ms; /* nobody waits longer */
+    char said[4096];
+};
+
 /* The GPU that its tasks have for themselves: gpu.c. */
 struct gpu {
     int offered[GPU_OFFERED_MAX];
-    size_t count; /* 0: none is asked for */
-    size_t at;    /* which is tried */
-    int index;    /* what it has; -1: none yet */
-    int lock_fd;  /* of that, or of the one that is looked at; -1: none */
-    bool looks;   /* the machine's tool is asked who uses it: */
-    struct process look;
-    uint64_t look_ms;
-    const char *tool; /* which one */
-    char used[400];   /* what it has said */
+    size_t count;     /* 0: none is asked for */
+    size_t at;        /* which is tried */
+    int index;        /* what it has; -1: none yet */
+    int lock_fd;      /* of that, or of the one that is looked at; -1: none */
+    struct look look; /* at who uses it, by the machine's tool */
     char tried[200];  /* why those that were tried are not free */
     char why[240];    /* the same of all, as of the last round; "": there was none */
 };
 
 /* Who sits at a screen of the machine (seat.c). */
 struct seat {
-    bool looks; /* logind is asked: */
-    struct process look;
-    uint64_t begun_ms, next_ms; /* next_ms 0: it has not answered so far */
-    char said[4096];
+    struct look look; /* of logind */
+    uint64_t next_ms; /* 0: it has not answered so far */
     char user[33];
     int64_t active_us; /* when somebody was active last, by the clock; INT64_MAX: now; 0: nobody */
 };
@@ -285,6 +288,16 @@ void neighbour_judge(struct daemon *d);                        /* before anythin
 void neighbour_step(struct daemon *d, struct watch *w);        /* after */
 
 void neighbour_tell(struct daemon *d); /* what is in force, for people */
+
+/* look.c */
+/* False: there is no such program, or it cannot be started. */
+bool look_begin(struct look *a, const struct daemon *d, const char *const *argv, unsigned limit_ms);
+/* Reads on, of one that runs. True: it has said all that it will be asked for, or is late. */
+bool look_is_over(struct look *a);
+bool look_is_late(const struct look *a);
+/* True: it is waited for. */
+bool look_watch(const struct look *a, struct watch *w);
+void look_end(struct look *a);
 
 /* gpu.c */
 void gpu_init(struct gpu *g);

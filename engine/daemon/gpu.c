@@ -29,16 +29,9 @@ static void unlock(struct gpu *g)
     g->lock_fd = g->index = -1;
 }
 
-static void end_look(struct gpu *g)
-{
-    if (g->looks)
-        process_end(&g->look);
-    g->looks = false;
-}
-
 void gpu_end(struct gpu *g)
 {
-    end_look(g);
+    look_end(&g->look);
     unlock(g);
 }
 
@@ -111,41 +104,15 @@ static bool lock(struct daemon *d, int index)
 
 /* ---- others ---- */
 
-static bool begin_tool(struct daemon *d, const char *const *argv)
-{
-    static struct limits none;
-    struct gpu *g = &d->gpu;
-    limits_clear(&none);
-    g->tool = argv[0];
-    return process_spawn(&g->look,
-               &(struct spawn){.argv = (char *const *)(uintptr_t)argv, .env = d->env, .in_fd = -1, .limits = &none}) ==
-           0;
-}
-
 /* False: there is no such tool, so nobody knows. */
 static bool begin_look(struct daemon *d, int index)
 {
-    struct gpu *g = &d->gpu;
     char number[16];
     const char *const nvidia[] = {
         "nvidia-smi", "-i", number, "--query-gpu=memory.used", "--format=csv,noheader,nounits", NULL};
     const char *const rocm[] = {"rocm-smi", "-d", number, "--showmeminfo", "vram", "--json", NULL};
     snprintf(number, sizeof number, "%d", index);
-    g->used[0] = '\0';
-    g->look_ms = mono_ms();
-    g->looks = begin_tool(d, nvidia) || begin_tool(d, rocm);
-    return g->looks;
-}
-
-/* True when it has said all. */
-static bool read_look(struct gpu *g)
-{
-    size_t used = strlen(g->used);
-    ssize_t got = read(g->look.out_fd, g->used + used, sizeof g->used - 1 - used);
-    if (got > 0)
-        g->used[used + (size_t)got] = '\0';
-    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) || mono_ms() - g->look_ms > LOOK_MS ||
-           used + 1 == sizeof g->used;
+    return look_begin(&d->gpu.look, d, nvidia, LOOK_MS) || look_begin(&d->gpu.look, d, rocm, LOOK_MS);
 }
 
 /* What it said is a number of MiB, or nothing that helps. */
@@ -153,10 +120,10 @@ static bool is_free(struct gpu *g, int index)
 {
     static const char key[] = "\"VRAM Total Used Memory (B)\": \"";
     char *end;
-    const char *rocm = strstr(g->used, key), *at = rocm ? rocm + sizeof key - 1 : g->used;
+    const char *said = g->look.said, *rocm = strstr(said, key), *at = rocm ? rocm + sizeof key - 1 : said;
     long long mib = strtoll(at, &end, 10) / (rocm ? 1 << 20 : 1);
-    if (mono_ms() - g->look_ms > LOOK_MS)
-        note(g, "%d does not answer (%s for %d s)", index, g->tool, LOOK_MS / 1000);
+    if (look_is_late(&g->look))
+        note(g, "%d does not answer (%s for %d s)", index, g->look.program, LOOK_MS / 1000);
     else if (end == at || mib <= OTHERS_MIB)
         return true;
     else
@@ -188,7 +155,7 @@ void gpu_offer(struct daemon *d, const char *indices)
     g->count = 0;
     for (long n; g->count < GPU_OFFERED_MAX && (n = strtol(indices, &end, 10), end != indices); indices = end)
         g->offered[g->count++] = (int)n;
-    end_look(g);
+    look_end(&g->look);
     g->at = 0;
     g->tried[0] = g->why[0] = '\0';
     if (g->index >= 0 && is_offered(g, g->index)) { /* home is found again */
@@ -215,7 +182,7 @@ static bool try_next(struct daemon *d)
 static void judge_look(struct daemon *d)
 {
     struct gpu *g = &d->gpu;
-    end_look(g);
+    look_end(&g->look);
     if (is_free(g, g->offered[g->at])) {
         take(d, g->offered[g->at]);
     } else {
@@ -227,9 +194,9 @@ static void judge_look(struct daemon *d)
 static void try_on(struct daemon *d)
 {
     struct gpu *g = &d->gpu;
-    if (g->looks && read_look(g))
+    if (g->look.runs && look_is_over(&g->look))
         judge_look(d);
-    if (g->index >= 0 || g->looks || try_next(d))
+    if (g->index >= 0 || g->look.runs || try_next(d))
         return;
     snprintf(g->why, sizeof g->why, "no GPU is free: %s", g->tried);
     g->tried[0] = '\0';
@@ -253,10 +220,10 @@ bool gpu_is_missing(struct daemon *d, char *why, size_t size)
 
 void gpu_watch(struct daemon *d, struct watch *w)
 {
-    if (d->gpu.looks && d->paused && d->pause != PAUSE_GPU) { /* it could not use one now */
-        end_look(&d->gpu);
+    if (d->gpu.look.runs && d->paused && d->pause != PAUSE_GPU) { /* it could not use one now */
+        look_end(&d->gpu.look);
         unlock(&d->gpu);
     }
-    if (d->gpu.looks && watch_add(w, d->gpu.look.out_fd, POLLIN) >= 0)
+    if (look_watch(&d->gpu.look, w))
         d->judge_ms = 0;
 }

@@ -4,8 +4,6 @@
 
 #include "base/mono.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -25,24 +23,9 @@ bool seat_is_seen(void)
     return access(SEATS "/seat0", F_OK) == 0;
 }
 
-static void begin(struct daemon *d)
-{
-    static struct limits none;
-    struct seat *s = &d->seat;
-    const char *const argv[] = {"sh", "-c", script, NULL};
-    limits_clear(&none);
-    s->said[0] = '\0';
-    s->begun_ms = mono_ms();
-    s->looks =
-        process_spawn(&s->look,
-            &(struct spawn){.argv = (char *const *)(uintptr_t)argv, .env = d->env, .in_fd = -1, .limits = &none}) == 0;
-}
-
 void seat_end(struct seat *s)
 {
-    if (s->looks)
-        process_end(&s->look);
-    s->looks = false;
+    look_end(&s->look);
 }
 
 /* One session; a line after the other, as "KEY=VALUE". */
@@ -80,7 +63,7 @@ static void read_said(struct seat *s)
 {
     struct session one = {0};
     s->active_us = 0;
-    for (char *at = s->said, *line; (line = strsep(&at, "\n"));) {
+    for (char *at = s->look.said, *line; (line = strsep(&at, "\n"));) {
         take_line(&one, line);
         if (*line)
             continue;
@@ -89,23 +72,13 @@ static void read_said(struct seat *s)
     }
 }
 
-/* True when it has said all. */
-static bool read_look(struct seat *s)
-{
-    size_t used = strlen(s->said);
-    ssize_t got = read(s->look.out_fd, s->said + used, sizeof s->said - 1 - used);
-    if (got > 0)
-        s->said[used + (size_t)got] = '\0';
-    return got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR) || mono_ms() - s->begun_ms > LOOK_MS ||
-           used + 1 == sizeof s->said;
-}
-
 static void look(struct daemon *d)
 {
+    static const char *const argv[] = {"sh", "-c", script, NULL};
     struct seat *s = &d->seat;
-    if (!s->looks && mono_ms() >= s->next_ms && seat_is_seen())
-        begin(d);
-    if (!s->looks || !read_look(s))
+    if (!s->look.runs && mono_ms() >= s->next_ms && seat_is_seen())
+        look_begin(&s->look, d, argv, LOOK_MS);
+    if (!s->look.runs || !look_is_over(&s->look))
         return;
     seat_end(s);
     read_said(s);
@@ -119,7 +92,7 @@ bool seat_is_active(struct daemon *d, char *why, size_t size)
     if (!d->set.pause_user_ms)
         return false;
     look(d);
-    if (s->looks && !s->next_ms) { /* it has not said anything so far */
+    if (s->look.runs && !s->next_ms) { /* it has not said anything so far */
         snprintf(why, size, "checking who is at the screen");
         return true;
     }
@@ -135,6 +108,6 @@ void seat_watch(struct daemon *d, struct watch *w)
 {
     if (!d->set.pause_user_ms) /* nobody wants to know any more */
         seat_end(&d->seat);
-    if (d->seat.looks && watch_add(w, d->seat.look.out_fd, POLLIN) >= 0)
+    if (look_watch(&d->seat.look, w))
         d->judge_ms = 0;
 }
