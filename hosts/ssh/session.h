@@ -153,7 +153,7 @@ struct host_session_options {
     const char *cache;          /* where the folder for our programs is made: /PATH or ~/PATH; "": ~/.cache */
     unsigned connect_timeout_s; /* instead of the configuration's ConnectTimeout */
     const char *agent;          /* see host_session_set_agent() */
-    const char *config_path;    /* see ssh_config_load() */
+    const char *config_path;    /* as config of struct ssh_query */
     enum host_goal goal;
     bool retry;          /* begin again when it fails or is lost */
     bool here;           /* no host at all but this machine, as if it were one: no SSH, no probe, no upload */
