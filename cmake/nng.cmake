@@ -16,3 +16,8 @@ add_library(clw_nng_static INTERFACE)
 target_include_directories(clw_nng_static INTERFACE ${NNG_INCLUDE_DIR})
 target_link_libraries(clw_nng_static INTERFACE ${NNG_STATIC} ${MBEDTLS_STATIC} ${MBEDX509_STATIC}
   ${MBEDCRYPTO_STATIC} Threads::Threads)
+
+# libsodium, for the hashes of files, the same way.
+find_path(SODIUM_INCLUDE_DIR sodium.h REQUIRED)
+find_library(SODIUM_SHARED NAMES sodium REQUIRED)
+find_library(SODIUM_STATIC NAMES libsodium.a REQUIRED)

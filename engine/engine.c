@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "base/text.h"
 #include "engine/control/control.h"
+#include "engine/files/files_peer.h"
 #include "engine/model/core.h"
 #include "engine/model/model.h"
 #include "engine/peers/listen.h"
@@ -199,6 +200,7 @@ static void close_peers(struct engine *e)
     }
     while (e->peers) /* their callbacks take them off the list … */
         take_events(e, FINISH_MS);
+    files_peers_stop(e);
     take_events(e, 0); /* … and then they are freed */
 }
 

@@ -94,8 +94,10 @@ struct store_result {
     enum store_outcome outcome;
     unsigned attempts;
     int exit_status, signal;
-    const char *out, *err, *why, *files, *host, *daemon; /* host, daemon: NUL-terminated */
-    size_t out_len, err_len, why_len, files_len;
+    const char *out, *err, *why, *host, *daemon; /* host, daemon: NUL-terminated */
+    size_t out_len, err_len, why_len;
+    uint32_t file_count; /* that it brought home */
+    uint64_t file_bytes;
     uint64_t out_total, queued_us, run_us, ended_us;
 };
 

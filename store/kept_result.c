@@ -1,8 +1,8 @@
 /* Results of detached jobs. A segment is three byte strings: heads, names (host and daemon, NUL-terminated, in pairs)
  * and data. A head is one of a run: u32 pos, u32 n, u8 RUN, u8 attempts, u16 0, u32 name, u64 run_us, u64 ended_us,
  * then n times u32 length: tasks in a row that went well and have nothing but output; one in full: the same with n 1
- * and FULL + outcome, then u64 queued_us, u64 out_total, i32 exit, i32 signal, u32 lengths of out, err, why and files.
- * Numbers are little-endian. data holds the bytes in the order of the heads. */
+ * and FULL + outcome, then u64 queued_us, u64 out_total, i32 exit, i32 signal, u32 lengths of out, err and why, u32 files and
+ * u64 bytes that came home. Numbers are little-endian. data holds the bytes in the order of the heads. */
 #include "store/kept.h"
 
 #include "base/le.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUN = 0, FULL = 1, HEAD = 32, HEAD_FULL = HEAD + 40 };
+enum { RUN = 0, FULL = 1, HEAD = 32, HEAD_FULL = HEAD + 48 };
 
 /* Segments that are held while results are read, in bytes. */
 enum { HELD_MAX = 32 << 20 };
@@ -39,7 +39,7 @@ static uint32_t name_of(struct store_segment *g, const struct store_result *r)
 
 static bool is_plain(const struct store_result *r)
 {
-    return r->outcome == STORE_DONE && !r->exit_status && !r->signal && !r->err_len && !r->why_len && !r->files_len &&
+    return r->outcome == STORE_DONE && !r->exit_status && !r->signal && !r->err_len && !r->why_len && !r->file_count &&
            !r->queued_us && r->out_total == r->out_len;
 }
 
@@ -93,12 +93,12 @@ static void add_full(struct store_segment *g, const struct store_result *r, uint
     le_put_u32(rest + 24, (uint32_t)r->out_len);
     le_put_u32(rest + 28, (uint32_t)r->err_len);
     le_put_u32(rest + 32, (uint32_t)r->why_len);
-    le_put_u32(rest + 36, (uint32_t)r->files_len);
+    le_put_u32(rest + 36, r->file_count);
+    le_put_u64(rest + 40, r->file_bytes);
     buf_add(&g->heads, rest, sizeof rest);
     buf_add(&g->data, r->out, r->out_len);
     buf_add(&g->data, r->err, r->err_len);
     buf_add(&g->data, r->why, r->why_len);
-    buf_add(&g->data, r->files, r->files_len);
 }
 
 void store_segment_add(struct store_segment *g, const struct store_result *r)
@@ -219,7 +219,7 @@ static size_t file_head(
     if (n != 1 || left < HEAD_FULL || h[8] > FULL + STORE_LOST)
         return 0;
     struct place place = {h, segment, le_u32(h + HEAD + 24), *at};
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 3; i++)
         *at += le_u32(h + HEAD + 24 + 4 * i);
     if (!old || h[8] == FULL + STORE_DONE)
         r->places[pos] = place;
@@ -345,7 +345,7 @@ enum clw_err store_results_read(
     out->err_len = le_u32(h + HEAD + 28);
     out->why = out->err + out->err_len;
     out->why_len = le_u32(h + HEAD + 32);
-    out->files = out->why + out->why_len;
-    out->files_len = le_u32(h + HEAD + 36);
+    out->file_count = le_u32(h + HEAD + 36);
+    out->file_bytes = le_u64(h + HEAD + 40);
     return CLW_OK;
 }

@@ -186,11 +186,11 @@ static const struct {
     int64_t version;
     const char *sql, *stamp;
 } steps[] = {
-    {10, schema, "PRAGMA application_id = 1131179895; PRAGMA user_version = 10"},
+    {11, schema, "PRAGMA application_id = 1131179895; PRAGMA user_version = 11"},
 };
 enum { STEPS = sizeof steps / sizeof *steps };
 
-_Static_assert(STORE_VERSION == 10, "the last step's");
+_Static_assert(STORE_VERSION == 11, "the last step's");
 _Static_assert(STORE__APPLICATION_ID == 1131179895, "the stamp is the application id");
 
 enum clw_err store__newer(const struct store *s, int64_t version, struct clw_error *err)

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 /* The format of the file that this program writes. */
-#define STORE_VERSION 10
+#define STORE_VERSION 11
 /* How long a call waits for another process that is writing. */
 #define STORE_BUSY_MS 10000
 /* Files up to this size are checked each time they are opened; bigger ones by store_check(). */

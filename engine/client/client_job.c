@@ -5,7 +5,7 @@
 
 #include "base/mono.h"
 #include "base/text.h"
-#include "engine/daemon/expand.h"
+#include "engine/wire/expand.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ROOM_EVERY = 64 };
+enum { ROOM_EVERY = 64, SHIP_ALONG_MAX = 1 << 20 };
 
 void clowder_function_init(struct clowder_function *f)
 {
@@ -22,23 +22,23 @@ void clowder_function_init(struct clowder_function *f)
         .kind = CLOWDER_COMMAND, .retries = CLOWDER_RETRIES_DEFAULT, .max_output = CLOWDER_OUTPUT_DEFAULT};
 }
 
-static enum clw_err ship_file(struct func *f, const char *path, struct clw_error *err)
+/* A small file goes along with the function itself, by its last name; anything else through the file plane, from where
+ * it is. */
+static enum clw_err ship(struct func *f, const char *path, struct clw_error *err)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))) {
         if (fd >= 0)
             close(fd);
-        return clw_fail(err, CLW_NOT_FOUND, NULL, "cannot ship %s: %s", path, fd < 0 ? strerror(errno) : "not a file");
+        return clw_fail(err, CLW_NOT_FOUND, NULL, "cannot ship %s: %s", path,
+            fd < 0 ? strerror(errno) : "it is neither a file nor a folder");
     }
-    if (st.st_size > WIRE_INPUT_MAX || !*name || *name == '.') {
-        close(fd);
-        return clw_fail(err, CLW_USAGE, NULL, "cannot ship %s: larger than %d MiB, or its name is hidden", path,
-            WIRE_INPUT_MAX >> 20);
-    }
-    size_t len = (size_t)st.st_size, done = 0;
-    uint8_t *data = mem_alloc(len);
+    bool along = S_ISREG(st.st_mode) && st.st_size <= SHIP_ALONG_MAX && text_is_file_name(name) && *name != '.' &&
+                 (!slash || *path == '/');
+    size_t len = along ? (size_t)st.st_size : 0, done = 0;
+    uint8_t *data = along ? mem_alloc(len) : NULL;
     ssize_t n = 1;
     while (done < len && (n = read(fd, data + done, len - done)) > 0)
         done += (size_t)n;
@@ -47,21 +47,39 @@ static enum clw_err ship_file(struct func *f, const char *path, struct clw_error
         free(data);
         return clw_fail(err, CLW_IO, NULL, "cannot read %s: %s", path, n < 0 ? strerror(errno) : "it became shorter");
     }
-    func_add_file(f, name, data, len, (st.st_mode & 0111) != 0);
+    if (along)
+        func_add_file(f, name, data, len, (st.st_mode & 0111) != 0);
+    else
+        func_add_text(&f->ships, path);
     return CLW_OK;
 }
 
-/* Files are brought home from the job's own folder, into the folder where the caller is. What a placeholder brings may
- * name a folder still: then that task fails. */
-static enum clw_err check_fetch(const char *pattern, struct clw_error *err)
+/* A pattern means what is below the folder of the job. */
+static enum clw_err take_patterns(char ***to, const char *const *list, const char *option, struct clw_error *err)
 {
-    struct buf expanded = {0};
-    expand_text(&expanded, pattern, "x", 1, 0);
-    bool good = text_is_file_name(buf_text(&expanded));
-    buf_fini(&expanded);
-    return good ? CLW_OK
-                : clw_fail(err, CLW_USAGE, "let the task copy it there: cp r/out.txt .",
-                      "--fetch '%.200s': only files in the job's own folder can be fetched, by their names", pattern);
+    for (; list && *list; list++) {
+        bool leaves = **list == '/' || strcmp(*list, "..") == 0 || strncmp(*list, "../", 3) == 0;
+        if (leaves || !**list)
+            return clw_fail(err, CLW_USAGE, "cd to a folder above it, and name it from there",
+                "%s '%.200s': only what is below the folder of the job travels", option, *list);
+        func_add_text(to, *list);
+    }
+    return CLW_OK;
+}
+
+static enum clw_err take_files(struct func *to, const struct clowder_function *f, struct clw_error *err)
+{
+    to->by_names = f->files;
+    to->results = f->results && *f->results ? mem_strdup(f->results) : NULL;
+    enum clw_err code = take_patterns(&to->ins, f->in, "--in", err);
+    if (!code)
+        code = take_patterns(&to->outs, f->out, "--out", err);
+    for (const char *const *path = f->ship; path && *path && !code; path++)
+        code = ship(to, *path, err);
+    if (!code && func_has_files(to) && (to->kind != FUNC_COMMAND || to->everywhere))
+        code = clw_fail(err, CLW_USAGE, "a worker may have files that all its tasks see: --ship",
+            "files of each task (--in, --out, --files) are for commands with inputs");
+    return code;
 }
 
 /* The caller's function as ours. */
@@ -78,7 +96,6 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     to->profile = mem_strdup(profile && *profile ? profile : "default");
     to->name = f->name ? mem_strdup(f->name) : NULL;
     to->dir = f->dir ? mem_strdup(f->dir) : getcwd(NULL, 0);
-    to->fetch = f->fetch ? mem_strdup(f->fetch) : NULL;
     to->use_stdin = f->use_stdin;
     to->no_input = f->no_input || f->everywhere;
     to->everywhere = f->everywhere;
@@ -93,19 +110,17 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     to->max_output = f->max_output < WIRE_OUTPUT_MAX ? (uint32_t)f->max_output : WIRE_OUTPUT_MAX;
     if (f->max_output > WIRE_OUTPUT_MAX)
         code = clw_fail(err, CLW_USAGE, "let the task write a file, and print the name of that file",
-            "a task's output and files have at most %d MiB", WIRE_OUTPUT_MAX >> 20);
-    if (to->fetch && !code)
-        code = check_fetch(to->fetch, err);
+            "a task's output has at most %d MiB", WIRE_OUTPUT_MAX >> 20);
     if (!to->dir)
         code = clw_fail(err, CLW_NOT_FOUND, "change to a folder that exists", "the current folder cannot be found: %s",
             strerror(errno));
     if (!text_is_name(to->profile))
         code = clw_fail(err, CLW_USAGE, NULL, "'%s' is not a valid name for a profile", to->profile);
-    if (to->kind >= FUNC_KIND_COUNT || (to->kind != FUNC_COMMAND && (to->use_stdin || to->everywhere || to->fetch)))
-        code = clw_fail(err, CLW_USAGE, NULL,
-            "a worker reads its tasks on stdin: --stdin, --fetch and everywhere do not work with it");
-    for (const char *const *path = f->ship; path && *path && !code; path++)
-        code = ship_file(to, *path, err);
+    if (to->kind >= FUNC_KIND_COUNT || (to->kind != FUNC_COMMAND && (to->use_stdin || to->everywhere)))
+        code = clw_fail(
+            err, CLW_USAGE, NULL, "a worker reads its tasks on stdin: --stdin and everywhere do not work with it");
+    if (!code)
+        code = take_files(to, f, err);
     return code;
 }
 

@@ -165,9 +165,13 @@ struct clowder_function {
     size_t max_output;       /* bytes of a task's stdout; one that writes more fails */
     bool has_seed;           /* each task gets CLOWDER_SEED, made from seed and its index */
     uint64_t seed;
-    const char *const
-        *ship;         /* files to copy into the job's own folder, where its tasks then run; NULL-terminated or NULL */
-    const char *fetch; /* pattern of files to bring back from there; placeholders allowed; or NULL */
+    /* Files; lists end with NULL, or are NULL. Each task of a job with one of the last four runs in a folder of its own,
+     * which has them; other jobs with ship run in one folder together. */
+    const char *const *ship; /* files and folders that all tasks see, at the same place if they are below dir */
+    const char *const *in;   /* patterns of files below dir that a task needs; placeholders allowed */
+    const char *const *out;  /* patterns of what it makes, which comes home to the same place below dir, or … */
+    const char *results;     /* … to the folder N in this one, for task N from 1; or NULL */
+    bool files;              /* an input that names a file below dir is one of in; all that is new or changed, of out */
 };
 /* A command with the defaults. */
 CLOWDER_API void clowder_function_init(struct clowder_function *f);
@@ -194,13 +198,9 @@ struct clowder_result {
     const char *host, *daemon;          /* where it ran, or "" */
     unsigned attempts;
     uint64_t queued_us, run_us; /* a worker's tasks: the mean of their batch */
-    const uint8_t *files;       /* fetched files, for clowder_result_file */
-    size_t files_len;
+    uint32_t file_count;        /* that it brought home */
+    uint64_t file_bytes;
 };
-/* Steps through fetched files: *at starts at 0; false at the end. Names are plain ones (no '/'), as the host gave them:
- * whether one was asked for is the caller's to look at. */
-CLOWDER_API bool clowder_result_file(
-    const struct clowder_result *r, size_t *at, const char **name, const uint8_t **data, size_t *len);
 
 /* Opens a job: NOT_FOUND (no such profile), UNREACHABLE (no daemons are up). *job is owned: clowder_job_close(). */
 CLOWDER_API int clowder_job_open(

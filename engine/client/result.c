@@ -251,8 +251,8 @@ static void fill_report(struct clowder_result *r, const struct answer *a, char *
         r->out_total = w.out_total;
         r->err = (const char *)w.err;
         r->err_len = w.err_len;
-        r->files = w.files;
-        r->files_len = w.files_len;
+        r->file_count = w.file_count;
+        r->file_bytes = w.file_bytes;
         if (w.why_len)
             *why = mem_printf("%.*s", (int)w.why_len, (const char *)w.why);
     } else if (r->outcome == CLOWDER_TASK_LOST) {
@@ -292,25 +292,6 @@ void answer_fill_own(const struct clowder_job *j, const struct answer *a, uint32
         r->out_len--;
         r->out_total--;
     }
-}
-
-bool clowder_result_file(
-    const struct clowder_result *r, size_t *at, const char **name, const uint8_t **data, size_t *len)
-{
-    const uint8_t *p = r->files + *at;
-    size_t left = r->files_len - *at;
-    const uint8_t *nul = left ? memchr(p, 0, left) : NULL;
-    if (!nul || (size_t)(nul + 9 - p) > left)
-        return false;
-    uint64_t size = le_u64(nul + 1);
-    const char *plain = (const char *)p;
-    if (size > left - (size_t)(nul + 9 - p) || !text_is_file_name(plain))
-        return false;
-    *name = plain;
-    *data = nul + 9;
-    *len = (size_t)size;
-    *at = (size_t)(nul + 9 - r->files) + *len;
-    return true;
 }
 
 /* The answer with the next result in order, when it is here. Locked. */

@@ -1,5 +1,6 @@
 /* Answers: always for the next tasks of the head batch, so the engine can hold the daemon to its order. */
 #include "engine/daemon/daemon.h"
+#include "engine/daemon/files.h"
 
 #include "base/mono.h"
 
@@ -24,8 +25,18 @@ void task_set_mark(struct batch *b, uint32_t i, enum mark mark)
     b->marks[i] |= (uint8_t)mark;
 }
 
+void batch_forget_files(struct batch *b, uint32_t from)
+{
+    for (uint32_t i = from; b->files && i < b->room; i++) {
+        files_drop(b->files[i]);
+        b->files[i] = NULL;
+    }
+}
+
 void batch_free(struct batch *b)
 {
+    batch_forget_files(b, 0);
+    free(b->files);
     blk_rele(b->block);
     free(b->marks);
     free(b);
@@ -35,6 +46,7 @@ static void answered(struct daemon *d, uint32_t n)
 {
     struct batch *b = d->head;
     b->done += n;
+    b->begun = b->begun < b->done ? b->done : b->begun;
     d->done += n;
     d->active_ms = mono_ms();
     if (b->done < b->slices.n)
@@ -64,7 +76,7 @@ void answer_result(struct daemon *d, uint32_t n, struct blk *ends, const uint8_t
 
 void answer_report(struct daemon *d, enum wire_outcome outcome, const struct wire_report *r)
 {
-    uint32_t len = r->out_len + r->err_len + r->why_len + r->files_len;
+    uint32_t len = r->out_len + r->err_len + r->why_len;
     struct blk *block = blk_new(WIRE_REPORT_HEAD + (size_t)len);
     if (!block)
         abort();
@@ -72,9 +84,9 @@ void answer_report(struct daemon *d, enum wire_outcome outcome, const struct wir
     const struct {
         const uint8_t *data;
         uint32_t len;
-    } parts[] = {{r->out, r->out_len}, {r->err, r->err_len}, {r->why, r->why_len}, {r->files, r->files_len}};
+    } parts[] = {{r->out, r->out_len}, {r->err, r->err_len}, {r->why, r->why_len}};
     wire_put_report(block->data, r);
-    for (int i = 0; i < 4; at += parts[i].len, i++)
+    for (int i = 0; i < 3; at += parts[i].len, i++)
         if (parts[i].len)
             memcpy(at, parts[i].data, parts[i].len);
     struct frame f = head_frame(d, WIRE_REPORT, 1);

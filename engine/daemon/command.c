@@ -4,7 +4,8 @@
 #include "engine/daemon/daemon.h"
 
 #include "base/mono.h"
-#include "engine/daemon/expand.h"
+#include "engine/daemon/files.h"
+#include "engine/wire/expand.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { AHEAD = 8, ENDED_MOST = 32 }; /* tasks whose files are brought, and are taken home */
 enum { READ_SIZE = 64 << 10, READ_MOST = 1 << 20, PIPE_HOLDS = 64 << 10, LISTEN_AFTER_US = 5000 };
 
 struct run {
@@ -26,6 +28,14 @@ struct run {
     enum wire_outcome forced; /* TIMEOUT or CANCELLED: we killed it, at killed_us */
     uint64_t killed_us;
     int out_place, err_place, pid_place;
+    const struct batch *batch; /* while it runs: which task it is */
+    uint32_t at;
+    struct task_files *files; /* of the batch; or NULL */
+    /* once it has ended: */
+    struct wire_report report;
+    enum wire_outcome outcome;
+    char *why;
+    struct run *next;
 };
 
 /* The environment and argv of the task at hand; kept, for they are the same size again and again. */
@@ -59,8 +69,84 @@ static int input_fd(const struct task *t)
     return fd;
 }
 
-static void refuse(struct daemon *d, const struct job *j, int rv, const struct task *t)
+/* ---- answers ---- */
+
+static void run_free(struct run *r)
 {
+    buf_fini(&r->out);
+    buf_fini(&r->err);
+    free(r->why);
+    free(r);
+}
+
+static void answer(struct daemon *d, struct run *r)
+{
+    r->report.out = r->out.data;
+    r->report.out_len = (uint32_t)r->out.len;
+    r->report.err = r->err.data;
+    r->report.err_len = (uint32_t)r->err.len;
+    r->report.why = (const uint8_t *)(r->why ? r->why : "");
+    r->report.why_len = (uint32_t)strlen((const char *)r->report.why);
+    answer_report(d, r->outcome, &r->report);
+    run_free(r);
+}
+
+static void take_home_failed(struct run *r)
+{
+    r->outcome = r->files->is_ours ? WIRE_CANNOT : WIRE_FAILED;
+    free(r->why);
+    r->why = mem_strdup(r->files->why);
+}
+
+/* Answers what has ended, in its order, as far as its files are home. */
+static void settle(struct daemon *d)
+{
+    while (d->ended) {
+        struct run *r = d->ended;
+        bool has_files = r->outcome == WIRE_DONE && r->files;
+        if (has_files && files_state(r->files) == FILES_LEAVING)
+            return;
+        if (has_files && files_state(r->files) == FILES_FAILED) {
+            take_home_failed(r);
+        } else if (has_files) {
+            r->report.file_count = r->files->count;
+            r->report.file_bytes = r->files->bytes;
+        }
+        d->ended = r->next;
+        d->ended_count--;
+        answer(d, r);
+    }
+    d->last_ended = NULL;
+}
+
+static void end_run(struct daemon *d, struct run *r)
+{
+    *(d->ended ? &d->last_ended->next : &d->ended) = r;
+    d->last_ended = r;
+    d->ended_count++;
+    settle(d);
+}
+
+/* The next task of the batch ends without a process. */
+static void end_without(struct daemon *d, struct batch *b, enum wire_outcome outcome, int exit_status, const char *why)
+{
+    b->begun++;
+    if (!d->ended) {
+        answer_why(d, outcome, exit_status, why);
+        return;
+    }
+    struct run *r = mem_zalloc(sizeof *r);
+    r->outcome = outcome;
+    r->report.exit_status = exit_status;
+    r->why = mem_strdup(why);
+    end_run(d, r);
+}
+
+/* ---- the start ---- */
+
+static void refuse(struct daemon *d, struct batch *b, int rv, const struct task *t)
+{
+    const struct job *j = b->job;
     char why[400];
     if (daemon_is_short(d, rv))
         return;
@@ -69,35 +155,73 @@ static void refuse(struct daemon *d, const struct job *j, int rv, const struct t
     else
         snprintf(why, sizeof why, "cannot run '%.200s': %s", j->func.argv[0],
             rv == ENOENT ? "command not found" : strerror(rv));
-    answer_why(d, rv == E2BIG ? WIRE_FAILED : WIRE_CANNOT, rv == ENOENT ? 127 : 126, why);
+    end_without(d, b, rv == E2BIG ? WIRE_FAILED : WIRE_CANNOT, rv == ENOENT ? 127 : 126, why);
 }
 
-/* Starts the task, or answers at once why it cannot run, or leaves it for later. */
-static void start(struct daemon *d, struct batch *b)
+/* The files of that task, which come from now on if they did not before; NULL: it has none. */
+static struct task_files *files_at(struct daemon *d, struct batch *b, uint32_t i)
+{
+    if (!b->job->has_files || b->job->problem)
+        return NULL;
+    if (!b->files) {
+        b->room = b->slices.n;
+        b->files = mem_zalloc(b->room * sizeof(struct task_files *));
+    }
+    if (!b->files[i] && !task_has_mark(b, i, MARK_CANCELLED)) {
+        struct task t = task_at(b, i);
+        b->files[i] = files_bring(d, b->job, t.index, t.input, t.len);
+    }
+    return b->files[i];
+}
+
+/* Those of the next tasks come while this one runs. */
+static void bring_ahead(struct daemon *d)
+{
+    unsigned left = AHEAD;
+    for (struct batch *b = d->head; b && left && !d->paused; b = b->next)
+        for (uint32_t i = b->begun; i < b->slices.n && left && b->job->has_files && !files_of_job_are_coming(b->job); i++, left--)
+            files_at(d, b, i);
+}
+
+/* The task cannot run, and is answered. */
+static bool is_barred(struct daemon *d, struct batch *b, const struct task *t, const struct task_files *files)
+{
+    const struct job *j = b->job;
+    if (task_has_mark(b, b->begun, MARK_CANCELLED))
+        end_without(d, b, WIRE_CANCELLED, -1, "");
+    else if (j->problem)
+        end_without(d, b, WIRE_CANNOT, 126, j->problem);
+    else if (!j->func.use_stdin && memchr(t->input, 0, t->len))
+        end_without(d, b, WIRE_FAILED, 126,
+            "the input holds a NUL byte, which an argument cannot hold; use --stdin or -W");
+    else if (files && files_state(files) == FILES_FAILED)
+        end_without(d, b, files->is_ours ? WIRE_CANNOT : WIRE_FAILED, -1, files->why);
+    else
+        return false;
+    return true;
+}
+
+/* Starts the next task of the batch, or answers at once why it cannot run. False: it waits for its files. */
+static bool start(struct daemon *d, struct batch *b)
 {
     struct job *j = b->job;
-    struct task t = task_at(b, b->done);
+    struct task t = task_at(b, b->begun);
+    struct task_files *files = files_at(d, b, b->begun);
     struct run *r;
-    if (task_has_mark(b, b->done, MARK_CANCELLED)) {
-        answer_why(d, WIRE_CANCELLED, -1, "");
-        return;
-    }
-    if (j->problem) {
-        answer_why(d, WIRE_CANNOT, 126, j->problem);
-        return;
-    }
-    if (!j->func.use_stdin && memchr(t.input, 0, t.len)) {
-        answer_why(d, WIRE_FAILED, 126, "the input holds a NUL byte, which an argument cannot hold; use --stdin or -W");
-        return;
-    }
+    if (files && files_state(files) == FILES_COMING && !task_has_mark(b, b->begun, MARK_CANCELLED))
+        return false;
+    if (is_barred(d, b, &t, files))
+        return true;
     struct spawn s = {.env = job_env(d, j, t.index, &env_buf), .dir = j->dir, .in_fd = -1, .limits = &d->limits};
     s.argv = j->func.no_input ? j->func.argv
                               : expand_argv(&argv_buf, j->func.argv, j->func.argc, j->append,
                                     j->func.use_stdin ? "" : t.input, j->func.use_stdin ? 0 : t.len, t.index);
     if (j->func.use_stdin && (s.in_fd = input_fd(&t)) < 0) {
-        refuse(d, j, errno, &t);
-        return;
+        refuse(d, b, errno, &t);
+        return true;
     }
+    if (files)
+        s.dir = files->dir;
     home_flush(d); /* the task may be the end of us: what is answered is out before */
     r = mem_zalloc(sizeof *r);
     r->started_us = mono_us();
@@ -106,15 +230,19 @@ static void start(struct daemon *d, struct batch *b)
         close(s.in_fd);
     if (rv) {
         free(r);
-        refuse(d, j, rv, &t);
-        return;
+        refuse(d, b, rv, &t);
+        return true;
     }
     r->job = j;
+    r->batch = b;
+    r->at = b->begun++;
+    r->files = files;
     r->deadline_us = j->func.timeout_ms ? r->started_us + j->func.timeout_ms * 1000 : UINT64_MAX;
     r->forced = WIRE_DONE;
     r->listen_us = r->started_us + (j->fills_pipes ? 0 : LISTEN_AFTER_US);
     d->run = r;
     d->short_ms = 0;
+    return true;
 }
 
 /* Reads what is there, most bytes if nobody lets up. stdout is kept from its start, stderr to its end. */
@@ -178,54 +306,43 @@ static void force(struct run *r, enum wire_outcome outcome)
     process_kill(&r->process, SIGKILL);
 }
 
-static void report(struct daemon *d, struct run *r, int status)
+/* What became of it, but for its files. */
+static void judge(struct daemon *d, struct run *r, int status)
 {
-    enum wire_outcome outcome = r->forced;
     char why[160] = "";
-    if (outcome == WIRE_DONE && daemon_goes_too(d, status))
-        return;
-    struct buf files = {0};
-    char *unfetched = NULL;
-    struct wire_report w = {.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-        .run_us = mono_us() - r->started_us,
-        .out_total = r->out_total,
-        .out = r->out.data,
-        .out_len = (uint32_t)r->out.len,
-        .err = r->err.data,
-        .err_len = (uint32_t)r->err.len};
-    if (outcome == WIRE_TIMEOUT)
+    struct wire_report *w = &r->report;
+    r->outcome = r->forced;
+    w->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    w->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    w->run_us = mono_us() - r->started_us;
+    w->out_total = r->out_total;
+    if (r->outcome == WIRE_TIMEOUT)
         snprintf(why, sizeof why, "no result after %g s, the limit set by --timeout",
             (double)r->job->func.timeout_ms / 1000);
-    if (outcome == WIRE_DONE && (w.exit_status != 0 || w.signal)) {
-        outcome = WIRE_FAILED;
+    if (r->outcome == WIRE_DONE && (w->exit_status != 0 || w->signal)) {
+        r->outcome = WIRE_FAILED;
         limits_explain(&d->limits, status, &r->err, why, sizeof why);
     }
-    if (outcome == WIRE_DONE && r->out_total > r->out.len) {
-        outcome = WIRE_FAILED;
+    if (r->outcome == WIRE_DONE && r->out_total > r->out.len) {
+        r->outcome = WIRE_FAILED;
         snprintf(why, sizeof why, "stdout cut at the limit of %u bytes; the task wrote %llu", r->job->func.max_output,
             (unsigned long long)r->out_total);
     }
-    struct task t = task_at(d->head, d->head->done);
-    if (outcome == WIRE_DONE)
-        unfetched = job_fetch(d, r->job, &t, WIRE_OUTPUT_MAX - r->out.len, &files);
-    else
-        job_forget_files(r->job, &t);
-    w.files = files.data;
-    w.files_len = (uint32_t)files.len;
-    w.why = (const uint8_t *)(unfetched ? unfetched : why);
-    w.why_len = (uint32_t)strlen((const char *)w.why);
-    answer_report(d, unfetched ? WIRE_FAILED : outcome, &w);
-    buf_fini(&files);
-    free(unfetched);
+    r->why = mem_strdup(why);
 }
 
-static void run_free(struct daemon *d)
+/* The process has ended: its files go home, and its answer when they are there. */
+static void end(struct daemon *d, struct run *r, int status)
 {
-    buf_fini(&d->run->out);
-    buf_fini(&d->run->err);
-    free(d->run);
     d->run = NULL;
+    if (r->forced == WIRE_DONE && daemon_goes_too(d, status)) {
+        run_free(r);
+        return;
+    }
+    judge(d, r, status);
+    if (r->outcome == WIRE_DONE && r->files)
+        files_take_home(r->files);
+    end_run(d, r);
 }
 
 /* True when the process has ended and its task is answered. */
@@ -245,17 +362,41 @@ static bool collect(struct daemon *d, const struct watch *w)
         process_kill(&r->process, SIGKILL); /* what it left behind */
     drain(r, d->set.output);
     r->job->fills_pipes = r->out_total >= PIPE_HOLDS;
-    report(d, r, process_reap(&r->process, false));
-    run_free(d);
+    end(d, r, process_reap(&r->process, false));
     return true;
+}
+
+/* The batch of the next task that is not begun, when it is a command's; or NULL. */
+static struct batch *next_batch(const struct daemon *d)
+{
+    struct batch *b = d->head;
+    while (b && b->begun == b->slices.n && !worker_is_kind(b->job))
+        b = b->next;
+    return b && !worker_is_kind(b->job) ? b : NULL;
+}
+
+/* Begins what can be begun. */
+static void begin(struct daemon *d)
+{
+    struct batch *b;
+    while (!d->run && d->ended_count < ENDED_MOST && !d->quit_now && !d->again_ms && !d->paused &&
+           (b = next_batch(d)) && !files_of_job_are_coming(b->job))
+        if (!start(d, b))
+            return;
 }
 
 void command_step(struct daemon *d, const struct watch *w)
 {
+    settle(d);
     if (d->run && !collect(d, w))
         return;
-    while (!d->run && d->head && !worker_is_kind(d->head->job) && !d->quit_now && !d->again_ms && !d->paused)
-        start(d, d->head);
+    begin(d);
+    bring_ahead(d);
+}
+
+bool command_is_at(const struct daemon *d, const struct batch *b, uint32_t i)
+{
+    return d->run && d->run->batch == b && d->run->at == i;
 }
 
 void command_watch(struct daemon *d, struct watch *w)
@@ -292,8 +433,16 @@ void command_stop(struct daemon *d, bool stop, uint64_t passed_us)
 
 void command_kill(struct daemon *d)
 {
+    while (d->ended) {
+        struct run *r = d->ended;
+        d->ended = r->next;
+        run_free(r);
+    }
+    d->last_ended = NULL;
+    d->ended_count = 0;
     if (!d->run)
         return;
     process_end(&d->run->process);
-    run_free(d);
+    run_free(d->run);
+    d->run = NULL;
 }

@@ -1,6 +1,7 @@
 /* The daemon: dials home, says hello, runs what it is given, and leaves when it is told to, when its time has come or
  * when nobody is at home any more. Its children never outlive it by more than its own kill. */
 #include "engine/daemon/daemon.h"
+#include "engine/daemon/files.h"
 
 #include "base/log.h"
 #include "base/mono.h"
@@ -105,6 +106,7 @@ static void drop_work(struct daemon *d)
 {
     command_kill(d);
     worker_drop_all(d);
+    files_stop(d);
     while (d->head) {
         struct batch *b = d->head;
         d->head = b->next;
@@ -114,7 +116,7 @@ static void drop_work(struct daemon *d)
     while (d->jobs) {
         struct job *j = d->jobs;
         d->jobs = j->next;
-        job_free(j);
+        job_free(d, j);
     }
 }
 
@@ -201,7 +203,7 @@ static void take_cancel(struct daemon *d, const struct frame *f)
             if (index < f->first || index >= f->first + f->n)
                 continue;
             task_set_mark(b, i, MARK_CANCELLED);
-            if (b == d->head && i == b->done && !worker_is_kind(b->job))
+            if (command_is_at(d, b, i))
                 command_cancel(d);
         }
     }
@@ -414,6 +416,7 @@ static void take(struct daemon *d, struct watch *w, int loop_place, int signal_p
     int link_place = d->link ? watch_add(w, link_fd(d->link), link_events(d->link)) : -1;
     command_watch(d, w);
     worker_watch(d, w);
+    files_watch(d, w);
     gpu_watch(d, w);
     seat_watch(d, w);
     int n = poll(w->fds, w->count, timeout_ms(w));
@@ -450,6 +453,7 @@ static int run(struct daemon *d)
     d->lost_ms = mono_ms();
     work(d);
     drop_work(d);
+    files_end(d);
     home_end(d);
     return d->is_refused ? 5 : d->gave_up && !d->name[0] ? 3 : 0;
 }

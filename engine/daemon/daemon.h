@@ -38,8 +38,11 @@ struct batch {
     struct wire_slices slices;
     uint64_t first;
     uint32_t done;    /* answered */
+    uint32_t begun;   /* by a command, or answered without one */
     uint32_t written; /* given to the worker */
     uint8_t *marks;   /* per task: enum mark; NULL: none */
+    struct task_files **files; /* per task, room of them; NULL: none yet, or its job's have none */
+    uint32_t room;
     struct batch *next;
 };
 
@@ -48,7 +51,10 @@ struct job {
     struct func func;
     char *dir;        /* where its tasks run; NULL: where the daemon is */
     bool own_dir;     /* made by us, with the shipped files; removed at the end */
-    bool kept;        /* but not then, for files in it could not go home */
+    char *root;       /* folders of its own for what travels through the file plane; NULL: none */
+    struct task_files *ships; /* what it ships that way; NULL: nothing */
+    bool has_files;   /* its tasks have files of their own */
+    bool is_here;     /* this is the engine's own machine: they are linked to, and moved */
     int lock_fd;      /* of own_dir */
     char *problem;    /* why none of its tasks can run, or NULL */
     bool append;      /* the input becomes the last argument */
@@ -127,6 +133,9 @@ struct daemon {
     struct job *jobs;
     struct batch *head, *tail;
     struct run *run;        /* the command that runs now */
+    struct run *ended, *last_ended; /* commands whose answers wait for their files, or for such answers before them */
+    unsigned ended_count;
+    struct files *files;    /* NULL: no job had any */
     struct worker *closing; /* workers of closed jobs on their way out */
     uint64_t started_ms, active_ms, pinged_ms, done;
     bool usage_busy; /* at the last look at what we use, at usage_us; so are the other two */
@@ -153,6 +162,9 @@ struct task {
     size_t len;
 };
 
+struct files;
+struct nng_stream;
+struct task_files;
 struct watch;
 
 /* daemon.c */
@@ -168,6 +180,9 @@ bool home_is_there(const struct daemon *d);
 void home_send(struct daemon *d, const struct frame *f, const void *body);
 void home_send_ref(struct daemon *d, const struct frame *f, const struct link_piece *pieces, int count);
 void home_flush(struct daemon *d);
+/* A connection besides, for a thread that waits: a socket, or a stream. Says which daemon it is. */
+bool home_dial_for_files(const struct daemon *d, int *fd, struct nng_stream **stream);
+void home_add_greeting(const struct daemon *d, struct buf *b, enum wire_role role);
 /* While it is not there: dials and greets, again and again; then sets is_refused (it makes no sense to try again), or
  * gave_up, when it was not reached for so long since lost_ms. */
 void home_step(struct daemon *d, uint64_t patience_ms, struct watch *w);
@@ -190,28 +205,25 @@ void answer_result(struct daemon *d, uint32_t n, struct blk *ends, const uint8_t
 void answer_report(struct daemon *d, enum wire_outcome outcome, const struct wire_report *r);
 void answer_why(struct daemon *d, enum wire_outcome outcome, int exit_status, const char *why);
 void answer_fault(struct daemon *d, const struct job *j, const char *text);
+/* The files of its tasks from that one on. */
+void batch_forget_files(struct batch *b, uint32_t from);
 /* Frees a batch that is out of the queue. */
 void batch_free(struct batch *b);
 void answer_closed(struct daemon *d, uint32_t job);
 
 /* job.c */
 struct job *job_open(struct daemon *d, uint32_t number, const uint8_t *body, size_t len);
-void job_free(struct job *j);
+void job_free(struct daemon *d, struct job *j);
 /* The environment for one task of the job (index UINT64_MAX: for a worker), NULL-terminated, inside out. */
 char **job_env(struct daemon *d, const struct job *j, uint64_t index, struct buf *out);
 
-/* fetch.c: the files that match the job's fetch pattern after a task, in at most room bytes: name, NUL, u64 length,
- * bytes; read and removed. NULL; or why they cannot go home (owned): then they are left for the user, and out is empty.
- */
-char *job_fetch(const struct daemon *d, struct job *j, const struct task *t, size_t room, struct buf *out);
-/* What a task that failed has left of them is not taken for the next one's. */
-void job_forget_files(struct job *j, const struct task *t);
-
 /* folder.c */
-/* A folder of the job's own as its dir; false: errno. */
+/* A folder of the job's own, its dir; false: errno. */
 bool folder_make(struct job *j);
-/* It gets another name, by which nobody sweeps it away; its files stay at the job's end. False: errno. */
-bool folder_keep(struct job *j);
+const char *folder_parent(void); /* where those are made */
+/* The same as its root, below parent. */
+bool folder_make_root(struct job *j, const char *parent, bool is_hidden);
+void folder_clear(const char *path); /* and all that is in it */
 void folder_remove(struct job *j);
 
 /* process.c */
@@ -253,7 +265,9 @@ bool watch_is_ready(const struct watch *w, int place);
 /* command.c: one process a task. */
 void command_step(struct daemon *d, const struct watch *w); /* starts, collects, times out: whatever is due */
 void command_watch(struct daemon *d, struct watch *w);
-void command_kill(struct daemon *d);   /* the one that runs, without a word */
+void command_kill(struct daemon *d);   /* the one that runs, and those that ended, without a word */
+/* That task runs now. */
+bool command_is_at(const struct daemon *d, const struct batch *b, uint32_t i);
 void command_cancel(struct daemon *d); /* … its task ends as cancelled */
 
 /* Stops it, or lets it go on; passed_us: how long it was stopped. */

@@ -1,7 +1,8 @@
 /* A job as the daemon knows it: its function, its folder with the files that it brought, its environment. */
 #include "engine/daemon/daemon.h"
+#include "engine/daemon/files.h"
 
-#include "engine/daemon/expand.h"
+#include "engine/wire/expand.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,10 +33,11 @@ static void write_file(struct job *j, const struct func_file *file)
     free(path);
 }
 
+/* A folder of its own, with what came with the function. */
 static void make_dir(struct job *j)
 {
-    if (!folder_make(j)) {
-        set_problem(j, "cannot make the job's folder", j->dir);
+    if (!j->dir && !folder_make(j)) {
+        set_problem(j, "cannot make", "the job's folder");
         return;
     }
     for (size_t i = 0; i < j->func.file_count; i++)
@@ -49,9 +51,14 @@ struct job *job_open(struct daemon *d, uint32_t number, const uint8_t *body, siz
     struct stat st;
     const char *home = getenv("HOME");
     j->number = number;
+    j->lock_fd = -1;
     if (func_decode(&j->func, body, len, &err)) {
         j->problem = mem_strdup(err.message);
-    } else if (j->func.file_count || j->func.fetch) {
+    } else if (j->func.ships || func_has_files(&j->func)) {
+        files_open_job(d, j);
+        if (!j->problem && j->func.file_count)
+            make_dir(j);
+    } else if (j->func.file_count) {
         make_dir(j);
     } else if (j->func.dir) {
         j->dir = mem_strdup(j->func.dir);
@@ -71,8 +78,10 @@ struct job *job_open(struct daemon *d, uint32_t number, const uint8_t *body, siz
     return j;
 }
 
-void job_free(struct job *j)
+void job_free(struct daemon *d, struct job *j)
 {
+    files_drop(j->ships);
+    files_forget(d, j);
     folder_remove(j);
     func_fini(&j->func);
     free(j->dir);

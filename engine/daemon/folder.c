@@ -1,4 +1,4 @@
-/* Folders of jobs that bring files or fetch them. A lock holds each for as long as its daemon lives; what a daemon that
+/* Folders of jobs that have files. A lock holds each for as long as its daemon lives; what a daemon that
  * was killed left is swept away by the next that makes one. */
 #include "engine/daemon/daemon.h"
 
@@ -24,7 +24,7 @@ static int remove_entry(const char *path, const struct stat *st, int flag, struc
     return remove(path);
 }
 
-static void remove_all(const char *path)
+void folder_clear(const char *path)
 {
     nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -40,12 +40,12 @@ static void sweep(const char *tmp)
 {
     DIR *dir = opendir(tmp);
     for (const struct dirent *entry; dir && (entry = readdir(dir));) {
-        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0)
+        if (strncmp(entry->d_name + (entry->d_name[0] == '.'), PREFIX, strlen(PREFIX)) != 0)
             continue;
         int fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (is_left(fd)) {
             char *path = mem_printf("%s/%s", tmp, entry->d_name);
-            remove_all(path);
+            folder_clear(path);
             free(path);
         }
         if (fd >= 0)
@@ -55,44 +55,51 @@ static void sweep(const char *tmp)
         closedir(dir);
 }
 
+/* A folder below parent that a lock holds; owned. NULL: errno. */
+static char *make(struct job *j, const char *parent, bool is_hidden)
+{
+    char *path = mem_printf("%s/%s" PREFIX "XXXXXX", parent, is_hidden ? "." : "");
+    if (!mkdtemp(path)) {
+        free(path);
+        return NULL;
+    }
+    j->lock_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (j->lock_fd >= 0)
+        flock(j->lock_fd, LOCK_EX | LOCK_NB);
+    return path;
+}
+
+const char *folder_parent(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    return tmp && *tmp == '/' ? tmp : "/tmp";
+}
+
 bool folder_make(struct job *j)
 {
     static bool swept;
-    const char *tmp = getenv("TMPDIR");
-    tmp = tmp && *tmp == '/' ? tmp : "/tmp";
     if (!swept)
-        sweep(tmp);
+        sweep(folder_parent());
     swept = true;
-    j->dir = mem_printf("%s/" PREFIX "XXXXXX", tmp);
-    j->own_dir = mkdtemp(j->dir) != NULL;
-    j->lock_fd = j->own_dir ? open(j->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (j->lock_fd >= 0)
-        flock(j->lock_fd, LOCK_EX | LOCK_NB);
+    j->dir = make(j, folder_parent(), false);
+    j->own_dir = j->dir != NULL;
     return j->own_dir;
 }
 
-bool folder_keep(struct job *j)
+bool folder_make_root(struct job *j, const char *parent, bool is_hidden)
 {
-    char *name = strrchr(j->dir, '/') + 1, *kept;
-    if (j->kept)
-        return true;
-    kept = mem_printf("%.*sclowder-kept-%s", (int)(name - j->dir), j->dir, name + strlen(PREFIX));
-    j->kept = rename(j->dir, kept) == 0;
-    if (j->kept) {
-        free(j->dir);
-        j->dir = kept;
-    } else {
-        free(kept);
-    }
-    return j->kept;
+    sweep(parent);
+    j->root = make(j, parent, is_hidden);
+    return j->root;
 }
 
 void folder_remove(struct job *j)
 {
-    if (!j->own_dir)
-        return;
-    if (!j->kept)
-        remove_all(j->dir);
+    if (j->root)
+        folder_clear(j->root);
+    if (j->own_dir)
+        folder_clear(j->dir);
     if (j->lock_fd >= 0)
         close(j->lock_fd);
+    free(j->root);
 }

@@ -11,6 +11,7 @@
 #include <nng/supplemental/tls/tls.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -140,15 +141,20 @@ static int dial_socket(const char *target, bool is_first)
 
 /* ---- both ---- */
 
+void home_add_greeting(const struct daemon *d, struct buf *b, enum wire_role role)
+{
+    wire_add_text(b, WIRE_K_MAGIC, WIRE_MAGIC);
+    wire_add_number(b, WIRE_K_VERSION, WIRE_VERSION);
+    wire_add_number(b, WIRE_K_ROLE, role);
+    wire_add_number(b, WIRE_K_DAEMON, d->config.number);
+    wire_add_text(b, WIRE_K_TOKEN, d->config.token);
+    wire_add_text(b, WIRE_K_INSTANCE, d->instance);
+}
+
 static void say_hello(struct daemon *d)
 {
     struct buf b = {0};
-    wire_add_text(&b, WIRE_K_MAGIC, WIRE_MAGIC);
-    wire_add_number(&b, WIRE_K_VERSION, WIRE_VERSION);
-    wire_add_number(&b, WIRE_K_ROLE, WIRE_ROLE_DAEMON);
-    wire_add_number(&b, WIRE_K_DAEMON, d->config.number);
-    wire_add_text(&b, WIRE_K_TOKEN, d->config.token);
-    wire_add_text(&b, WIRE_K_INSTANCE, d->instance);
+    home_add_greeting(d, &b, WIRE_ROLE_DAEMON);
     wire_add_number(&b, WIRE_K_PID, (uint64_t)getpid());
     if (d->resume)
         wire_add_number(&b, WIRE_K_RECEIVED, resume_received(d->resume));
@@ -183,6 +189,40 @@ static void dial(struct daemon *d)
     } else {
         cannot_reach(d, nng_strerror(NNG_EADDRINVAL));
     }
+}
+
+static bool dial_stream(const struct daemon *d, nng_stream **stream)
+{
+    nng_stream_dialer *dialer;
+    nng_aio *aio = NULL;
+    int rv = nng_stream_dialer_alloc(&dialer, d->config.url);
+    if (rv)
+        return false;
+    rv = nng_aio_alloc(&aio, NULL, NULL);
+    if (!rv)
+        rv = use_cert(dialer, d->config.cert);
+    if (!rv) {
+        nng_aio_set_timeout(aio, HELLO_MS);
+        nng_stream_dialer_dial(dialer, aio);
+        nng_aio_wait(aio);
+        rv = nng_aio_result(aio);
+    }
+    *stream = rv ? NULL : nng_aio_get_output(aio, 0);
+    if (aio)
+        nng_aio_free(aio);
+    nng_stream_dialer_free(dialer);
+    return !rv;
+}
+
+bool home_dial_for_files(const struct daemon *d, int *fd, nng_stream **stream)
+{
+    char target[300];
+    if (!is_socket(d->config.url, target, sizeof target))
+        return d->config.cert && dial_stream(d, stream);
+    *fd = dial_socket(target, false);
+    if (*fd >= 0)
+        fcntl(*fd, F_SETFL, fcntl(*fd, F_GETFL) & ~O_NONBLOCK);
+    return *fd >= 0;
 }
 
 /* ---- reaching it, and staying ---- */

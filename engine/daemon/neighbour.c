@@ -219,11 +219,12 @@ static void give_back(struct daemon *d)
     worker_flush(d);
     for (struct batch **at = &d->head; *at;) {
         struct batch *b = *at;
-        uint32_t begun = b->done + (b == d->head && d->run != NULL), n = b->slices.n;
+        uint32_t begun = b->begun, n = b->slices.n;
         begun = begun < b->written ? b->written : begun;
         if (begun < n) {
             struct frame f = {.type = WIRE_BACK, .job = b->job->number, .first = b->first + begun, .n = n - begun};
             home_send(d, &f, NULL);
+            batch_forget_files(b, begun);
             b->slices.n = begun;
         }
         if (b->done == b->slices.n) {

@@ -6,6 +6,7 @@
  * to a new one, one at a time, and the one that kills it is found. When we end it for one task, that task alone bears
  * it: if its answer was quicker than our signal, nobody does. */
 #include "engine/daemon/worker.h"
+#include "engine/daemon/files.h"
 
 #include "base/mono.h"
 #include "base/text.h"
@@ -123,12 +124,12 @@ static bool ensure_alive(struct daemon *d, struct worker *w)
     int rv;
     if (w->alive)
         return true;
+    if (d->again_ms || d->paused || files_of_job_are_coming(w->job))
+        return false;
     if (w->job->problem) {
         worker__fail_batch(d, 126, w->job->problem);
         return false;
     }
-    if (d->again_ms || d->paused)
-        return false;
     if ((rv = spawn_worker(d, w)) == 0) {
         d->short_ms = 0;
         return true;
@@ -361,7 +362,7 @@ static void step_closing(struct daemon *d, const struct watch *watch)
         }
         *at = w->next;
         answer_closed(d, w->job->number);
-        job_free(w->job);
+        job_free(d, w->job);
         worker_free(w);
     }
 }
@@ -451,7 +452,7 @@ void worker_close(struct daemon *d, struct job *j)
         answer_closed(d, j->number);
         if (w)
             worker_free(w);
-        job_free(j);
+        job_free(d, j);
         return;
     }
     close(w->in_fd);
@@ -479,7 +480,7 @@ void worker_drop_all(struct daemon *d)
     while (d->closing) {
         struct worker *w = d->closing;
         d->closing = w->next;
-        job_free(w->job);
+        job_free(d, w->job);
         drop(w);
     }
 }

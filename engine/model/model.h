@@ -197,11 +197,12 @@ struct core_job {
     struct func spec; /* without files */
     struct daemon *setup_of;
     struct ledger *ledger; /* NULL: a setup */
+    struct file_job *files; /* what of its files travels; NULL: none */
     bool faulted;
     struct core_job *next; /* of the client or of the profile's setups */
 };
 
-enum peer_role { PEER_NEW, PEER_CLIENT, PEER_DAEMON };
+enum peer_role { PEER_NEW, PEER_CLIENT, PEER_DAEMON, PEER_FILES };
 
 /* A connection. */
 struct peer {
@@ -221,11 +222,14 @@ struct peer {
     uint8_t *named; /* bit per daemon number that the client knows the name of */
     size_t named_size;
     struct daemon *daemon;
-    struct loop_call end; /* it is freed */
+    struct files_peer *files; /* of a daemon's connection for files */
+    struct loop_call end;     /* it is freed */
     struct peer *before, *after, *dirty_next;
 };
 
 struct control;
+struct file_job;
+struct files_peer;
 struct host_news;
 struct nng_stream;
 struct waiter;
@@ -267,6 +271,7 @@ struct engine {
     char store_problem[1200]; /* … why */
     struct peer *peers, *dirty;
     unsigned peer_count, stranger_count;
+    struct files_peer *files_peers; /* connections for files, until their threads have ended */
     struct quota complaints; /* log lines about connections that nobody answers for */
     struct profile *profiles;
     unsigned walks;      /* of doctors, under way */

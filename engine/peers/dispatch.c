@@ -1,6 +1,7 @@
 /* Carries out what a profile's dispatcher decided. */
 #include "engine/peers/dispatch.h"
 
+#include "engine/files/file_job.h"
 #include "engine/model/core.h"
 #include "engine/peers/talk.h"
 #include "engine/record/ledger.h"
@@ -21,6 +22,7 @@ void core_job_free(struct core_job *j)
     }
     blk_rele(j->func);
     func_fini(&j->spec);
+    file_job_rele(j->files);
     free(j);
 }
 

@@ -73,6 +73,16 @@ void daemon_lose_tasks(struct engine *e, struct daemon *m)
     profile_act(e, m->profile);
 }
 
+/* Its connections for files. */
+static void close_files(struct engine *e, const struct daemon *m)
+{
+    for (struct peer *p = e->peers; p; p = p->after)
+        if (p->role == PEER_FILES && p->daemon == m) {
+            p->daemon = NULL;
+            link_close(p->link);
+        }
+}
+
 void daemon_remove(struct engine *e, struct daemon *m)
 {
     struct profile *p = m->profile;
@@ -83,6 +93,7 @@ void daemon_remove(struct engine *e, struct daemon *m)
     fleet_daemon_remove(&m->fleet);
     if (m->launcher->fini)
         m->launcher->fini(m);
+    close_files(e, m);
     mem_wipe(m->token, sizeof m->token);
     mem_wipe(m->instance, sizeof m->instance);
     forget_text(&m->reason);

@@ -52,6 +52,15 @@ static void add_text(json_t *o, const char *key, const char *value)
         json_object_set_new(o, key, json_string(value));
 }
 
+static void add_texts(json_t *o, const char *key, char *const *list)
+{
+    json_t *array = list ? json_array() : NULL;
+    for (; list && *list; list++)
+        json_array_append_new(array, json_string(*list));
+    if (array)
+        json_object_set_new(o, key, array);
+}
+
 static char *function_text(const struct func *f, size_t files)
 {
     static const char *const kinds[] = {"command", "lines", "framed"};
@@ -65,7 +74,11 @@ static char *function_text(const struct func *f, size_t files)
     json_object_set_new(o, "argv", argv);
     json_object_set_new(o, "kind", json_string(kinds[f->kind]));
     add_text(o, "dir", f->dir);
-    add_text(o, "fetch", f->fetch);
+    add_texts(o, "ship", f->ships);
+    add_texts(o, "in", f->ins);
+    add_texts(o, "out", f->outs);
+    add_number(o, "by_names", f->by_names);
+    add_text(o, "results", f->results);
     add_number(o, "use_stdin", f->use_stdin);
     add_number(o, "no_input", f->no_input);
     add_number(o, "everywhere", f->everywhere);

@@ -147,6 +147,9 @@ void disp_daemon_blameless(struct disp_daemon *m);
 /* The input of the task that it answers next, bytes of *block, all borrowed until the next disp_ call. False: it has
  * none to answer, or the task has no input. */
 bool disp_daemon_input(const struct disp_daemon *m, struct blk **block, const uint8_t **input, uint32_t *len);
+/* The input of a task that it has, borrowed as above, and the task's job. False: it has no such task. */
+bool disp_daemon_task(const struct disp_daemon *m, uint32_t job, uint64_t index, struct disp_job **which,
+    const uint8_t **input, uint32_t *len);
 /* It has forgotten the job (answer to CLOSE). */
 enum clw_err disp_daemon_closed(struct disp *d, struct disp_daemon *m, uint64_t job, struct disp_job **which);
 void *disp_daemon_arg(const struct disp_daemon *m);

@@ -108,6 +108,25 @@ bool disp_daemon_input(const struct disp_daemon *m, struct blk **block, const ui
     return true;
 }
 
+bool disp_daemon_task(const struct disp_daemon *m, uint32_t job, uint64_t index, struct disp_job **which,
+    const uint8_t **input, uint32_t *len)
+{
+    for (unsigned i = 0; i < m->ring_count; i++) {
+        const struct disp_batch *b = disp__batch(m, i);
+        struct disp_range r = b->range;
+        uint64_t first = disp__index(&r);
+        if (b->job->number != job || index < first || index >= first + r.n)
+            continue;
+        r.pos += (uint32_t)(index - first);
+        r.n = 1;
+        *which = b->job;
+        *len = 0;
+        *input = r.chunk->tasks.block ? input_of(&r, len) : NULL;
+        return true;
+    }
+    return false;
+}
+
 static void end_lost(struct disp *d, struct disp_job *j, struct disp_range r, enum wire_outcome outcome)
 {
     if (!j->abandoned) {

@@ -5,6 +5,7 @@
 #include "base/mono.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "engine/files/files_peer.h"
 #include "engine/model/core.h"
 #include "engine/model/find.h"
 #include "engine/peers/listen.h"
@@ -129,6 +130,47 @@ static void welcome_client(struct peer *p)
     buf_fini(&b);
 }
 
+/* A daemon that says who it is, and is who was meant. */
+static bool is_known(const struct daemon *m, const struct wire_hello *h)
+{
+    return m && strlen(h->token) == WIRE_TOKEN && text_same_secret(m->token, h->token, WIRE_TOKEN) &&
+           strlen(h->instance) == WIRE_TOKEN;
+}
+
+static bool is_its_instance(const struct daemon *m, const struct wire_hello *h)
+{
+    return m->instance[0] && text_same_secret(m->instance, h->instance, WIRE_TOKEN);
+}
+
+static void take_daemon(struct peer *p, const struct wire_hello *h)
+{
+    struct daemon *m = daemon_by_number(p->engine, (uint32_t)h->daemon);
+    if (!is_known(m, h)) {
+        peer_refuse(p, CLW_REFUSED, "unknown token");
+    } else if (m->instance[0] && !is_its_instance(m, h)) {
+        peer_refuse(p, CLW_REFUSED, "this token belongs to another daemon");
+    } else if (m->peer) {
+        peer_refuse(p, CLW_BUSY, "the daemon's previous connection has not ended yet");
+    } else if (!fleet_daemon_may_come(&m->fleet)) {
+        peer_refuse(p, CLW_REFUSED, "this daemon is not expected any more");
+    } else {
+        no_stranger(p);
+        peer_daemon_hello(p, m, h);
+    }
+}
+
+/* Besides the connection that it has already. */
+static void take_files(struct peer *p, const struct wire_hello *h)
+{
+    struct daemon *m = daemon_by_number(p->engine, (uint32_t)h->daemon);
+    if (!is_known(m, h) || !is_its_instance(m, h) || !m->disp) {
+        peer_refuse(p, CLW_REFUSED, "unknown token");
+    } else {
+        no_stranger(p);
+        files_peer_hello(p, m);
+    }
+}
+
 static void take_hello(struct peer *p, const struct frame *f)
 {
     struct wire_hello h;
@@ -142,21 +184,9 @@ static void take_hello(struct peer *p, const struct frame *f)
     } else if (h.role == WIRE_ROLE_CLIENT && !p->remote) {
         welcome_client(p);
     } else if (h.role == WIRE_ROLE_DAEMON) {
-        struct daemon *m = daemon_by_number(p->engine, (uint32_t)h.daemon);
-        bool known = m && strlen(h.token) == WIRE_TOKEN && text_same_secret(m->token, h.token, WIRE_TOKEN);
-        bool bound = m && m->instance[0];
-        if (!known || strlen(h.instance) != WIRE_TOKEN)
-            peer_refuse(p, CLW_REFUSED, "unknown token");
-        else if (bound && !text_same_secret(m->instance, h.instance, WIRE_TOKEN))
-            peer_refuse(p, CLW_REFUSED, "this token belongs to another daemon");
-        else if (m->peer)
-            peer_refuse(p, CLW_BUSY, "the daemon's previous connection has not ended yet");
-        else if (!fleet_daemon_may_come(&m->fleet))
-            peer_refuse(p, CLW_REFUSED, "this daemon is not expected any more");
-        else {
-            no_stranger(p);
-            peer_daemon_hello(p, m, &h);
-        }
+        take_daemon(p, &h);
+    } else if (h.role == WIRE_ROLE_FILES) {
+        take_files(p, &h);
     } else {
         peer_refuse(p, CLW_REFUSED, "unknown role");
     }
@@ -170,6 +200,7 @@ static void frame_cb(struct link *l, const struct frame *f, struct blk *block)
     case PEER_NEW: take_hello(p, f); break;
     case PEER_CLIENT: client_frame(p, f, block); break;
     case PEER_DAEMON: peer_daemon_frame(p, f, block); break;
+    case PEER_FILES: files_peer_frame(p, f, block); break;
     }
 }
 
@@ -179,6 +210,13 @@ static void batch_cb(struct link *l)
     if (p->role == PEER_CLIENT)
         client_sent(p);
     core_flush(p->engine);
+}
+
+static void sent_cb(struct link *l)
+{
+    struct peer *p = link_arg(l);
+    if (p->role == PEER_FILES && p->files)
+        files_peer_sent(p);
 }
 
 static void unlink_dirty(struct peer *p)
@@ -209,6 +247,7 @@ static void closed_cb(struct link *l, const struct clw_error *why)
         peer_complain(e, "dropped peer=%s why=\"%s\"",
             p->role == PEER_CLIENT   ? "client"
             : p->role == PEER_DAEMON ? "daemon"
+            : p->role == PEER_FILES  ? "files"
                                      : "stranger",
             why->message);
     p->dead = true;
@@ -218,6 +257,8 @@ static void closed_cb(struct link *l, const struct clw_error *why)
         client_gone(p);
     else if (p->role == PEER_DAEMON)
         peer_daemon_gone(p, why->message);
+    else if (p->files)
+        files_peer_gone(p);
     unlink_dirty(p);
     *(p->before ? &p->before->after : &e->peers) = p->after;
     if (p->after)
@@ -232,7 +273,8 @@ static void closed_cb(struct link *l, const struct clw_error *why)
 enum clw_err accept_start(struct engine *e, struct clw_error *err)
 {
     static const struct listen_door here = {.take = take_local};
-    e->link_owner = (struct link_owner){.frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb};
+    e->link_owner = (struct link_owner){
+        .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb, .sent_cb = sent_cb};
     e->take_stream = accept_stream;
     e->hold = loop_add(e->loop, e->hold_fd, POLLIN, flush_held, e);
     if (!e->hold || !output_start(e))

@@ -7,6 +7,7 @@
 #include "engine/profiles/setups.h"
 #include "engine/model/core.h"
 #include "engine/model/find.h"
+#include "engine/files/file_job.h"
 #include "engine/peers/client_talk.h"
 #include "engine/peers/daemon_talk.h"
 #include "engine/peers/dispatch.h"
@@ -172,6 +173,7 @@ static void open_job(struct peer *p, const struct frame *f)
         }
         size_t files = spec.file_count;
         set_func(j, &spec);
+        j->files = file_job_new(&j->spec, p->engine->user_umask);
         struct disp_job_options o = {.retries = spec.retries,
             .retry_failed = spec.retry_failed,
             .speculate = spec.speculate,

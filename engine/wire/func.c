@@ -20,18 +20,59 @@ enum key {
     K_RETRIES,
     K_RETRY_FAILED,
     K_MAX_OUTPUT,
-    K_FETCH,
     K_FILE,
     K_FILE_X,
     K_NO_INPUT,
     K_KEPT,
     K_SPECULATE,
     K_DEADLINE,
+    K_SHIP,
+    K_IN,
+    K_OUT,
+    K_BY_NAMES,
+    K_RESULTS,
 };
 
 void func_init(struct func *f)
 {
     *f = (struct func){.kind = FUNC_COMMAND, .retries = 2, .max_output = FUNC_OUTPUT_DEFAULT};
+}
+
+static void free_list(char **list)
+{
+    for (char **at = list; at && *at; at++)
+        free(*at);
+    free(list);
+}
+
+static size_t list_length(char *const *list)
+{
+    size_t n = 0;
+    while (list && list[n])
+        n++;
+    return n;
+}
+
+/* Takes text. */
+static void take_text_of(char ***list, char *text)
+{
+    size_t n = list_length(*list);
+    *list = mem_realloc(*list, (n + 2) * sizeof **list);
+    (*list)[n] = text;
+    (*list)[n + 1] = NULL;
+}
+
+void func_add_text(char ***list, const char *text)
+{
+    take_text_of(list, mem_strdup(text));
+}
+
+static char **copy_list(char *const *list)
+{
+    char **copy = NULL;
+    for (; list && *list; list++)
+        func_add_text(&copy, *list);
+    return copy;
 }
 
 void func_fini(struct func *f)
@@ -47,7 +88,10 @@ void func_fini(struct func *f)
     free(f->name);
     free(f->profile);
     free(f->dir);
-    free(f->fetch);
+    free(f->results);
+    free_list(f->ships);
+    free_list(f->ins);
+    free_list(f->outs);
     *f = (struct func){0};
 }
 
@@ -85,7 +129,10 @@ void func_copy(struct func *to, const struct func *from)
     to->name = copy_text(from->name);
     to->profile = copy_text(from->profile);
     to->dir = copy_text(from->dir);
-    to->fetch = copy_text(from->fetch);
+    to->results = copy_text(from->results);
+    to->ships = copy_list(from->ships);
+    to->ins = copy_list(from->ins);
+    to->outs = copy_list(from->outs);
     for (size_t i = 0; i < from->argc; i++)
         func_add_arg(to, from->argv[i]);
     for (size_t i = 0; i < from->file_count; i++) {
@@ -94,6 +141,12 @@ void func_copy(struct func *to, const struct func *from)
         memcpy(data, file->data, file->len);
         func_add_file(to, file->name, data, file->len, file->executable);
     }
+}
+
+static void add_list(struct buf *b, unsigned key, char *const *list)
+{
+    for (; list && *list; list++)
+        wire_add_text(b, key, *list);
 }
 
 static void add_optional(struct buf *b, unsigned key, const char *text)
@@ -110,7 +163,12 @@ void func_encode(const struct func *f, struct buf *b)
     add_optional(b, K_NAME, f->name);
     add_optional(b, K_PROFILE, f->profile);
     add_optional(b, K_DIR, f->dir);
-    add_optional(b, K_FETCH, f->fetch);
+    add_optional(b, K_RESULTS, f->results);
+    add_list(b, K_SHIP, f->ships);
+    add_list(b, K_IN, f->ins);
+    add_list(b, K_OUT, f->outs);
+    if (f->by_names)
+        wire_add_number(b, K_BY_NAMES, 1);
     wire_add_number(b, K_STDIN, f->use_stdin);
     wire_add_number(b, K_NO_INPUT, f->no_input);
     wire_add_number(b, K_EVERYWHERE, f->everywhere);
@@ -159,6 +217,17 @@ static enum clw_err take_text(char **to, const struct wire_fields *w, struct clw
     return *to ? CLW_OK : clw_fail(err, CLW_PROTOCOL, NULL, "a NUL byte inside a text of the function");
 }
 
+static enum clw_err take_pattern(char ***list, const struct wire_fields *w, struct clw_error *err)
+{
+    char *text = list_length(*list) < FUNC_PATTERNS_MAX ? wire_field_text(w) : NULL;
+    if (!text || !*text) {
+        free(text);
+        return clw_fail(err, CLW_PROTOCOL, NULL, "bad or too many patterns of files in a function");
+    }
+    take_text_of(list, text);
+    return CLW_OK;
+}
+
 static uint32_t bounded(uint64_t value, uint32_t max)
 {
     return value < max ? (uint32_t)value : max;
@@ -185,7 +254,11 @@ static enum clw_err take_field(struct func *f, const struct wire_fields *w, stru
     case K_NAME: return take_text(&f->name, w, err);
     case K_PROFILE: return take_text(&f->profile, w, err);
     case K_DIR: return take_text(&f->dir, w, err);
-    case K_FETCH: return take_text(&f->fetch, w, err);
+    case K_RESULTS: return take_text(&f->results, w, err);
+    case K_SHIP: return take_pattern(&f->ships, w, err);
+    case K_IN: return take_pattern(&f->ins, w, err);
+    case K_OUT: return take_pattern(&f->outs, w, err);
+    case K_BY_NAMES: f->by_names = number != 0; break;
     case K_STDIN: f->use_stdin = number != 0; break;
     case K_NO_INPUT: f->no_input = number != 0; break;
     case K_EVERYWHERE: f->everywhere = number != 0; break;

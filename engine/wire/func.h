@@ -19,7 +19,7 @@ enum {
     FUNC_START_MS = 300000, /* a worker that greets has so long until it does, or its --timeout if that is longer */
     FUNC_ARGS_MAX = 10000,
     FUNC_FILES_MAX = 1000,
-    FUNC_FETCH_MAX = 10000, /* files that a task brings home */
+    FUNC_PATTERNS_MAX = 1000,
     FUNC_OUTPUT_DEFAULT = 16 << 20,
     FUNC_STDERR_KEEP = 64 << 10, /* the tail of stderr that is kept */
 };
@@ -51,7 +51,12 @@ struct func {
     uint64_t deadline_ms; /* since 1970, in the store after the start; 0: none */
     uint32_t max_output;  /* bytes of stdout that are kept */
     int64_t kept;         /* its number in the ledger, when it is a detached job; only on the way to the engine */
-    char *fetch;          /* pattern of files to bring back after each task, or NULL */
+    /* Through the file plane; lists end with NULL, or are NULL. */
+    char **ships;  /* files and folders that all tasks see; a path below dir keeps its place, another its last name */
+    char **ins;    /* patterns of what a task needs, below dir */
+    char **outs;   /* patterns of what it makes, which comes home to dir, or to a folder of its own in results */
+    bool by_names; /* inputs that name a file travel, and what is new or changed comes home */
+    char *results; /* folder for results, or NULL */
     struct func_file *files;
     size_t file_count;
 };
@@ -60,6 +65,13 @@ struct func {
 void func_init(struct func *f);
 void func_fini(struct func *f);
 void func_add_arg(struct func *f, const char *arg);
+/* Appends a copy of text to a list that ends with NULL, which may be NULL. */
+void func_add_text(char ***list, const char *text);
+/* Its tasks have files of their own, which travel through the file plane. */
+static inline bool func_has_files(const struct func *f)
+{
+    return f->ins || f->outs || f->by_names;
+}
 /* Takes data. */
 void func_add_file(struct func *f, const char *name, uint8_t *data, size_t len, bool executable);
 /* A deep copy that the caller owns. */

@@ -190,6 +190,8 @@ void link__advance(struct link *l, size_t sent)
         l->queue_head = (l->queue_head + 1) & (l->queue_cap - 1);
         l->queue_count--;
     }
+    if (!l->queue_count && l->owner->sent_cb)
+        l->owner->sent_cb(l);
 }
 
 void link__send_failed(struct link *l, const char *text)

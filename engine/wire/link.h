@@ -24,6 +24,8 @@ struct link_owner {
     void (*batch_cb)(struct link *l);
     /* The connection is over (why->message says how). Called once; nothing follows. */
     void (*closed_cb)(struct link *l, const struct clw_error *why);
+    /* Nothing is queued any more; it may only note that. NULL: nobody wants to know. */
+    void (*sent_cb)(struct link *l);
     struct nng_aio *try_aio; /* of the links: they send in one thread, so one is enough */
 };
 /* When no link of it is left; an owner that has sockets only needs none. */

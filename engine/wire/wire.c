@@ -152,7 +152,8 @@ void wire_put_report(uint8_t head[WIRE_REPORT_HEAD], const struct wire_report *r
     le_put_u32(head + 32, r->out_len);
     le_put_u32(head + 36, r->err_len);
     le_put_u32(head + 40, r->why_len);
-    le_put_u32(head + 44, r->files_len);
+    le_put_u32(head + 44, r->file_count);
+    le_put_u64(head + 48, r->file_bytes);
 }
 
 enum clw_err wire_get_report(const struct frame *f, struct wire_report *r, struct clw_error *err)
@@ -169,14 +170,14 @@ enum clw_err wire_get_report(const struct frame *f, struct wire_report *r, struc
         .out_len = le_u32(p + 32),
         .err_len = le_u32(p + 36),
         .why_len = le_u32(p + 40),
-        .files_len = le_u32(p + 44),
+        .file_count = le_u32(p + 44),
+        .file_bytes = le_u64(p + 48),
     };
-    if ((uint64_t)r->out_len + r->err_len + r->why_len + r->files_len != f->len - WIRE_REPORT_HEAD)
+    if ((uint64_t)r->out_len + r->err_len + r->why_len != f->len - WIRE_REPORT_HEAD)
         return clw_fail(err, CLW_PROTOCOL, NULL, "the parts of a report do not fit its length");
     r->out = p + WIRE_REPORT_HEAD;
     r->err = r->out + r->out_len;
     r->why = r->err + r->err_len;
-    r->files = r->why + r->why_len;
     return CLW_OK;
 }
 

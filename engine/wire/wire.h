@@ -60,6 +60,15 @@ enum wire_type {
     WIRE_BACK,   /* daemon: the tasks first..first+n-1, the last ones of a batch, not begun */
     WIRE_NOTE,   /* engine to client: something about the job for people (text), which goes on */
     WIRE_HAVE,   /* engine and daemon: `first` frames have come (PING and PONG say it, too): engine/wire/resume.h */
+    /* On a connection of files (docs/protocol.md), job and first naming the task: */
+    WIRE_WANT,   /* daemon: which files does it need? Of first UINT64_MAX: which files does its job ship? */
+    WIRE_LIST,   /* engine, the answer: a list of parcel.h; or code and text: they cannot be had */
+    WIRE_GET,    /* daemon: the content of entry n of that list, from block u64 on */
+    WIRE_HASHES, /* engine, the answer: a hash for each of the n blocks; BLOCKs follow; or code and text */
+    WIRE_BLOCK,  /* block n of the content that is sent: its bytes, or none when all are 0 */
+    WIRE_PUT,    /* daemon: a list of what the task made */
+    WIRE_NEED,   /* engine, the answer when content is to follow: from which block on, u64 for each entry with content */
+    WIRE_HOME,   /* engine: it is all home, n files of first bytes; or code and text: it cannot be */
     WIRE_TYPE_COUNT
 };
 
@@ -77,7 +86,7 @@ enum wire_outcome {
     WIRE_CANNOT = 100 /* a daemon's word to its engine alone: this machine cannot start it. Elsewhere, or FAILED */
 };
 
-enum wire_role { WIRE_ROLE_CLIENT = 1, WIRE_ROLE_DAEMON = 2 };
+enum wire_role { WIRE_ROLE_CLIENT = 1, WIRE_ROLE_DAEMON, WIRE_ROLE_FILES };
 
 struct frame {
     uint8_t type, flags;
@@ -164,10 +173,12 @@ struct wire_report {
     int32_t signal;
     uint64_t run_us, queued_us;
     uint64_t out_total; /* bytes that the task wrote to stdout; more than out_len when it was cut */
-    uint32_t out_len, err_len, why_len, files_len;
-    const uint8_t *out, *err, *why, *files;
+    uint32_t out_len, err_len, why_len;
+    uint32_t file_count; /* that it brought home, … */
+    uint64_t file_bytes; /* … and what is in them */
+    const uint8_t *out, *err, *why;
 };
-enum { WIRE_REPORT_HEAD = 48 };
+enum { WIRE_REPORT_HEAD = 56 };
 void wire_put_report(uint8_t head[WIRE_REPORT_HEAD], const struct wire_report *r);
 enum clw_err wire_get_report(const struct frame *f, struct wire_report *r, struct clw_error *err);
 

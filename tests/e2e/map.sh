@@ -141,7 +141,7 @@ sed -i '/^2\t/d' log
 expect 1 clowder map --joblog log --resume -- sh -c 'echo {} $CLOWDER_TASK; test {} != b' ::: a b c
 prints 'b 2'
 
-# Files that travel with the job, and come back (more in fetch.sh).
+# Files that travel with the job, and come back (more in drive/files).
 echo content >data.txt
 expect 0 clowder map --ship data.txt --fetch 'result-{}.txt' -- sh -c 'cat data.txt >result-{}.txt; pwd' ::: 1 2
 [ "$(cat result-1.txt result-2.txt)" = "content

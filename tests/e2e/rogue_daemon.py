@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """clowder-daemon in the hands of somebody else: it has a valid token, and lies. Its errands are in the file errand beside it, a word each:
-files   its answers bring files that nobody asked for, and a reason that is a terminal's command
+files   it brings files that nobody asked for, and asks for some that are not its own: the answers are noted
+words   its reason is a terminal's command
 twice   a second connection shows the same token
 back    it gives tasks back without a pause
 around  it pauses, gives them back, goes on, and so on
@@ -27,6 +28,7 @@ errand, seconds = errand[0], float(errand[1]) if errand[1:] else 0
 HELLO, WELCOME, REFUSE, OPEN, TASKS, RESULT, REPORT, CLOSE, CLOSED, QUIT = 1, 2, 3, 4, 6, 7, 8, 12, 13, 19
 PING, LEAVE = 16, 18
 FAULT, YIELD, BACK = 14, 23, 24
+WANT, LIST, GET, HASHES, BLOCK, PUT, NEED, DONE = range(27, 35)
 
 
 def frame(type, body=b"", code=0, job=0, n=0, first=0):
@@ -61,7 +63,7 @@ def receive(s):
     return type, code, job, n, first, exactly(len_)
 
 
-def connect(instance):
+def connect(instance, role=2):
     s = socket.socket(socket.AF_UNIX)
     s.connect(config["url"].replace("ipc://", ""))
 
@@ -71,9 +73,33 @@ def connect(instance):
     def number(key, value):
         return struct.pack("<HIQ", key, 8, value)
 
-    send(s, HELLO, text(1, b"clowder") + number(2, 1) + number(3, 2) + number(5, int(config["daemon"]))
+    send(s, HELLO, text(1, b"clowder") + number(2, 1) + number(3, role) + number(5, int(config["daemon"]))
          + text(4, config["token"].encode()) + text(18, instance * 64) + number(6, os.getpid()))
     return s
+
+
+def entry(path, data=b"owned", kind=0):
+    """One of a list of files: with its data, or a link to it."""
+    return struct.pack("<BIQQH", kind, 0o644, len(data), 0, len(path)) + path + b"\0" + data + (b"\0" if kind == 3 else b"")
+
+
+def play_with_files(job, first):
+    s = connect(b"a", 3)
+    receive(s)
+
+    def ask(what, type, body=b"", **about):
+        send(s, type, body, job=job, **about)
+        got, code, _, _, _, said = receive(s)
+        note("%s: %d %d %s" % (what, got, code, said.decode(errors="replace") if code else ""))
+
+    for name in (b"Makefile", b".profile", b"sub/result-1.txt", b"../up", b"/etc/clwowned", b"a//b", b"result-1.txt/../../up"):
+        ask(name.decode(), PUT, entry(name), first=first)
+    ask("link", PUT, entry(b"result-1.txt", b"../../etc", 3), first=first)
+    ask("short", PUT, entry(b"result-1.txt")[:-3], first=first)
+    ask("another's", PUT, entry(b"result-2.txt"), first=first + 1)
+    ask("want another's", WANT, first=first + 7)
+    ask("unlisted", GET, struct.pack("<Q", 0), first=first, n=0)
+    ask("good", PUT, entry(b"result-1.txt"), first=first)
 
 
 def note(text):
@@ -105,24 +131,23 @@ while True:
         note("sits")
     elif type == TASKS and errand == "tired":
         if first == 0:
-            send(home, REPORT, struct.pack("<iiQQQIIII", 0, 0, 1, 0, 0, 0, 0, 0, 0), code=0, job=job, n=1, first=0)
+            send(home, REPORT, struct.pack("<iiQQQIIIIQ", 0, 0, 1, 0, 0, 0, 0, 0, 0, 0), code=0, job=job, n=1, first=0)
     elif type == TASKS and errand == "back":
         send(home, BACK, job=job, n=n, first=first)
         note("gave back")
     elif type == TASKS and errand == "stay":
         for i in range(n):
             time.sleep(seconds)
-            send(home, REPORT, struct.pack("<iiQQQIIII", 0, 0, 1, 0, 0, 0, 0, 0, 0), job=job, n=1, first=first + i)
+            send(home, REPORT, struct.pack("<iiQQQIIIIQ", 0, 0, 1, 0, 0, 0, 0, 0, 0, 0), job=job, n=1, first=first + i)
+    elif type == TASKS and errand == "files":
+        play_with_files(job, first)
+        send(home, REPORT, struct.pack("<iiQQQIIIIQ", 0, 0, 1, 0, 0, 0, 0, 0, 0, 0), job=job, n=1, first=first)
     elif type == TASKS:
         for i in range(n):
-            files = b""
-            for name in (b"Makefile", b"result-1.txt", b".profile", b"../up", b"sub/result-1.txt"):
-                files += name + b"\0" + struct.pack("<Q", 5) + b"owned"
             why = b"\x1b]0;owned\x07\x1b[2J"
-            outcome = 0 if errand == "files" else 1
             out = b"out\n"
-            head = struct.pack("<iiQQQIIII", 0 if not outcome else 1, 0, 1, 0, len(out), len(out), 0, len(why), len(files))
-            send(home, REPORT, head + out + why + files, code=outcome, job=job, n=1, first=first + i)
+            head = struct.pack("<iiQQQIIIIQ", 1, 0, 1, 0, len(out), len(out), 0, len(why), 0, 0)
+            send(home, REPORT, head + out + why, code=1, job=job, n=1, first=first + i)
     elif type == CLOSE:
         send(home, CLOSED, job=job)
     elif type == QUIT and errand == "stay":

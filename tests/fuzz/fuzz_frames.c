@@ -39,7 +39,6 @@ static void report(const struct frame *f)
     touch(r.out, r.out_len);
     touch(r.err, r.err_len);
     touch(r.why, r.why_len);
-    touch(r.files, r.files_len);
 }
 
 static void fields(const struct frame *f)

@@ -1,5 +1,5 @@
 /* Placeholders, alone and together, on names of every kind. */
-#include "engine/daemon/expand.h"
+#include "engine/wire/expand.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -158,8 +158,8 @@ static void test_results(void **state)
                                  .err_len = 3,
                                  .why = "why",
                                  .why_len = 3,
-                                 .files = "f\0f",
-                                 .files_len = 3,
+                                 .file_count = 3,
+                                 .file_bytes = (uint64_t)5 << 32,
                                  .host = "other",
                                  .daemon = "other-1",
                                  .out_total = 1000,
@@ -205,8 +205,8 @@ static void test_results(void **state)
     assert_memory_equal(got.out, "out\0", 4);
     assert_memory_equal(got.err, "bad", 3);
     assert_memory_equal(got.why, "why", 3);
-    assert_int_equal(got.files_len, 3);
-    assert_memory_equal(got.files, "f\0f", 3);
+    assert_int_equal(got.file_count, 3);
+    assert_int_equal(got.file_bytes, (uint64_t)5 << 32);
     assert_string_equal(got.daemon, "other-1");
     store_results_free(r);
     store_close(s);

@@ -51,13 +51,13 @@ static int show(struct collect *x, struct store_chunk *in, const struct store_re
         r.out_total = from->out_total;
         r.queued_us = from->queued_us;
         r.run_us = from->run_us;
-        r.files = (const uint8_t *)from->files;
-        r.files_len = from->files_len;
+        r.file_count = from->file_count;
+        r.file_bytes = from->file_bytes;
         if (from->why_len)
             r.why = why = mem_printf("%.*s", (int)from->why_len, from->why);
         x->m.ended_us = from->ended_us;
     }
-    if (x->m.json || x->m.tag || x->m.joblog || r.files_len || r.outcome != CLOWDER_DONE) {
+    if (x->m.json || x->m.tag || x->m.joblog || x->m.results || r.outcome != CLOWDER_DONE) {
         if (store_chunk_load(x->s, x->id, in, &err)) {
             free(why);
             return say_failure(&err);
@@ -168,21 +168,17 @@ static int load_function(struct collect *x)
     x->m.f.argv = (const char *const *)x->func.argv;
     x->m.f.use_stdin = x->func.use_stdin;
     x->m.f.no_input = x->func.no_input;
-    x->m.f.fetch = x->func.fetch;
+    x->m.results = x->func.results;
     return 0;
 }
 
-/* Everything is out: said as map says it, noted, and removed when that was wanted. What could not be put where it
- * belongs can be collected again. */
+/* Everything is out: said as map says it, noted, and removed when that was wanted. */
 static int finish(struct collect *x, bool remove)
 {
     struct clw_error err;
     enum clw_err code;
     if (!stdout_is_good() || !map_close_joblog(&x->m))
         return 1;
-    if (x->m.unsaved)
-        return say(1, "job %lld counts as not collected: %llu fetched file%s could not be saved", (long long)x->id,
-            (unsigned long long)x->m.unsaved, text_plural(x->m.unsaved));
     if (remove)
         code = store_kept_remove(x->s, x->id, &err);
     else

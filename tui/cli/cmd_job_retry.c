@@ -22,12 +22,23 @@ static int refuse(const struct retry *r, const char *why)
     return say(5, "job %lld cannot be run again: %s", (long long)r->job.id, why);
 }
 
+/* A list that ends with NULL, or NULL; its texts stay in o. */
+static const char **texts(const json_t *o, const char *key)
+{
+    const json_t *array = json_object_get(o, key), *one;
+    const char **list = json_array_size(array) ? mem_zalloc((json_array_size(array) + 1) * sizeof *list) : NULL;
+    size_t i;
+    json_array_foreach (array, i, one)
+        list[i] = json_string_value(one) ? json_string_value(one) : "";
+    return list;
+}
+
 /* The texts of the function stay in r->function. */
 static int read_function(struct retry *r, struct map *m)
 {
     static const char *const kinds[] = {"command", "lines", "framed"};
     const json_t *argv, *word, *seed;
-    const char *dir, *fetch;
+    const char *dir, *results;
     size_t i;
     r->function = *r->job.function ? json_loads(r->job.function, 0, NULL) : NULL;
     argv = json_object_get(r->function, "argv");
@@ -45,12 +56,16 @@ static int read_function(struct retry *r, struct map *m)
         if (strcmp(json_text(r->function, "kind"), kinds[i]) == 0)
             m->f.kind = (enum clowder_kind)i;
     dir = json_text(r->function, "dir");
-    fetch = json_text(r->function, "fetch");
     seed = json_object_get(r->function, "seed");
     m->f.argv = m->argv;
     m->f.name = r->job.name;
     m->f.dir = *dir ? dir : NULL;
-    m->f.fetch = *fetch ? fetch : NULL;
+    m->f.ship = m->ship = texts(r->function, "ship");
+    m->f.in = m->in = texts(r->function, "in");
+    m->f.out = m->out = texts(r->function, "out");
+    m->f.files = json_number(r->function, "by_names") != 0;
+    results = json_text(r->function, "results");
+    m->f.results = m->results = *results ? results : NULL;
     m->f.use_stdin = json_number(r->function, "use_stdin") != 0;
     m->f.no_input = json_number(r->function, "no_input") != 0;
     m->f.speculate = json_number(r->function, "speculate") != 0;
@@ -132,8 +147,7 @@ static int run(struct retry *r, const struct opts *o, bool json)
         status = map_run(&m, 0);
         status = job_tell_missing(&r->job, count) && status == 0 ? 1 : status;
     }
-    progress_free(m.progress);
-    free(m.argv);
+    map_fini(&m);
     json_decref(r->function);
     return status;
 }

@@ -49,6 +49,23 @@ static int open_inputs(const struct opts *o, struct map *m)
     return 0;
 }
 
+/* --fetch is another name of --out. */
+static void read_files(const struct opts *o, struct map *m)
+{
+    const char **out = opts_all(o, "out"), **fetch = opts_all(o, "fetch");
+    size_t n = opts_count(o, "out"), more = opts_count(o, "fetch");
+    m->out = mem_zalloc((n + more + 1) * sizeof *m->out);
+    for (size_t i = 0; i < n + more; i++)
+        m->out[i] = i < n ? out[i] : fetch[i - n];
+    free(out);
+    free(fetch);
+    m->f.ship = m->ship = opts_all(o, "ship");
+    m->f.in = m->in = opts_all(o, "in");
+    m->f.out = m->out;
+    m->f.files = opts_has(o, "files");
+    m->f.results = m->results = opts_text(o, "results", NULL);
+}
+
 static int read_map_options(const struct opts *o, struct map *m)
 {
     int64_t retries = CLOWDER_RETRIES_DEFAULT, retry_failed = 0, seed = 0;
@@ -69,10 +86,7 @@ static int read_map_options(const struct opts *o, struct map *m)
     m->f.has_seed = opts_has(o, "seed");
     m->f.seed = (uint64_t)seed;
     m->f.name = opts_text(o, "name", NULL);
-    m->f.fetch = opts_text(o, "fetch", NULL);
-    if (opts_count(o, "fetch") > 1)
-        return say(2, "%s: --fetch is given twice; give one pattern that matches all files of a task", o->command);
-    m->f.ship = m->ship = opts_all(o, "ship");
+    read_files(o, m);
     m->tag = opts_has(o, "tag");
     m->stop = opts_has(o, "stop");
     m->null = opts_has(o, "null");
@@ -84,9 +98,10 @@ void map_fini(struct map *m)
 {
     progress_free(m->progress);
     map_close_joblog(m);
-    map_forget_saved(m);
     free(m->argv);
     free(m->ship);
+    free(m->in);
+    free(m->out);
     free(m->skip);
 }
 

@@ -89,8 +89,12 @@ static const struct opt status_options[] = {
         {"speculate", 0, NULL, "near the end, run slow tasks on idle daemons too; the first result counts"},           \
         {"deadline", 0, "D", "stop the tasks that have no result D after the start; they count as timed out"},         \
         {"stop", 0, NULL, "stop at the first failure"},                                                                \
-        {"ship", 0, "FILE", "copy FILE into the job's own folder, where tasks then run (repeatable)"},                 \
-        {"fetch", 0, "PATTERN", "bring files back from there after each task; placeholders allowed"},                  \
+        {"files", 0, NULL, "inputs that name files travel with their tasks; what is new or changed comes home"},        \
+        {"in", 0, "PATTERN", "files or folders that a task needs, like --in '{.}.cfg' (repeatable)"},                  \
+        {"out", 0, "PATTERN", "files or folders that it makes, which come home (repeatable)"},                         \
+        {"fetch", 0, "PATTERN", "the same as --out"},                                                                  \
+        {"ship", 0, "PATH", "a file or folder that all tasks see (repeatable)"},                                       \
+        {"results", 0, "DIR", "write what task N printed and made to DIR/N"},                                          \
         {"seed", 0, "N", "give each task CLOWDER_SEED, computed from N and the task's number"},                        \
         {"name", 0, "NAME", "name the job"},                                                                           \
     {                                                                                                                  \

@@ -14,7 +14,7 @@ struct map {
     struct clowder *c;
     struct clowder_job *job;
     struct clowder_function f;
-    const char **argv, **ship;
+    const char **argv, **ship, **in, **out;
     char *own_profile; /* of -n N, or NULL */
     bool json, tag, tag_daemon, stop, null, dry_run, stdout_is_terminal;
 
@@ -47,9 +47,8 @@ struct map {
     uint64_t ended_us;  /* of the result that is written; 0: just now */
     uint64_t done, failed;
     int task_status;  /* of the last task that did not go well, as a shell would say it */
-    uint64_t unsaved; /* fetched files */
-    unsigned told_files;
-    void *saved; /* names that fetched files have got, and whose they are: a tree of search.h */
+    const char *results;  /* folder for what each task wrote and made, or NULL */
+    bool results_failed; /* told */
     struct progress *progress;
 };
 
@@ -70,8 +69,13 @@ int map_begin_output(struct map *m);
 bool map_write_result(struct map *m, const struct clowder_result *r);
 /* Closes it. False, and told, when not all of it could be written. */
 bool map_close_joblog(struct map *m);
-void map_forget_saved(struct map *m);
+/* One object, in one line. */
+void map_write_json(FILE *out, const struct clowder_result *r, bool with_output);
 void map_write_dry(const struct map *m, const char *input, size_t len, uint64_t index);
+
+/* map_results.c: the folder of one task in m->results: stdout, stderr, status.json. False, and told, when they cannot be
+ * written. */
+bool map_save_result(struct map *m, const struct clowder_result *r);
 
 /* A feed: all that stdin gives is the input of the one task; a terminal gives none. */
 void map_feed_stdin(struct map *m, void *arg);

@@ -1,9 +1,9 @@
-/* Results on stdout (as they are, tagged, or as JSON), failures on stderr, the job log, fetched files. */
+/* Results on stdout (as they are, tagged, or as JSON), failures on stderr, the job log. */
 #include "tui/cli/map.h"
 
 #include "base/mono.h"
 #include "base/text.h"
-#include "engine/daemon/expand.h"
+#include "engine/wire/expand.h"
 #include "engine/wire/func.h"
 
 #include <errno.h>
@@ -52,10 +52,9 @@ static void json_field(FILE *out, const char *key, const char *data, size_t len)
     free(text);
 }
 
-static void write_json(const struct clowder_result *r)
+void map_write_json(FILE *out, const struct clowder_result *r, bool with_output)
 {
     static const char *const words[] = {"done", "failed", "timeout", "cancelled", "lost"};
-    FILE *out = stdout;
     fprintf(out, "{\"index\":%llu", (unsigned long long)r->index + 1);
     json_field(out, "input", r->input, r->input_len);
     fprintf(out, ",\"status\":\"%s\",\"exit\":", words[r->outcome]);
@@ -67,12 +66,16 @@ static void write_json(const struct clowder_result *r)
         fprintf(out, ",\"signal\":%d", r->signal);
     else
         fputs(",\"signal\":null", out);
-    json_field(out, "stdout", r->out, r->out_len);
-    json_field(out, "stderr", r->err, r->err_len);
+    if (with_output) {
+        json_field(out, "stdout", r->out, r->out_len);
+        json_field(out, "stderr", r->err, r->err_len);
+    }
     if (r->why[0])
         json_field(out, "error", r->why, strlen(r->why));
     if (r->out_total > r->out_len)
         fprintf(out, ",\"stdout_bytes\":%llu", (unsigned long long)r->out_total);
+    if (r->file_count)
+        fprintf(out, ",\"files\":%u,\"file_bytes\":%llu", r->file_count, (unsigned long long)r->file_bytes);
     json_field(out, "host", r->host, strlen(r->host));
     json_field(out, "daemon", r->daemon, strlen(r->daemon));
     fprintf(out, ",\"attempts\":%u,\"queued_ms\":%.3f,\"run_ms\":%.3f}\n", r->attempts, (double)r->queued_us / 1000,
@@ -228,215 +231,25 @@ bool map_close_joblog(struct map *m)
     return !m->joblog_failed;
 }
 
-/* Files come from the machine that ran the task: only those that were asked for are written here. */
-static bool was_asked_for(const struct map *m, const struct clowder_result *r, const char *name)
-{
-    struct buf pattern = {0};
-    if (!m->f.fetch || strchr(name, '/'))
-        return false;
-    expand_pattern(&pattern, m->f.fetch, r->input, r->input_len, r->index);
-    bool good = fnmatch(buf_text(&pattern), name, FNM_PERIOD) == 0;
-    buf_fini(&pattern);
-    return good;
-}
-
-/* ---- names that files have got in this map: none is written over by another task's ---- */
-
-struct saved {
-    char *name;
-    uint64_t index; /* of the task */
-};
-
-static int compare(const void *a, const void *b)
-{
-    return strcmp(((const struct saved *)a)->name, ((const struct saved *)b)->name);
-}
-
-/* True when the name is this task's from now on. */
-static bool claim(struct map *m, const char *name, uint64_t index, uint64_t *other)
-{
-    struct saved *one = mem_alloc(sizeof *one), **found;
-    *one = (struct saved){mem_strdup(name), index};
-    found = tsearch(one, &m->saved, compare);
-    if (!found)
-        abort();
-    *other = (*found)->index;
-    if (*found != one) {
-        free(one->name);
-        free(one);
-    }
-    return *other == index;
-}
-
-static void free_saved(void *node)
-{
-    struct saved *one = node;
-    free(one->name);
-    free(one);
-}
-
-void map_forget_saved(struct map *m)
-{
-    tdestroy(m->saved, free_saved);
-    m->saved = NULL;
-}
-
-static mode_t own_umask(void)
-{
-    static mode_t mask;
-    static bool known;
-    if (!known)
-        umask(mask = umask(077));
-    known = true;
-    return mask;
-}
-
-/* What may be at that name already: errno says why it is not to be replaced. */
-static bool may_replace(const char *name, mode_t *mode)
-{
-    struct stat st;
-    *mode = 0666 & ~own_umask();
-    if (lstat(name, &st))
-        return errno == ENOENT;
-    *mode = st.st_mode & 0777;
-    errno = S_ISLNK(st.st_mode) ? ELOOP : S_ISDIR(st.st_mode) ? EISDIR : EEXIST;
-    return S_ISREG(st.st_mode);
-}
-
-/* Whole or not at all, and what was there before stays until then. is_new: nothing may be there. False: errno. */
-static bool save_file(const char *name, const uint8_t *data, size_t len, bool is_new)
-{
-    char part[] = ".clowder-fetch.XXXXXX";
-    mode_t mode;
-    if (!may_replace(name, &mode))
-        return false;
-    int fd = mkostemp(part, O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    size_t done = 0;
-    for (ssize_t n = 0; done < len && (n = write(fd, data + done, len - done)) > 0;)
-        done += (size_t)n;
-    bool good = done == len && fchmod(fd, mode) == 0;
-    int why = errno;
-    if (close(fd) && good) {
-        good = false;
-        why = errno;
-    }
-    if (good && (is_new ? link(part, name) : rename(part, name))) {
-        good = false;
-        why = errno;
-    }
-    if (!good || is_new)
-        unlink(part);
-    errno = why;
-    return good;
-}
-
-/* A line about a file; after some they are only counted. problem: the first of this task. */
-static __attribute__((format(printf, 3, 4))) void tell_file(
-    struct map *m, char problem[PROBLEM], const char *format, ...)
-{
-    char text[PROBLEM];
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(text, sizeof text, format, ap);
-    va_end(ap);
-    if (!*problem)
-        snprintf(problem, PROBLEM, "%s", text);
-    if (m->json || ++m->told_files > TELL_FAILURES)
-        return;
-    say(0, "%s", text);
-    if (m->told_files == TELL_FAILURES)
-        say(0, "further messages of this kind are not shown");
-}
-
-/* A name that another task's file has got is told, and the file gets one that nothing has. */
-static bool save_beside(struct map *m, const struct clowder_result *r, const char *name, uint64_t other,
-    const uint8_t *data, size_t len, char problem[PROBLEM])
-{
-    unsigned long long task = r->index + 1;
-    char shown[300], own_shown[320], *own = mem_printf("%s.%llu", name, task);
-    bool saved = save_file(own, data, len, true);
-    for (int i = 1; !saved && errno == EEXIST && i < 100; i++) {
-        free(own);
-        own = mem_printf("%s.%llu.%d", name, task, i);
-        saved = save_file(own, data, len, true);
-    }
-    text_escape(shown, sizeof shown, name, strlen(name));
-    text_escape(own_shown, sizeof own_shown, own, strlen(own));
-    tell_file(m, problem, "task %llu fetched '%s', and so did task %llu; %s '%s'", task, shown,
-        (unsigned long long)other + 1, saved ? "this one is saved as" : "there is no free name like", own_shown);
-    free(own);
-    return saved;
-}
-
-/* False: it is not here. */
-static bool save_one(struct map *m, const struct clowder_result *r, const char *name, const uint8_t *data, size_t len,
-    char problem[PROBLEM])
-{
-    char shown[300];
-    uint64_t other;
-    text_escape(shown, sizeof shown, name, strlen(name));
-    if (!was_asked_for(m, r, name)) {
-        tell_file(m, problem, "task %llu on %s sent a file that was not asked for, '%s': not saved",
-            (unsigned long long)r->index + 1, r->host, shown);
-        return true; /* it need not be */
-    }
-    if (!claim(m, name, r->index, &other))
-        return save_beside(m, r, name, other, data, len, problem);
-    if (save_file(name, data, len, false))
-        return true;
-    tell_file(m, problem, "cannot save the fetched file %s: %s", shown, strerror(errno));
-    return false;
-}
-
-/* problem: "" when all of them are here, and by their names. */
-static void save_files(struct map *m, const struct clowder_result *r, char problem[PROBLEM])
-{
-    const char *name;
-    const uint8_t *data;
-    size_t at = 0, len, count = 0;
-    while (clowder_result_file(r, &at, &name, &data, &len)) {
-        if (++count > FUNC_FETCH_MAX) {
-            tell_file(m, problem, "task %llu on %s sent more than %d files: the others are not saved",
-                (unsigned long long)r->index + 1, r->host, FUNC_FETCH_MAX);
-            m->unsaved++;
-            return;
-        }
-        m->unsaved += !save_one(m, r, name, data, len, problem);
-    }
-}
-
 /* Its bytes in the file of results. */
 static uint64_t write_output(struct map *m, const struct clowder_result *r)
 {
     off_t before = m->joblog && m->out_path ? ftello(stdout) : -1;
     if (m->json)
-        write_json(r);
+        map_write_json(stdout, r, true);
     else
         write_plain(m, r);
     return before >= 0 ? (uint64_t)(ftello(stdout) - before) : r->out_total;
 }
 
-bool map_write_result(struct map *m, const struct clowder_result *result)
+bool map_write_result(struct map *m, const struct clowder_result *r)
 {
-    struct clowder_result changed;
-    const struct clowder_result *r = result;
-    char problem[PROBLEM];
     uint64_t written = 0;
-    problem[0] = '\0';
     m->done++;
     if (m->stdout_is_terminal)
         progress_clear(m->progress);
-    if (r->files_len)
-        save_files(m, r, problem);
-    bool told = *problem && r->outcome == CLOWDER_DONE;
-    if (told) {
-        changed = *result;
-        r = &changed;
-        changed.outcome = CLOWDER_TASK_FAILED;
-        changed.why = problem;
-    }
+    if (m->results && !map_save_result(m, r))
+        return false;
     if (r->outcome != CLOWDER_DONE) {
         m->failed++;
         m->task_status = status_of(r);
@@ -444,7 +257,7 @@ bool map_write_result(struct map *m, const struct clowder_result *result)
     /* What was cancelled has no line in the log: a resume makes its output again. */
     if (!m->joblog || r->outcome != CLOWDER_TASK_CANCELLED)
         written = write_output(m, r);
-    if (r->outcome != CLOWDER_DONE && !told && !(m->stopping && r->outcome == CLOWDER_TASK_CANCELLED))
+    if (r->outcome != CLOWDER_DONE && !(m->stopping && r->outcome == CLOWDER_TASK_CANCELLED))
         tell_failure(m, r);
     if (!m->joblog)
         return !ferror_unlocked(stdout) || stdout_is_good();

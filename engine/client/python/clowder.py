@@ -413,7 +413,8 @@ class _Function(ctypes.Structure):
                 ("use_stdin", _bool), ("no_input", _bool), ("everywhere", _bool), ("setup", _bool), ("unordered", _bool),
                 ("timeout_ms", _u64), ("retries", ctypes.c_uint), ("retry_failed", ctypes.c_uint), ("speculate", _bool),
                 ("deadline_ms", _u64), ("max_output", _size), ("has_seed", _bool), ("seed", _u64),
-                ("ship", ctypes.POINTER(_str)), ("fetch", _str)]
+                ("ship", ctypes.POINTER(_str)), ("in_", ctypes.POINTER(_str)), ("out", ctypes.POINTER(_str)), ("results", _str),
+                ("files", _bool)]
 
 
 class _Profile(ctypes.Structure):
@@ -425,7 +426,7 @@ class _Result(ctypes.Structure):
     _fields_ = [("index", _u64), ("outcome", ctypes.c_int), ("exit_status", ctypes.c_int), ("signal", ctypes.c_int),
                 ("input", _ptr), ("out", _ptr), ("err", _ptr), ("why", _str), ("input_len", _size), ("out_len", _size),
                 ("err_len", _size), ("out_total", _u64), ("host", _str), ("daemon", _str), ("attempts", ctypes.c_uint),
-                ("queued_us", _u64), ("run_us", _u64), ("files", _ptr), ("files_len", _size)]
+                ("queued_us", _u64), ("run_us", _u64), ("file_count", ctypes.c_uint32), ("file_bytes", _u64)]
 
 
 class _Piece(ctypes.Structure):

@@ -87,13 +87,12 @@ def test_tags_and_a_job_log_are_as_map_makes_them(clowder, work):
     assert [[row[i] for i in (0, 1, 4, 5, 6, 7)] for row in rows] == [["1", ":", "1", "2", "0", "0"], ["2", ":", "1", "2", "1", "0"]]
 
 
-def test_fetched_files_come_with_collect_and_shipped_ones_are_kept(clowder, work):
+def test_files_come_home_without_a_client_and_shipped_ones_are_kept(clowder, work):
     (work / "tool.sh").write_text("echo $1 >result-$1\n")
-    job = clowder.submit("--ship tool.sh --fetch result-{} -- sh tool.sh {}", stdin=numbers(3))
+    job = clowder.submit("--ship tool.sh --out result-{} -- sh tool.sh {}", stdin=numbers(3))
     (work / "tool.sh").unlink()
-    (work / "here").mkdir()
-    clowder.collect(job, cwd=work / "here")
-    assert (work / "here/result-2").read_text() == "2\n"
+    clowder(f"job wait {job}")
+    assert (work / "result-2").read_text() == "2\n"
 
 
 def test_a_worker_that_breaks_its_contract_leaves_what_was_right(clowder):

@@ -14,18 +14,22 @@ def folder(work, rogue):
     return path
 
 
-def test_files_that_nobody_asked_for_are_not_saved(clowder, work, folder):
+def test_files_that_nobody_asked_for_are_not_taken(clowder, work, rogue, folder):
     clowder("up -n 1", cwd=folder)
     (folder / "sub").mkdir()
-    clowder("map --fetch *t-{}.txt -- true ::: 1", cwd=folder, status=1).says(
-        "task 1 on local sent a file that was not asked for, 'Makefile': not saved")
-    assert not list((folder / "sub").iterdir())
-    assert sorted(path.name for path in folder.iterdir()) == ["result-1.txt", "sub"] and not (work / "up").exists()
-    clowder("map -- true ::: 1", cwd=folder, status=1).says("not saved")
+    (folder / "secret").write_text("mine")
+    clowder("map --out *t-{}.txt -- true ::: 1", cwd=folder)
+    noted = dict(line.split(": ", 1) for line in (rogue.folder / "noted").read_text().splitlines())
+    wrong = [what for what, said in noted.items() if what != "good" and said.split()[1] == "0"]
+    assert not wrong and len(noted) == 13, noted
+    assert "nothing that this task was to bring home" in noted["Makefile"] and "not this daemon's" in noted["another's"]
+    assert "makes no sense" in noted["../up"] and "not one of the task's" in noted["unlisted"]
+    assert not list((folder / "sub").iterdir()) and (folder / "secret").read_text() == "mine"
+    assert sorted(path.name for path in folder.iterdir()) == ["result-1.txt", "secret", "sub"] and not (work / "up").exists()
 
 
 def test_its_reasons_reach_no_terminal_as_they_are(clowder, engine, rogue):
-    rogue.shall("whatever")
+    rogue.shall("words")
     clowder("up two -n 1")
     said = clowder("map -p two -- true ::: 1", status=1).says("0;owned").err
     wait_until(lambda: clowder("job show 1", status=None).status == 0)  # it is in the store

@@ -1,6 +1,6 @@
 /* Placeholders: a command line for one input. No shell is involved. */
-#ifndef ENGINE_DAEMON_EXPAND_H
-#define ENGINE_DAEMON_EXPAND_H
+#ifndef ENGINE_WIRE_EXPAND_H
+#define ENGINE_WIRE_EXPAND_H
 
 #include "base/mem.h"
 

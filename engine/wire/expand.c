@@ -1,5 +1,5 @@
 /* Text replaced in one pass; what was put in is never looked at again. */
-#include "engine/daemon/expand.h"
+#include "engine/wire/expand.h"
 
 #include <string.h>
 

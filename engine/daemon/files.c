@@ -1,0 +1,288 @@
+/* The main thread's side of the file plane, and what its two threads have in common. */
+#include "engine/daemon/files.h"
+
+#include "engine/daemon/haul.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+/* ---- a thread with a queue ---- */
+
+void haul_init(struct haul *h, struct files *f)
+{
+    *h = (struct haul){.files = f};
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_cond_init(&h->cond, NULL);
+    file_link_init(&h->link);
+}
+
+void haul_fini(struct haul *h)
+{
+    file_link_fini(&h->link);
+    pthread_cond_destroy(&h->cond);
+    pthread_mutex_destroy(&h->lock);
+}
+
+bool haul_give(struct haul *h, struct task_files *t, void *(*run)(void *haul))
+{
+    sigset_t all, before;
+    t->next = NULL;
+    pthread_mutex_lock(&h->lock);
+    *(h->queue ? &h->last->next : &h->queue) = t;
+    h->last = t;
+    pthread_cond_signal(&h->cond);
+    pthread_mutex_unlock(&h->lock);
+    if (h->runs)
+        return true;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    h->runs = pthread_create(&h->thread, NULL, run, h) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!h->runs)
+        h->queue = h->last = NULL;
+    return h->runs;
+}
+
+void haul_end(struct haul *h)
+{
+    struct files *f = h->files;
+    if (!h->runs)
+        return;
+    pthread_mutex_lock(&h->lock);
+    atomic_store(&h->stop, true);
+    pthread_cond_signal(&h->cond);
+    pthread_mutex_unlock(&h->lock);
+    file_link_shut(&h->link);
+    pthread_join(h->thread, NULL);
+    haul_fini(h);
+    haul_init(h, f);
+}
+
+struct task_files *haul_next(struct haul *h, bool wait)
+{
+    pthread_mutex_lock(&h->lock);
+    while (wait && !h->queue && !atomic_load(&h->stop))
+        pthread_cond_wait(&h->cond, &h->lock);
+    struct task_files *t = atomic_load(&h->stop) ? NULL : h->queue;
+    if (t)
+        h->queue = t->next;
+    pthread_mutex_unlock(&h->lock);
+    return t;
+}
+
+bool haul_connect(struct haul *h)
+{
+    while (!atomic_load(&h->stop)) {
+        if (h->link.is_open || file_link_open(&h->link, h->files->daemon))
+            return true;
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += HAUL_REDIAL_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        pthread_mutex_lock(&h->lock);
+        if (!atomic_load(&h->stop))
+            pthread_cond_timedwait(&h->cond, &h->lock, &until);
+        pthread_mutex_unlock(&h->lock);
+    }
+    return false;
+}
+
+void haul_done(struct task_files *t, enum task_files_state state)
+{
+    uint64_t one = 1;
+    int fd = t->owner->event_fd; /* t may be gone as soon as it is said */
+    atomic_store(&t->state, state);
+    if (write(fd, &one, sizeof one) < 0)
+        errno = 0; /* it has been said often enough */
+}
+
+void haul_fail(struct task_files *t, bool is_ours, char *why)
+{
+    t->why = why;
+    t->is_ours = is_ours;
+    haul_done(t, FILES_FAILED);
+}
+
+/* ---- the main thread's ---- */
+
+static struct files *files_of(struct daemon *d)
+{
+    if (d->files)
+        return d->files;
+    struct files *f = d->files = mem_zalloc(sizeof *f);
+    f->daemon = d;
+    f->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (f->event_fd < 0 || sodium_init() < 0)
+        abort();
+    cache_init(&f->cache);
+    haul_init(&f->in, f);
+    haul_init(&f->out, f);
+    return f;
+}
+
+static void task_files_free(struct task_files *t)
+{
+    if (t->job->root && t->index != UINT64_MAX && !t->is_gone)
+        folder_clear(t->dir);
+    gather_fini(&t->before);
+    free(t->dir);
+    free(t->input);
+    free(t->why);
+    free(t);
+}
+
+static bool is_under_way(struct task_files *t)
+{
+    enum task_files_state state = files_state(t);
+    return state == FILES_COMING || state == FILES_LEAVING;
+}
+
+void files_drop(struct task_files *t)
+{
+    if (t && is_under_way(t)) { /* a thread has it */
+        t->next_dropped = t->owner->dropped;
+        t->owner->dropped = t;
+    } else if (t) {
+        task_files_free(t);
+    }
+}
+
+/* Frees what was dropped, of the job (NULL: of any), as far as no thread has it. True: some is left. */
+static bool sweep(struct files *f, const struct job *j)
+{
+    bool left = false;
+    for (struct task_files **at = &f->dropped; *at;) {
+        struct task_files *t = *at;
+        if (is_under_way(t)) {
+            left |= !j || t->job == j;
+            at = &t->next_dropped;
+        } else {
+            *at = t->next_dropped;
+            task_files_free(t);
+        }
+    }
+    return left;
+}
+
+/* What was under way is not any more. */
+static void fail_all(struct files *f)
+{
+    for (struct task_files *t = f->dropped; t; t = t->next_dropped)
+        if (is_under_way(t))
+            haul_fail(t, true, mem_strdup("stopped"));
+}
+
+void files_stop(struct daemon *d)
+{
+    struct files *f = d->files;
+    if (!f)
+        return;
+    haul_end(&f->in);
+    haul_end(&f->out);
+    fail_all(f);
+    sweep(f, NULL);
+}
+
+void files_forget(struct daemon *d, const struct job *j)
+{
+    if (d->files && sweep(d->files, j))
+        files_stop(d);
+}
+
+void files_end(struct daemon *d)
+{
+    struct files *f = d->files;
+    if (!f)
+        return;
+    files_stop(d);
+    haul_fini(&f->in);
+    haul_fini(&f->out);
+    cache_fini(&f->cache);
+    close(f->event_fd);
+    free(f);
+    d->files = NULL;
+}
+
+void files_watch(struct daemon *d, struct watch *w)
+{
+    uint64_t ignored;
+    if (!d->files)
+        return;
+    while (read(d->files->event_fd, &ignored, sizeof ignored) > 0)
+        ; /* the step before this has looked at all */
+    watch_add(w, d->files->event_fd, POLLIN);
+}
+
+/* ---- tasks ---- */
+
+struct task_files *files_bring(struct daemon *d, struct job *j, uint64_t index, const char *input, size_t len)
+{
+    struct files *f = files_of(d);
+    struct task_files *t = mem_zalloc(sizeof *t);
+    *t = (struct task_files){.owner = f, .job = j, .index = index, .input = mem_strndup(input, len), .len = len};
+    atomic_init(&t->state, FILES_COMING);
+    t->dir = index != UINT64_MAX ? mem_printf("%s/%llu", j->root, (unsigned long long)++f->folders) : mem_strdup(j->dir);
+    if (!haul_give(&f->in, t, files_in_run))
+        haul_fail(t, true, mem_printf("there is no thread for files on %s", d->host));
+    return t;
+}
+
+bool files_of_job_are_coming(struct job *j)
+{
+    if (!j->ships)
+        return false;
+    if (files_state(j->ships) == FILES_FAILED && !j->problem)
+        j->problem = mem_strdup(j->ships->why);
+    return files_state(j->ships) == FILES_COMING;
+}
+
+void files_take_home(struct task_files *t)
+{
+    const struct func *f = &t->job->func;
+    bool brings = f->outs || f->by_names;
+    atomic_store(&t->state, brings ? FILES_LEAVING : FILES_HOME);
+    if (brings && !haul_give(&t->owner->out, t, files_out_run))
+        haul_fail(t, true, mem_strdup("there is no thread for files"));
+}
+
+/* ---- jobs ---- */
+
+static void fail_job(struct job *j, const char *doing, const char *what)
+{
+    if (!j->problem)
+        j->problem = mem_printf("cannot %s %s: %s", doing, what, strerror(errno));
+}
+
+/* On the engine's own machine beside the files, so that links and moves do; elsewhere beside the cache. */
+static bool make_root(struct daemon *d, struct job *j)
+{
+    const struct files *f = files_of(d);
+    if (!j->is_here)
+        return *f->cache.folder && folder_make_root(j, f->cache.folder, false);
+    return (j->func.dir && folder_make_root(j, j->func.dir, true)) || folder_make_root(j, folder_parent(), false);
+}
+
+void files_open_job(struct daemon *d, struct job *j)
+{
+    j->has_files = func_has_files(&j->func);
+    j->is_here = !d->config.remote;
+    if (!make_root(d, j)) {
+        fail_job(j, "make a folder on", d->host);
+        return;
+    }
+    j->dir = mem_printf("%s/all", j->root);
+    if (mkdir(j->dir, 0700))
+        fail_job(j, "make", j->dir);
+    else if (j->func.ships)
+        j->ships = files_bring(d, j, UINT64_MAX, "", 0);
+}

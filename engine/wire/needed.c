@@ -1,0 +1,126 @@
+/* --ship, --in and --files, as they are meant. */
+#include "engine/wire/needed.h"
+
+#include "base/text.h"
+#include "engine/wire/expand.h"
+#include "engine/wire/parcel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct search {
+    const struct needed *needed;
+    struct gather below; /* the folder of the job */
+    void (*take)(void *arg, const struct gather *g);
+    void *arg;
+    char *why;
+};
+
+static void fail(struct search *s, const char *before, const char *path, const char *after)
+{
+    char shown[600];
+    text_escape(shown, sizeof shown, path, strlen(path));
+    if (!s->why)
+        s->why = mem_printf("%s '%s' %s", before, shown, after);
+}
+
+static bool is_below(const char *path)
+{
+    char plain[PARCEL_PATH_MAX + 1];
+    snprintf(plain, sizeof plain, "%s", strncmp(path, "./", 2) == 0 ? path + 2 : path);
+    size_t len = strlen(plain);
+    while (len > 1 && plain[len - 1] == '/')
+        plain[--len] = '\0';
+    return parcel_path_is_plain(plain);
+}
+
+static void hand_over(struct search *s, struct gather *g)
+{
+    gather_sort(g);
+    if (g->why && !s->why) {
+        s->why = g->why;
+        g->why = NULL;
+    }
+    if (!s->why)
+        s->take(s->arg, g);
+    gather_fini(g);
+}
+
+/* A path that is not below the folder is known there by its last name. */
+static size_t find_elsewhere(struct search *s, const char *path)
+{
+    char *from = *path == '/' ? mem_strdup(path) : mem_printf("%s/%s", s->below.base, path);
+    char *whole = realpath(from, NULL), *slash = whole ? strrchr(whole, '/') : NULL;
+    struct buf pattern = {0};
+    size_t found = 0;
+    if (slash && slash[1]) {
+        *slash = '\0';
+        struct gather other = {.base = *whole ? whole : "/"};
+        expand_quote(&pattern, slash + 1, strlen(slash + 1));
+        found = gather_pattern(&other, buf_text(&pattern));
+        hand_over(s, &other);
+    }
+    buf_fini(&pattern);
+    free(whole);
+    free(from);
+    return found;
+}
+
+static size_t find_below(struct search *s, const char *path, size_t len)
+{
+    struct buf pattern = {0};
+    expand_quote(&pattern, path, len);
+    size_t found = gather_pattern(&s->below, buf_text(&pattern));
+    buf_fini(&pattern);
+    return found;
+}
+
+static void find_ship(struct search *s, const char *path)
+{
+    if (!(is_below(path) ? find_below(s, path, strlen(path)) : find_elsewhere(s, path)) && !s->below.why)
+        fail(s, "there is no file", path, "here to be shipped");
+}
+
+static void find_in(struct search *s, const char *text)
+{
+    const struct needed *n = s->needed;
+    struct buf pattern = {0};
+    expand_pattern(&pattern, text, n->input, n->len, n->index);
+    if (!gather_pattern(&s->below, buf_text(&pattern)) && !s->below.why)
+        fail(s, "--in: there is no file", (const char *)pattern.data, "here");
+    buf_fini(&pattern);
+}
+
+/* The input, when it names a file. */
+static void find_named(struct search *s)
+{
+    const struct needed *n = s->needed;
+    struct stat st;
+    if (!n->len || n->len > PARCEL_PATH_MAX || memchr(n->input, 0, n->len))
+        return;
+    char *name = mem_strndup(n->input, n->len);
+    char *file = *name == '/' ? mem_strdup(name) : mem_printf("%s/%s", s->below.base, name);
+    bool is_there = lstat(file, &st) == 0;
+    if (is_there && is_below(name))
+        find_below(s, name, n->len);
+    else if (is_there && strcmp(name, ".") != 0 && !(n->stays && *name == '/'))
+        fail(s, "--files:", name,
+            "is not below the folder of the job, so it does not travel; cd to a folder above it, and name it from there");
+    free(file);
+    free(name);
+}
+
+char *needed_gather(const struct needed *n, void (*take)(void *arg, const struct gather *g), void *arg)
+{
+    struct search s = {
+        .needed = n, .below = {.base = n->func->dir ? n->func->dir : "/"}, .take = take, .arg = arg};
+    bool is_job = n->index == UINT64_MAX;
+    for (char **at = is_job ? n->func->ships : NULL; at && *at && !s.why; at++)
+        find_ship(&s, *at);
+    for (char **at = is_job ? NULL : n->func->ins; at && *at && !s.why; at++)
+        find_in(&s, *at);
+    if (!is_job && n->func->by_names && !s.why)
+        find_named(&s);
+    hand_over(&s, &s.below);
+    return s.why;
+}

@@ -1,0 +1,9 @@
+"""Files that travel with tasks."""
+import pytest
+
+from belongings import Files
+
+
+@pytest.fixture
+def files(work):
+    return Files(work / "files")

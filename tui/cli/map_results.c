@@ -1,0 +1,49 @@
+/* --results DIR: for each task a folder, with what it printed, how it ended, and (the engine puts that there) what it
+ * made. */
+#include "tui/cli/map.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool write_file(const char *folder, const char *name, const char *data, size_t len)
+{
+    char *path = mem_printf("%s/%s", folder, name);
+    FILE *f = fopen(path, "we");
+    bool good = f && fwrite(data, 1, len, f) == len;
+    if (f && fclose(f))
+        good = false;
+    free(path);
+    return good;
+}
+
+static bool write_status(const char *folder, const struct clowder_result *r)
+{
+    char *path = mem_printf("%s/status.json", folder);
+    FILE *f = fopen(path, "we");
+    if (f)
+        map_write_json(f, r, false);
+    bool good = f && !ferror(f);
+    if (f && fclose(f))
+        good = false;
+    free(path);
+    return good;
+}
+
+bool map_save_result(struct map *m, const struct clowder_result *r)
+{
+    char *folder = mem_printf("%s/%llu", m->results, (unsigned long long)r->index + 1);
+    if (r->outcome == CLOWDER_TASK_CANCELLED || m->results_failed) {
+        free(folder);
+        return !m->results_failed;
+    }
+    bool good = (mkdir(m->results, 0777) == 0 || errno == EEXIST) && (mkdir(folder, 0777) == 0 || errno == EEXIST) &&
+                write_file(folder, "stdout", r->out, r->out_len) && write_file(folder, "stderr", r->err, r->err_len) &&
+                write_status(folder, r);
+    if (!good)
+        say(1, "cannot write to %s: %s", folder, strerror(errno));
+    m->results_failed = !good;
+    free(folder);
+    return good;
+}
