@@ -35,8 +35,8 @@ enum store_job_state {
 /* command and function are owned: store_job_fini(). In what the store gives they are not NULL; in what it is given,
  * NULL counts as "". function is what was run, for running it again: a JSON object of
  *   argv [TEXT], kind "command" | "lines" | "framed", and where they are not false, 0 or "": dir, use_stdin, no_input,
- *   everywhere, timeout_ms, retries, retry_failed, max_output, seed, by_names, results, ship,
- *   in and out (lists), files (how many are in the function itself).
+ *   everywhere, timeout_ms, retries, retry_failed, max_output, seed, by_names, columns, shell,
+ *   results, ship, in, out and names (lists), files (how many are in the function itself).
  * Anything else is stored as "": the job then cannot be run again. */
 struct store_job {
     int64_t id; /* given by store_job_add() when it is 0, never given twice */

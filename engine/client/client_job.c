@@ -96,6 +96,10 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     to->profile = mem_strdup(profile && *profile ? profile : "default");
     to->name = f->name ? mem_strdup(f->name) : NULL;
     to->dir = f->dir ? mem_strdup(f->dir) : getcwd(NULL, 0);
+    to->has_columns = f->has_columns;
+    for (const char *const *name = f->names; name && *name; name++)
+        func_add_text(&to->names, *name);
+    to->shell = f->shell;
     to->use_stdin = f->use_stdin;
     to->no_input = f->no_input || f->everywhere;
     to->everywhere = f->everywhere;
@@ -119,6 +123,8 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     if (to->kind >= FUNC_KIND_COUNT || (to->kind != FUNC_COMMAND && (to->use_stdin || to->everywhere)))
         code = clw_fail(
             err, CLW_USAGE, NULL, "a worker reads its tasks on stdin: --stdin and everywhere do not work with it");
+    if (to->shell && to->kind != FUNC_COMMAND)
+        code = clw_fail(err, CLW_USAGE, "start the shell yourself: sh -c LINE", "--shell is for commands, not for workers");
     if (!code)
         code = take_files(to, f, err);
     return code;
@@ -561,13 +567,17 @@ int clowder_job_skip(struct clowder_job *j, uint64_t n, struct clowder_error *ou
 char **clowder_expand(const struct clowder_function *f, const char *input, size_t len, uint64_t index)
 {
     struct buf b = {0};
+    struct expansion e = {.input = input,
+        .len = f->no_input || f->kind != CLOWDER_COMMAND ? 0 : len,
+        .index = index,
+        .has_columns = f->has_columns,
+        .names = (char *const *)(uintptr_t)f->names,
+        .as_shell = f->shell};
     size_t argc = 0;
     bool append = !f->use_stdin && !f->no_input && f->kind == CLOWDER_COMMAND;
     for (; f->argv[argc]; argc++)
-        append &= !expand_has_placeholder(f->argv[argc]);
-    if (f->no_input || f->kind != CLOWDER_COMMAND)
-        len = 0;
-    return expand_argv(&b, (char *const *)(uintptr_t)f->argv, argc, append, input, len, index);
+        append &= !expand_has_placeholder(f->argv[argc], &e);
+    return expand_argv(&b, (char *const *)(uintptr_t)f->argv, argc, append, &e);
 }
 
 int clowder_job_flush(struct clowder_job *j, struct clowder_error *out)

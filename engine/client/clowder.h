@@ -171,6 +171,9 @@ struct clowder_function {
     const char *const *in;   /* patterns of files below dir that a task needs; placeholders allowed */
     const char *const *out;  /* patterns of what it makes, which comes home to the same place below dir, or … */
     const char *results;     /* … to the folder N in this one, for task N from 1; or NULL */
+    bool has_columns;         /* an input is several texts, with a NUL after each but the last: {1} {2.} … */
+    const char *const *names; /* of those, for {name}; NULL-terminated, or NULL */
+    bool shell;              /* argv is one line for /bin/sh; what placeholders bring is in quotes there */
     bool files;              /* an input that names a file below dir is one of in; all that is new or changed, of out */
 };
 /* A command with the defaults. */

@@ -191,7 +191,7 @@ static bool is_barred(struct daemon *d, struct batch *b, const struct task *t, c
         end_without(d, b, WIRE_CANCELLED, -1, "");
     else if (j->problem)
         end_without(d, b, WIRE_CANNOT, 126, j->problem);
-    else if (!j->func.use_stdin && memchr(t->input, 0, t->len))
+    else if (!j->func.use_stdin && !j->func.has_columns && memchr(t->input, 0, t->len))
         end_without(d, b, WIRE_FAILED, 126,
             "the input holds a NUL byte, which an argument cannot hold; use --stdin or -W");
     else if (files && files_state(files) == FILES_FAILED)
@@ -213,9 +213,11 @@ static bool start(struct daemon *d, struct batch *b)
     if (is_barred(d, b, &t, files))
         return true;
     struct spawn s = {.env = job_env(d, j, t.index, &env_buf), .dir = j->dir, .in_fd = -1, .limits = &d->limits};
-    s.argv = j->func.no_input ? j->func.argv
-                              : expand_argv(&argv_buf, j->func.argv, j->func.argc, j->append,
-                                    j->func.use_stdin ? "" : t.input, j->func.use_stdin ? 0 : t.len, t.index);
+    struct expansion e = func_expansion(&j->func, t.input, t.len, t.index);
+    if (j->func.use_stdin)
+        e.len = 0;
+    s.argv = j->func.no_input && !j->func.shell ? j->func.argv
+                                                : expand_argv(&argv_buf, j->func.argv, j->func.argc, j->append, &e);
     if (j->func.use_stdin && (s.in_fd = input_fd(&t)) < 0) {
         refuse(d, b, errno, &t);
         return true;

@@ -2,8 +2,6 @@
 #include "engine/daemon/daemon.h"
 #include "engine/daemon/files.h"
 
-#include "engine/wire/expand.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -70,9 +68,7 @@ struct job *job_open(struct daemon *d, uint32_t number, const uint8_t *body, siz
             set_problem(j, "cannot enter the folder", j->dir);
         }
     }
-    j->append = !j->func.no_input && !j->func.use_stdin;
-    for (size_t i = 0; i < j->func.argc; i++)
-        j->append &= !expand_has_placeholder(j->func.argv[i]);
+    j->append = func_appends(&j->func);
     j->next = d->jobs;
     d->jobs = j;
     return j;

@@ -79,7 +79,9 @@ static char *gather_out(const struct task_files *t, struct gather *g, const char
     struct buf pattern = {0};
     char shown[600], *why = NULL;
     size_t from = g->count;
-    expand_pattern(&pattern, text, t->input, t->len, t->index);
+    struct expansion e = func_expansion(&t->job->func, t->input, t->len, t->index);
+    e.as_pattern = true;
+    expand_text(&pattern, text, &e);
     bool any = gather_pattern(g, buf_text(&pattern)) > 0;
     if (strpbrk(text, "*?["))
         pass_over_old(t, g, from);

@@ -47,6 +47,8 @@ struct file_job *file_job_new(const struct func *f, mode_t mask)
         .ins = f->ins,
         .outs = f->outs,
         .results = f->results,
+        .has_columns = f->has_columns,
+        .names = f->names,
         .by_names = f->by_names};
     func_copy(&j->func, &part);
     atomic_init(&j->refs, 1);
@@ -281,7 +283,9 @@ static bool is_meant(const struct file_job *j, const char *input, size_t len, ui
         return true;
     for (char **at = j->func.outs; at && *at && !is; at++) {
         struct buf pattern = {0};
-        expand_pattern(&pattern, *at, input, len, index);
+        struct expansion e = func_expansion(&j->func, input, len, index);
+        e.as_pattern = true;
+        expand_text(&pattern, *at, &e);
         is = matches(buf_text(&pattern), path);
         buf_fini(&pattern);
     }

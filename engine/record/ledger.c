@@ -77,6 +77,9 @@ static char *function_text(const struct func *f, size_t files)
     add_texts(o, "ship", f->ships);
     add_texts(o, "in", f->ins);
     add_texts(o, "out", f->outs);
+    add_texts(o, "names", f->names);
+    add_number(o, "columns", f->has_columns);
+    add_number(o, "shell", f->shell);
     add_number(o, "by_names", f->by_names);
     add_text(o, "results", f->results);
     add_number(o, "use_stdin", f->use_stdin);

@@ -1,28 +1,79 @@
 /* Text replaced in one pass; what was put in is never looked at again. */
 #include "engine/wire/expand.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum part { PART_NONE, PART_ALL, PART_STEM, PART_LAST, PART_DIR, PART_LAST_STEM, PART_NUMBER };
 
-/* The placeholder at text, and its length. */
-static enum part placeholder(const char *text, size_t *len)
+struct place {
+    enum part part;
+    int column; /* 0: the whole input; below 0: from the end */
+    size_t len; /* of the placeholder */
+};
+
+/* What stands before the closing brace; its length in *len. */
+static enum part part_at(const char *text, size_t *len)
 {
     static const struct {
         const char *text;
         enum part part;
-    } table[] = {{"{}", PART_ALL}, {"{.}", PART_STEM}, {"{/}", PART_LAST}, {"{//}", PART_DIR}, {"{/.}", PART_LAST_STEM},
-        {"{#}", PART_NUMBER}};
-    if (*text == '{') {
-        for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-            *len = strlen(table[i].text);
-            if (strncmp(text, table[i].text, *len) == 0)
-                return table[i].part;
-        }
+    } table[] = {{"}", PART_ALL}, {".}", PART_STEM}, {"/}", PART_LAST}, {"//}", PART_DIR}, {"/.}", PART_LAST_STEM},
+        {"#}", PART_NUMBER}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        *len = strlen(table[i].text);
+        if (strncmp(text, table[i].text, *len) == 0)
+            return table[i].part;
     }
-    *len = 1;
     return PART_NONE;
 }
+
+/* {name}, and its parts. */
+static bool find_name(const char *text, const struct expansion *e, struct place *p)
+{
+    int column = 1;
+    for (char *const *name = e->names; name && *name; name++, column++) {
+        size_t len = strlen(*name), rest;
+        if (!len || strncmp(text + 1, *name, len) != 0)
+            continue;
+        p->part = part_at(text + 1 + len, &rest);
+        if (p->part != PART_NONE && p->part != PART_NUMBER) {
+            p->column = column;
+            p->len = 1 + len + rest;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* {2}, {-1/.} */
+static bool find_numbered(const char *text, struct place *p)
+{
+    char *end;
+    size_t digits = strspn(text + 1 + (text[1] == '-'), "0123456789"), rest;
+    if (!digits || digits > 4)
+        return false;
+    p->column = (int)strtol(text + 1, &end, 10);
+    p->part = part_at(end, &rest);
+    p->len = (size_t)(end - text) + rest;
+    return p->column && p->part != PART_NONE && p->part != PART_NUMBER;
+}
+
+/* The placeholder at text, or a sign that is none. */
+static struct place placeholder(const char *text, const struct expansion *e)
+{
+    struct place p = {.len = 1}, found = {0};
+    size_t rest;
+    if (*text != '{')
+        return p;
+    found.part = part_at(text + 1, &rest);
+    found.len = 1 + rest;
+    if (found.part != PART_NONE || (e->has_columns && (find_name(text, e, &found) || find_numbered(text, &found))))
+        return found;
+    return p;
+}
+
+/* ---- parts of a text ---- */
 
 static size_t last_part(const char *input, size_t len)
 {
@@ -38,16 +89,16 @@ static size_t stem(const char *input, size_t len)
     return dot && dot != input + last ? (size_t)(dot - input) : len;
 }
 
-static void add_part(struct buf *out, enum part part, const char *input, size_t len, uint64_t index)
+static void add_part(struct buf *out, enum part part, const char *input, size_t len)
 {
     size_t last = last_part(input, len), end = stem(input, len);
     switch (part) {
-    case PART_NONE: break;
+    case PART_NONE:
+    case PART_NUMBER: break;
     case PART_ALL: buf_add(out, input, len); break;
     case PART_STEM: buf_add(out, input, end); break;
     case PART_LAST: buf_add(out, input + last, len - last); break;
     case PART_LAST_STEM: buf_add(out, input + last, end - last); break;
-    case PART_NUMBER: buf_printf(out, "%llu", (unsigned long long)index + 1); break;
     case PART_DIR:
         if (last == 0)
             buf_add(out, ".", 1);
@@ -57,19 +108,31 @@ static void add_part(struct buf *out, enum part part, const char *input, size_t 
     }
 }
 
-void expand_text(struct buf *out, const char *text, const char *input, size_t len, uint64_t index)
+/* ---- columns ---- */
+
+const char *expand_column(const struct expansion *e, unsigned n, size_t *len)
 {
-    while (*text) {
-        size_t taken;
-        enum part part = placeholder(text, &taken);
-        if (part == PART_NONE)
-            buf_add(out, text, 1);
-        else
-            add_part(out, part, input, len, index);
-        text += taken;
+    const char *at = e->input, *end = e->input + e->len;
+    for (; n > 1; n--) {
+        const char *nul = e->has_columns ? memchr(at, 0, (size_t)(end - at)) : NULL;
+        if (!nul)
+            return NULL;
+        at = nul + 1;
     }
-    buf_add(out, "", 1);
+    const char *nul = e->has_columns ? memchr(at, 0, (size_t)(end - at)) : NULL;
+    *len = (size_t)((nul ? nul : end) - at);
+    return at;
 }
+
+static unsigned count_columns(const struct expansion *e)
+{
+    unsigned n = 1;
+    for (size_t i = 0; e->has_columns && i < e->len; i++)
+        n += e->input[i] == '\0';
+    return n;
+}
+
+/* ---- how it stands there ---- */
 
 void expand_quote(struct buf *out, const char *text, size_t len)
 {
@@ -80,43 +143,138 @@ void expand_quote(struct buf *out, const char *text, size_t len)
     }
 }
 
-void expand_pattern(struct buf *out, const char *pattern, const char *input, size_t len, uint64_t index)
+static void add_shell_word(struct buf *out, const char *text, size_t len)
 {
-    struct buf quoted = {0};
-    expand_quote(&quoted, input, len);
-    expand_text(out, pattern, buf_text(&quoted), quoted.len, index);
-    buf_fini(&quoted);
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+:,./-";
+    size_t good = 0;
+    while (good < len && text[good] && strchr(plain, text[good]))
+        good++;
+    if (len && good == len) {
+        buf_add(out, text, len);
+        return;
+    }
+    buf_add(out, "'", 1);
+    for (size_t i = 0; i < len; i++)
+        if (text[i] == '\'')
+            buf_add_text(out, "'\\''");
+        else
+            buf_add(out, text + i, 1);
+    buf_add(out, "'", 1);
 }
 
-bool expand_has_placeholder(const char *text)
+static void add_value(struct buf *out, const struct expansion *e, enum part part, const char *text, size_t len)
+{
+    struct buf value = {0};
+    add_part(&value, part, text, len);
+    if (e->as_pattern)
+        expand_quote(out, value.len ? (const char *)value.data : "", value.len);
+    else if (e->as_shell)
+        add_shell_word(out, value.len ? (const char *)value.data : "", value.len);
+    else
+        buf_add(out, value.data, value.len);
+    buf_fini(&value);
+}
+
+static void add(struct buf *out, const struct expansion *e, const struct place *p)
 {
     size_t len;
+    if (p->part == PART_NUMBER) {
+        buf_printf(out, "%llu", (unsigned long long)e->index + 1);
+        return;
+    }
+    unsigned n = count_columns(e);
+    unsigned first = p->column > 0 ? (unsigned)p->column : p->column < 0 ? n + 1 - (unsigned)-p->column : 1;
+    unsigned last = p->column ? first : n;
+    for (unsigned i = first; i <= last; i++) {
+        const char *text = i && i <= n ? expand_column(e, i, &len) : NULL;
+        if (i > first)
+            buf_add(out, " ", 1);
+        if (text)
+            add_value(out, e, p->part, text, len);
+    }
+}
+
+void expand_text(struct buf *out, const char *text, const struct expansion *e)
+{
+    while (*text) {
+        struct place p = placeholder(text, e);
+        if (p.part == PART_NONE)
+            buf_add(out, text, 1);
+        else
+            add(out, e, &p);
+        text += p.len;
+    }
+    buf_add(out, "", 1);
+}
+
+bool expand_has_placeholder(const char *text, const struct expansion *e)
+{
     for (; *text; text++)
-        if (placeholder(text, &len) != PART_NONE)
+        if (placeholder(text, e).part != PART_NONE)
             return true;
     return false;
 }
 
-char **expand_argv(
-    struct buf *out, char *const *argv, size_t argc, bool append, const char *input, size_t len, uint64_t index)
+/* ---- command lines ---- */
+
+struct line {
+    struct buf *out;
+    size_t count;
+};
+
+static void add_offset(struct line *l)
 {
-    size_t count = argc + 2, at;
-    buf_clear(out);
-    memset(buf_reserve(out, count * sizeof(char *)), 0, count * sizeof(char *));
-    out->len = count * sizeof(char *);
+    size_t at = l->out->len;
+    memcpy(l->out->data + l->count++ * sizeof(char *), &at, sizeof at);
+}
+
+/* sh -c LINE: the words as they are, with blanks between, and in quotes what placeholders bring. */
+static void add_shell(struct line *l, char *const *argv, size_t argc, bool append, const struct expansion *e)
+{
+    static const char *const sh[] = {"/bin/sh", "-c"};
+    for (size_t i = 0; i < 2; i++) {
+        add_offset(l);
+        buf_add(l->out, sh[i], strlen(sh[i]) + 1);
+    }
+    add_offset(l);
     for (size_t i = 0; i < argc; i++) {
-        at = out->len;
-        expand_text(out, argv[i], input, len, index);
-        memcpy(out->data + i * sizeof(char *), &at, sizeof at);
+        expand_text(l->out, argv[i], e);
+        l->out->data[l->out->len - 1] = ' ';
     }
-    if (append) {
-        at = out->len;
-        buf_add(out, input, len);
-        buf_add(out, "", 1);
-        memcpy(out->data + argc * sizeof(char *), &at, sizeof at);
+    if (append)
+        expand_text(l->out, "{}", e);
+    else
+        l->out->data[l->out->len - 1] = '\0';
+}
+
+static void add_words(struct line *l, char *const *argv, size_t argc, bool append, const struct expansion *e)
+{
+    for (size_t i = 0; i < argc; i++) {
+        add_offset(l);
+        expand_text(l->out, argv[i], e);
     }
+    size_t len;
+    const char *column;
+    for (unsigned n = 1; append && (column = expand_column(e, n, &len)); n++) {
+        add_offset(l);
+        buf_add(l->out, column, len);
+        buf_add(l->out, "", 1);
+    }
+}
+
+char **expand_argv(struct buf *out, char *const *argv, size_t argc, bool append, const struct expansion *e)
+{
+    size_t slots = argc + count_columns(e) + 3, at;
+    struct line line = {.out = out};
+    buf_clear(out);
+    memset(buf_reserve(out, slots * sizeof(char *)), 0, slots * sizeof(char *));
+    out->len = slots * sizeof(char *);
+    if (e->as_shell)
+        add_shell(&line, argv, argc, append, e);
+    else
+        add_words(&line, argv, argc, append, e);
     char **list = (char **)(void *)out->data; /* offsets become pointers now that nothing moves */
-    for (size_t i = 0; i < argc + append; i++) {
+    for (size_t i = 0; i < line.count; i++) {
         memcpy(&at, &list[i], sizeof at);
         list[i] = (char *)out->data + at;
     }

@@ -1,6 +1,7 @@
 /* Function values: defaults, copies, fields, checks. */
 #include "engine/wire/func.h"
 
+#include "engine/wire/expand.h"
 #include "engine/wire/wire.h"
 
 #include <stdlib.h>
@@ -31,6 +32,9 @@ enum key {
     K_OUT,
     K_BY_NAMES,
     K_RESULTS,
+    K_COLUMNS,
+    K_COLUMN,
+    K_SHELL,
 };
 
 void func_init(struct func *f)
@@ -92,6 +96,7 @@ void func_fini(struct func *f)
     free_list(f->ships);
     free_list(f->ins);
     free_list(f->outs);
+    free_list(f->names);
     *f = (struct func){0};
 }
 
@@ -133,6 +138,7 @@ void func_copy(struct func *to, const struct func *from)
     to->ships = copy_list(from->ships);
     to->ins = copy_list(from->ins);
     to->outs = copy_list(from->outs);
+    to->names = copy_list(from->names);
     for (size_t i = 0; i < from->argc; i++)
         func_add_arg(to, from->argv[i]);
     for (size_t i = 0; i < from->file_count; i++) {
@@ -167,6 +173,11 @@ void func_encode(const struct func *f, struct buf *b)
     add_list(b, K_SHIP, f->ships);
     add_list(b, K_IN, f->ins);
     add_list(b, K_OUT, f->outs);
+    add_list(b, K_COLUMN, f->names);
+    if (f->has_columns)
+        wire_add_number(b, K_COLUMNS, 1);
+    if (f->shell)
+        wire_add_number(b, K_SHELL, 1);
     if (f->by_names)
         wire_add_number(b, K_BY_NAMES, 1);
     wire_add_number(b, K_STDIN, f->use_stdin);
@@ -222,7 +233,7 @@ static enum clw_err take_pattern(char ***list, const struct wire_fields *w, stru
     char *text = list_length(*list) < FUNC_PATTERNS_MAX ? wire_field_text(w) : NULL;
     if (!text || !*text) {
         free(text);
-        return clw_fail(err, CLW_PROTOCOL, NULL, "bad or too many patterns of files in a function");
+        return clw_fail(err, CLW_PROTOCOL, NULL, "bad or too many texts in a list of a function");
     }
     take_text_of(list, text);
     return CLW_OK;
@@ -258,6 +269,9 @@ static enum clw_err take_field(struct func *f, const struct wire_fields *w, stru
     case K_SHIP: return take_pattern(&f->ships, w, err);
     case K_IN: return take_pattern(&f->ins, w, err);
     case K_OUT: return take_pattern(&f->outs, w, err);
+    case K_COLUMNS: f->has_columns = number != 0; break;
+    case K_COLUMN: return take_pattern(&f->names, w, err);
+    case K_SHELL: f->shell = number != 0; break;
     case K_BY_NAMES: f->by_names = number != 0; break;
     case K_STDIN: f->use_stdin = number != 0; break;
     case K_NO_INPUT: f->no_input = number != 0; break;
@@ -294,6 +308,25 @@ enum clw_err func_decode(struct func *f, const uint8_t *data, size_t len, struct
     if (!code && (f->argc == 0 || !f->argv[0][0]))
         code = clw_fail(err, CLW_USAGE, "give a command", "a job without a command");
     return code;
+}
+
+struct expansion func_expansion(const struct func *f, const char *input, size_t len, uint64_t index)
+{
+    return (struct expansion){.input = input,
+        .len = len,
+        .index = index,
+        .has_columns = f->has_columns,
+        .names = f->names,
+        .as_shell = f->shell};
+}
+
+bool func_appends(const struct func *f)
+{
+    struct expansion e = func_expansion(f, "", 0, 0);
+    bool appends = !f->no_input && !f->use_stdin;
+    for (size_t i = 0; i < f->argc; i++)
+        appends &= !expand_has_placeholder(f->argv[i], &e);
+    return appends;
 }
 
 uint64_t func_task_seed(uint64_t seed, uint64_t index)

@@ -39,6 +39,9 @@ struct func {
     char *profile;   /* NULL on the way to a daemon */
     char *dir;       /* working directory on the submitter's own machine; NULL: the job's own folder */
     bool use_stdin;  /* the input goes to the task's standard input */
+    bool has_columns; /* the input is several texts, with a NUL after each but the last */
+    char **names;     /* of those, for placeholders; ends with NULL, or NULL */
+    bool shell;       /* a command is one line for a shell; what placeholders bring is in quotes */
     bool no_input;   /* the command as it stands: nothing is appended or replaced */
     bool everywhere; /* one task on each daemon that is connected now */
     bool setup;      /* … and on each that joins later */
@@ -81,6 +84,12 @@ void func_copy(struct func *to, const struct func *from);
 void func_encode(const struct func *f, struct buf *b);
 /* Reads and checks fields from a peer; *f is initialised and owned by the caller, also on error. */
 enum clw_err func_decode(struct func *f, const uint8_t *data, size_t len, struct clw_error *err);
+
+struct expansion;
+/* Its placeholders, for one input; borrowed. */
+struct expansion func_expansion(const struct func *f, const char *input, size_t len, uint64_t index);
+/* The input becomes the last argument of its command: no placeholder says where it goes. */
+bool func_appends(const struct func *f);
 
 /* What tasks see of the environment around them: these variables, and no others. Ends with NULL. */
 extern const char *const func_env_names[];

@@ -85,29 +85,40 @@ static void find_in(struct search *s, const char *text)
 {
     const struct needed *n = s->needed;
     struct buf pattern = {0};
-    expand_pattern(&pattern, text, n->input, n->len, n->index);
+    struct expansion e = func_expansion(n->func, n->input, n->len, n->index);
+    e.as_pattern = true;
+    expand_text(&pattern, text, &e);
     if (!gather_pattern(&s->below, buf_text(&pattern)) && !s->below.why)
         fail(s, "--in: there is no file", (const char *)pattern.data, "here");
     buf_fini(&pattern);
 }
 
-/* The input, when it names a file. */
-static void find_named(struct search *s)
+/* The text, when it names a file. */
+static void find_named(struct search *s, const char *text, size_t len)
 {
-    const struct needed *n = s->needed;
     struct stat st;
-    if (!n->len || n->len > PARCEL_PATH_MAX || memchr(n->input, 0, n->len))
+    if (!len || len > PARCEL_PATH_MAX || memchr(text, 0, len))
         return;
-    char *name = mem_strndup(n->input, n->len);
+    char *name = mem_strndup(text, len);
     char *file = *name == '/' ? mem_strdup(name) : mem_printf("%s/%s", s->below.base, name);
     bool is_there = lstat(file, &st) == 0;
     if (is_there && is_below(name))
-        find_below(s, name, n->len);
-    else if (is_there && strcmp(name, ".") != 0 && !(n->stays && *name == '/'))
+        find_below(s, name, len);
+    else if (is_there && strcmp(name, ".") != 0 && !(s->needed->stays && *name == '/'))
         fail(s, "--files:", name,
             "is not below the folder of the job, so it does not travel; cd to a folder above it, and name it from there");
     free(file);
     free(name);
+}
+
+static void find_all_named(struct search *s)
+{
+    const struct needed *n = s->needed;
+    struct expansion e = func_expansion(n->func, n->input, n->len, n->index);
+    const char *column;
+    size_t len;
+    for (unsigned i = 1; (column = expand_column(&e, i, &len)); i++)
+        find_named(s, column, len);
 }
 
 char *needed_gather(const struct needed *n, void (*take)(void *arg, const struct gather *g), void *arg)
@@ -120,7 +131,7 @@ char *needed_gather(const struct needed *n, void (*take)(void *arg, const struct
     for (char **at = is_job ? NULL : n->func->ins; at && *at && !s.why; at++)
         find_in(&s, *at);
     if (!is_job && n->func->by_names && !s.why)
-        find_named(&s);
+        find_all_named(&s);
     hand_over(&s, &s.below);
     return s.why;
 }

@@ -168,6 +168,9 @@ static int load_function(struct collect *x)
     x->m.f.argv = (const char *const *)x->func.argv;
     x->m.f.use_stdin = x->func.use_stdin;
     x->m.f.no_input = x->func.no_input;
+    x->m.f.has_columns = x->func.has_columns;
+    x->m.f.names = (const char *const *)x->func.names;
+    x->m.f.shell = x->func.shell;
     x->m.results = x->func.results;
     return 0;
 }

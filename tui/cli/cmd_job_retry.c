@@ -63,6 +63,9 @@ static int read_function(struct retry *r, struct map *m)
     m->f.ship = m->ship = texts(r->function, "ship");
     m->f.in = m->in = texts(r->function, "in");
     m->f.out = m->out = texts(r->function, "out");
+    m->f.names = m->names = texts(r->function, "names");
+    m->f.has_columns = json_number(r->function, "columns") != 0;
+    m->f.shell = json_number(r->function, "shell") != 0;
     m->f.files = json_number(r->function, "by_names") != 0;
     results = json_text(r->function, "results");
     m->f.results = m->results = *results ? results : NULL;

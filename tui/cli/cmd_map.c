@@ -79,6 +79,7 @@ static int read_map_options(const struct opts *o, struct map *m)
         return say(2, "%s: a worker reads its tasks on stdin; leave out --stdin", o->command);
     m->f.kind = lines ? CLOWDER_LINES : framed ? CLOWDER_FRAMED : CLOWDER_COMMAND;
     m->f.use_stdin = opts_has(o, "stdin");
+    m->f.shell = opts_has(o, "shell");
     m->f.unordered = opts_has(o, "unordered");
     m->f.retries = (unsigned)retries;
     m->f.retry_failed = (unsigned)retry_failed;
@@ -100,29 +101,60 @@ void map_fini(struct map *m)
     map_close_joblog(m);
     free(m->argv);
     free(m->ship);
+    columns_fini(&m->columns);
+    free(m->names);
     free(m->in);
     free(m->out);
     free(m->skip);
+}
+
+/* What follows the command: one list of words goes to the job as it is read, anything else as columns. */
+static int read_sources(const struct opts *o, struct map *m, size_t count)
+{
+    struct columns *c = &m->columns;
+    char *const *words = o->words + count;
+    size_t n = o->word_count - count, lists = 0;
+    for (size_t i = 0; i < n; i++)
+        lists += columns_is_separator(words[i]);
+    bool is_plain = lists == 1 && strcmp(words[0], ":::") == 0 && !opts_has(o, "header");
+    int status = is_plain ? 0 : columns_read(c, o->command, words, n);
+    if (status == 0)
+        status = columns_options(c, o->command, opts_text(o, "colsep", NULL), opts_has(o, "csv"), opts_has(o, "header"));
+    if (status == 0 && is_plain && (c->is_csv || c->is_split))
+        status = say(2, "%s: --colsep and --csv are for lines of stdin or of a file (-a FILE)", o->command);
+    if (status == 0)
+        status = columns_check(c, o->command, (char *const *)(uintptr_t)m->argv);
+    if (is_plain || c->lists) {
+        m->words = o->words + count + 1;
+        m->word_count = n - 1;
+    }
+    if (c->lists)
+        m->feed = map_feed_lists;
+    m->f.has_columns = columns_are_used(c);
+    return status;
 }
 
 int map_options(const struct opts *o, struct map *m, int64_t *n)
 {
     size_t count = 0;
     clowder_function_init(&m->f);
-    while (count < o->word_count && strcmp(o->words[count], ":::") != 0)
+    while (count < o->word_count && !columns_is_separator(o->words[count]))
         count++;
-    if (count < o->word_count) {
-        m->words = o->words + count + 1;
-        m->word_count = o->word_count - count - 1;
-    }
     int status = map_task_options(o, m, n);
     if (status == 0)
         status = read_map_options(o, m);
     if (status == 0)
         status = map_set_argv(o, m, count);
     if (status == 0)
-        status = parallel_check(o->command, o->words, count, m->words, m->word_count);
-    return status ? status : open_inputs(o, m);
+        status = read_sources(o, m, count);
+    if (status == 0)
+        status = parallel_check(o->command, o->words, count, m->f.has_columns, m->f.shell);
+    if (status == 0)
+        status = open_inputs(o, m);
+    if (status == 0 && m->columns.has_header && !m->words)
+        status = columns_read_header(&m->columns, o->command, m->input_fd, m->null ? '\0' : '\n');
+    m->f.names = (const char *const *)m->columns.names;
+    return status;
 }
 
 static int open_joblog(const struct opts *o, struct map *m)

@@ -83,7 +83,11 @@ static const struct opt status_options[] = {
         {"framed", 'W', NULL, "COMMAND is a worker that speaks length-framed bytes (clowder_worker.h)"},               \
         {"stdin", 0, NULL, "give the input on the task's standard input"},                                             \
         {"null", '0', NULL, "inputs end with NUL instead of newline"},                                                 \
-        {"arg-file", 'a', "FILE", "read inputs from FILE instead of stdin"}, TASK_OPTIONS,                             \
+        {"arg-file", 'a', "FILE", "read inputs from FILE instead of stdin"},                                           \
+        {"colsep", 'C', "RE", "split each line at RE into columns, {1} {2}"},                                          \
+        {"csv", 0, NULL, "lines are CSV: the columns are {1} {2}"},                                                    \
+        {"header", 0, NULL, "the first line names the columns, {name}; of a list, its first word"},                    \
+        {"shell", 0, NULL, "COMMAND is a line for the shell; inputs are put into quotes there"}, TASK_OPTIONS,         \
         {"retries", 0, "N", "run a task again when its daemon died, up to N times (default 2)"},                       \
         {"retry-failed", 0, "N", "run a failed task again, up to N times"},                                            \
         {"speculate", 0, NULL, "near the end, run slow tasks on idle daemons too; the first result counts"},           \

@@ -4,6 +4,7 @@
 #define TUI_CLI_MAP_H
 
 #include "base/mem.h"
+#include "tui/cli/columns.h"
 #include "tui/cli/command.h"
 
 #include <pthread.h>
@@ -14,11 +15,12 @@ struct map {
     struct clowder *c;
     struct clowder_job *job;
     struct clowder_function f;
-    const char **argv, **ship, **in, **out;
+    const char **argv, **ship, **in, **out, **names;
     char *own_profile; /* of -n N, or NULL */
     bool json, tag, tag_daemon, stop, null, dry_run, stdout_is_terminal;
 
     /* inputs */
+    struct columns columns;
     char **words; /* after :::, or NULL */
     size_t word_count;
     void (*feed)(struct map *m, void *arg); /* where they come from instead, by map_put_at(); or NULL */
@@ -70,13 +72,15 @@ bool map_write_result(struct map *m, const struct clowder_result *r);
 /* Closes it. False, and told, when not all of it could be written. */
 bool map_close_joblog(struct map *m);
 /* One object, in one line. */
-void map_write_json(FILE *out, const struct clowder_result *r, bool with_output);
+void map_write_json(const struct map *m, FILE *out, const struct clowder_result *r, bool with_output);
 void map_write_dry(const struct map *m, const char *input, size_t len, uint64_t index);
 
 /* map_results.c: the folder of one task in m->results: stdout, stderr, status.json. False, and told, when they cannot be
  * written. */
 bool map_save_result(struct map *m, const struct clowder_result *r);
 
+/* A feed: what the lists of m->columns make. */
+void map_feed_lists(struct map *m, void *arg);
 /* A feed: all that stdin gives is the input of the one task; a terminal gives none. */
 void map_feed_stdin(struct map *m, void *arg);
 

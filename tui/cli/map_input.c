@@ -45,14 +45,44 @@ static bool put(struct map *m, const char *input, size_t len)
     return true;
 }
 
+/* A line, taken apart if that is wanted. */
+static bool put_record(struct map *m, const char *data, size_t len)
+{
+    struct buf columns = {0};
+    if (!columns_are_used(&m->columns))
+        return put(m, data, len);
+    const char *wrong = columns_split(&m->columns, data, len, &columns);
+    bool more = !wrong && put(m, columns.len ? (const char *)columns.data : "", columns.len);
+    if (wrong) {
+        m->input_error = (struct clowder_error){.status = CLOWDER_USAGE};
+        snprintf(m->input_error.message, sizeof m->input_error.message, "input %llu: %s",
+            (unsigned long long)m->read_count + 1, wrong);
+    }
+    buf_fini(&columns);
+    return more;
+}
+
 static bool put_all(struct map *m, const struct clowder_piece *inputs, size_t n)
 {
-    if (!m->dry_run && !m->sink && m->read_count >= m->skip_count)
+    bool is_plain = !columns_are_used(&m->columns);
+    if (is_plain && !m->dry_run && !m->sink && m->read_count >= m->skip_count)
         return n == 0 || put_to_job(m, inputs, n);
     for (size_t i = 0; i < n; i++)
-        if (m->stopping || !put(m, inputs[i].data, inputs[i].len))
+        if (m->stopping || !put_record(m, inputs[i].data, inputs[i].len))
             return false;
     return true;
+}
+
+static bool put_one(void *map, const char *input, size_t len)
+{
+    struct map *m = map;
+    return !m->stopping && put(m, input, len);
+}
+
+void map_feed_lists(struct map *m, void *arg)
+{
+    (void)arg;
+    columns_feed(&m->columns, put_one, m);
 }
 
 bool map_put_at(struct map *m, uint64_t index, const char *input, size_t len)
@@ -75,12 +105,13 @@ static bool put_pieces(struct map *m, struct buf *b, size_t *from)
 {
     char end = m->null ? '\0' : '\n';
     struct clowder_piece inputs[AT_ONCE];
-    size_t start = 0, n = 0;
-    uint8_t *at;
-    while (!m->stopping && (at = memchr(b->data + *from, end, b->len - *from))) {
-        size_t len = (size_t)(at - b->data) - start;
+    size_t start = 0, n = 0, from_here = m->columns.is_csv ? 0 : *from;
+    ptrdiff_t more;
+    while (!m->stopping &&
+           (more = columns_record(&m->columns, (const char *)b->data + from_here, b->len - from_here, end)) >= 0) {
+        size_t len = from_here + (size_t)more - start;
         inputs[n++] = (struct clowder_piece){b->data + start, len};
-        *from = start = start + len + 1;
+        from_here = start = start + len + 1;
         if (n == AT_ONCE && !put_all(m, inputs, n))
             return false;
         n %= AT_ONCE;
@@ -128,7 +159,7 @@ static void put_stream(struct map *m)
         m->input_error = (struct clowder_error){.status = CLOWDER_FAILED};
         snprintf(m->input_error.message, sizeof m->input_error.message, "cannot read the inputs: %s", strerror(errno));
     } else if (b.len && !m->stopping) {
-        put(m, (const char *)b.data, b.len); /* the last one has no end */
+        put_record(m, (const char *)b.data, b.len); /* the last one has no end */
     }
 out:
     buf_fini(&b);

@@ -52,11 +52,30 @@ static void json_field(FILE *out, const char *key, const char *data, size_t len)
     free(text);
 }
 
-void map_write_json(FILE *out, const struct clowder_result *r, bool with_output)
+/* The texts of an input of several, as a list. */
+static void json_columns(FILE *out, const struct clowder_result *r)
+{
+    struct expansion e = {.input = r->input, .len = r->input_len, .has_columns = true};
+    const char *text;
+    size_t len;
+    fputs(",\"inputs\":[", out);
+    for (unsigned n = 1; (text = expand_column(&e, n, &len)); n++) {
+        char *good = text_is_utf8(text, len) ? NULL : text_base64(text, len);
+        fputs(n > 1 ? "," : "", out);
+        json_text(out, good ? good : text, good ? strlen(good) : len);
+        free(good);
+    }
+    putc(']', out);
+}
+
+void map_write_json(const struct map *m, FILE *out, const struct clowder_result *r, bool with_output)
 {
     static const char *const words[] = {"done", "failed", "timeout", "cancelled", "lost"};
     fprintf(out, "{\"index\":%llu", (unsigned long long)r->index + 1);
-    json_field(out, "input", r->input, r->input_len);
+    if (m->f.has_columns)
+        json_columns(out, r);
+    else
+        json_field(out, "input", r->input, r->input_len);
     fprintf(out, ",\"status\":\"%s\",\"exit\":", words[r->outcome]);
     if (r->exit_status >= 0)
         fprintf(out, "%d", r->exit_status);
@@ -107,9 +126,19 @@ static void end_answer(const struct clowder_result *r, bool is_tagged)
         putc_unlocked('\n', stdout);
 }
 
+/* An input of several texts as people read it; owned. */
+static char *with_blanks(const char *input, size_t len)
+{
+    char *text = mem_strndup(input, len);
+    for (size_t i = 0; i < len; i++)
+        text[i] = text[i] ? text[i] : ' ';
+    return text;
+}
+
 static void write_plain(struct map *m, const struct clowder_result *r)
 {
-    const char *tag = m->tag_daemon ? r->daemon : r->input;
+    char *columns = m->f.has_columns ? with_blanks(r->input, r->input_len) : NULL;
+    const char *tag = m->tag_daemon ? r->daemon : columns ? columns : r->input;
     size_t tag_len = m->tag_daemon ? strlen(tag) : r->input_len;
     bool is_tagged = m->tag || m->tag_daemon;
     if (r->outcome == CLOWDER_DONE || m->f.kind == CLOWDER_COMMAND) {
@@ -127,6 +156,7 @@ static void write_plain(struct map *m, const struct clowder_result *r)
         else
             fwrite(r->err, 1, r->err_len, stderr);
     }
+    free(columns);
 }
 
 /* "exit 3", "killed by signal 9 (Killed)", "timed out: …" */
@@ -167,7 +197,9 @@ static void tell_failure(struct map *m, const struct clowder_result *r)
         return;
     progress_clear(m->progress);
     describe(r, how, sizeof how);
-    text_escape(input, sizeof input, r->input, shown);
+    char *columns = m->f.has_columns ? with_blanks(r->input, shown) : NULL;
+    text_escape(input, sizeof input, columns ? columns : r->input, shown);
+    free(columns);
     text_escape(why, sizeof why, r->why, strlen(r->why)); /* perhaps a host's word, or a worker's */
     if (m->f.no_input)
         say(0, "%s: %s", r->daemon[0] && m->tag_daemon ? r->daemon : "task", how);
@@ -236,7 +268,7 @@ static uint64_t write_output(struct map *m, const struct clowder_result *r)
 {
     off_t before = m->joblog && m->out_path ? ftello(stdout) : -1;
     if (m->json)
-        map_write_json(stdout, r, true);
+        map_write_json(m, stdout, r, true);
     else
         write_plain(m, r);
     return before >= 0 ? (uint64_t)(ftello(stdout) - before) : r->out_total;

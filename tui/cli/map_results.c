@@ -18,12 +18,12 @@ static bool write_file(const char *folder, const char *name, const char *data, s
     return good;
 }
 
-static bool write_status(const char *folder, const struct clowder_result *r)
+static bool write_status(const struct map *m, const char *folder, const struct clowder_result *r)
 {
     char *path = mem_printf("%s/status.json", folder);
     FILE *f = fopen(path, "we");
     if (f)
-        map_write_json(f, r, false);
+        map_write_json(m, f, r, false);
     bool good = f && !ferror(f);
     if (f && fclose(f))
         good = false;
@@ -40,7 +40,7 @@ bool map_save_result(struct map *m, const struct clowder_result *r)
     }
     bool good = (mkdir(m->results, 0777) == 0 || errno == EEXIST) && (mkdir(folder, 0777) == 0 || errno == EEXIST) &&
                 write_file(folder, "stdout", r->out, r->out_len) && write_file(folder, "stderr", r->err, r->err_len) &&
-                write_status(folder, r);
+                write_status(m, folder, r);
     if (!good)
         say(1, "cannot write to %s: %s", folder, strerror(errno));
     m->results_failed = !good;

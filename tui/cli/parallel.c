@@ -3,6 +3,7 @@
 #include "tui/cli/command.h"
 
 #include <string.h>
+#include <unistd.h>
 
 const char *parallel_option(const char *option)
 {
@@ -29,10 +30,8 @@ const char *parallel_option(const char *option)
         {"-X", "a task has one input"},
         {"-m", "a task has one input"},
         {"-L", "a task has one input"},
-        {"--colsep", "an input is one text; split it in the command"},
-        {"-C", "an input is one text; split it in the command"},
-        {"--link", "there is one list of inputs"},
-        {"--xapply", "there is one list of inputs"},
+        {"--link", "the second list after :::+ instead of :::"},
+        {"--xapply", "the second list after :::+ instead of :::"},
         {"--pipe", "a worker (-w) is given a line at a time"},
         {"--pipepart", "a worker (-w) is given a line at a time"},
         {"--block", "a worker (-w) is given a line at a time"},
@@ -59,39 +58,17 @@ const char *parallel_option(const char *option)
     return NULL;
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* {1}, {-2}, {3/.}: an input of several. Its length; 0: none. */
-static size_t numbered(const char *text)
-{
-    static const char *const endings[] = {"}", ".}", "/}", "//}", "/.}"};
-    size_t n = 1 + (text[1] == '-');
-    if (!is_digit(text[n]))
-        return 0;
-    while (is_digit(text[n]))
-        n++;
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (strncmp(text + n, endings[i], strlen(endings[i])) == 0)
-            return n + strlen(endings[i]);
-    return 0;
-}
-
-/* Where the braces cannot belong to what stands before them, as those of ${1}, a{2} and .{3} do. */
-static bool begins(const char *word, const char *at)
-{
-    return at == word || strchr("/=:,-_ '\"", at[-1]);
-}
-
-static int check_word(const char *command, const char *word)
+static int check_word(const char *command, const char *word, bool has_columns)
 {
     for (const char *at = word; (at = strchr(at, '{')); at++) {
-        size_t len = numbered(at);
-        if (len && begins(word, at))
-            return say(
-                2, "%s: %.*s: a task has one input here, {}; as text, put it into a script", command, (int)len, at);
+        size_t digits = strspn(at + 1 + (at[1] == '-'), "0123456789") + (at[1] == '-');
+        bool ends = digits > (at[1] == '-') && strspn(at + 1 + digits, "./") <= 2 && strchr("./}", at[1 + digits]);
+        bool begins = at == word || strchr("/=:,-_ '\"", at[-1]); /* not ${1}, a{2} and .{3} */
+        if (!has_columns && ends && begins)
+            return say(2,
+                "%s: {%.*s}: a task has one input here, {}; several come from ::: A ::: B, --colsep or --csv; as text, put "
+                "it into a script",
+                command, (int)digits, at + 1);
         if (strncmp(at, "{%}", 3) == 0)
             return say(
                 2, "%s: {%%}: there are no slots here; $CLOWDER_DAEMON names the daemon that runs a task", command);
@@ -101,23 +78,18 @@ static int check_word(const char *command, const char *word)
     return 0;
 }
 
-static bool is_separator(const char *word)
+/* A line for a shell, in one word, as GNU parallel takes it. */
+static int check_line(const char *command, const char *word)
 {
-    return strcmp(word, ":::") == 0 || strcmp(word, ":::+") == 0 || strcmp(word, "::::") == 0 ||
-           strcmp(word, "::::+") == 0;
+    return strpbrk(word, " \t") && !strchr(word, '/') && access(word, X_OK)
+               ? say(2, "%s: '%s' is no program; a line for the shell needs --shell", command, word)
+               : 0;
 }
 
-int parallel_check(const char *command, char *const *words, size_t count, char *const *inputs, size_t input_count)
+int parallel_check(const char *command, char *const *words, size_t count, bool has_columns, bool shell)
 {
-    int status = 0;
+    int status = count == 1 && !shell ? check_line(command, words[0]) : 0;
     for (size_t i = 0; i < count && status == 0; i++)
-        status =
-            is_separator(words[i])
-                ? say(2, "%s: %s: inputs come after one :::, from stdin, or from a file: -a FILE", command, words[i])
-                : check_word(command, words[i]);
-    for (size_t i = 0; i < input_count && status == 0; i++)
-        if (is_separator(inputs[i]))
-            status = say(2, "%s: '%s' is given twice: there is one list of inputs, and each task gets one of them",
-                command, inputs[i]);
+        status = check_word(command, words[i], has_columns);
     return status;
 }

@@ -1,5 +1,6 @@
 """Files on their way when something breaks: they go on where they were, or it is said what is missing; no wrong byte, none in silence."""
 import os
+import subprocess
 import time
 
 import pytest
@@ -117,15 +118,20 @@ def test_an_engine_that_is_killed_on_the_way_there(far, h1, desk, engine, clowde
     assert passed(h1)[0] - before < BIG - came + 96 * MIB, "it began from the start"
 
 
-def test_a_disk_that_is_full_at_home(mount_namespace, far, h1, desk):
-    os.mkdir(desk / "small")
-    assert os.system(f"mount -t tmpfs -o size=20m tmpfs {desk / 'small'}") == 0
-    try:
-        said = far("map -p far --out small/out -- sh -c", "mkdir small; head -c 40000000 /dev/urandom >small/out", ":::", "1", status=1)
-        said.says("cannot write 'small/out' at home: No space left on device; make room there; its files stay on h1: /")
-        assert not (desk / "small/out").exists()
-    finally:
-        os.system(f"umount {desk / 'small'}")
+@pytest.fixture
+def small(mount_namespace, desk):
+    """A disk of 20 MiB there, before there is an engine."""
+    path = desk / "small"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", path], check=True)
+    yield path
+    subprocess.run(["umount", "--lazy", path], check=True)
+
+
+def test_a_disk_that_is_full_at_home(small, far):
+    said = far("map -p far --out small/out -- sh -c", "mkdir small; head -c 40000000 /dev/urandom >small/out; : {}", ":::", "1", status=1)
+    said.says("cannot write 'small/out' at home: No space left on device; make room there; its files stay on h1: /")
+    assert not (small / "out").exists()
 
 
 def test_a_disk_that_is_full_on_the_host(clowder, lab, work, desk):
