@@ -4,6 +4,7 @@
 #define HOSTS_SSH_SESSION_PRIVATE_H
 
 #include "base/mem.h"
+#include "hosts/ssh/keepalive.h"
 #include "hosts/ssh/session.h"
 #include "hosts/ssh/pump.h"
 #include "hosts/ssh/secrets.h"
@@ -72,7 +73,7 @@ struct host_session {
     struct secret_key asked; /* what the prompt of the snapshot asks for */
     bool answered, retry_now, resting;
     enum host_goal aim;      /* the goal that the thread last saw */
-    uint64_t shown_heard_ms; /* heard_ms as of the last round; 0: not up */
+    uint64_t shown_heard_ms; /* alive.heard_ms as of the last round; 0: not up */
     char *key_type, *key_text,
         *key_file;   /* the host key that waits for host_session_trust(); file "": none to write it to */
     bool key_hashed; /* … to here */
@@ -86,9 +87,7 @@ struct host_session {
     struct supervisor *supervisor;
     struct mux_home *mux;
     char program_path[HOST_PATH_SIZE]; /* on the host, once uploaded */
-    uint64_t heard_ms, heard_bytes, keepalive_ms;
-    unsigned keepalive_missed;
-    bool keepalive_pending;
+    struct keepalive alive;
     bool serving;             /* it is up, and listened to: link__listen() */
     struct clw_error silence; /* that it was given up for its silence */
     int64_t old_sshd_pid;     /* of the session before, which may hold our daemons */

@@ -148,7 +148,6 @@ static void take_apart(struct host_session *l)
     link__forward_reset(l);
     pump_close_hops(&l->pump);
     l->hop = NULL;
-    l->keepalive_pending = false;
     pthread_mutex_lock(&l->lock);
     l->shown_heard_ms = 0;
     l->shot.silent = false;
