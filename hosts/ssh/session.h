@@ -206,8 +206,9 @@ bool host_session_facts(struct host_session *link, struct host_facts *out);
  * hand); CLW_NOT_FOUND: no key is waiting; CLW_IO. */
 enum clw_err host_session_trust(struct host_session *link, const char *fingerprint, struct clw_error *err);
 /* Answers the prompt of the snapshot, whose text the caller repeats, so that a secret never answers another question
- * than the one that its owner saw. Kept in locked memory until it is refused or the link is closed. The caller wipes
- * its own copy. CLW_NOT_FOUND: that is not asked (any more); CLW_TOO_LARGE (255 bytes). */
+ * than the one that its owner saw. Kept in locked memory until it is refused or the link is closed; but what may be a
+ * code that serves once is given once. The caller wipes its own copy. CLW_NOT_FOUND: that is not asked (any more);
+ * CLW_TOO_LARGE (255 bytes). */
 enum clw_err host_session_answer(
     struct host_session *link, const char *prompt, const char *secret, struct clw_error *err);
 /* Another goal from now on. A link that rests in DOWN, or has not begun, begins; one that is up ends its session when

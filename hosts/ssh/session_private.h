@@ -221,6 +221,7 @@ struct question {
     const char *text;  /* all of it */
     const char *shown; /* for people: escaped, perhaps cut */
     bool echo;
+    bool once; /* its answer may serve for one login only, as a code does: it is never given twice */
 };
 /* The answer into answer (SECRET_SIZE): what is kept for this very question, what the callback has, or what
  * host_session_answer() brings within the limit while the session waits. CLW_AGAIN: none yet. */

@@ -11,19 +11,25 @@ static struct secret_key key_of(const struct question *q)
     return secret_key(q->kind, q->asker, q->text);
 }
 
-static bool kept(struct host_session *l, const struct secret_key *key, char *answer)
+/* What serves once is gone from the page when it is taken. */
+static bool kept(struct host_session *l, const struct question *q, const struct secret_key *key, char *answer)
 {
     pthread_mutex_lock(&l->lock);
     bool found = secrets_get(l->secrets, key, answer);
+    if (found && q->once)
+        secrets_drop(l->secrets, key);
     pthread_mutex_unlock(&l->lock);
     return found;
 }
 
-static bool asked(struct host_session *l, const struct host_prompt *prompt, const struct secret_key *key, char *answer)
+static bool asked(struct host_session *l, const struct question *q, const struct host_prompt *prompt,
+    const struct secret_key *key, char *answer)
 {
     if (!l->o.cb.secret || !l->o.cb.secret(l->o.cb.arg, prompt, answer, SECRET_SIZE))
         return false;
     answer[SECRET_SIZE - 1] = '\0';
+    if (q->once)
+        return true;
     pthread_mutex_lock(&l->lock);
     secrets_put(l->secrets, key, answer);
     pthread_mutex_unlock(&l->lock);
@@ -63,7 +69,7 @@ enum clw_err link__secret(struct host_session *l, const struct question *q, char
     snprintf(p.kind, sizeof p.kind, "%s", q->kind);
     snprintf(p.text, sizeof p.text, "%s", q->shown);
     p.again = strcmp(l->shot.prompt.text, p.text) == 0 && l->shot.prompt.again;
-    if (kept(l, &key, answer) || asked(l, &p, &key, answer))
+    if (kept(l, q, &key, answer) || asked(l, q, &p, &key, answer))
         return CLW_OK;
     uint64_t began = mono_ms(), limit = l->deadline_ms;
     link__log(l, LOG_INFO, "step=auth needs=%s", q->kind);
@@ -71,7 +77,7 @@ enum clw_err link__secret(struct host_session *l, const struct question *q, char
     enum clw_err code = CLW_OK;
     bool found = false;
     l->deadline_ms = began + l->o.secret_ms;
-    while (!code && !(found = kept(l, &key, answer)))
+    while (!code && !(found = kept(l, q, &key, answer)))
         code = link__wait(l);
     l->deadline_ms = limit + (mono_ms() - began);
     if (code == CLW_CANCELLED)
