@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "hosts/ssh/agent.h"
 #include "hosts/ssh/auth.h"
+#include "hosts/ssh/jump.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@ enum { ROUNDS = 4, AGENT_MS = 150000 };
 enum clw_err auth__broken(struct auth *a, struct clw_error *err)
 {
     char said[300];
+    if (jump_ended(a->link, err))
+        return CLW_UNREACHABLE;
     link__ssh_error(a->hop, said, sizeof said);
     if (strcasestr(said, "too many authentication failures"))
         return clw_fail(err, CLW_REFUSED, "set IdentitiesOnly yes and one IdentityFile for it in ~/.ssh/config",

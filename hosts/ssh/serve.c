@@ -2,6 +2,7 @@
 #include "hosts/ssh/session_private.h"
 
 #include "base/mono.h"
+#include "hosts/ssh/jump.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,7 +138,7 @@ static enum clw_err lost(struct host_session *l, struct clw_error *err)
         *err = l->silence;
         return err->code;
     }
-    if (link__mux_ended(l, err))
+    if (jump_ended(l, err) || link__mux_ended(l, err))
         return err->code;
     return clw_fail(err, CLW_UNREACHABLE, "Clowder reconnects by itself when the host is back",
         "the connection to %s was lost: %s", h->label, link__ssh_error(h, said, sizeof said));

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "hosts/ssh/bridge.h"
+#include "hosts/ssh/jump.h"
 #include "hosts/ssh/known_hosts.h"
 
 #include <signal.h>
@@ -25,8 +26,8 @@ static void set_defaults(struct host_session_options *o)
         unsigned *field, value;
     } defaults[] = {{&o->resolve_ms, 10000}, {&o->connect_ms, 10000}, {&o->hostkey_ms, 15000}, {&o->auth_ms, 20000},
         {&o->probe_ms, 30000}, {&o->upload_ms, 120000}, {&o->tunnel_ms, 15000}, {&o->launch_ms, 20000},
-        {&o->secret_ms, 100000}, {&o->keepalive_ms, 10000}, {&o->keepalive_misses, 3}, {&o->backoff_ms, 1000},
-        {&o->backoff_max_ms, 30000}, {&o->quarantine_after, 8}, {&o->quarantine_ms, 300000}};
+        {&o->secret_ms, 100000}, {&o->jump_idle_ms, 600000}, {&o->keepalive_ms, 10000}, {&o->keepalive_misses, 3},
+        {&o->backoff_ms, 1000}, {&o->backoff_max_ms, 30000}, {&o->quarantine_after, 8}, {&o->quarantine_ms, 300000}};
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         if (!*defaults[i].field)
             *defaults[i].field = defaults[i].value;
@@ -100,6 +101,7 @@ void host_session_close(struct host_session *l)
         return;
     pump_cancel(&l->pump);
     pthread_join(l->thread, NULL);
+    jump_leave(l);
     link_free(l);
 }
 
@@ -168,10 +170,8 @@ enum clw_err host_session_trust(struct host_session *l, const char *fingerprint,
     return code;
 }
 
-enum clw_err host_session_answer(struct host_session *l, const char *prompt, const char *secret, struct clw_error *err)
+enum clw_err link__take_answer(struct host_session *l, const char *prompt, const char *secret, struct clw_error *err)
 {
-    if (strlen(secret) >= SECRET_SIZE)
-        return clw_fail(err, CLW_TOO_LARGE, NULL, "a secret has at most %d bytes", SECRET_SIZE - 1);
     pthread_mutex_lock(&l->lock);
     bool same = l->shot.state == HOST_NEEDS_SECRET && *prompt && strcmp(l->shot.prompt.text, prompt) == 0;
     if (same)
@@ -185,11 +185,22 @@ enum clw_err host_session_answer(struct host_session *l, const char *prompt, con
     return CLW_OK;
 }
 
+enum clw_err host_session_answer(struct host_session *l, const char *prompt, const char *secret, struct clw_error *err)
+{
+    if (strlen(secret) >= SECRET_SIZE)
+        return clw_fail(err, CLW_TOO_LARGE, NULL, "a secret has at most %d bytes", SECRET_SIZE - 1);
+    pthread_mutex_lock(&l->lock);
+    bool mirrors = l->mirrors;
+    pthread_mutex_unlock(&l->lock);
+    return mirrors ? jump_answer(l, prompt, secret, err) : link__take_answer(l, prompt, secret, err);
+}
+
 void host_session_forget(struct host_session *l)
 {
     pthread_mutex_lock(&l->lock);
     secrets_drop_all(l->secrets);
     pthread_mutex_unlock(&l->lock);
+    jump_secret_drop_all(l);
 }
 
 void host_session_set_goal(struct host_session *l, enum host_goal goal, bool retry)

@@ -2,6 +2,7 @@
 #include "hosts/ssh/session_private.h"
 
 #include "base/mono.h"
+#include "hosts/ssh/jump.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +20,14 @@ static bool kept(struct host_session *l, const struct question *q, const struct 
     if (found && q->once)
         secrets_drop(l->secrets, key);
     pthread_mutex_unlock(&l->lock);
-    return found;
+    return found || (!q->once && jump_secret_get(l, key, answer));
+}
+
+/* Whoever logs in at that jump host next needs it, too. */
+static void share(struct host_session *l, const struct question *q, const struct secret_key *key, const char *answer)
+{
+    if (!q->once)
+        jump_secret_put(l, key, answer);
 }
 
 static bool asked(struct host_session *l, const struct question *q, const struct host_prompt *prompt,
@@ -36,7 +44,7 @@ static bool asked(struct host_session *l, const struct question *q, const struct
     return true;
 }
 
-static void show(struct host_session *l, const struct host_prompt *prompt, const struct secret_key *key)
+void link__secret_show(struct host_session *l, const struct host_prompt *prompt, const struct secret_key *key)
 {
     pthread_mutex_lock(&l->lock);
     l->asked = *key;
@@ -49,9 +57,10 @@ static void show(struct host_session *l, const struct host_prompt *prompt, const
     snprintf(l->shot.hint, sizeof l->shot.hint, "clowder host unlock %s", l->o.name);
     pthread_mutex_unlock(&l->lock);
     link__publish(l);
+    jump_tell(l);
 }
 
-static void resume(struct host_session *l)
+void link__secret_hide(struct host_session *l)
 {
     pthread_mutex_lock(&l->lock);
     l->shot.state = l->shot.step;
@@ -60,6 +69,7 @@ static void resume(struct host_session *l)
     l->shot.reason[0] = l->shot.hint[0] = '\0';
     pthread_mutex_unlock(&l->lock);
     link__publish(l);
+    jump_tell(l);
 }
 
 enum clw_err link__secret(struct host_session *l, const struct question *q, char *answer)
@@ -69,11 +79,13 @@ enum clw_err link__secret(struct host_session *l, const struct question *q, char
     snprintf(p.kind, sizeof p.kind, "%s", q->kind);
     snprintf(p.text, sizeof p.text, "%s", q->shown);
     p.again = strcmp(l->shot.prompt.text, p.text) == 0 && l->shot.prompt.again;
-    if (kept(l, q, &key, answer) || asked(l, q, &p, &key, answer))
+    if (kept(l, q, &key, answer) || asked(l, q, &p, &key, answer)) {
+        share(l, q, &key, answer);
         return CLW_OK;
+    }
     uint64_t began = mono_ms(), limit = l->deadline_ms;
     link__log(l, LOG_INFO, "step=auth needs=%s", q->kind);
-    show(l, &p, &key);
+    link__secret_show(l, &p, &key);
     enum clw_err code = CLW_OK;
     bool found = false;
     l->deadline_ms = began + l->o.secret_ms;
@@ -84,7 +96,8 @@ enum clw_err link__secret(struct host_session *l, const struct question *q, char
         return code;
     if (!found)
         return CLW_AGAIN;
-    resume(l);
+    share(l, q, &key, answer);
+    link__secret_hide(l);
     return CLW_OK;
 }
 
@@ -96,4 +109,5 @@ void link__secret_refused(struct host_session *l, const struct question *q)
     snprintf(l->shot.prompt.text, sizeof l->shot.prompt.text, "%s", q->shown);
     l->shot.prompt.again = true;
     pthread_mutex_unlock(&l->lock);
+    jump_secret_drop(l, &key);
 }
