@@ -41,13 +41,26 @@ static void tell(struct jump_way *w, int state)
         jump__way_free(w);
 }
 
+/* "Channel opening failure: channel 43 error (2) Connection refused": the number is that of RFC 4254, 5.1. */
+static const char *reason_of(const char *said)
+{
+    const char *at = strstr(said, " error (");
+    unsigned long code = at ? strtoul(at + 8, NULL, 10) : 0;
+    const char *text = at ? strstr(at, ") ") : NULL;
+    if (code == 1)
+        return "its SSH server does not allow that (AllowTcpForwarding, PermitOpen)";
+    if (code == 4)
+        return "it lacks the resources";
+    return text ? text + 2 : said;
+}
+
+/* The library has one text for all: of two that fail in one round, both get the reason of the second. */
 static void fail(struct jump_login *g, struct jump_way *w)
 {
     char said[300];
-    clw_fail(&w->why, CLW_UNREACHABLE,
-        "try it from the jump host itself: nc -z HOST PORT; does its sshd allow forwarding?",
+    clw_fail(&w->why, CLW_UNREACHABLE, "try it from the jump host itself: nc -z HOST PORT",
         "the jump host %s cannot connect to %s:%u: %s", g->jump->label, w->host, w->port,
-        link__ssh_error(g->hop, said, sizeof said));
+        reason_of(link__ssh_error(g->hop, said, sizeof said)));
     if (w->channel)
         ssh_channel_free(w->channel);
     tell(w, WAY_FAILED);
@@ -190,11 +203,12 @@ static void check_alive(struct jump_login *g)
 static bool one_round(struct jump_login *g)
 {
     static const struct clw_error stopped = {.code = CLW_CANCELLED, .message = "stopped"};
-    open_ways(g);
     if (pump_round(&g->pump, ROUND_MS))
         close_up(g, &stopped, true);
     if (!g->over)
-        check_alive(g);
+        open_ways(g);
+    if (!g->over)
+        check_alive(g); /* after the ways: what it asks of the library changes the reason of one that failed */
     return !g->over && !is_idle(g);
 }
 

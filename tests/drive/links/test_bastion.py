@@ -1,0 +1,220 @@
+"""Hosts behind one jump host share the login there: one code is typed for all, and none is sent twice. The codes are real: a server of
+its own PAM service asks pam_oath, which takes each of them once."""
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from told import ECHO, closing_ms, last_state
+from waiting import needs, wait_until
+
+HOSTS = [f"h{i}" for i in range(2, 7)]  # behind h1
+ALL = " ".join(f"--on {name}:1" for name in HOSTS)
+KEY = "3132333435363738393031323334353637383930"
+PAM_OATH = [*Path("/lib").glob("*/security/pam_oath.so"), *Path("/lib/security").glob("pam_oath.so")]
+
+
+class Bastion:
+    """h1, where one has to give a code."""
+
+    def __init__(self, engine, lab, clowder):
+        self.engine, self.lab, self.clowder = engine, lab, clowder
+        self.folder = Path(lab.lab)
+        self.codes = engine.run("oathtool", "-w", "30", KEY).out.split()
+        self.service = Path("/etc/pam.d") / f"clw{engine.work.name[-8:].lower()}"
+        self.log = self.folder / "h1/log"
+        (self.folder / "oath").mkdir()
+        (self.folder / "oath/users").write_text(f"HOTP root - {KEY}\n")
+        self.program = self.folder / self.service.name  # sshd's service has the name of its program
+        self.program.symlink_to(shutil.which("sshd") or "/usr/sbin/sshd")
+        self.service.write_text(f"auth required pam_oath.so usersfile={self.folder}/oath/users window=5 digits=6\n"
+                                "account required pam_permit.so\nsession required pam_permit.so\n")
+        config = self.folder / "config"
+        config.write_text("".join(f"Host {name}\n  ProxyJump h1\n" for name in HOSTS) + config.read_text())
+
+    def stop(self):
+        self.lab.shell("lab_stop 1")
+
+    def serve(self, lines=""):
+        self.lab.shell(f"SSHD={self.program} lab_sshd 1 'UsePAM yes\nKbdInteractiveAuthentication yes\n"
+                       f"AuthenticationMethods keyboard-interactive\n{lines}'")
+
+    def logins(self):
+        return self.log.read_text().count("Accepted keyboard-interactive")
+
+    def refusals(self):
+        return len(re.findall("(?:error: PAM: Authentication failure|Failed keyboard-interactive)", self.log.read_text()))
+
+    def code(self):
+        """The next one that nobody has used."""
+        return self.codes.pop(0)
+
+    def unlock(self, name, code, status=0):
+        return self.clowder(f"host unlock {name} --kind interactive", stdin=f"{code}\n", status=status)
+
+    def states(self):
+        return {h["host"]: h for h in self.clowder.profile("default")["hosts"]}
+
+    def all_are(self, state):
+        return wait_until(lambda: all(h["state"] == state for h in self.states().values()) and self.states())
+
+
+@pytest.fixture
+def bastion(engine, lab, clowder):
+    if not PAM_OATH:
+        pytest.skip("needs pam_oath (package libpam-oath)")
+    needs("oathtool", "oathtool")
+    own = Bastion(engine, lab(6), clowder)
+    try:
+        own.stop()
+        own.serve()
+        for name in HOSTS:
+            clowder(f"host add {name}")
+        yield own
+        for code in set(engine.run("oathtool", "-w", "30", KEY).out.split()):
+            assert code not in engine.log, "a code is in the log"
+    finally:
+        own.service.unlink()
+
+
+@pytest.fixture
+def up(bastion):
+    """All are, by one code."""
+    bastion.clowder("up", *ALL.split(), status=5).says("asks: One-time password")
+    bastion.unlock("h2", bastion.code())
+    bastion.clowder("up")
+    return bastion
+
+
+def test_one_code_is_for_all_hosts_behind_it(up):
+    assert up.clowder("everywhere -- echo ok").out.count("ok") == 5
+    assert (up.logins(), up.refusals()) == (1, 0)
+
+
+def test_what_else_is_asked_of_them_needs_no_other(up):
+    up.clowder("host probe h3")
+    up.clowder("doctor h4")
+    up.clowder("down")
+    up.clowder("host probe h5")
+    up.clowder("up")
+    assert up.logins() == 1
+
+
+def test_any_of_them_can_be_unlocked(bastion):
+    bastion.clowder("up", *ALL.split(), status=5)
+    bastion.all_are("needs-secret")
+    bastion.unlock("h5", bastion.code())
+    bastion.clowder("up")
+    assert (bastion.logins(), bastion.refusals()) == (1, 0)
+
+
+def test_all_are_unlocked_by_one(bastion):
+    bastion.clowder("up", *ALL.split(), status=5)
+    bastion.all_are("needs-secret")
+    done = bastion.clowder("host unlock --all --kind interactive", stdin=f"{bastion.code()}\n")
+    assert len(re.findall("unlocked", done.out)) == 1 and len(re.findall("asks for no secret", done.out)) == 4
+    assert bastion.logins() == 1
+
+
+def test_a_wrong_code_is_said_and_the_right_one_helps(bastion):
+    bastion.clowder("up", *ALL.split(), status=5)
+    bastion.unlock("h2", "000000", status=5).says("did not take the answer")
+    bastion.all_are("needs-secret")
+    bastion.unlock("h3", bastion.code())
+    bastion.clowder("up")
+    assert bastion.logins() == 1
+
+
+def test_a_code_is_never_sent_twice(up):
+    up.stop()
+    wait_until(lambda: all(h["state"] != "up" for h in up.states().values()))
+    up.serve()
+    up.all_are("needs-secret")
+    assert up.refusals() == 0, "a code that was used went there again"
+    up.unlock("h4", up.code())
+    up.all_are("up")
+    assert (up.logins(), up.refusals()) == (2, 0)
+
+
+def test_when_it_dies_all_say_so(up):
+    up.stop()
+
+    def say_so():
+        reasons = [h["reason"] for h in up.states().values()]
+        return all(re.search("jump host", reason) for reason in reasons)
+    wait_until(say_so)
+    assert len(re.findall(r"reason=\"the connection to the jump host root@\S+ was lost", up.engine.log)) >= 5
+
+
+def test_when_the_one_that_is_asked_goes_another_asks(bastion):
+    bastion.clowder("up", *ALL.split(), status=5)
+    states = bastion.all_are("needs-secret")
+    asks = re.search(r"host=(h\d) step=auth needs=interactive", bastion.engine.log)[1]
+    bastion.clowder(f"host remove {asks} --yes")
+    assert asks in states
+    other = next(name for name in HOSTS if name != asks)
+    wait_until(lambda: len(re.findall("step=auth needs=interactive", bastion.engine.log)) == 2)
+    bastion.unlock(other, bastion.code())
+    bastion.clowder("up")
+    assert bastion.logins() == 1
+
+
+def test_a_bastion_that_does_not_forward_says_so(bastion):
+    bastion.stop()
+    bastion.serve("AllowTcpForwarding no")
+    bastion.clowder("up", *ALL.split(), status=5)
+    bastion.unlock("h2", bastion.code(), status=3).says("the jump host .* cannot connect to .* does not allow that")
+    assert bastion.logins() == 1
+
+
+# ---- without an engine, with a key ----
+
+
+@pytest.fixture
+def three(driver):
+    """h2 and h3 behind h1."""
+    return driver(3)
+
+
+def accepted(driver, i=1):
+    return driver.log_of(i).count("Accepted publickey")
+
+
+def test_links_log_in_to_a_jump_host_once(three):
+    three("--jump h1 --launch", ECHO, "--hellos", "2", "h2", "h3")
+    assert accepted(three) == 1
+
+
+def test_jump_hosts_behind_each_other_are_logged_in_to_once(three):
+    three.configure("Host a b c\n  HostName " + three.address(3) + f"\n  Port {three.port(3)}\n  HostKeyAlias h3\n")
+    three.known_hosts.write_text(three.known_hosts.read_text() + f"h3 {three.key_of(3)}\n")
+    three("--jump h1,h2 --launch", ECHO, "--hellos", "3", "a", "b", "c")
+    assert (accepted(three, 1), accepted(three, 2), accepted(three, 3)) == (1, 1, 3)
+
+
+def test_another_user_there_is_another_login(three):
+    three.configure("Host h2\n  ProxyJump root@h1\nHost h3\n  ProxyJump other@h1\n")
+    three("--goal login h2 h3").prints("host=h3 .*other@.* refused the login")
+    assert accepted(three) == 1
+
+
+def test_a_login_that_nobody_uses_ends(three):
+    running = three.start("--jump h1 --goal login --jump-idle 300 --after 5000 h2")
+    running.wait_for(" done")
+    wait_until(lambda: "reason=\"nobody used it\"" in running.running.err.read_text())
+    running.end()
+
+
+def test_closing_does_not_wait_for_one_that_logs_in(three):
+    three.stop(1)
+    three.lab.shell(f"$desktop true")
+    assert closing_ms(three("--jump h1 --goal login --retry --close-after 500 h2 h3", status=None)) < 2000
+
+
+def test_an_unknown_key_of_it_is_shown_by_each(three):
+    three.known_hosts.write_text("")
+    done = three("--jump h1 --goal login --until refused --retry h2 h3")
+    for name in ("h2", "h3"):
+        done.prints(f'host={name} state=refused .*key=ssh-ed25519.*reason="jump host h1: the host key of')
+    assert last_state(done) == "refused"
