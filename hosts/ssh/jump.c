@@ -10,6 +10,7 @@ static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
 static struct jump *jumps;
 static struct host_session *users; /* sessions with a jump host */
 static unsigned threads;
+static struct jump_login *finished; /* threads that are to be joined */
 
 void jump__lock(void)
 {
@@ -57,9 +58,9 @@ static struct jump *get(struct hop *const *hops, size_t n)
         return j;
     }
     j = mem_zalloc(sizeof *j);
-    *j = (struct jump){.next = jumps, .key = key, .refs = 1, .secrets = secrets_new(), .via = get(hops, n - 1)};
+    *j = (struct jump){.key = key, .refs = 1, .secrets = secrets_new(), .via = get(hops, n - 1)};
     snprintf(j->label, sizeof j->label, "%s", hops[n - 1]->label);
-    j->next = jumps; /* those before it are there by now */
+    j->next = jumps;
     return jumps = j;
 }
 
@@ -135,7 +136,11 @@ void jump__open_all(struct jump *j)
         if (!leads_over(l, j))
             continue;
         pthread_mutex_lock(&l->lock);
-        l->retry_now |= rests_on_the_way(l);
+        if (rests_on_the_way(l)) {
+            l->retry_now = true;
+            if (l->shot.state == HOST_NEEDS_SECRET)
+                secrets_drop(l->secrets, &l->asked); /* an answer to what is not asked any more */
+        }
         pthread_mutex_unlock(&l->lock);
         pump_wake(&l->pump);
     }
@@ -143,15 +148,35 @@ void jump__open_all(struct jump *j)
 
 /* ---- threads ---- */
 
-void jump__count(struct jump_login *g, bool begins)
+void jump__begin(struct jump_login *g)
 {
-    if (begins) {
-        threads++;
-        jump__hold(g->jump);
-    } else {
-        threads--;
-        jump__rele(g->jump);
-        pthread_cond_broadcast(&ended);
+    threads++;
+    jump__hold(g->jump);
+    g->jump->login = g;
+    g->jump->logins++;
+}
+
+void jump__finish(struct jump_login *g)
+{
+    jump__lock();
+    threads--;
+    jump__rele(g->jump);
+    g->next = finished;
+    finished = g;
+    pthread_cond_broadcast(&ended);
+    jump__unlock();
+}
+
+void jump__join_finished(void)
+{
+    jump__lock();
+    struct jump_login *g = finished;
+    finished = NULL;
+    jump__unlock();
+    for (struct jump_login *next; g; g = next) {
+        next = g->next;
+        pthread_join(g->thread, NULL);
+        free(g);
     }
 }
 
@@ -164,6 +189,7 @@ void host_session_log_out(void)
     while (threads)
         pthread_cond_wait(&ended, &lock);
     jump__unlock();
+    jump__join_finished();
 }
 
 /* ---- secrets ---- */

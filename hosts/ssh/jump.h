@@ -11,7 +11,7 @@
 
 /* The route is known: takes a reference to the last jump host on it, and gives back the one of the route before. */
 void jump_follow(struct host_session *l);
-/* Gives it back. For any thread, when the session's own has ended. */
+/* Gives it back: the session ends. */
 void jump_leave(struct host_session *l);
 
 /* A connection to hop i (i > 0) through the jump hosts before it: *fd, owned. Logs in to them where nobody has, or
@@ -19,7 +19,7 @@ void jump_leave(struct host_session *l);
 enum clw_err jump_connect(struct host_session *l, size_t i, int *fd, struct clw_error *err);
 /* The session's connection ended since a jump host before it did: says which and why, and true. */
 bool jump_ended(struct host_session *l, struct clw_error *err);
-/* Nothing goes through a jump host any more: the session's hops are closed. */
+/* The session's hops are closed: its connection goes through none any more. */
 void jump_forget_way(struct host_session *l);
 
 /* What the session shows has changed: those that wait for its login show the same. */

@@ -181,7 +181,7 @@ static enum clw_err log_in(struct host_session *l, struct jump *j, size_t i, str
     return code;
 }
 
-/* Somebody is logged in at j, the hop i, when this has succeeded. */
+/* There is a login at j, the hop i, when this has succeeded. */
 static enum clw_err ensure(struct host_session *l, struct jump *j, size_t i, struct clw_error *err)
 {
     enum clw_err code = CLW_OK;
@@ -200,7 +200,7 @@ static enum clw_err ensure(struct host_session *l, struct jump *j, size_t i, str
 
 /* ---- ways ---- */
 
-/* NULL: nobody is logged in there any more. */
+/* NULL: there is no login any more. */
 static struct jump_way *ask(struct host_session *l, struct jump *j, const struct ssh_host *host)
 {
     struct jump_way *w = NULL;
@@ -258,6 +258,7 @@ static enum clw_err open_way(
     if (w->state == WAY_OPEN) {
         *fd = w->fd;
         w->fd = -1;
+        code = CLW_OK; /* also where it came with the end of the wait */
     } else {
         *err = w->why;
         code = err->code;

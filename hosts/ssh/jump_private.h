@@ -4,14 +4,14 @@
 
 #include "hosts/ssh/jump.h"
 
-/* A jump host, as long as a session's way leads over it or somebody is logged in there. All under the lock. */
+/* A jump host, as long as a session's way leads over it or there is a login. All under the lock. */
 struct jump {
     struct jump *next, *via; /* via: the one before it on the way, a reference; or NULL */
     char *key;               /* jump__key(): what makes it the same */
     char label[330];         /* user@host:port */
     unsigned refs;
     struct host_session *maker; /* who logs in there now, or NULL */
-    struct jump_login *login;   /* NULL: nobody is logged in */
+    struct jump_login *login;   /* NULL: there is none */
     unsigned logins;            /* so many there were: the number of the last one */
     unsigned attempts;          /* to log in, that are over */
     struct clw_error why;       /* what whoever waited for the last one is told; code CLW_OK: to try it themselves */
@@ -34,6 +34,8 @@ struct jump_way {
 
 /* One login, with its thread, to which all but `asked` belongs. */
 struct jump_login {
+    struct jump_login *next; /* once it is finished */
+    pthread_t thread;
     struct jump *jump; /* a reference */
     struct pump pump;
     struct hop *hop;
@@ -51,17 +53,21 @@ struct jump_login {
 
 void jump__lock(void);
 void jump__unlock(void);
-/* Those end, and wait for, all under the lock. */
+/* Both under the lock. */
 void jump__hold(struct jump *j);
 void jump__rele(struct jump *j);
 /* One that lies i hops from home on the session's way. */
 struct jump *jump__at(struct host_session *l, size_t i);
 /* Wakes all sessions whose way leads over it. */
 void jump__wake_all(struct jump *j);
-/* Somebody is logged in there: sessions that rest since the way was closed try again. */
+/* There is a login: sessions that rest since there was none try again. */
 void jump__open_all(struct jump *j);
-/* A thread of a login begins, or is about to end. */
-void jump__count(struct jump_login *g, bool begins);
+/* It has a thread, and is the login of its jump host from now on. Under the lock. */
+void jump__begin(struct jump_login *g);
+/* The thread has nothing left to do: gives up its login, to be joined. */
+void jump__finish(struct jump_login *g);
+/* Joins those that have, and frees their logins. */
+void jump__join_finished(void);
 
 /* ---- jump_key.c ---- */
 

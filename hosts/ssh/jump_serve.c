@@ -129,7 +129,7 @@ static void open_ways(struct jump_login *g)
 /* ---- the end ---- */
 
 /* From now on nobody asks it for a way. Before its ways are closed, so that whoever had one finds the reason. False:
- * somebody has just asked, and that counts. */
+ * a way has just been asked for, and that counts. */
 static bool close_up(struct jump_login *g, const struct clw_error *why, bool whoever_asks)
 {
     jump__lock();
@@ -242,10 +242,7 @@ static void *serve(void *arg)
         ;
     end_ways(g);
     pump_fini(&g->pump);
-    jump__lock();
-    jump__count(g, false);
-    jump__unlock();
-    free(g);
+    jump__finish(g);
     return NULL;
 }
 
@@ -253,9 +250,9 @@ static void *serve(void *arg)
 
 enum clw_err jump__start(struct jump *j, struct host_session *l, struct hop *h, struct clw_error *err)
 {
-    pthread_t thread;
     struct jump_login *g = mem_zalloc(sizeof *g);
     enum clw_err code = pump_init(&g->pump, err);
+    jump__join_finished();
     if (code) {
         free(g);
         return code;
@@ -269,13 +266,9 @@ enum clw_err jump__start(struct jump *j, struct host_session *l, struct hop *h, 
     g->pump.after_look = after_look;
     g->pump.after_arg = g;
     jump__lock();
-    bool started = thread_start(&thread, serve, g);
-    if (started) {
-        pthread_detach(thread);
-        jump__count(g, true);
-        j->login = g;
-        j->logins++;
-    }
+    bool started = thread_start(&g->thread, serve, g);
+    if (started)
+        jump__begin(g);
     jump__unlock();
     if (started)
         return CLW_OK;

@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "hosts/ssh/bridge.h"
-#include "hosts/ssh/jump.h"
 #include "hosts/ssh/known_hosts.h"
 
 #include <signal.h>
@@ -101,7 +100,6 @@ void host_session_close(struct host_session *l)
         return;
     pump_cancel(&l->pump);
     pthread_join(l->thread, NULL);
-    jump_leave(l);
     link_free(l);
 }
 
@@ -125,7 +123,7 @@ bool host_session_facts(struct host_session *l, struct host_facts *out)
     return has;
 }
 
-/* ---- keys and secrets ---- */
+/* ---- keys and goals ---- */
 
 enum clw_err host_session_trust(struct host_session *l, const char *fingerprint, struct clw_error *err)
 {
@@ -168,39 +166,6 @@ enum clw_err host_session_trust(struct host_session *l, const char *fingerprint,
     free(file);
     free(name);
     return code;
-}
-
-enum clw_err link__take_answer(struct host_session *l, const char *prompt, const char *secret, struct clw_error *err)
-{
-    pthread_mutex_lock(&l->lock);
-    bool same = l->shot.state == HOST_NEEDS_SECRET && *prompt && strcmp(l->shot.prompt.text, prompt) == 0;
-    if (same)
-        secrets_put(l->secrets, &l->asked, secret);
-    l->answered |= same;
-    pthread_mutex_unlock(&l->lock);
-    if (!same)
-        return clw_fail(err, CLW_NOT_FOUND, "see what it asks now: clowder host unlock NAME",
-            "'%s' does not ask this question now", l->o.name);
-    pump_wake(&l->pump);
-    return CLW_OK;
-}
-
-enum clw_err host_session_answer(struct host_session *l, const char *prompt, const char *secret, struct clw_error *err)
-{
-    if (strlen(secret) >= SECRET_SIZE)
-        return clw_fail(err, CLW_TOO_LARGE, NULL, "a secret has at most %d bytes", SECRET_SIZE - 1);
-    pthread_mutex_lock(&l->lock);
-    bool mirrors = l->mirrors;
-    pthread_mutex_unlock(&l->lock);
-    return mirrors ? jump_answer(l, prompt, secret, err) : link__take_answer(l, prompt, secret, err);
-}
-
-void host_session_forget(struct host_session *l)
-{
-    pthread_mutex_lock(&l->lock);
-    secrets_drop_all(l->secrets);
-    pthread_mutex_unlock(&l->lock);
-    jump_secret_drop_all(l);
 }
 
 void host_session_set_goal(struct host_session *l, enum host_goal goal, bool retry)

@@ -244,7 +244,7 @@ enum clw_err link__secret(struct host_session *l, const struct question *q, char
 /* Shows that question, and that its answer is waited for; no more. */
 void link__secret_show(struct host_session *l, const struct host_prompt *prompt, const struct secret_key *key);
 void link__secret_hide(struct host_session *l);
-/* session.c: host_session_answer() of a session that asks by itself. For any thread. */
+/* host_session_answer() of a session that asks by itself. For any thread. */
 enum clw_err link__take_answer(struct host_session *l, const char *prompt, const char *secret, struct clw_error *err);
 /* The answer was no good: forget it. */
 void link__secret_refused(struct host_session *l, const struct question *q);

@@ -287,5 +287,6 @@ void *link__thread(void *arg)
         if (state != HOST_BACKOFF)
             fail_waiting(l, &why);
     } while (wait_until(l, until));
+    jump_leave(l);
     return NULL;
 }

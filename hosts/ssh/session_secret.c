@@ -1,4 +1,5 @@
-/* Where a secret comes from: what is kept, the callback, or an answer that arrives while the session waits. */
+/* Where a secret comes from: what is kept, the callback, or an answer that arrives while the session waits, and how that
+ * arrives. */
 #include "hosts/ssh/session_private.h"
 
 #include "base/mono.h"
@@ -110,4 +111,39 @@ void link__secret_refused(struct host_session *l, const struct question *q)
     l->shot.prompt.again = true;
     pthread_mutex_unlock(&l->lock);
     jump_secret_drop(l, &key);
+}
+
+/* ---- for other threads ---- */
+
+enum clw_err link__take_answer(struct host_session *l, const char *prompt, const char *secret, struct clw_error *err)
+{
+    pthread_mutex_lock(&l->lock);
+    bool same = l->shot.state == HOST_NEEDS_SECRET && *prompt && strcmp(l->shot.prompt.text, prompt) == 0;
+    if (same)
+        secrets_put(l->secrets, &l->asked, secret);
+    l->answered |= same;
+    pthread_mutex_unlock(&l->lock);
+    if (!same)
+        return clw_fail(err, CLW_NOT_FOUND, "see what it asks now: clowder host unlock NAME",
+            "'%s' does not ask this question now", l->o.name);
+    pump_wake(&l->pump);
+    return CLW_OK;
+}
+
+enum clw_err host_session_answer(struct host_session *l, const char *prompt, const char *secret, struct clw_error *err)
+{
+    if (strlen(secret) >= SECRET_SIZE)
+        return clw_fail(err, CLW_TOO_LARGE, NULL, "a secret has at most %d bytes", SECRET_SIZE - 1);
+    pthread_mutex_lock(&l->lock);
+    bool mirrors = l->mirrors;
+    pthread_mutex_unlock(&l->lock);
+    return mirrors ? jump_answer(l, prompt, secret, err) : link__take_answer(l, prompt, secret, err);
+}
+
+void host_session_forget(struct host_session *l)
+{
+    pthread_mutex_lock(&l->lock);
+    secrets_drop_all(l->secrets);
+    pthread_mutex_unlock(&l->lock);
+    jump_secret_drop_all(l);
 }

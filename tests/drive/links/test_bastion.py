@@ -1,9 +1,12 @@
 """Hosts behind one jump host share the login there: one code is typed for all, and none is sent twice. The codes are real: a server of
 its own PAM service asks pam_oath, which takes each of them once."""
+import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
+import procs
 import pytest
 
 from told import ECHO, closing_ms, last_state
@@ -16,35 +19,36 @@ PAM_OATH = [*Path("/lib").glob("*/security/pam_oath.so"), *Path("/lib/security")
 
 
 class Bastion:
-    """h1, where one has to give a code."""
+    """h1, where one has to give a code. drive() is the driver of links."""
 
-    def __init__(self, engine, lab, clowder):
-        self.engine, self.lab, self.clowder = engine, lab, clowder
-        self.folder = Path(lab.lab)
-        self.codes = engine.run("oathtool", "-w", "30", KEY).out.split()
+    def __init__(self, engine, drive, clowder):
+        self.engine, self.drive, self.clowder = engine, drive, clowder
+        self.codes = self.all_codes()
         self.service = Path("/etc/pam.d") / f"clw{engine.work.name[-8:].lower()}"
-        self.log = self.folder / "h1/log"
-        (self.folder / "oath").mkdir()
-        (self.folder / "oath/users").write_text(f"HOTP root - {KEY}\n")
-        self.program = self.folder / self.service.name  # sshd's service has the name of its program
+        self.program = drive.folder / self.service.name  # sshd's service has the name of its program
         self.program.symlink_to(shutil.which("sshd") or "/usr/sbin/sshd")
-        self.service.write_text(f"auth required pam_oath.so usersfile={self.folder}/oath/users window=5 digits=6\n"
+        oath = drive.folder / "oath"
+        oath.mkdir()
+        (oath / "users").write_text(f"HOTP root - {KEY}\n")
+        self.service.write_text(f"auth required pam_oath.so usersfile={oath}/users window=5 digits=6\n"
                                 "account required pam_permit.so\nsession required pam_permit.so\n")
-        config = self.folder / "config"
-        config.write_text("".join(f"Host {name}\n  ProxyJump h1\n" for name in HOSTS) + config.read_text())
+        drive.configure("".join(f"Host {name}\n  ProxyJump h1\n" for name in HOSTS))
+
+    def all_codes(self):
+        return self.engine.run("oathtool", "-w", "30", KEY).out.split()
 
     def stop(self):
-        self.lab.shell("lab_stop 1")
+        self.drive.stop(1)
 
     def serve(self, lines=""):
-        self.lab.shell(f"SSHD={self.program} lab_sshd 1 'UsePAM yes\nKbdInteractiveAuthentication yes\n"
-                       f"AuthenticationMethods keyboard-interactive\n{lines}'")
+        self.drive.lab.shell(f"SSHD={self.program} lab_sshd 1 'UsePAM yes\nKbdInteractiveAuthentication yes\n"
+                             f"AuthenticationMethods keyboard-interactive\n{lines}'")
 
     def logins(self):
-        return self.log.read_text().count("Accepted keyboard-interactive")
+        return self.drive.log_of(1).count("Accepted keyboard-interactive")
 
     def refusals(self):
-        return len(re.findall("(?:error: PAM: Authentication failure|Failed keyboard-interactive)", self.log.read_text()))
+        return len(re.findall("(?:error: PAM: Authentication failure|Failed keyboard-interactive)", self.drive.log_of(1)))
 
     def code(self):
         """The next one that nobody has used."""
@@ -61,19 +65,19 @@ class Bastion:
 
 
 @pytest.fixture
-def bastion(engine, lab, clowder):
+def bastion(engine, driver, clowder):
     if not PAM_OATH:
         pytest.skip("needs pam_oath (package libpam-oath)")
     needs("oathtool", "oathtool")
-    own = Bastion(engine, lab(6), clowder)
+    own = Bastion(engine, driver(6), clowder)
     try:
         own.stop()
         own.serve()
         for name in HOSTS:
             clowder(f"host add {name}")
         yield own
-        for code in set(engine.run("oathtool", "-w", "30", KEY).out.split()):
-            assert code not in engine.log, "a code is in the log"
+        used = set(own.all_codes()) - set(own.codes)
+        assert not [code for code in used if code in engine.log], "a code is in the log"
     finally:
         own.service.unlink()
 
@@ -160,6 +164,21 @@ def test_when_the_one_that_is_asked_goes_another_asks(bastion):
     assert bastion.logins() == 1
 
 
+def test_a_doctor_does_not_take_the_question_away(bastion):
+    bastion.clowder("doctor h4", status=None).prints("asks: One-time password")
+    bastion.clowder("up", *ALL.split(), status=5)
+    bastion.clowder("doctor h4", status=None).prints("asks: One-time password")
+    bastion.unlock("h2", bastion.code())
+    bastion.clowder("up")
+    assert bastion.logins() == 1
+
+
+def test_links_that_nobody_answered_in_time_come_when_one_is_answered(bastion):
+    done = bastion.drive("--goal login --retry --secret-ms 300 --answer-after 1500 --answer", bastion.code(), "--until", "down", *HOSTS)
+    assert len(re.findall("state=needs-secret .*code=18", done.out)) >= len(HOSTS), "they did not rest"
+    assert (bastion.logins(), bastion.refusals()) == (1, 0)
+
+
 def test_a_bastion_that_does_not_forward_says_so(bastion):
     bastion.stop()
     bastion.serve("AllowTcpForwarding no")
@@ -179,6 +198,12 @@ def three(driver):
 
 def accepted(driver, i=1):
     return driver.log_of(i).count("Accepted publickey")
+
+
+def sessions_of(pid):
+    """The processes below a server."""
+    below = [child["pid"] for child in procs.children(pid)]
+    return below + [each for child in below for each in sessions_of(child)]
 
 
 def test_links_log_in_to_a_jump_host_once(three):
@@ -206,10 +231,33 @@ def test_a_login_that_nobody_uses_ends(three):
     running.end()
 
 
-def test_closing_does_not_wait_for_one_that_logs_in(three):
-    three.stop(1)
-    three.lab.shell(f"$desktop true")
-    assert closing_ms(three("--jump h1 --goal login --retry --close-after 500 h2 h3", status=None)) < 2000
+def test_it_ends_and_begins_again_as_fast_as_that_goes(three):
+    names = [f"a{i}" for i in range(40)]
+    three.configure(f"Host a*\n  HostName {three.address(3)}\n  Port {three.port(3)}\n  HostKeyAlias h3\n")
+    three.known_hosts.write_text(three.known_hosts.read_text() + f"h3 {three.key_of(3)}\n")
+    done = three("--jump h1 --goal login --jump-idle 1", *names)
+    assert len(re.findall("final host=a[0-9]+ state=down", done.out)) == len(names)
+    assert not re.search("code=[1-9]", done.out), done.out
+
+
+def test_closing_does_not_wait_for_one_that_does_not_answer(three):
+    pid = three.lab.listener(1)
+    os.kill(pid, signal.SIGSTOP)  # it takes the connection
+    done = three("--jump h1 --goal login --close-after 500 h2 h3", status=None)
+    os.kill(pid, signal.SIGCONT)
+    assert closing_ms(done) < 2000
+    done.prints("waits for the login at the jump host root@")
+
+
+def test_a_login_that_has_died_unused_is_made_again(clowder, three):
+    three.configure("Host h2 h3\n  ProxyJump h1\n")
+    for name in ("h2", "h3"):
+        clowder(f"host add {name}")
+    clowder("host probe h2")
+    for pid in sessions_of(three.lab.listener(1)):
+        os.kill(pid, signal.SIGSTOP)  # it takes what is said, and answers nothing
+    clowder("host probe h3")
+    assert accepted(three) == 2
 
 
 def test_an_unknown_key_of_it_is_shown_by_each(three):
