@@ -200,8 +200,8 @@ static enum clw_err ensure(struct host_session *l, struct jump *j, size_t i, str
 
 /* ---- ways ---- */
 
-/* NULL: there is no login any more. */
-static struct jump_way *ask(struct host_session *l, struct jump *j, const struct ssh_host *host)
+/* NULL: there is no login any more, and why. */
+static struct jump_way *ask(struct host_session *l, struct jump *j, const struct ssh_host *host, struct clw_error *err)
 {
     struct jump_way *w = NULL;
     jump__lock();
@@ -213,6 +213,8 @@ static struct jump_way *ask(struct host_session *l, struct jump *j, const struct
         l->over = j;
         l->over_number = j->logins;
         pump_wake(&j->login->pump);
+    } else {
+        *err = j->ended;
     }
     jump__unlock();
     return w;
@@ -244,10 +246,10 @@ static enum clw_err open_way(
     char doing[800];
     enum clw_err code = CLW_OK;
     link__step(l, HOST_CONNECT, h->host.connect_timeout_s ? h->host.connect_timeout_s * 1000 : l->o.connect_ms);
-    struct jump_way *w = ask(l, j, &h->host);
+    struct jump_way *w = ask(l, j, &h->host, err);
     *lost = !w;
     if (!w)
-        return clw_fail(err, CLW_UNREACHABLE, NULL, "the login at the jump host %s is over", j->label);
+        return err->code;
     while (is_waiting(w) && !code)
         code = link__wait(l);
     if (!take_back(w)) {
@@ -272,12 +274,13 @@ enum clw_err jump_connect(struct host_session *l, size_t i, int *fd, struct clw_
     struct jump *j = jump__at(l, i);
     bool lost = true;
     enum clw_err code = CLW_OK;
-    for (int try = 0; try < TRIES && lost; try++) { /* a login that nobody used may be long dead */
+    for (int tries = 0; tries < TRIES && lost;) { /* a login that nobody used may be long dead */
         code = ensure(l, j, i - 1, err);
         if (code)
             return code;
         link__on_the_way(l, i);
         code = open_way(l, j, l->pump.hops[i], fd, &lost, err);
+        tries += !lost || code != CLW_CLOSED; /* it ended unused, just now: that is nobody's fault */
         if (!code)
             clw_error_clear(err);
     }

@@ -266,3 +266,24 @@ def test_an_unknown_key_of_it_is_shown_by_each(three):
     for name in ("h2", "h3"):
         done.prints(f'host={name} state=refused .*key=ssh-ed25519.*reason="jump host h1: the host key of')
     assert last_state(done) == "refused"
+
+
+def test_a_password_is_kept_for_whoever_comes_back_first(engine, clowder, three, account):
+    name = account("-M", "-s", "/bin/bash")
+    engine.run("chpasswd", stdin=f"{name}:right horse\n")
+    three.restart(1, "PasswordAuthentication yes")
+    three.configure(f"Host h1\n  User {name}\n  IdentityFile none\nHost h2 h3\n  ProxyJump h1\n")
+    for host in ("h2", "h3"):
+        clowder(f"host add {host}")
+    clowder("up --on h2:1 --on h3:1", status=5).says("password for")
+    clowder("host unlock h3 --kind password", stdin="right horse\n")
+    clowder("up")
+
+    def states():
+        return {h["state"] for h in clowder.profile("default")["hosts"]}
+    three.stop(1)
+    wait_until(lambda: "up" not in states())
+    three.serve(1, "PasswordAuthentication yes")
+    wait_until(lambda: states() == {"up"})
+    assert three.log_of(1).count(f"Accepted password for {name}") == 2
+    assert "right horse" not in engine.log
