@@ -1,5 +1,5 @@
-/* Where a secret comes from: what is kept, the callback, or an answer that arrives while the session waits, and how that
- * arrives. */
+/* Where a secret comes from: what is kept, the callback, or an answer that arrives while the session waits, and how
+ * that arrives. */
 #include "hosts/ssh/session_private.h"
 
 #include "base/mono.h"
