@@ -235,6 +235,7 @@ static void finish_errands(struct engine *e)
         while (has_errands(e))
             take_events(e, FINISH_MS);
     } while (e->hosts);
+    host_session_log_out();
     errands_free(e->closer);
     errands_free(e->reaper);
     errands_free(e->asker);

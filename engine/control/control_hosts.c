@@ -357,8 +357,9 @@ const struct op host_ops[] = {
         "prompt: what it asks during the login, as in a link; none when it asks for nothing", prompt},
     {"unlock", OP_LINK, "host secret prompt [timeout_ms]",
         "prompt: the text of the question that secret answers; refused when the host asks something else now. Answered "
-        "after the login, or with `prompt` when the host asks another question; the secret stays in locked memory "
-        "until `forget`, or until the engine ends",
+        "after the login, or with `prompt` when the host asks another question; a passphrase or password stays in "
+        "locked "
+        "memory until `forget`, or until the engine ends; what may be a one-time code is given once",
         unlock},
     {"forget", OP_LINK, "host", "", forget},
     {"retry", OP_LINK, "host", "tries again now, and ends a rest", retry},

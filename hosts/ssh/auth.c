@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "hosts/ssh/agent.h"
 #include "hosts/ssh/auth.h"
+#include "hosts/ssh/jump.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@ enum { ROUNDS = 4, AGENT_MS = 150000 };
 enum clw_err auth__broken(struct auth *a, struct clw_error *err)
 {
     char said[300];
+    if (jump_ended(a->link, err))
+        return CLW_UNREACHABLE;
     link__ssh_error(a->hop, said, sizeof said);
     if (strcasestr(said, "too many authentication failures"))
         return clw_fail(err, CLW_REFUSED, "set IdentitiesOnly yes and one IdentityFile for it in ~/.ssh/config",
@@ -105,6 +108,22 @@ static enum auth_result with_agent(struct auth *a, struct clw_error *err)
 
 /* ---- questions of the server ---- */
 
+/* A password may be given again at the next login. Any other answer may be a code that serves once, and whoever sends
+ * one twice may be locked out. */
+static bool asks_password(const char *prompt, bool echo)
+{
+    static const char *const codes[] = {"one-time", "one time", "otp", "oath", "code", "token"};
+    const char *end = *prompt == '(' ? strstr(prompt, ") ") : NULL; /* "(user@host) Password: " */
+    if (end)
+        prompt = end;
+    if (echo || !strcasestr(prompt, "password"))
+        return false;
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strcasestr(prompt, codes[i]))
+            return false;
+    return true;
+}
+
 /* "user@host:22 asks: Verification code:": who asks, so that nobody takes it for a question of ours, and the server's
  * words made harmless. */
 static struct question interactive(struct auth *a, const char *prompt, char *out, size_t size)
@@ -127,6 +146,7 @@ static enum clw_err answer_all(struct auth *a, struct ssh_words *asked)
         const char *prompt = ssh_userauth_kbdint_getprompt(a->hop->session, (unsigned)i, &echo);
         struct question q = interactive(a, prompt ? prompt : "", shown, sizeof shown);
         q.echo = echo != 0;
+        q.once = !asks_password(q.text, q.echo);
         ssh_words_add(asked, q.text);
         enum clw_err code = link__secret(a->link, &q, answer);
         if (!code)

@@ -180,8 +180,8 @@ static void send_eof(struct bridge *b)
     if (!b->local_eof || b->eof_sent || b->hold_len)
         return;
     b->eof_sent = true;
-    if (ssh_channel_send_eof(b->channel) != SSH_OK || b->shut)
-        end(b);
+    ssh_channel_send_eof(b->channel);
+    end(b); /* whoever had the local end is gone: nobody reads what may still come */
 }
 
 static void hold(struct bridge *b, const uint8_t *data, size_t len)

@@ -1,9 +1,8 @@
-/* The step connect (and resolve before it): a byte stream to the next host of the chain, by TCP, by the
- * user's ProxyCommand, or through the jump host before it. Nothing here blocks. */
+/* The step connect (and resolve before it): a byte stream to the first host of the way, by TCP or by the
+ * user's ProxyCommand. Nothing here blocks. */
 #include "hosts/ssh/session_private.h"
 
 #include "base/mono.h"
-#include "hosts/ssh/bridge.h"
 #include "hosts/ssh/shell_child.h"
 
 #include <arpa/inet.h>
@@ -257,46 +256,7 @@ static enum clw_err connect_command(struct host_session *l, struct hop *h, struc
     return hop_attach(h, pair[0], err);
 }
 
-/* ---- through the jump host before ---- */
-
-static enum clw_err connect_jump(struct host_session *l, struct hop *via, struct hop *h, struct clw_error *err)
+enum clw_err link__connect(struct host_session *l, struct hop *h, struct clw_error *err)
 {
-    int pair[2] = {-1, -1}, rc;
-    char said[300];
-    enum clw_err code = CLW_OK;
-    link__step(l, HOST_CONNECT, connect_limit_ms(l, h));
-    ssh_channel channel = ssh_channel_new(via->session);
-    if (!channel)
-        return clw_fail(err, CLW_NO_MEMORY, NULL, "no memory for a channel");
-    while ((rc = ssh_channel_open_forward(channel, h->host.hostname, (int)h->host.port, "127.0.0.1", 0)) == SSH_AGAIN &&
-           !code)
-        code = link__wait(l);
-    if (code) {
-        char doing[400];
-        snprintf(doing, sizeof doing, "connecting to %s through %s", h->host.hostname, via->label);
-        link__explain(l, code, doing, err);
-    } else if (rc != SSH_OK) {
-        code = clw_fail(err, CLW_UNREACHABLE,
-            "try it from the jump host itself: nc -z HOST PORT; does its sshd allow forwarding?",
-            "the jump host %s cannot connect to %s:%u: %s", via->label, h->host.hostname, h->host.port,
-            link__ssh_error(via, said, sizeof said));
-    } else if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair)) {
-        code = clw_fail(err, CLW_IO, NULL, "cannot make a socket: %s", strerror(errno));
-    }
-    if (code) {
-        ssh_channel_free(channel);
-        return code;
-    }
-    bridge_open(&l->pump, via, channel, pair[0]);
-    return hop_attach(h, pair[1], err);
-}
-
-enum clw_err link__connect(struct host_session *l, size_t i, struct clw_error *err)
-{
-    struct hop *h = l->pump.hops[i];
-    if (i > 0)
-        return connect_jump(l, l->pump.hops[i - 1], h, err);
-    if (*h->host.proxy_command)
-        return connect_command(l, h, err);
-    return connect_tcp(l, h, err);
+    return *h->host.proxy_command ? connect_command(l, h, err) : connect_tcp(l, h, err);
 }

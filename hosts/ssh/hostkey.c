@@ -3,6 +3,7 @@
  * after somebody looked at its fingerprint. */
 #include "hosts/ssh/session_private.h"
 
+#include "hosts/ssh/jump.h"
 #include "hosts/ssh/known_hosts.h"
 #include "hosts/ssh/shell_child.h"
 
@@ -155,6 +156,8 @@ static enum clw_err shake_hands(struct host_session *l, struct hop *h, struct cl
         return link__explain(l, code, "the SSH handshake", err);
     if (rc == SSH_OK)
         return hop_run(h, err);
+    if (jump_ended(l, err))
+        return CLW_UNREACHABLE;
     link__ssh_error(h, said, sizeof said);
     if (strstr(said, "kex error") || strstr(said, "no match for method"))
         return clw_fail(err, CLW_REFUSED, "set KexAlgorithms, Ciphers or HostKeyAlgorithms for it in ~/.ssh/config",

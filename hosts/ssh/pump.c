@@ -139,6 +139,8 @@ enum clw_err pump_round(struct pump *p, int timeout_ms)
     loop_once(p->loop, timeout_ms);
     for (size_t i = 0; i < p->hop_count; i++)
         hop_check(p->hops[i]);
+    if (p->after_look)
+        p->after_look(p->after_arg);
     bridge_settle(p);
     if (p->after_round)
         p->after_round(p->after_arg);
@@ -178,6 +180,21 @@ enum clw_err hop_run(struct hop *h, struct clw_error *err)
     if (!h->event || ssh_event_add_session(h->event, h->session) != SSH_OK)
         return clw_fail(err, CLW_NO_MEMORY, NULL, "cannot watch the session");
     return CLW_OK;
+}
+
+struct hop *hop_hand_over(struct hop *h, struct pump *to)
+{
+    struct hop *now = pump_add_hop(to), empty = {.source.ready = on_hop, .pump = h->pump, .fd = -1, .proxy_notes = -1};
+    pump_arm(h->pump, h->fd, &h->source, 0);
+    empty.host = h->host;
+    memcpy(empty.label, h->label, sizeof empty.label);
+    *now = *h;
+    now->pump = to;
+    now->host = (struct ssh_host){0};
+    *h = empty;
+    ssh_set_counters(now->session, &now->counter, &now->packets);
+    pump_arm(to, now->fd, &now->source, POLLIN);
+    return now;
 }
 
 static void hop_free(struct hop *h)

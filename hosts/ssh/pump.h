@@ -54,7 +54,8 @@ struct pump {
     bool swept;                            /* a bridge died: sweep at the end of the round */
     _Atomic uint64_t bytes_up, bytes_down; /* of daemons: from the host, to the host */
     uint8_t *scratch;
-    void (*after_round)(void *arg); /* NULL, or called at the end of each round */
+    void (*after_look)(void *arg);  /* NULL, or called in each round when it is known which hops are dead, and … */
+    void (*after_round)(void *arg); /* … at its end */
     void *after_arg;
 };
 
@@ -76,6 +77,9 @@ struct hop *pump_add_hop(struct pump *p);
 enum clw_err hop_attach(struct hop *h, int fd, struct clw_error *err);
 /* The session has shaken hands: from now on rounds feed it. */
 enum clw_err hop_run(struct hop *h, struct clw_error *err);
+/* Takes the session of h, which is logged in, out of its pump: into a hop of that one, which is returned. h stays with
+ * its names, as if it had never been connected. Nothing else may be in use of the session. */
+struct hop *hop_hand_over(struct hop *h, struct pump *to);
 /* Bytes that wait for the connection to take them: do not add more. */
 bool hop_is_full(struct hop *h);
 /* Says goodbye and closes all hops and bridges. */

@@ -2,12 +2,11 @@
 #include "hosts/ssh/session_private.h"
 
 #include "base/mono.h"
+#include "hosts/ssh/jump.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <libssh/server.h> /* ssh_send_keepalive() */
 
 enum { TICK_MS = 1000, ANSWER_MS = 2000 /* in which an answer comes */ };
 
@@ -24,47 +23,7 @@ void command_free(struct command *c)
     free(c);
 }
 
-/* ---- keepalive ---- */
-
-static void heard(struct host_session *l, uint64_t now)
-{
-    uint64_t bytes = l->hop->counter.in_bytes;
-    if (bytes != l->heard_bytes) {
-        l->heard_bytes = bytes;
-        l->heard_ms = now;
-        l->keepalive_missed = 0;
-    }
-}
-
-/* Takes the answer to a keepalive out of the library, when it has come. Any global request does that; this
- * one has no effect of its own while one is pending. */
-static void keepalive_collect(struct host_session *l)
-{
-    if (l->keepalive_pending && ssh_channel_cancel_forward(l->hop->session, "127.0.0.1", 1) != SSH_AGAIN)
-        l->keepalive_pending = false;
-}
-
-static enum clw_err keepalive(struct host_session *l, uint64_t now, struct clw_error *err)
-{
-    if (!l->hop)
-        return CLW_OK; /* this machine */
-    heard(l, now);
-    keepalive_collect(l);
-    const struct ssh_host *c = &l->hop->host;
-    uint64_t last = l->heard_ms > l->keepalive_ms ? l->heard_ms : l->keepalive_ms;
-    if (now - last < (c->alive_interval_s ? c->alive_interval_s * UINT64_C(1000) : l->o.keepalive_ms))
-        return CLW_OK;
-    if (l->keepalive_missed >= (c->alive_count ? c->alive_count : l->o.keepalive_misses))
-        return clw_fail(err, CLW_UNREACHABLE, "is it switched off? does a firewall or the network block it?",
-            "%s has not answered for %u s", l->hop->label, (unsigned)((now - l->heard_ms) / 1000));
-    l->keepalive_missed++;
-    l->keepalive_ms = now;
-    if (!l->keepalive_pending) {
-        ssh_send_keepalive(l->hop->session);
-        l->keepalive_pending = true;
-    }
-    return CLW_OK;
-}
+/* ---- silence ---- */
 
 static void show_silence(struct host_session *l, bool silent)
 {
@@ -72,7 +31,7 @@ static void show_silence(struct host_session *l, bool silent)
     pthread_mutex_lock(&l->lock);
     is_news = l->shot.silent != silent;
     l->shot.silent = silent;
-    l->shown_heard_ms = l->heard_ms;
+    l->shown_heard_ms = l->alive.heard_ms;
     pthread_mutex_unlock(&l->lock);
     if (!is_news)
         return;
@@ -82,11 +41,11 @@ static void show_silence(struct host_session *l, bool silent)
 
 void link__listen(struct host_session *l)
 {
-    uint64_t now = mono_ms();
+    const struct keepalive *k = &l->alive;
     if (!l->serving || !l->hop || l->hop->dead)
-        return;
-    l->hop->dead = keepalive(l, now, &l->silence) != CLW_OK;
-    show_silence(l, l->keepalive_missed && now - l->keepalive_ms >= (l->keepalive_missed > 1 ? 0 : ANSWER_MS));
+        return; /* without a hop: this machine */
+    l->hop->dead = keepalive_tick(&l->alive, l->hop, &l->silence) != CLW_OK;
+    show_silence(l, k->missed && mono_ms() - k->asked_ms >= (k->missed > 1 ? 0 : ANSWER_MS));
 }
 
 /* ---- commands ---- */
@@ -164,7 +123,7 @@ static void carry_out(struct host_session *l, struct command *c)
 static void publish_numbers(struct host_session *l)
 {
     pthread_mutex_lock(&l->lock);
-    l->shown_heard_ms = l->heard_ms;
+    l->shown_heard_ms = l->alive.heard_ms;
     l->shot.streams = link__mux_streams(l);
     pthread_mutex_unlock(&l->lock);
 }
@@ -179,7 +138,7 @@ static enum clw_err lost(struct host_session *l, struct clw_error *err)
         *err = l->silence;
         return err->code;
     }
-    if (link__mux_ended(l, err))
+    if (jump_ended(l, err) || link__mux_ended(l, err))
         return err->code;
     return clw_fail(err, CLW_UNREACHABLE, "Clowder reconnects by itself when the host is back",
         "the connection to %s was lost: %s", h->label, link__ssh_error(h, said, sizeof said));
@@ -207,10 +166,7 @@ static enum clw_err one_round(struct host_session *l, struct clw_error *err)
 enum clw_err link__serve(struct host_session *l, struct clw_error *err)
 {
     enum clw_err code = CLW_OK;
-    l->heard_ms = l->keepalive_ms = mono_ms();
-    l->heard_bytes = l->hop ? l->hop->counter.in_bytes : 0;
-    l->keepalive_missed = 0;
-    l->keepalive_pending = false;
+    keepalive_begin(&l->alive, l->hop, l->o.keepalive_ms, l->o.keepalive_misses);
     l->silence = (struct clw_error){0};
     l->serving = true;
     publish_numbers(l);

@@ -25,8 +25,8 @@ static void set_defaults(struct host_session_options *o)
         unsigned *field, value;
     } defaults[] = {{&o->resolve_ms, 10000}, {&o->connect_ms, 10000}, {&o->hostkey_ms, 15000}, {&o->auth_ms, 20000},
         {&o->probe_ms, 30000}, {&o->upload_ms, 120000}, {&o->tunnel_ms, 15000}, {&o->launch_ms, 20000},
-        {&o->secret_ms, 100000}, {&o->keepalive_ms, 10000}, {&o->keepalive_misses, 3}, {&o->backoff_ms, 1000},
-        {&o->backoff_max_ms, 30000}, {&o->quarantine_after, 8}, {&o->quarantine_ms, 300000}};
+        {&o->secret_ms, 100000}, {&o->jump_idle_ms, 600000}, {&o->keepalive_ms, 10000}, {&o->keepalive_misses, 3},
+        {&o->backoff_ms, 1000}, {&o->backoff_max_ms, 30000}, {&o->quarantine_after, 8}, {&o->quarantine_ms, 300000}};
     for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
         if (!*defaults[i].field)
             *defaults[i].field = defaults[i].value;
@@ -123,7 +123,7 @@ bool host_session_facts(struct host_session *l, struct host_facts *out)
     return has;
 }
 
-/* ---- keys and secrets ---- */
+/* ---- keys and goals ---- */
 
 enum clw_err host_session_trust(struct host_session *l, const char *fingerprint, struct clw_error *err)
 {
@@ -166,30 +166,6 @@ enum clw_err host_session_trust(struct host_session *l, const char *fingerprint,
     free(file);
     free(name);
     return code;
-}
-
-enum clw_err host_session_answer(struct host_session *l, const char *prompt, const char *secret, struct clw_error *err)
-{
-    if (strlen(secret) >= SECRET_SIZE)
-        return clw_fail(err, CLW_TOO_LARGE, NULL, "a secret has at most %d bytes", SECRET_SIZE - 1);
-    pthread_mutex_lock(&l->lock);
-    bool same = l->shot.state == HOST_NEEDS_SECRET && *prompt && strcmp(l->shot.prompt.text, prompt) == 0;
-    if (same)
-        secrets_put(l->secrets, &l->asked, secret);
-    l->answered |= same;
-    pthread_mutex_unlock(&l->lock);
-    if (!same)
-        return clw_fail(err, CLW_NOT_FOUND, "see what it asks now: clowder host unlock NAME",
-            "'%s' does not ask this question now", l->o.name);
-    pump_wake(&l->pump);
-    return CLW_OK;
-}
-
-void host_session_forget(struct host_session *l)
-{
-    pthread_mutex_lock(&l->lock);
-    secrets_drop_all(l->secrets);
-    pthread_mutex_unlock(&l->lock);
 }
 
 void host_session_set_goal(struct host_session *l, enum host_goal goal, bool retry)

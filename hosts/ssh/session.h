@@ -1,6 +1,8 @@
-/* The link to one host: a thread with one SSH session (and those of its jump hosts) that walks
+/* The link to one host: a thread with one SSH session that walks
  *     resolve, connect, hostkey, auth, probe, upload, tunnel, launch, up
  * with a time limit on each, keeps the session alive, and begins again with growing pauses when it is lost.
+ * Jump hosts on the way are logged in to once for all links behind them: the first that needs it asks its owner, the
+ * others wait, and show what it asks.
  * It carries the host's daemons home and starts them. It knows nothing of tasks, queues or screens.
  *
  * Every function may be called from any thread. Callbacks run in the link's thread, without locks held; what
@@ -164,6 +166,7 @@ struct host_session_options {
     unsigned resolve_ms, connect_ms, hostkey_ms, auth_ms, probe_ms, upload_ms, tunnel_ms, launch_ms;
     unsigned secret_ms; /* how long a session waits for an answer; after that the link waits without one */
     unsigned keepalive_ms, keepalive_misses;
+    unsigned jump_idle_ms;                    /* how long the login at a jump host stays when nothing goes through it */
     unsigned backoff_ms, backoff_max_ms;      /* first and longest pause */
     unsigned quarantine_after, quarantine_ms; /* failures in a row; pause from then on */
     struct host_callbacks cb;
@@ -196,6 +199,9 @@ enum clw_err host_session_open(
     const struct host_session_options *options, struct host_session **out, struct clw_error *err);
 /* Ends it at once, whatever it is doing, and frees it. Daemons on the host live on. NULL is fine. */
 void host_session_close(struct host_session *link);
+/* Ends what no session owns: the logins at jump hosts, which sessions share. Waits for that. For whoever has closed all
+ * links, before the process ends. */
+void host_session_log_out(void);
 
 void host_session_snapshot(struct host_session *link, struct host_snapshot *out);
 /* False before the first probe. */
@@ -206,8 +212,9 @@ bool host_session_facts(struct host_session *link, struct host_facts *out);
  * hand); CLW_NOT_FOUND: no key is waiting; CLW_IO. */
 enum clw_err host_session_trust(struct host_session *link, const char *fingerprint, struct clw_error *err);
 /* Answers the prompt of the snapshot, whose text the caller repeats, so that a secret never answers another question
- * than the one that its owner saw. Kept in locked memory until it is refused or the link is closed. The caller wipes
- * its own copy. CLW_NOT_FOUND: that is not asked (any more); CLW_TOO_LARGE (255 bytes). */
+ * than the one that its owner saw. Kept in locked memory until it is refused or the link is closed; but what may be a
+ * code that serves once is given once. The caller wipes its own copy. CLW_NOT_FOUND: that is not asked (any more);
+ * CLW_TOO_LARGE (255 bytes). */
 enum clw_err host_session_answer(
     struct host_session *link, const char *prompt, const char *secret, struct clw_error *err);
 /* Another goal from now on. A link that rests in DOWN, or has not begun, begins; one that is up ends its session when

@@ -4,6 +4,7 @@
 #define HOSTS_SSH_SESSION_PRIVATE_H
 
 #include "base/mem.h"
+#include "hosts/ssh/keepalive.h"
 #include "hosts/ssh/session.h"
 #include "hosts/ssh/pump.h"
 #include "hosts/ssh/secrets.h"
@@ -51,6 +52,7 @@ struct forward {
     char path[HOST_URL_SIZE]; /* as the supervisor names it, to have it again in the next session; "": not made yet */
 };
 
+struct jump;    /* jump.h */
 struct inbound; /* inbound.c: a port here that leads to a daemon on the host */
 
 struct supervisor; /* launch.c: the process on the host that starts daemons */
@@ -72,7 +74,7 @@ struct host_session {
     struct secret_key asked; /* what the prompt of the snapshot asks for */
     bool answered, retry_now, resting;
     enum host_goal aim;      /* the goal that the thread last saw */
-    uint64_t shown_heard_ms; /* heard_ms as of the last round; 0: not up */
+    uint64_t shown_heard_ms; /* alive.heard_ms as of the last round; 0: not up */
     char *key_type, *key_text,
         *key_file;   /* the host key that waits for host_session_trust(); file "": none to write it to */
     bool key_hashed; /* … to here */
@@ -86,9 +88,7 @@ struct host_session {
     struct supervisor *supervisor;
     struct mux_home *mux;
     char program_path[HOST_PATH_SIZE]; /* on the host, once uploaded */
-    uint64_t heard_ms, heard_bytes, keepalive_ms;
-    unsigned keepalive_missed;
-    bool keepalive_pending;
+    struct keepalive alive;
     bool serving;             /* it is up, and listened to: link__listen() */
     struct clw_error silence; /* that it was given up for its silence */
     int64_t old_sshd_pid;     /* of the session before, which may hold our daemons */
@@ -99,6 +99,16 @@ struct host_session {
     uint64_t clean_until_ms;    /* … if it comes before then; under the lock */
     bool turned_away;           /* its server hung up during the handshake */
     bool reached;               /* this attempt got to its goal */
+    bool mirrors;               /* the prompt is asked by the session whose login it waits for; under the lock */
+
+    /* jump*.c: under the lock of the jump hosts, but `over` */
+    struct jump *jump;                /* the last one on its way, a reference; or NULL */
+    struct host_session *next_behind; /* of those that have one */
+    struct jump *making[PUMP_HOPS];   /* where it logs in now, for all */
+    size_t making_count;
+    struct jump *awaits;  /* where it waits until another session has logged in */
+    struct jump *over;    /* what its connection goes through, or NULL, … */
+    unsigned over_number; /* … and the number of the login there */
 };
 
 /* ---- link_state.c ---- */
@@ -130,8 +140,12 @@ const char *link__ssh_error(struct hop *h, char *text, size_t size);
 
 /* route.c: the hosts on the way, from the configuration; fills the pump's hops (not connected yet). */
 enum clw_err link__route(struct host_session *l, struct clw_error *err);
-/* connect.c: gives hop i its connection. */
-enum clw_err link__connect(struct host_session *l, size_t i, struct clw_error *err);
+/* session_run.c: hop i is logged in afterwards: connect, hostkey, auth, and before that whatever lies before it. */
+enum clw_err link__reach(struct host_session *l, size_t i, struct clw_error *err);
+/* What is done now is about hop i: is that a jump host? */
+void link__on_the_way(struct host_session *l, size_t i);
+/* connect.c: gives h, the first one on the way, its connection. */
+enum clw_err link__connect(struct host_session *l, struct hop *h, struct clw_error *err);
 /* hostkey.c: the handshake and the host's key. */
 enum clw_err link__hostkey(struct host_session *l, struct hop *h, struct clw_error *err);
 /* auth.c: logs in. CLW_AGAIN: a secret is needed (the snapshot's prompt says which). */
@@ -222,10 +236,16 @@ struct question {
     const char *text;  /* all of it */
     const char *shown; /* for people: escaped, perhaps cut */
     bool echo;
+    bool once; /* its answer may serve for one login only, as a code does: it is never given twice */
 };
 /* The answer into answer (SECRET_SIZE): what is kept for this very question, what the callback has, or what
  * host_session_answer() brings within the limit while the session waits. CLW_AGAIN: none yet. */
 enum clw_err link__secret(struct host_session *l, const struct question *q, char *answer);
+/* Shows that question, and that its answer is waited for; no more. */
+void link__secret_show(struct host_session *l, const struct host_prompt *prompt, const struct secret_key *key);
+void link__secret_hide(struct host_session *l);
+/* host_session_answer() of a session that asks by itself. For any thread. */
+enum clw_err link__take_answer(struct host_session *l, const char *prompt, const char *secret, struct clw_error *err);
 /* The answer was no good: forget it. */
 void link__secret_refused(struct host_session *l, const struct question *q);
 

@@ -3,6 +3,7 @@
 
 #include "base/mono.h"
 #include "base/random.h"
+#include "hosts/ssh/jump.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,24 +25,40 @@ static void name_jump(struct host_session *l, size_t i, struct clw_error *err)
     snprintf(err->message, sizeof err->message, "jump host %.60s: %.300s", l->pump.hops[i]->host.alias, copy);
 }
 
+void link__on_the_way(struct host_session *l, size_t i)
+{
+    pthread_mutex_lock(&l->lock);
+    l->shot.is_on_the_way = i + 1 < l->pump.hop_count;
+    pthread_mutex_unlock(&l->lock);
+}
+
+enum clw_err link__reach(struct host_session *l, size_t i, struct clw_error *err)
+{
+    struct hop *h = l->pump.hops[i];
+    int fd = -1;
+    enum clw_err code = i > 0 ? jump_connect(l, i, &fd, err) : CLW_OK;
+    if (code)
+        return code; /* which jump host it is about is said */
+    link__on_the_way(l, i);
+    code = i > 0 ? hop_attach(h, fd, err) : link__connect(l, h, err);
+    if (!code)
+        code = link__hostkey(l, h, err);
+    if (!code)
+        code = link__auth(l, h, err);
+    if (code)
+        name_jump(l, i, err);
+    return code;
+}
+
 static enum clw_err log_in(struct host_session *l, struct clw_error *err)
 {
     enum clw_err code = link__route(l, err);
-    for (size_t i = 0; i < l->pump.hop_count && !code; i++) {
-        struct hop *h = l->pump.hops[i];
-        pthread_mutex_lock(&l->lock);
-        l->shot.is_on_the_way = i + 1 < l->pump.hop_count;
-        pthread_mutex_unlock(&l->lock);
-        code = link__connect(l, i, err);
-        if (!code)
-            code = link__hostkey(l, h, err);
-        if (!code)
-            code = link__auth(l, h, err);
-        if (code)
-            name_jump(l, i, err);
-        else
-            l->hop = h;
-    }
+    if (code)
+        return code;
+    jump_follow(l);
+    code = link__reach(l, l->pump.hop_count - 1, err);
+    if (!code)
+        l->hop = l->pump.hops[l->pump.hop_count - 1];
     return code;
 }
 
@@ -147,8 +164,8 @@ static void take_apart(struct host_session *l)
     link__mux_reset(l);
     link__forward_reset(l);
     pump_close_hops(&l->pump);
+    jump_forget_way(l);
     l->hop = NULL;
-    l->keepalive_pending = false;
     pthread_mutex_lock(&l->lock);
     l->shown_heard_ms = 0;
     l->shot.silent = false;
@@ -270,5 +287,6 @@ void *link__thread(void *arg)
         if (state != HOST_BACKOFF)
             fail_waiting(l, &why);
     } while (wait_until(l, until));
+    jump_leave(l);
     return NULL;
 }

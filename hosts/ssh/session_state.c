@@ -3,6 +3,7 @@
 
 #include "base/mono.h"
 #include "base/text.h"
+#include "hosts/ssh/jump.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -177,6 +178,8 @@ enum clw_err link__explain(struct host_session *l, enum clw_err code, const char
         return clw_fail(err, code, "`clowder doctor` checks each step", "%s: no answer within %u s", doing,
             (unsigned)((l->deadline_ms - l->step_began_ms + 500) / 1000));
     case CLW_CLOSED:
+        if (jump_ended(l, err))
+            return CLW_UNREACHABLE;
         dead = link__dead_hop(l);
         return clw_fail(err, CLW_UNREACHABLE, "check the host's own log (journalctl -u ssh)",
             "%s: %s ended the connection: %s", doing, dead ? dead->label : "the host",

@@ -5,9 +5,10 @@
  *   drive [options] NAME...
  *     --config F --address A --user U --port P --jump J --identity F --program F    as in hosts/ssh/session.h
  *     --goal login|facts|up  --retry  --keepalive MS --connect MS --secret-ms MS --backoff MS
- *     --quarantine N --quarantine-ms MS
+ *     --quarantine N --quarantine-ms MS --jump-idle MS
  *     --secret S          what the secret callback answers
  *     --answer S          the answer by host_session_answer(), once the link waits for it
+ *     --answer-after MS   … by one link alone, and not before
  *     --trust             trusts a new key that it was refused for
  *     --trust-as FP       tries to trust under this fingerprint
  *     --launch TEXT       starts a daemon with this configuration (\n for newlines); may be repeated
@@ -70,7 +71,7 @@ static struct {
         ran[LINKS];
     size_t launch_count;
     unsigned hellos, exits, runs;
-    unsigned want_hellos, want_exits;
+    unsigned want_hellos, want_exits, answer_after_ms;
     uint64_t want_bytes, want_tasks, bytes, tasks;
     struct connection connections[CONNECTIONS];
     size_t connection_count;
@@ -299,7 +300,8 @@ static void act(size_t i)
             usleep(20000);
         }
     }
-    if (s.state == HOST_NEEDS_SECRET && d.answer && !d.answered[i]) {
+    if (s.state == HOST_NEEDS_SECRET && d.answer && !d.answered[i] &&
+        (!d.answer_after_ms || (i == 0 && ms() >= d.answer_after_ms))) {
         d.answered[i] = true;
         host_session_answer(d.links[i], s.prompt.text, d.answer, NULL);
     }
@@ -377,7 +379,7 @@ static const struct option options[] = {{"config", 1, 0, 'c'}, {"address", 1, 0,
     {"script", 1, 0, 'S'}, {"run", 1, 0, 'R'}, {"until", 1, 0, 'U'}, {"hellos", 1, 0, 'H'}, {"bytes", 1, 0, 'b'},
     {"tasks", 1, 0, 'n'}, {"exits", 1, 0, 'E'}, {"after", 1, 0, 'f'}, {"limit", 1, 0, 'L'}, {"close-after", 1, 0, 'X'},
     {"listen", 1, 0, 'N'}, {"port-file", 1, 0, 'F'}, {"facts", 0, 0, 'J'}, {"doctor", 0, 0, 'D'}, {"target", 1, 0, 'G'},
-    {0, 0, 0, 0}};
+    {"jump-idle", 1, 0, 'I'}, {"answer-after", 1, 0, 'W'}, {0, 0, 0, 0}};
 
 struct settings {
     struct host_session_options o;
@@ -435,6 +437,8 @@ static void take_option(struct settings *s, int c)
     case 'J': d.facts = true; break;
     case 'D': s->doctor = true; break;
     case 'G': s->o.target = optarg; break;
+    case 'I': s->o.jump_idle_ms = n; break;
+    case 'W': d.answer_after_ms = n; break;
     default: exit(2);
     }
 }
@@ -474,6 +478,7 @@ static void close_links(void)
         printf("\n");
         host_session_close(d.links[i]);
     }
+    host_session_log_out();
     printf("closed ms=%u\n", (unsigned)(mono_ms() - began));
     for (int i = 0; i < 2; i++)
         if (strncmp(d.targets[i], "unix:", 5) == 0)
@@ -496,7 +501,9 @@ int main(int argc, char **argv)
     if (s.doctor) {
         s.o.name = d.names[0];
         s.o.target = d.targets[0];
-        return doctor(&s.o);
+        int status = doctor(&s.o);
+        host_session_log_out();
+        return status;
     }
     open_links(&s);
     uint64_t until = d.began_ms + s.limit_s * 1000u, done_at = 0;
