@@ -87,7 +87,7 @@ def test_down_ends_tasks_and_daemons(clowder, engine):
     clowder("up --on h1:2")
     running = clowder.start("map -- sleep 600 ::: 1 2")
     wait_until(lambda: clowder.profile()["tasks"]["executing"] == 2)
-    assert engine.running("sleep 600 [12]")
+    wait_until(lambda: len(engine.running("sleep 600 [12]")) == 2)
     clowder("down --now")
     running.wait(None)
     clowder("engine stop")
