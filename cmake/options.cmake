@@ -20,6 +20,7 @@ if(CLOWDER_SANITIZE)
 else()
   target_compile_options(clw_hardening INTERFACE -fstack-protector-strong -fstack-clash-protection
     $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-fcf-protection>
+    $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},aarch64>:-mbranch-protection=standard>
     $<$<CONFIG:Release,RelWithDebInfo>:-D_FORTIFY_SOURCE=2>)
   target_link_options(clw_hardening INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()

@@ -109,15 +109,15 @@ enum clw_err link__probe(struct host_session *l, struct clw_error *err)
 {
     struct host_facts *f = mem_zalloc(sizeof *f);
     struct probe p;
-    char token[PROBE_TOKEN_SIZE], program[64];
+    char token[PROBE_TOKEN_SIZE];
     probe_token(token);
     probe_init(&p, token, f);
-    upload_name(l->o.program, program, sizeof program);
+    char *programs = upload_names(l->o.program);
     pthread_mutex_lock(&l->lock);
     enum probe_clean clean = mono_ms() < l->clean_until_ms ? l->clean : PROBE_CLEAN_NOTHING;
     l->clean = PROBE_CLEAN_NOTHING;
     pthread_mutex_unlock(&l->lock);
-    char *script = probe_script(token, program, l->o.cache, clean, l->old_sshd_pid, l->old_sshd_start);
+    char *script = probe_script(token, programs, l->o.cache, clean, l->old_sshd_pid, l->old_sshd_start);
     struct exec x = {.errors_max = 1000, .sink = feed, .arg = &p};
     enum clw_err code =
         l->o.here ? exec_open_here(&x, l, "/bin/sh", "-s", environ, err) : exec_open(&x, l, "exec sh -s", err);
@@ -140,6 +140,7 @@ enum clw_err link__probe(struct host_session *l, struct clw_error *err)
     }
     probe_fini(&p);
     free(script);
+    free(programs);
     free(f);
     return code;
 }

@@ -32,9 +32,10 @@ void probe_fini(struct probe *p);
 void probe_feed(struct probe *p, const void *data, size_t len);
 /* A random token. */
 void probe_token(char token[PROBE_TOKEN_SIZE]);
-/* The script as owned text. program: the file name in the cache folder to look for ("": none). old_pid and
- * old_start: our sshd process of before, which is ended when it still holds our port (0 and "": none). */
-char *probe_script(const char *token, const char *program, const char *cache, enum probe_clean clean, int64_t old_pid,
+/* The script as owned text. programs: which file in the cache folder to look for, by machine (upload_names(); "":
+ * none). old_pid and old_start: our sshd process of before, which is ended when it still holds our port (0 and "":
+ * none). */
+char *probe_script(const char *token, const char *programs, const char *cache, enum probe_clean clean, int64_t old_pid,
     const char *old_start);
 
 #endif

@@ -37,7 +37,8 @@ static const char body[] =
     "for f in \"$d\"/distributed-*.dist-info/METADATA \"$d\"/distributed-*.egg-info/PKG-INFO "
     "\"$d\"/distributed-*.egg-info; do\n"
     "[ -f \"$f\" ] && m=$(field Version: \"$f\") && break 2; done; done; q python \"$v $m\"; break; done\n"
-    "q system \"$(uname -s)\"; q kernel \"$(uname -r)\"; q arch \"$(uname -m)\"\n"
+    "m=$(uname -m); q system \"$(uname -s)\"; q kernel \"$(uname -r)\"; q arch \"$m\"\n"
+    "P=; for p in $N; do [ \"${p%%:*}\" = \"$m\" ] && P=${p#*:} && break; done\n"
     "q bits \"$(getconf LONG_BIT 2>/dev/null)\"; q user \"$(id -un)\"; q shell \"$SHELL\"; q home \"$HOME\"\n"
     "if [ -r /etc/os-release ]; then ( . /etc/os-release; q os \"$PRETTY_NAME\" )\n"
     "elif has sw_vers; then q os \"$(sw_vers -productName) $(sw_vers -productVersion)\"; fi\n"
@@ -125,10 +126,13 @@ void probe_token(char token[PROBE_TOKEN_SIZE])
         snprintf(token + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* Only letters, digits, '.', '_' and '-' go into the script: everything we put there is of that kind. */
-static const char *safe(const char *text)
+/* Only letters, digits, '.', '_' and '-' go into the script, and between quotes ':' and ' ': everything we put there is
+ * of that kind. */
+#define PLAIN "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-"
+
+static const char *safe(const char *text, const char *characters)
 {
-    return text[strspn(text, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-")] ? "" : text;
+    return text[strspn(text, characters)] ? "" : text;
 }
 
 /* As a word of the shell: quoted, but for the home that it may begin with. */
@@ -141,13 +145,13 @@ static char *cache_word(const char *cache)
     return word;
 }
 
-char *probe_script(const char *token, const char *program, const char *cache, enum probe_clean clean, int64_t old_pid,
+char *probe_script(const char *token, const char *programs, const char *cache, enum probe_clean clean, int64_t old_pid,
     const char *old_start)
 {
     static const char *const levels[] = {"", "1", "2"};
     char *word = cache_word(cache);
-    char *script = mem_printf("{ T=%s; P=%s; S=%lld; K=%s; C=%s; X=%s\n%s}\n", safe(token), safe(program),
-        (long long)old_pid, safe(old_start), word, levels[clean], body);
+    char *script = mem_printf("{ T=%s; N='%s'; S=%lld; K=%s; C=%s; X=%s\n%s}\n", safe(token, PLAIN),
+        safe(programs, PLAIN ": "), (long long)old_pid, safe(old_start, PLAIN), word, levels[clean], body);
     free(word);
     return script;
 }

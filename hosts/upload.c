@@ -122,7 +122,8 @@ enum clw_err link__upload(struct host_session *l, struct clw_error *err)
     enum clw_err code;
     host_session_facts(l, f);
     if (strcmp(f->system, "Linux") != 0)
-        code = clw_fail(err, CLW_REFUSED, "use a foreign runtime on it, or remove it",
+        code = clw_fail(err, CLW_REFUSED,
+            "run its daemons in a Linux container (clowder host edit NAME --launcher command), or remove it",
             "the host runs %s, the daemon program is for Linux", *f->system ? f->system : "an unknown system");
     else if (!*f->cache_dir)
         code = clw_fail(

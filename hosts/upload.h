@@ -14,10 +14,11 @@ enum { UPLOAD_MAX = 256 << 20 };
 
 /* The SHA-256 of data as 64 hex digits. */
 void upload_sha256(const void *data, size_t len, char hex[65]);
-/* "clowder-daemon-<first 16 digits of its SHA-256>" of a program here into out; "" when it cannot be read. */
-void upload_name(const char *path, char *out, size_t size);
-/* What machine a program is for, as `uname -m` names it ("x86_64", "aarch64", …); NULL: not a Linux program.
- */
+/* What the program at path, and those beside it for other machines, are called on hosts: "MACHINE:NAME " for each name
+ * that `uname -m` has for a machine. NAME is "clowder-daemon-<first 16 digits of its SHA-256>". Owned; "" when path
+ * cannot be read. */
+char *upload_names(const char *path);
+/* What machine a program is for, as `uname -m` names it ("x86_64", "aarch64", …); NULL: not a Linux program. */
 const char *upload_machine(const uint8_t *data, size_t len);
 /* Does a machine that calls itself arch run programs for machine? */
 bool upload_runs_on(const char *machine, const char *arch);

@@ -43,18 +43,6 @@ static enum clw_err slurp(const char *path, struct buf *out, struct clw_error *e
     return code;
 }
 
-void upload_name(const char *path, char *out, size_t size)
-{
-    struct buf program = {0};
-    char hex[65];
-    *out = '\0';
-    if (*path && slurp(path, &program, NULL) == CLW_OK) {
-        upload_sha256(program.data, program.len, hex);
-        snprintf(out, size, "clowder-daemon-%.16s", hex);
-    }
-    buf_fini(&program);
-}
-
 const char *upload_machine(const uint8_t *data, size_t len)
 {
     if (len < 20 || memcmp(data, ELFMAG, SELFMAG) != 0)
@@ -73,17 +61,22 @@ const char *upload_machine(const uint8_t *data, size_t len)
     }
 }
 
+/* Machines as upload_machine() names them, each with the other names that systems have for it. */
+static const struct {
+    const char *name, *others[3];
+} machines[] = {{"x86_64", {"amd64"}}, {"aarch64", {"arm64"}}, {"i686", {"i386", "i486", "i586"}},
+    {"armv7l", {"armv7", "armv8l"}}, {"riscv64", {NULL}}, {"riscv32", {NULL}}, {"ppc64le", {NULL}}, {"ppc64", {NULL}},
+    {"s390x", {NULL}}};
+
+enum { MACHINES = sizeof machines / sizeof *machines, OTHERS = sizeof machines[0].others / sizeof(char *) };
+
 /* One name for the ways in which systems write a machine. */
 static const char *plain(const char *arch)
 {
-    if (strcmp(arch, "amd64") == 0)
-        return "x86_64";
-    if (strcmp(arch, "arm64") == 0)
-        return "aarch64";
-    if (strlen(arch) == 4 && arch[0] == 'i' && strcmp(arch + 2, "86") == 0)
-        return "i686";
-    if (strncmp(arch, "armv7", 5) == 0 || strncmp(arch, "armv8", 5) == 0)
-        return "armv7l";
+    for (size_t i = 0; i < MACHINES; i++)
+        for (size_t k = 0; k < OTHERS && machines[i].others[k]; k++)
+            if (strcmp(arch, machines[i].others[k]) == 0)
+                return machines[i].name;
     return arch;
 }
 
@@ -93,30 +86,70 @@ bool upload_runs_on(const char *machine, const char *arch)
     return strcmp(a, b) == 0 || (strcmp(a, "i686") == 0 && strcmp(b, "x86_64") == 0);
 }
 
+static bool fits(const struct buf *program, const char *arch)
+{
+    const char *machine = upload_machine(program->data, program->len);
+    return machine && upload_runs_on(machine, arch);
+}
+
+static void add_names(struct buf *out, size_t machine, const char *sha256)
+{
+    buf_printf(out, "%s:clowder-daemon-%.16s ", machines[machine].name, sha256);
+    for (size_t k = 0; k < OTHERS && machines[machine].others[k]; k++)
+        buf_printf(out, "%s:clowder-daemon-%.16s ", machines[machine].others[k], sha256);
+}
+
+char *upload_names(const char *path)
+{
+    struct buf out = {0}, own = {0}, other = {0};
+    char own_sha256[65], sha256[65];
+    if (*path && slurp(path, &own, NULL) == CLW_OK)
+        upload_sha256(own.data, own.len, own_sha256);
+    for (size_t i = 0; own.len > 0 && i < MACHINES; i++) {
+        char *beside = mem_printf("%s-%s", path, machines[i].name);
+        if (fits(&own, machines[i].name)) {
+            add_names(&out, i, own_sha256);
+        } else if (access(beside, R_OK) == 0 && slurp(beside, &other, NULL) == CLW_OK &&
+                   fits(&other, machines[i].name)) {
+            upload_sha256(other.data, other.len, sha256);
+            add_names(&out, i, sha256);
+        }
+        free(beside);
+    }
+    buf_fini(&own);
+    buf_fini(&other);
+    return buf_steal(&out);
+}
+
+static enum clw_err none_fits(const char *path, const char *arch, const char *machine, struct clw_error *err)
+{
+    bool is_built = strcmp(arch, "aarch64") == 0 || strcmp(arch, "x86_64") == 0; /* cmake/sysroot.sh */
+    char hint[400];
+    snprintf(hint, sizeof hint, "%s and put it here as %.200s-%.30s",
+        is_built ? "build it with ./run daemons in Clowder's sources" : "build clowder-daemon on such a machine", path,
+        arch);
+    return clw_fail(err, CLW_REFUSED, hint, "the host is a machine of type %.30s, the daemon program here is for %s",
+        arch, machine ? machine : "an unknown type");
+}
+
 enum clw_err upload_pick(const char *path, const char *arch, struct buf *out, char **used, struct clw_error *err)
 {
-    struct clw_error ignored;
-    const char *machine;
     *used = NULL;
     enum clw_err code = slurp(path, out, err);
     if (code)
         return code;
-    machine = upload_machine(out->data, out->len);
-    if (machine && upload_runs_on(machine, arch)) {
+    if (fits(out, arch)) {
         *used = mem_strdup(path);
         return CLW_OK;
     }
-    char *other = mem_printf("%s-%s", path, plain(arch)), hint[300];
-    code = slurp(other, out, &ignored);
-    const char *second = code ? NULL : upload_machine(out->data, out->len);
-    if (second && upload_runs_on(second, arch)) {
+    const char *machine = upload_machine(out->data, out->len);
+    char *other = mem_printf("%s-%s", path, plain(arch));
+    if (slurp(other, out, NULL) == CLW_OK && fits(out, arch)) {
         *used = other;
         return CLW_OK;
     }
-    snprintf(hint, sizeof hint, "build clowder-daemon on such a machine and put it here as %.200s", other);
     free(other);
-    return clw_fail(err, CLW_REFUSED, hint, "the host is a %.30s machine, the daemon program here is for %s", arch,
-        machine ? machine : "an unknown kind of machine");
+    return none_fits(path, plain(arch), machine, err);
 }
 
 char *upload_quote(const char *text)

@@ -80,6 +80,9 @@ struct store_host_list {
 const char *store_launcher_text(enum store_launcher launcher);
 /* CLW_USAGE with the word that was perhaps meant. */
 enum clw_err store_launcher_parse(const char *text, enum store_launcher *out, struct clw_error *err);
+bool store_launcher_is_scheduler(enum store_launcher launcher);
+/* Is it reached by SSH? Not a scheduler's without an address, or with "local": that is this machine's scheduler. */
+bool store_host_has_ssh(const struct store_host *h);
 
 /* An empty host with the defaults: ssh, enabled. */
 void store_host_init(struct store_host *h);

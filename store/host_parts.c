@@ -32,6 +32,18 @@ enum clw_err store_launcher_parse(const char *text, enum store_launcher *out, st
         store__show(&shown, text), near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+bool store_launcher_is_scheduler(enum store_launcher launcher)
+{
+    return launcher == STORE_LAUNCHER_SLURM || launcher == STORE_LAUNCHER_PBS || launcher == STORE_LAUNCHER_SGE ||
+           launcher == STORE_LAUNCHER_LSF;
+}
+
+bool store_host_has_ssh(const struct store_host *h)
+{
+    bool is_elsewhere = *h->address && strcmp(h->address, "local") != 0;
+    return h->launcher == STORE_LAUNCHER_SSH || (store_launcher_is_scheduler(h->launcher) && is_elsewhere);
+}
+
 void store_host_init(struct store_host *h)
 {
     *h = (struct store_host){.launcher = STORE_LAUNCHER_SSH, .enabled = true};

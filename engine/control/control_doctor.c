@@ -79,7 +79,7 @@ static void begin_walk(void *arg)
 {
     struct walk *w = arg;
     pthread_t thread;
-    if (!w->code && !host_has_ssh(&w->host))
+    if (!w->code && !store_host_has_ssh(&w->host))
         w->code = clw_fail(&w->err, CLW_USAGE, NULL, "host '%s' is not reached by SSH", w->name);
     if (!w->code && thread_start(&thread, walk_thread, w)) { /* w is the thread's from here on */
         pthread_detach(thread);

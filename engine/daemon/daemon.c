@@ -470,15 +470,22 @@ static int block_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* It was started as ./NAME: where that is has to be asked before it goes elsewhere. */
+static int serve_mux(const char *folder)
+{
+    char file[PATH_MAX] = "";
+    ssize_t n = readlink("/proc/self/exe", file, sizeof file - 1);
+    if (folder)
+        mux_go_to(folder);
+    return mux_serve(NULL, n > 0 ? file : NULL, 0, 1);
+}
+
 /* On a host the program is also what the SSH link talks to. */
 static int other_role(const char *word, const char *folder)
 {
     prctl(PR_SET_DUMPABLE, 0);
-    if (strcmp(word, "--mux") == 0) {
-        if (folder)
-            mux_go_to(folder);
-        return mux_serve(NULL, 0, 1);
-    }
+    if (strcmp(word, "--mux") == 0)
+        return serve_mux(folder);
     if (strcmp(word, "--version") == 0 || strcmp(word, "--help") == 0) {
         puts("clowder-daemon " CLW_VERSION);
         if (word[2] == 'h')

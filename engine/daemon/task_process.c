@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,6 +77,23 @@ static int become(void *arg)
     return 127;
 }
 
+/* The process with its descriptor. qemu, where it runs the daemon of another machine, refuses a clone that gives one,
+ * and Linux before 5.2 gives none: it is asked for, and where that is not known either, the process is not let run, for
+ * nobody would see its end. (In qemu the child has a copy of b: what goes wrong there is an exit status of 127 and no
+ * error.) */
+static pid_t begin(struct birth *b, void *top, int *pid_fd)
+{
+    const int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+    pid_t pid = clone(become, top, flags | CLONE_PIDFD, b, pid_fd);
+    if (pid < 0 && errno == EINVAL)
+        pid = clone(become, top, flags, b);
+    if (pid > 0 && *pid_fd < 0 && (*pid_fd = pidfd_open(pid, 0)) < 0) {
+        b->error = errno;
+        kill(pid, SIGKILL);
+    }
+    return pid;
+}
+
 /* A process that borrows our memory until it runs its program: posix_spawn does that too, but it can set no limits, and
  * asks for each signal what becomes of it. */
 static int start(struct process *p, struct birth *b)
@@ -94,7 +112,7 @@ static int start(struct process *p, struct birth *b)
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before); /* no handler of ours may run there */
     uintptr_t top = ((uintptr_t)stack + size) & ~(uintptr_t)15;
-    p->pid = clone(become, (void *)top, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, b, &p->pid_fd);
+    p->pid = begin(b, (void *)top, &p->pid_fd);
     int rv = p->pid < 0 ? errno : b->error;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (rv && p->pid > 0)

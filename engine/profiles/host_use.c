@@ -128,18 +128,6 @@ static bool scheduler_of(enum store_launcher launcher, enum scheduler_kind *kind
     return false;
 }
 
-/* A scheduler without an address is this machine's. */
-static bool is_elsewhere(const struct store_host *s)
-{
-    return s->address[0] && strcmp(s->address, "local") != 0;
-}
-
-bool host_has_ssh(const struct store_host *s)
-{
-    enum scheduler_kind kind;
-    return s->launcher == STORE_LAUNCHER_SSH || (scheduler_of(s->launcher, &kind) && is_elsewhere(s));
-}
-
 bool host_in_use(const struct engine *e, const struct host *h)
 {
     for (const struct profile *p = e->profiles; p; p = p->next)
@@ -184,7 +172,7 @@ static struct host *host_new(struct engine *e, const struct store_host *s, char 
     snprintf(h->name, sizeof h->name, "%s", s->name);
     h->settings = settings;
     h->is_scheduler = scheduler_of(s->launcher, &h->scheduler);
-    h->here = h->is_scheduler && !is_elsewhere(s);
+    h->here = h->is_scheduler && !store_host_has_ssh(s);
     h->directives = mem_strdup(s->directives ? s->directives : "");
     h->direct = s->direct || h->is_scheduler;
     h->shot.state = HOST_IDLE;

@@ -25,8 +25,6 @@ struct host_news {
 /* The host of that name, from the store: CLW_NOT_FOUND, CLW_USAGE (it cannot be reached by SSH), CLW_REFUSED (it
  * leaves). */
 enum clw_err host_get(struct engine *e, const char *name, struct host **out, struct clw_error *err);
-/* Is it reached by SSH: itself, or the login node of its scheduler? */
-bool host_has_ssh(const struct store_host *s);
 /* This machine, as the host that daemons of other engines are started on. */
 struct host *host_here(struct engine *e);
 /* Measures this machine, unless that was done. */

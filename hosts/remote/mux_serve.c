@@ -362,7 +362,7 @@ void mux_go_to(const char *folder)
         setenv("PWD", "/", 1);
 }
 
-int mux_serve(const char *program, int in_fd, int out_fd)
+int mux_serve(const char *program, const char *otherwise, int in_fd, int out_fd)
 {
     struct server v = {.in_fd = in_fd, .out_fd = out_fd};
     const struct mux_end_callbacks cb = {.arg = &v, .dial = dial_port, .frame = on_frame};
@@ -372,7 +372,7 @@ int mux_serve(const char *program, int in_fd, int out_fd)
     v.end = mux_end_new(&cb, false);
     if (!v.end)
         return 1;
-    v.spawner = spawner_new(program, say, &v);
+    v.spawner = spawner_new(program, otherwise, say, &v);
     if (!v.spawner)
         goto out;
     fcntl(in_fd, F_SETFL, fcntl(in_fd, F_GETFL) | O_NONBLOCK);

@@ -5,10 +5,10 @@
 #ifndef HOSTS_REMOTE_MUX_SERVE_H
 #define HOSTS_REMOTE_MUX_SERVE_H
 
-/* program: as in spawner_new(). Serves until in_fd ends; then it closes both. Daemons live on until they notice,
- * scripts are ended; as long as one of them is there, it stays and keeps what it listens on, so that nobody else gets
- * it. Gives the program's exit status. */
-int mux_serve(const char *program, int in_fd, int out_fd);
+/* program, otherwise: as in spawner_new(). Serves until in_fd ends; then it closes both. Daemons live on until they
+ * notice, scripts are ended; as long as one of them is there, it stays and keeps what it listens on, so that nobody
+ * else gets it. Gives the program's exit status. */
+int mux_serve(const char *program, const char *otherwise, int in_fd, int out_fd);
 
 /* Where the login began, and what the program starts is to begin: it was itself started out of the folder that it is
  * in, so that nobody could put another in its place. */

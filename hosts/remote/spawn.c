@@ -47,7 +47,7 @@ struct process {
 };
 
 struct spawner {
-    const char *program;
+    const char *program, *otherwise;
     void (*say)(void *arg, const char *line, size_t len);
     void *arg;
     struct loop *loop;
@@ -86,11 +86,13 @@ static void on_signal(void *arg, short events)
     s->signalled = true;
 }
 
-struct spawner *spawner_new(const char *program, void (*say)(void *arg, const char *line, size_t len), void *arg)
+struct spawner *spawner_new(
+    const char *program, const char *otherwise, void (*say)(void *arg, const char *line, size_t len), void *arg)
 {
     struct spawner *s = mem_zalloc(sizeof *s);
     sigset_t child;
     s->program = program ? program : "/proc/self/exe";
+    s->otherwise = otherwise;
     s->say = say;
     s->arg = arg;
     sigemptyset(&child);
@@ -171,6 +173,8 @@ static void be_child(struct spawner *s, pid_t supervisor, int in, int out, int r
         _exit(127);
     execv(s->script ? "/bin/sh" : s->program, (char *const *)(uintptr_t)(s->script ? shell_argv : daemon_argv));
     int problem = errno;
+    if (problem == ENOENT && !s->script && s->otherwise)
+        execv(s->otherwise, (char *const *)(uintptr_t)daemon_argv);
     ssize_t told = write(report, &problem, sizeof problem);
     (void)told;
     _exit(127);

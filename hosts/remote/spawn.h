@@ -26,9 +26,11 @@ enum { SPAWN_BLOB_MAX = 1 << 20, SPAWN_LINE_MAX = 1000, SPAWN_PROCESSES = 4096, 
 struct spawner;
 
 /* program: what to start (borrowed for its life); NULL: the running program itself, even when its file is
- * gone by now. say() takes one line with its newline. SIGCHLD is blocked from now on. NULL when descriptors
- * are out. */
-struct spawner *spawner_new(const char *program, void (*say)(void *arg, const char *line, size_t len), void *arg);
+ * gone by now. otherwise: what to start where that is not found: qemu, which runs programs of other machines, follows
+ * /proc/self/exe from the folder of the moment (borrowed for its life; NULL: nothing). say() takes one line with its
+ * newline. SIGCHLD is blocked from now on. NULL when descriptors are out. */
+struct spawner *spawner_new(
+    const char *program, const char *otherwise, void (*say)(void *arg, const char *line, size_t len), void *arg);
 void spawner_free(struct spawner *s);
 /* Bytes from home. False: they make no sense; nothing more is taken. */
 bool spawner_feed(struct spawner *s, const void *data, size_t len);

@@ -7,6 +7,10 @@ for file in bin/clowder libexec/clowder/clowder-daemon include/clowder.h include
   share/bash-completion/completions/clowder lib/python3/dist-packages/clowder.py share/clowder/clowder_worker.R; do
   [ -s "$work/usr/$file" ] || fail "$file is not installed"
 done
+other=clowder-daemon-aarch64 # where it was built
+if [ -e "$bin/$other" ]; then
+  cmp "$bin/$other" "$work/usr/libexec/clowder/$other" || fail "the daemon for other machines is not installed"
+fi
 if file "$bin/clowder-daemon" 2>/dev/null | grep -q static || ! ldd "$bin/clowder-daemon" >/dev/null 2>&1; then
   # The daemon that travels runs where there is nothing at all.
   mkdir empty
@@ -63,6 +67,7 @@ if command -v dpkg-deb >/dev/null && command -v dpkg-shlibdeps >/dev/null && com
   (cd "$CLOWDER_BUILD" && cpack -B "$work/packages" >/dev/null)
   dpkg-deb -c "$work"/packages/*.deb >deb.list
   grep -q ./usr/libexec/clowder/clowder-daemon deb.list || fail "the DEB lacks the daemon"
+  [ ! -e "$bin/$other" ] || grep -q "./usr/libexec/clowder/$other" deb.list || fail "the DEB lacks the daemon for other machines"
   grep -q ./usr/lib/python3/dist-packages/clowder.py deb.list || fail "the DEB lacks the Python module"
   dpkg-deb -f "$work"/packages/*.deb Depends | grep -q libnng || fail "the DEB states no dependencies"
   dpkg-deb -f "$work"/packages/*.deb Depends | grep -q openssh-client || fail "the DEB does not want ssh"

@@ -113,8 +113,8 @@ case_login() {
   set -e
   export CLOWDER_SSH_CONFIG=$LAB/config
   desktop=
-  expect 0 clowder host add login h1 --launcher slurm
-  expect 0 clowder up --on login:3 --timeout 60s
+  expect 0 clowder host add h1 --launcher slurm # as ssh knows it
+  expect 0 clowder up --on h1:3 --timeout 60s
   prints 'default: 3 daemons up'
   running 3 || fail "jobs: $(squeue)"
   seq 5000 | expect 0 clowder map -w -- cat

@@ -118,7 +118,7 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "--mux") == 0) {
         if (argc > 2)
             mux_go_to(argv[2]);
-        return mux_serve(NULL, 0, 1);
+        return mux_serve(NULL, NULL, 0, 1);
     }
     if (argc > 2 && strcmp(argv[1], "--dial") == 0) /* by hand, for comparisons: --dial CONFIG */
         snprintf(config, sizeof config, "%s", argv[2]);

@@ -62,7 +62,7 @@ static void supervisor(void **state)
 {
     (void)state;
     buf_clear(&said);
-    struct spawner *s = spawner_new("/bin/cat", say, NULL);
+    struct spawner *s = spawner_new("/bin/cat", NULL, say, NULL);
     assert_true(feed(s, "6\nhello\n"));
     work_until(s, "hello\n");
     work_until(s, "exit ");
@@ -88,11 +88,11 @@ static void supervisor(void **state)
     assert_false(feed(s, "not a number\n"));
     assert_false(feed(s, "6\n"));
     spawner_free(s);
-    s = spawner_new("/nowhere/program", say, NULL);
+    s = spawner_new("/nowhere/program", NULL, say, NULL);
     assert_true(feed(s, "1\nx"));
     work_until(s, "fail cannot start /nowhere/program: No such file");
     spawner_free(s);
-    s = spawner_new("/bin/cat", say, NULL);
+    s = spawner_new("/bin/cat", NULL, say, NULL);
     assert_false(feed(s, "1048577\n"));
     spawner_free(s);
 }
@@ -102,7 +102,7 @@ static void large_blobs(void **state)
 {
     (void)state;
     buf_clear(&said);
-    struct spawner *s = spawner_new("/bin/cat", say, NULL);
+    struct spawner *s = spawner_new("/bin/cat", NULL, say, NULL);
     struct buf blob = {0};
     buf_printf(&blob, "%d sh\nsleep 0.3; wc -c\n", 900000);
     while (blob.len < 900000 + 10)
@@ -170,7 +170,7 @@ static struct server *server_start(void)
     if (v->pid == 0) {
         close(in[1]);
         close(out[0]);
-        _exit(mux_serve("/bin/cat", in[0], out[1]));
+        _exit(mux_serve("/bin/cat", NULL, in[0], out[1]));
     }
     close(in[0]);
     close(out[1]);

@@ -222,7 +222,7 @@ static void script_is_safe(void **state)
     char *script = probe_script("abc", "x'; rm -rf /", "~/a'; touch x; '", PROBE_CLEAN_ALL, 7, "12; id");
     assert_null(strstr(script, "rm -rf"));
     assert_null(strstr(script, "; id"));
-    assert_non_null(strstr(script, "T=abc; P=; S=7; K=; C=\"$HOME\"/'a'\\''; touch x; '\\'''; X=2\n"));
+    assert_non_null(strstr(script, "T=abc; N=''; S=7; K=; C=\"$HOME\"/'a'\\''; touch x; '\\'''; X=2\n"));
     free(script);
 }
 
@@ -245,13 +245,51 @@ static void machines(void **state)
         upload_runs_on("x86_64", "aarch64") || upload_runs_on("x86_64", "i686") || upload_runs_on("armv7l", "armv6l"));
     assert_int_equal(upload_pick("/nowhere/daemon", "x86_64", &out, &used, &error), CLW_NOT_FOUND);
     assert_int_equal(upload_pick("/proc/self/exe", "sparc64", &out, &used, &error), CLW_REFUSED);
-    assert_non_null(strstr(error.message, "sparc64 machine"));
+    assert_non_null(strstr(error.message, "type sparc64"));
     buf_fini(&out);
     upload_sha256("abc", 3, hex);
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     quoted = upload_quote("it's $HOME");
     assert_string_equal(quoted, "'it'\\''s $HOME'");
     free(quoted);
+}
+
+/* A file in the folder that has a program's head for a machine. */
+static void write_program(const char *folder, const char *name, uint8_t machine)
+{
+    uint8_t elf[64] = {0x7f, 'E', 'L', 'F', 2, 1, 1};
+    char *path = mem_printf("%s/%s", folder, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    elf[18] = machine;
+    assert_int_equal(fwrite(elf, sizeof elf, 1, f), 1);
+    fclose(f);
+    free(path);
+}
+
+static void programs_have_names(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/clw-programs-XXXXXX", *names, *path;
+    assert_non_null(mkdtemp(folder));
+    path = mem_printf("%s/d", folder);
+    names = upload_names(path);
+    assert_string_equal(names, "");
+    free(names);
+    write_program(folder, "d", 62);
+    write_program(folder, "d-aarch64", 183);
+    write_program(folder, "d-riscv64", 183); /* is not what its name says */
+    names = upload_names(path);
+    assert_string_equal(names, "x86_64:clowder-daemon-caa6f4f58ad3ed35 amd64:clowder-daemon-caa6f4f58ad3ed35 "
+                               "aarch64:clowder-daemon-3d36d1a967b1ee7c arm64:clowder-daemon-3d36d1a967b1ee7c ");
+    char *script = probe_script("T", names, "", PROBE_CLEAN_NOTHING, 0, "");
+    assert_non_null(strstr(script, names));
+    char *clean = mem_printf("rm -rf %s", folder);
+    assert_int_equal(system(clean), 0);
+    free(clean);
+    free(script);
+    free(names);
+    free(path);
 }
 
 static void secrets(void **state)
@@ -374,6 +412,7 @@ int main(void)
         cmocka_unit_test(shells),
         cmocka_unit_test(script_is_safe),
         cmocka_unit_test(machines),
+        cmocka_unit_test(programs_have_names),
         cmocka_unit_test(secrets),
         cmocka_unit_test(agent_lists),
         cmocka_unit_test(wakes),

@@ -1,6 +1,7 @@
 /* host add, edit: what the user says about a host into the store. */
 #include "tui/cli/host_row.h"
 #include "tui/cli/inventory.h"
+#include "tui/cli/login_node.h"
 
 #include "base/mem.h"
 #include "tui/cli/command.h"
@@ -173,6 +174,7 @@ int cmd_host_add(const struct opts *o, bool json)
     if (status == 0)
         status = inventory_open(&s);
     if (status == 0) {
+        login_node(s, &h);
         enum clw_err code = store_host_add(s, &h, &err);
         status = code ? say_failure(&err) : tell(s, h.name, "added", json);
         store_close(s);
@@ -253,6 +255,8 @@ static int edit(const struct opts *o, struct store *s, struct store_host *h, boo
     if (status)
         return status;
     clear(o, h);
+    if (opts_has(o, "launcher") && !opts_has(o, "no-address"))
+        login_node(s, h);
     if (name && store_check_name("host", name, &err))
         return say_failure(&err);
     if (name && strcmp(name, o->words[0]) != 0 && inventory_host_may_rename(o->words[0], &err))

@@ -45,12 +45,19 @@ void host_row_fini(struct host_row *row)
     *row = (struct host_row){0};
 }
 
+/* Where it is reached, without user and port. */
+static const char *address_of(const struct store_host *h)
+{
+    bool is_here = store_launcher_is_scheduler(h->launcher) && !store_host_has_ssh(h);
+    return is_here ? "local" : *h->address ? h->address : h->name;
+}
+
 const char *host_row_target(const struct host_row *row, char *out)
 {
     const struct store_host *h = &row->host;
     struct store_target target = {.port = h->port};
     memcpy(target.user, h->user, sizeof target.user);
-    snprintf(target.address, sizeof target.address, "%s", *h->address ? h->address : h->name);
+    snprintf(target.address, sizeof target.address, "%s", address_of(h));
     return store_target_text(&target, out);
 }
 
@@ -59,6 +66,6 @@ json_t *host_row_json(const struct store_host *h, const char *state, const char 
     json_t *tags = json_array();
     for (size_t i = 0; i < h->tags.count; i++)
         json_array_append_new(tags, json_string(h->tags.items[i]));
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "name", h->name, "address", *h->address ? h->address : h->name,
-        "state", state, "reason", reason, "tags", tags, "facts", facts ? facts : json_object());
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "name", h->name, "address", address_of(h), "state", state,
+        "reason", reason, "tags", tags, "facts", facts ? facts : json_object());
 }

@@ -58,7 +58,7 @@ json_t *host_ssh_json(const struct store_host *host)
 {
     struct ssh_host h;
     struct clw_error err = {0};
-    if (host->launcher == STORE_LAUNCHER_LOCAL || host->launcher == STORE_LAUNCHER_COMMAND)
+    if (!store_host_has_ssh(host))
         return json_null();
     const struct ssh_query query = {.alias = *host->address ? host->address : host->name,
         .user = host->user,

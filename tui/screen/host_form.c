@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "tui/cli/inventory.h"
+#include "tui/cli/login_node.h"
 #include "tui/screen/form.h"
 #include "tui/screen/screen_request.h"
 #include "tui/screen/term.h"
@@ -120,6 +121,7 @@ static void save_run(struct feed_work *w)
     struct clw_error err;
     enum clw_err code;
     if (!*s->name) {
+        login_node(w->store, &s->host);
         code = store_host_add(w->store, &s->host, &err);
     } else {
         code = store_host_get(w->store, s->name, &old, &err);

@@ -38,8 +38,8 @@ def for_arm(one):
 
 def test_a_program_for_another_machine_is_said_and_where_to_put_the_right_one(one, for_arm):
     one.fails("--program", str(for_arm), "h1").prints(
-        "code=5 .*the host is a x86_64 machine, the daemon program here is for aarch64.*"
-        f'hint="build clowder-daemon on such a machine and put it here as {for_arm}-x86_64')
+        "code=5 .*the host is a machine of type x86_64, the daemon program here is for aarch64.*"
+        f'hint="build it with ./run daemons in Clowder.s sources and put it here as {for_arm}-x86_64')
 
 
 def test_the_program_for_the_machine_of_the_host_is_taken(one, for_arm):
