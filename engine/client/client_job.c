@@ -91,15 +91,23 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
     if (!f->argv || !f->argv[0] || !f->argv[0][0])
         return clw_fail(err, CLW_USAGE, "give a command", "a job needs a command");
     to->kind = (enum func_kind)f->kind;
+    for (const char *const *word = f->wrap; word && *word; word++)
+        func_add_arg(to, *word);
+    to->shell = f->shell ? (uint32_t)to->argc + 1 : 0;
     for (const char *const *arg = f->argv; *arg; arg++)
         func_add_arg(to, *arg);
+    for (const char *const *variable = f->env; variable && *variable; variable++) {
+        if (!func_is_variable(*variable))
+            return clw_fail(err, CLW_USAGE, "give K=V; names that begin with CLOWDER_ are taken",
+                "'%.100s' does not set a variable", *variable);
+        func_add_text(&to->env, *variable);
+    }
     to->profile = mem_strdup(profile && *profile ? profile : "default");
     to->name = f->name ? mem_strdup(f->name) : NULL;
     to->dir = f->dir ? mem_strdup(f->dir) : getcwd(NULL, 0);
     to->has_columns = f->has_columns;
     for (const char *const *name = f->names; name && *name; name++)
         func_add_text(&to->names, *name);
-    to->shell = f->shell;
     to->use_stdin = f->use_stdin;
     to->no_input = f->no_input || f->everywhere;
     to->everywhere = f->everywhere;
@@ -567,17 +575,22 @@ int clowder_job_skip(struct clowder_job *j, uint64_t n, struct clowder_error *ou
 char **clowder_expand(const struct clowder_function *f, const char *input, size_t len, uint64_t index)
 {
     struct buf b = {0};
-    struct expansion e = {.input = input,
-        .len = f->no_input || f->kind != CLOWDER_COMMAND ? 0 : len,
-        .index = index,
+    struct func func = {.kind = (enum func_kind)f->kind,
+        .use_stdin = f->use_stdin,
+        .no_input = f->no_input,
         .has_columns = f->has_columns,
-        .names = (char *const *)(uintptr_t)f->names,
-        .as_shell = f->shell};
-    size_t argc = 0;
-    bool append = !f->use_stdin && !f->no_input && f->kind == CLOWDER_COMMAND;
-    for (; f->argv[argc]; argc++)
-        append &= !expand_has_placeholder(f->argv[argc], &e);
-    return expand_argv(&b, (char *const *)(uintptr_t)f->argv, argc, append, &e);
+        .names = (char **)(uintptr_t)f->names};
+    for (const char *const *word = f->wrap; word && *word; word++)
+        func_add_arg(&func, *word);
+    func.shell = f->shell ? (uint32_t)func.argc + 1 : 0;
+    for (const char *const *arg = f->argv; *arg; arg++)
+        func_add_arg(&func, *arg);
+    bool is_fixed = f->no_input || f->kind != CLOWDER_COMMAND;
+    struct expansion e = func_expansion(&func, input, is_fixed ? 0 : len, index);
+    char **argv = expand_argv(&b, func.argv, func.argc, !is_fixed && func_appends(&func), &e);
+    func.names = NULL; /* borrowed */
+    func_fini(&func);
+    return argv;
 }
 
 int clowder_job_flush(struct clowder_job *j, struct clowder_error *out)

@@ -174,6 +174,8 @@ struct clowder_function {
     bool has_columns;         /* an input is several texts, with a NUL after each but the last: {1} {2.} … */
     const char *const *names; /* of those, for {name}; NULL-terminated, or NULL */
     bool shell;              /* argv is one line for /bin/sh; what placeholders bring is in quotes there */
+    const char *const *wrap; /* words before the command: a program that starts it; NULL-terminated, or NULL */
+    const char *const *env;  /* "K=V" that tasks see besides what their profile has; NULL-terminated, or NULL */
     bool files;              /* an input that names a file below dir is one of in; all that is new or changed, of out */
 };
 /* A command with the defaults. */

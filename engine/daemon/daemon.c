@@ -1,7 +1,6 @@
 /* The daemon: dials home, says hello, runs what it is given, and leaves when it is told to, when its time has come or
  * when nobody is at home any more. Its children never outlive it by more than its own kill. */
 #include "engine/daemon/daemon.h"
-#include "engine/daemon/files.h"
 
 #include "base/log.h"
 #include "base/mono.h"

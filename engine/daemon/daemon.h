@@ -217,6 +217,13 @@ void job_free(struct daemon *d, struct job *j);
 /* The environment for one task of the job (index UINT64_MAX: for a worker), NULL-terminated, inside out. */
 char **job_env(struct daemon *d, const struct job *j, uint64_t index, struct buf *out);
 
+/* files.c */
+/* No files of tasks are under way any more. */
+void files_stop(struct daemon *d);
+void files_end(struct daemon *d);
+/* Until something came of them. */
+void files_watch(struct daemon *d, struct watch *w);
+
 /* folder.c */
 /* A folder of the job's own, its dir; false: errno. */
 bool folder_make(struct job *j);

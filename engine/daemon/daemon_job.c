@@ -103,15 +103,33 @@ static void add_variable(struct env *e, const char *name, const char *value)
     buf_add(e->out, "", 1);
 }
 
+/* A variable of that name. */
+static bool is_in(char *const *list, const char *variable)
+{
+    size_t len = strcspn(variable, "=") + 1;
+    while (list && *list && strncmp(*list, variable, len) != 0)
+        list++;
+    return list && *list;
+}
+
 char **job_env(struct daemon *d, const struct job *j, uint64_t index, struct buf *out)
 {
     enum { OURS = 7 };
-    struct env e = {.out = out, .slots = d->env_count + OURS + 1};
+    size_t own = 0;
+    while (j->func.env && j->func.env[own])
+        own++;
+    struct env e = {.out = out, .slots = own + d->env_count + OURS + 1};
     char number[24];
     buf_clear(out);
     memset(buf_reserve(out, e.slots * sizeof(char *)), 0, e.slots * sizeof(char *));
     out->len = e.slots * sizeof(char *);
+    for (size_t i = 0; i < own; i++) {
+        add_offset(&e);
+        buf_add(out, j->func.env[i], strlen(j->func.env[i]) + 1);
+    }
     for (size_t i = 0; i < d->env_count; i++) {
+        if (is_in(j->func.env, d->env[i]))
+            continue;
         add_offset(&e);
         buf_add(out, d->env[i], strlen(d->env[i]) + 1);
     }

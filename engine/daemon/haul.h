@@ -4,7 +4,7 @@
 
 #include "engine/daemon/cache.h"
 #include "engine/daemon/file_link.h"
-#include "engine/daemon/files.h"
+#include "engine/daemon/task_files.h"
 
 enum {
     HAUL_AHEAD = 32,   /* so many are asked for before the first answer came */

@@ -37,12 +37,12 @@ struct arrival {
     size_t count, at; /* of those, the one whose blocks come next */
 };
 
-static char *cannot(const char *doing, const char *path, int rv)
+static char *cannot_save(const char *path, int rv)
 {
     char shown[600];
     text_escape(shown, sizeof shown, path, strlen(path));
-    return mem_printf("cannot %s '%s' at home: %s%s", doing, shown, strerror(rv),
-        rv == ENOSPC || rv == EDQUOT ? "; make room there" : "");
+    return mem_printf("cannot save '%s' here: %s%s", shown, strerror(rv),
+        rv == ENOSPC || rv == EDQUOT ? "; make room, and run the task again" : "");
 }
 
 /* ---- places ---- */
@@ -126,11 +126,11 @@ static char *write_data(struct coming *c)
 {
     const struct parcel_entry *e = c->entry;
     if (ftruncate(c->fd, 0))
-        return cannot("write", e->path, errno);
+        return cannot_save(e->path, errno);
     for (size_t done = 0; done < e->size;) {
         ssize_t n = write(c->fd, e->bytes + done, e->size - done);
         if (n <= 0)
-            return cannot("write", e->path, errno);
+            return cannot_save(e->path, errno);
         done += (size_t)n;
     }
     return NULL;
@@ -144,15 +144,15 @@ static char *begin_file(struct arrival *a, const struct parcel_entry *e)
     *c = (struct coming){.entry = e, .fd = -1, .part = part_name(file, e)};
     free(file);
     if (!made)
-        return cannot("make the folder of", e->path, errno);
+        return cannot_save(e->path, errno);
     c->fd = open_part(a, c->part);
     if (c->fd < 0)
-        return cannot("write", e->path, errno);
+        return cannot_save(e->path, errno);
     file_job_begun(a->job, c->part);
     if (e->type == PARCEL_DATA)
         return write_data(c);
     int rv = go_on(c);
-    return rv ? cannot("read", e->path, rv) : NULL;
+    return rv ? cannot_save(e->path, rv) : NULL;
 }
 
 static bool is_file(const struct parcel_entry *e)
@@ -182,7 +182,7 @@ static char *begin(struct arrival *a, const char *input, size_t len, bool is_her
             why = file_job_claim(a->job, input, len, a->index, e->path);
     }
     if (!why && !(a->base = file_job_home(a->job, a->index)))
-        why = cannot("make the folder for", "results", errno);
+        why = cannot_save("results", errno);
     a->files = mem_zalloc((a->list.count + 1) * sizeof *a->files);
     for (size_t i = 0; i < a->list.count && !why; i++)
         if (is_file(&a->list.entries[i]))
@@ -249,7 +249,7 @@ char *arrival_block(struct arrival *a, uint32_t n, const uint8_t *data, size_t l
     const uint8_t *bytes = len ? data : zeros;
     int rv = content_write_block(c->fd, n, bytes, due);
     if (rv)
-        return cannot("write", c->entry->path, rv);
+        return cannot_save(c->entry->path, rv);
     content_hash(c->content.hashes[n], bytes, due);
     c->next++;
     pass_over(a);
@@ -297,7 +297,7 @@ static char *put_file(struct arrival *a, struct coming *c)
     futimens(c->fd, times);
     int rv = is_free(file);
     if (rv || rename(c->part, file)) {
-        why = cannot("put", e->path, rv ? rv : errno);
+        why = cannot_save(e->path, rv ? rv : errno);
     } else {
         file_job_ended(a->job, c->part);
         close(c->fd);
@@ -311,7 +311,7 @@ static char *put_folder(struct arrival *a, const struct parcel_entry *e)
 {
     char *file = mem_printf("%s/%s/", a->base, e->path), *why = NULL;
     if (!make_folders(a, file))
-        why = cannot("make the folder", e->path, errno);
+        why = cannot_save(e->path, errno);
     free(file);
     return why;
 }
@@ -322,9 +322,9 @@ static char *put_link(struct arrival *a, const struct parcel_entry *e)
     struct stat st;
     unlink(part);
     if (lstat(file, &st) == 0 && !S_ISLNK(st.st_mode) && !S_ISREG(st.st_mode))
-        why = cannot("make the link", e->path, EEXIST);
+        why = cannot_save(e->path, EEXIST);
     else if (!make_folders(a, file) || symlink((const char *)e->bytes, part) || rename(part, file))
-        why = cannot("make the link", e->path, errno);
+        why = cannot_save(e->path, errno);
     free(part);
     free(file);
     return why;
@@ -372,7 +372,7 @@ static char *put_placed(struct arrival *a, const struct parcel_entry *e)
     free(part);
     free(from);
     free(to);
-    return rv ? cannot("put", e->path, rv) : NULL;
+    return rv ? cannot_save(e->path, rv) : NULL;
 }
 
 char *arrival_end(struct arrival *a, uint32_t *files, uint64_t *bytes)

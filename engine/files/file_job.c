@@ -334,12 +334,12 @@ char *file_job_claim(struct file_job *j, const char *input, size_t len, uint64_t
     char shown[600];
     text_escape(shown, sizeof shown, path, strlen(path));
     if (!is_meant(j, input, len, index, path))
-        return mem_printf("'%s' is nothing that this task was to bring home", shown);
+        return mem_printf("this task was not asked for '%s'", shown);
     uint64_t whose = j->func.results ? index : claim(j, path, index);
     if (whose != index)
-        return mem_printf("'%s' came home from task %llu of this job already; give each task a name of its own, as in "
-                          "--out '{/.}.out', or --results DIR",
-            shown, (unsigned long long)whose + 1);
+        return mem_printf("task %llu of this job has brought '%s' already; give each task a name of its own, as in --out "
+                          "'{/.}.out', or use --results DIR",
+            (unsigned long long)whose + 1, shown);
     return NULL;
 }
 

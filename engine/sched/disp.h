@@ -64,6 +64,7 @@ struct disp_job_options {
     uint32_t retries;      /* lost daemons that a task survives */
     uint32_t retry_failed; /* times that a failed task is tried again */
     bool sequential;       /* a daemon runs these strictly one by one (commands) */
+    bool ahead;            /* its tasks have files: one waits at a busy daemon, so that they travel meanwhile */
     bool speculate;        /* near the end, tasks that take long are given to idle daemons as well: the first result
                               counts */
     uint64_t deadline_us;  /* what has not ended then ends as timed out; 0: none */

@@ -7,6 +7,7 @@
 
 enum {
     PREFETCH_BELOW_US = 50000,
+    AHEAD_BELOW_US = 10000000, /* a task whose files travel waits behind one that takes at most so long */
     TAIL_BATCH_US = 100,
     UNKNOWN_TASK_US = 1000,
     AVOID_US = 5000000, /* what was lost on a machine waits so long for another */
@@ -69,6 +70,18 @@ bool disp__is_giving(const struct disp_daemon *m)
     return !m->held && !m->draining && !m->paused && !(m->max_tasks && m->given >= m->max_tasks);
 }
 
+/* Another task would keep it from waiting. */
+static bool has_room(const struct disp_daemon *m)
+{
+    return m->load_us < DISP_WINDOW_US || (m->tasks == 1 && m->load_us < PREFETCH_BELOW_US);
+}
+
+/* The files of another task could travel while it is at work. */
+static bool may_wait(const struct disp_daemon *m)
+{
+    return m->tasks == 1 && m->load_us < AHEAD_BELOW_US;
+}
+
 static enum disp_want wanted(const struct disp *d, const struct disp_daemon *m)
 {
     if (m->paused || (!m->pins && !disp__is_giving(m)))
@@ -80,8 +93,7 @@ static enum disp_want wanted(const struct disp *d, const struct disp_daemon *m)
     /* room for a whole batch, or what it gets shrinks to what its last answer made room for, and stays that small */
     if (m->solo || m->tasks > DISP_WINDOW_TASKS - DISP_BATCH_TASKS || m->bytes >= DISP_WINDOW_BYTES)
         return DISP_WANT_NO;
-    bool room = m->load_us < DISP_WINDOW_US || (m->tasks == 1 && m->load_us < PREFETCH_BELOW_US);
-    return room ? DISP_WANT_MORE : DISP_WANT_NO;
+    return has_room(m) || (d->ahead && may_wait(m)) ? DISP_WANT_MORE : DISP_WANT_NO;
 }
 
 void disp__want(struct disp *d, struct disp_daemon *m)
@@ -212,6 +224,8 @@ bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m
         return true;
     if (m->tasks >= proven(d, j))
         return false;
+    if (!has_room(m))
+        return j->options.ahead && may_wait(m) && j->queued > d->giving_count;
     return m->load_us < DISP_WINDOW_US || j->queued > 4 * (uint64_t)d->giving_count;
 }
 

@@ -125,6 +125,7 @@ struct disp {
     struct disp_place *places; /* … and per place */
     unsigned place_count;
     unsigned trials;                     /* places that are suspect */
+    unsigned ahead;                      /* jobs with that option */
     unsigned watched;                    /* jobs that have a deadline, or speculate */
     uint64_t events;                     /* counted */
     uint64_t looked, looked_us, late_us; /* for stragglers: after which event (0: look again), when, next one due */

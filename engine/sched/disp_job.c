@@ -25,6 +25,7 @@ struct disp_job *disp_job_open(struct disp *d, const struct disp_job_options *o)
     d->jobs = j;
     d->job_count++;
     d->watched += j->options.speculate || j->options.deadline_us;
+    d->ahead += j->options.ahead;
     disp__act(d, DISP_GRANT, j)->bytes = j->grant;
     return j;
 }
@@ -440,6 +441,7 @@ void disp_job_free(struct disp *d, struct disp_job *j)
         j->after->before = j->before;
     d->job_count--;
     d->watched -= j->options.speculate || j->options.deadline_us;
+    d->ahead -= j->options.ahead;
     d->promised -= j->grant;
     free(j->back);
     free(j->pairs);

@@ -176,6 +176,7 @@ static void open_job(struct peer *p, const struct frame *f)
         j->files = file_job_new(&j->spec, p->engine->user_umask);
         struct disp_job_options o = {.retries = spec.retries,
             .retry_failed = spec.retry_failed,
+            .ahead = func_has_files(&spec),
             .speculate = spec.speculate,
             .deadline_us = deadline_us(&spec),
             .sequential = spec.kind == FUNC_COMMAND,

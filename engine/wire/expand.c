@@ -232,12 +232,14 @@ static void add_offset(struct line *l)
 static void add_shell(struct line *l, char *const *argv, size_t argc, bool append, const struct expansion *e)
 {
     static const char *const sh[] = {"/bin/sh", "-c"};
-    for (size_t i = 0; i < 2; i++) {
+    size_t before = e->line_at < argc ? e->line_at : argc;
+    for (size_t i = 0; i < before + 2; i++) {
+        const char *word = i < before ? argv[i] : sh[i - before];
         add_offset(l);
-        buf_add(l->out, sh[i], strlen(sh[i]) + 1);
+        buf_add(l->out, word, strlen(word) + 1);
     }
     add_offset(l);
-    for (size_t i = 0; i < argc; i++) {
+    for (size_t i = before; i < argc; i++) {
         expand_text(l->out, argv[i], e);
         l->out->data[l->out->len - 1] = ' ';
     }

@@ -17,6 +17,7 @@ struct expansion {
     char *const *names; /* of the columns, as far as they have some; ends with NULL, or NULL */
     bool as_pattern;    /* what they bring stands for itself alone (glob, fnmatch) */
     bool as_shell;      /* … is one word for a shell, in quotes as far as it needs them */
+    size_t line_at;     /* … and the words before that one are no part of its line */
 };
 
 /* {} the input · {.} without its extension · {/} its last part · {//} the folder above · {/.} the last part without
@@ -31,8 +32,8 @@ bool expand_has_placeholder(const char *text, const struct expansion *e);
 /* The column, from 1, without its NUL; NULL: there is none. */
 const char *expand_column(const struct expansion *e, unsigned n, size_t *len);
 
-/* The argv for one input: expanded, with the input appended (each column) when append is set, or all of it as one line
- * for a shell when e->as_shell is. The strings and the array lie in out, which is cleared first; returned borrowed from
+/* The argv for one input: expanded, with the input appended (each column) when append is set, or as one line for a shell
+ * when e->as_shell is. The strings and the array lie in out, which is cleared first; returned borrowed from
  * it. */
 char **expand_argv(struct buf *out, char *const *argv, size_t argc, bool append, const struct expansion *e);
 

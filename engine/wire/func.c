@@ -35,6 +35,7 @@ enum key {
     K_COLUMNS,
     K_COLUMN,
     K_SHELL,
+    K_ENV,
 };
 
 void func_init(struct func *f)
@@ -97,6 +98,7 @@ void func_fini(struct func *f)
     free_list(f->ins);
     free_list(f->outs);
     free_list(f->names);
+    free_list(f->env);
     *f = (struct func){0};
 }
 
@@ -139,6 +141,7 @@ void func_copy(struct func *to, const struct func *from)
     to->ins = copy_list(from->ins);
     to->outs = copy_list(from->outs);
     to->names = copy_list(from->names);
+    to->env = copy_list(from->env);
     for (size_t i = 0; i < from->argc; i++)
         func_add_arg(to, from->argv[i]);
     for (size_t i = 0; i < from->file_count; i++) {
@@ -174,10 +177,11 @@ void func_encode(const struct func *f, struct buf *b)
     add_list(b, K_IN, f->ins);
     add_list(b, K_OUT, f->outs);
     add_list(b, K_COLUMN, f->names);
+    add_list(b, K_ENV, f->env);
     if (f->has_columns)
         wire_add_number(b, K_COLUMNS, 1);
     if (f->shell)
-        wire_add_number(b, K_SHELL, 1);
+        wire_add_number(b, K_SHELL, f->shell);
     if (f->by_names)
         wire_add_number(b, K_BY_NAMES, 1);
     wire_add_number(b, K_STDIN, f->use_stdin);
@@ -228,6 +232,11 @@ static enum clw_err take_text(char **to, const struct wire_fields *w, struct clw
     return *to ? CLW_OK : clw_fail(err, CLW_PROTOCOL, NULL, "a NUL byte inside a text of the function");
 }
 
+static uint32_t bounded(uint64_t value, uint32_t max)
+{
+    return value < max ? (uint32_t)value : max;
+}
+
 static enum clw_err take_pattern(char ***list, const struct wire_fields *w, struct clw_error *err)
 {
     char *text = list_length(*list) < FUNC_PATTERNS_MAX ? wire_field_text(w) : NULL;
@@ -239,9 +248,21 @@ static enum clw_err take_pattern(char ***list, const struct wire_fields *w, stru
     return CLW_OK;
 }
 
-static uint32_t bounded(uint64_t value, uint32_t max)
+bool func_is_variable(const char *text)
 {
-    return value < max ? (uint32_t)value : max;
+    size_t len = strcspn(text, "=");
+    return len && text[len] == '=' && strncmp(text, "CLOWDER_", 8) != 0;
+}
+
+static enum clw_err take_variable(struct func *f, const struct wire_fields *w, struct clw_error *err)
+{
+    char *text = list_length(f->env) < FUNC_PATTERNS_MAX ? wire_field_text(w) : NULL;
+    if (text && func_is_variable(text)) {
+        take_text_of(&f->env, text);
+        return CLW_OK;
+    }
+    free(text);
+    return clw_fail(err, CLW_PROTOCOL, NULL, "a variable of a function that is none, or too many");
 }
 
 static enum clw_err take_field(struct func *f, const struct wire_fields *w, struct clw_error *err)
@@ -271,7 +292,8 @@ static enum clw_err take_field(struct func *f, const struct wire_fields *w, stru
     case K_OUT: return take_pattern(&f->outs, w, err);
     case K_COLUMNS: f->has_columns = number != 0; break;
     case K_COLUMN: return take_pattern(&f->names, w, err);
-    case K_SHELL: f->shell = number != 0; break;
+    case K_SHELL: f->shell = bounded(number, FUNC_ARGS_MAX); break;
+    case K_ENV: return take_variable(f, w, err);
     case K_BY_NAMES: f->by_names = number != 0; break;
     case K_STDIN: f->use_stdin = number != 0; break;
     case K_NO_INPUT: f->no_input = number != 0; break;
@@ -317,7 +339,8 @@ struct expansion func_expansion(const struct func *f, const char *input, size_t 
         .index = index,
         .has_columns = f->has_columns,
         .names = f->names,
-        .as_shell = f->shell};
+        .as_shell = f->shell != 0,
+        .line_at = f->shell ? f->shell - 1 : 0};
 }
 
 bool func_appends(const struct func *f)

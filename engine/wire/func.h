@@ -41,7 +41,8 @@ struct func {
     bool use_stdin;  /* the input goes to the task's standard input */
     bool has_columns; /* the input is several texts, with a NUL after each but the last */
     char **names;     /* of those, for placeholders; ends with NULL, or NULL */
-    bool shell;       /* a command is one line for a shell; what placeholders bring is in quotes */
+    uint32_t shell;   /* not 0: the words from that one on, from 1, are a line for a shell; what placeholders bring is in quotes */
+    char **env;       /* K=V that its tasks see besides; ends with NULL, or NULL */
     bool no_input;   /* the command as it stands: nothing is appended or replaced */
     bool everywhere; /* one task on each daemon that is connected now */
     bool setup;      /* … and on each that joins later */
@@ -88,6 +89,8 @@ enum clw_err func_decode(struct func *f, const uint8_t *data, size_t len, struct
 struct expansion;
 /* Its placeholders, for one input; borrowed. */
 struct expansion func_expansion(const struct func *f, const char *input, size_t len, uint64_t index);
+/* "K=V", and K is not one of ours. */
+bool func_is_variable(const char *text);
 /* The input becomes the last argument of its command: no placeholder says where it goes. */
 bool func_appends(const struct func *f);
 

@@ -34,13 +34,14 @@ room engine/sched base engine/wire
 room engine/fleet store/profile_setting.h # pure: what is decided about places and daemons
 room engine/model base hosts hosts/ssh store engine/wire engine/sched engine/fleet
 room engine/record base hosts store engine/wire engine/model engine/client
-room engine/peers base engine/wire engine/model engine/record
+room engine/files base engine/wire engine/model engine/peers
+room engine/peers base engine/wire engine/model engine/record engine/files/file_job.h
 room engine/profiles base hosts hosts/remote store engine/wire engine/model engine/record engine/peers engine/profiles/launchers
-room engine/serve base engine/wire engine/model engine/record engine/peers engine/profiles engine/profiles/launchers
+room engine/serve base engine/files engine/wire engine/model engine/record engine/peers engine/profiles engine/profiles/launchers
 room engine/control base hosts hosts/ssh store engine/model engine/record engine/peers engine/profiles engine/profiles/launchers engine/wire
 room engine/daemon base hosts/remote engine/wire
-room engine/client base store engine/wire engine/daemon engine/control/sp_frame.h
-room tui/cli base store hosts hosts/ssh engine engine/client engine/sched engine/wire engine/daemon tui/screen
+room engine/client base store engine/wire engine/control/sp_frame.h
+room tui/cli base store hosts hosts/ssh engine engine/client engine/sched engine/wire tui/screen
 room tui/screen base store hosts hosts/ssh engine engine/client tui/cli
 
 # What is decided about places and daemons is pure.

@@ -63,17 +63,16 @@ refused() { # PATTERN WORD...
   one_line
   [ ! -s out ] || fail "something ran: $(cat out)"
 }
-refused "':::' is given twice" map echo ::: 1 2 ::: a b
-refused "'::::' is given twice" map echo ::: 1 :::: file
-refused 'inputs come after one :::' map echo :::: file
-refused 'inputs come after one :::' map echo :::+ a
-refused '\{1\}: a task has one input' map echo '{1}' ::: a
-refused '\{2/\.\}: a task has one input' map convert '{}' 'out/{2/.}.png' ::: a
-refused '\{-1\}: a task has one input' map -- sh -c 'echo {-1}' ::: a
+refused '\{3\}: there are 2 lists of inputs' map echo '{3}' ::: a ::: b
+refused '\{2\}: there is 1 list of inputs' map convert '{}' 'out/{2/.}.png' ::: a
+refused '\{-2\}: there is 1 list of inputs' map -- sh -c 'echo {-2}' ::: a
+refused "'echo \{\}' is no program; a line for the shell needs --shell" map 'echo {}' ::: a
+expect 0 clowder map echo '{1}' 'x{1/.}' ::: d/a.b
+prints 'd/a.b xa'
 refused 'there are no slots' map echo 'slot{%}' ::: a
 refused 'no Perl' map echo '{= s/a/b/ =}' ::: a
-for option in -j4 '-j 4' '--jobs 4' '-P 4' -k --keep-order '-S h1' '--trc {.}' --bar --eta '-I %' '-N 2' -X -m '-L 1' '--colsep ,' --link \
-  --pipe '--results d' '--halt now' '--tagstring x' --lb '--wd /' '--nice 3' '--delay 1'; do
+for option in -j4 '-j 4' '--jobs 4' '-P 4' -k --keep-order '-S h1' --bar --eta '-I %' '-N 2' -X -m '-L 1' --link \
+  --pipe '--halt now' '--tagstring x' --lb '--wd /' '--nice 3' '--delay 1'; do
   # shellcheck disable=SC2086
   refused "is GNU parallel's; here:" map $option echo ::: a
 done

@@ -170,7 +170,7 @@ static int load_function(struct collect *x)
     x->m.f.no_input = x->func.no_input;
     x->m.f.has_columns = x->func.has_columns;
     x->m.f.names = (const char *const *)x->func.names;
-    x->m.f.shell = x->func.shell;
+    x->m.f.shell = x->func.shell == 1; /* with words before it, the line is shown as one */
     x->m.results = x->func.results;
     return 0;
 }

@@ -39,6 +39,7 @@ static int read_function(struct retry *r, struct map *m)
     static const char *const kinds[] = {"command", "lines", "framed"};
     const json_t *argv, *word, *seed;
     const char *dir, *results;
+    size_t line_at;
     size_t i;
     r->function = *r->job.function ? json_loads(r->job.function, 0, NULL) : NULL;
     argv = json_object_get(r->function, "argv");
@@ -65,7 +66,14 @@ static int read_function(struct retry *r, struct map *m)
     m->f.out = m->out = texts(r->function, "out");
     m->f.names = m->names = texts(r->function, "names");
     m->f.has_columns = json_number(r->function, "columns") != 0;
-    m->f.shell = json_number(r->function, "shell") != 0;
+    line_at = (size_t)json_number(r->function, "shell");
+    if (line_at > 1 && line_at <= json_array_size(argv)) { /* the words before the line started it */
+        m->wrap = mem_zalloc(line_at * sizeof *m->wrap);
+        memcpy(m->wrap, m->argv, (line_at - 1) * sizeof *m->wrap);
+        memmove(m->argv, m->argv + line_at - 1, (json_array_size(argv) + 2 - line_at) * sizeof *m->argv);
+        m->f.wrap = m->wrap;
+    }
+    m->f.shell = line_at != 0;
     m->f.files = json_number(r->function, "by_names") != 0;
     results = json_text(r->function, "results");
     m->f.results = m->results = *results ? results : NULL;

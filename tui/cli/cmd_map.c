@@ -12,6 +12,38 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* --wrap 'conda run -n ml', --login: words before the command. */
+static void read_wrap(const struct opts *o, struct map *m)
+{
+    static const char *const login[] = {"/bin/sh", "-lc", "exec \"$@\"", "sh"};
+    size_t n = 0;
+    m->wrap_text = mem_strdup(opts_text(o, "wrap", ""));
+    m->wrap = mem_zalloc((4 + strlen(m->wrap_text) + 1) * sizeof *m->wrap);
+    for (; opts_has(o, "login") && n < 4; n++)
+        m->wrap[n] = login[n];
+    char *rest = m->wrap_text, *word;
+    while ((word = strsep(&rest, " \t")))
+        if (*word)
+            m->wrap[n++] = word;
+    m->f.wrap = m->wrap;
+}
+
+/* --env K=V, or K with the value that it has here. 0, or told. */
+static int read_env(const struct opts *o, struct map *m)
+{
+    m->f.env = m->env = opts_all(o, "env");
+    for (const char **at = m->env; at && *at; at++) {
+        const char *value = strchr(*at, '=') ? NULL : getenv(*at);
+        if (!strchr(*at, '=') && !value)
+            return say(2, "%s: --env %s: there is no such variable here; give %s=VALUE", o->command, *at, *at);
+        if (value)
+            *at = m->variables[m->variable_count++] = mem_printf("%s=%s", *at, value);
+        if (m->variable_count == MAP_VARIABLES_MAX)
+            return say(2, "%s: --env: at most %d variables", o->command, MAP_VARIABLES_MAX - 1);
+    }
+    return 0;
+}
+
 int map_task_options(const struct opts *o, struct map *m, int64_t *n)
 {
     uint64_t max_output = CLOWDER_OUTPUT_DEFAULT;
@@ -20,6 +52,9 @@ int map_task_options(const struct opts *o, struct map *m, int64_t *n)
         return 2;
     if (*n && opts_has(o, "profile"))
         return say(2, "%s: -n starts its own daemons; leave out -n or -p", o->command);
+    read_wrap(o, m);
+    if (read_env(o, m))
+        return 2;
     m->f.max_output = max_output;
     m->f.profile = opts_text(o, "profile", NULL);
     return 0;
@@ -49,19 +84,34 @@ static int open_inputs(const struct opts *o, struct map *m)
     return 0;
 }
 
-/* --fetch is another name of --out. */
+/* The values of an option and of its other names, in one list that ends with NULL; owned. */
+static const char **all_of(const struct opts *o, const char *const names[], size_t more)
+{
+    size_t n = 0;
+    const char **list = mem_zalloc((1 + more) * sizeof *list);
+    for (; *names; names++) {
+        const char **values = opts_all(o, *names);
+        for (const char **at = values; at && *at; at++) {
+            list = mem_realloc(list, (n + 2 + more) * sizeof *list);
+            list[n++] = *at;
+            list[n] = NULL;
+        }
+        free(values);
+    }
+    return list;
+}
+
 static void read_files(const struct opts *o, struct map *m)
 {
-    const char **out = opts_all(o, "out"), **fetch = opts_all(o, "fetch");
-    size_t n = opts_count(o, "out"), more = opts_count(o, "fetch");
-    m->out = mem_zalloc((n + more + 1) * sizeof *m->out);
-    for (size_t i = 0; i < n + more; i++)
-        m->out[i] = i < n ? out[i] : fetch[i - n];
-    free(out);
-    free(fetch);
-    m->f.ship = m->ship = opts_all(o, "ship");
-    m->f.in = m->in = opts_all(o, "in");
-    m->f.out = m->out;
+    static const char *const ship[] = {"ship", "basefile", NULL}, *const in[] = {"in", "transferfile", NULL},
+                             *const out[] = {"out", "fetch", "return", "trc", NULL};
+    m->f.ship = m->ship = all_of(o, ship, 0);
+    m->f.in = m->in = all_of(o, in, 1);
+    m->f.out = m->out = all_of(o, out, 0);
+    size_t n = opts_count(o, "in") + opts_count(o, "transferfile");
+    if (opts_has(o, "trc"))
+        m->in[n++] = "{}";
+    m->in[n] = NULL;
     m->f.files = opts_has(o, "files");
     m->f.results = m->results = opts_text(o, "results", NULL);
 }
@@ -103,6 +153,11 @@ void map_fini(struct map *m)
     free(m->ship);
     columns_fini(&m->columns);
     free(m->names);
+    free(m->wrap);
+    free(m->wrap_text);
+    free(m->env);
+    while (m->variable_count)
+        free(m->variables[--m->variable_count]);
     free(m->in);
     free(m->out);
     free(m->skip);
@@ -130,7 +185,7 @@ static int read_sources(const struct opts *o, struct map *m, size_t count)
     }
     if (c->lists)
         m->feed = map_feed_lists;
-    m->f.has_columns = columns_are_used(c);
+    m->f.has_columns = columns_are_used(c) || columns_are_named((char *const *)(uintptr_t)m->argv);
     return status;
 }
 
@@ -148,7 +203,7 @@ int map_options(const struct opts *o, struct map *m, int64_t *n)
     if (status == 0)
         status = read_sources(o, m, count);
     if (status == 0)
-        status = parallel_check(o->command, o->words, count, m->f.has_columns, m->f.shell);
+        status = parallel_check(o->command, o->words, count, m->f.shell);
     if (status == 0)
         status = open_inputs(o, m);
     if (status == 0 && m->columns.has_header && !m->words)

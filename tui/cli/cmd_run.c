@@ -9,6 +9,7 @@ int cmd_run(const struct opts *o, bool json)
     int64_t n = 0;
     clowder_function_init(&m.f);
     m.f.no_input = true;
+    m.f.shell = opts_has(o, "shell");
     m.f.use_stdin = !isatty(STDIN_FILENO);
     m.input_fd = STDIN_FILENO;
     int status = map_task_options(o, &m, &n);

@@ -109,7 +109,7 @@ int columns_options(struct columns *c, const char *command, const char *colsep, 
     else if (csv && colsep)
         c->separator = *expression;
     else if (colsep && regcomp(&c->expression, expression, REG_EXTENDED))
-        status = say(2, "%s: --colsep '%s' is no regular expression", command, colsep);
+        status = say(2, "%s: --colsep '%s': this is not a regular expression", command, colsep);
     else
         c->is_split = colsep != NULL;
     for (size_t i = 0; header && status == 0 && i < c->list_count; i++) {
@@ -307,20 +307,40 @@ void columns_feed(const struct columns *c, bool (*put)(void *arg, const char *in
     feed_from(c, 0, &(struct buf){0}, put, arg);
 }
 
-/* ---- what cannot be meant ---- */
+/* ---- {1} in commands ---- */
+
+/* The number of the placeholder at text; 0: it is none. */
+static long number_of(const char *text)
+{
+    char *end;
+    long n = strtol(text + 1, &end, 10);
+    return end > text + 1 && (*end == '}' || *end == '.' || *end == '/') ? n : 0;
+}
+
+/* Its braces belong to nothing that stands before them, as those of ${1}, a{2} and .{3} do. */
+static bool begins(const char *word, const char *at)
+{
+    return at == word || strchr("/=:,-_ '\"", at[-1]);
+}
+
+bool columns_are_named(char *const *argv)
+{
+    for (; argv && *argv; argv++)
+        for (const char *at = *argv; (at = strchr(at, '{')); at++)
+            if (number_of(at) && begins(*argv, at))
+                return true;
+    return false;
+}
 
 int columns_check(const struct columns *c, const char *command, char *const *argv)
 {
-    size_t count = c->list_count;
+    long count = c->is_csv || c->is_split || (c->has_header && !c->list_count) ? 0 : c->list_count ? (long)c->list_count : 1;
     for (; argv && *argv && count; argv++)
         for (const char *at = *argv; (at = strchr(at, '{')); at++) {
-            char *end;
-            long n = strtol(at + 1, &end, 10);
-            if (end == at + 1 || (*end != '}' && *end != '.' && *end != '/'))
-                continue;
-            if (n == 0 || labs(n) > (long)count)
-                return say(2, "%s: {%ld}: there %s %zu list%s of inputs", command, n, count == 1 ? "is" : "are", count,
-                    count == 1 ? "" : "s");
+            long n = number_of(at);
+            if (labs(n) > count && (begins(*argv, at) || count > 1))
+                return say(2, "%s: {%ld}: there %s %ld list%s of inputs; more come from ::: A ::: B, --colsep or --csv", command,
+                    n, count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
         }
     return 0;
 }

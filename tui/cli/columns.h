@@ -42,7 +42,9 @@ ptrdiff_t columns_record(const struct columns *c, const char *data, size_t len, 
 const char *columns_split(const struct columns *c, const char *data, size_t len, struct buf *out);
 /* All inputs that the lists make, in their order: the last list changes first. put says whether more are taken. */
 void columns_feed(const struct columns *c, bool (*put)(void *arg, const char *input, size_t len), void *arg);
-/* A placeholder of the command that cannot mean anything is refused. 0, or told. */
+/* A placeholder of the command takes one of several texts: {1}. */
+bool columns_are_named(char *const *argv);
+/* One that cannot mean anything is refused. 0, or told. */
 int columns_check(const struct columns *c, const char *command, char *const *argv);
 void columns_fini(struct columns *c);
 

@@ -11,11 +11,16 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+enum { MAP_VARIABLES_MAX = 256 };
+
 struct map {
     struct clowder *c;
     struct clowder_job *job;
     struct clowder_function f;
-    const char **argv, **ship, **in, **out, **names;
+    const char **argv, **ship, **in, **out, **names, **wrap, **env;
+    char *variables[MAP_VARIABLES_MAX]; /* of env, that were made here */
+    unsigned variable_count;
+    char *wrap_text; /* that the words of wrap lie in */
     char *own_profile; /* of -n N, or NULL */
     bool json, tag, tag_daemon, stop, null, dry_run, stdout_is_terminal;
 

@@ -17,11 +17,7 @@ const char *parallel_option(const char *option)
         {"-S", "hosts belong to the profile: clowder up PROFILE --on HOST:N, then -p PROFILE"},
         {"--sshlogin", "hosts belong to the profile: clowder up PROFILE --on HOST:N, then -p PROFILE"},
         {"--sshloginfile", "hosts belong to the profile: clowder up PROFILE --on HOST:N, then -p PROFILE"},
-        {"--trc", "--in {} --out PATTERN, or --files"},
-        {"--transferfile", "--in PATTERN, or --files"},
         {"--transfer", "--in {}, or --files"},
-        {"--return", "--out PATTERN, or --files"},
-        {"--basefile", "--ship PATH"},
         {"--bar", "--progress"},
         {"--eta", "--progress"},
         {"-I", "the placeholder is {}"},
@@ -58,17 +54,9 @@ const char *parallel_option(const char *option)
     return NULL;
 }
 
-static int check_word(const char *command, const char *word, bool has_columns)
+static int check_word(const char *command, const char *word)
 {
     for (const char *at = word; (at = strchr(at, '{')); at++) {
-        size_t digits = strspn(at + 1 + (at[1] == '-'), "0123456789") + (at[1] == '-');
-        bool ends = digits > (at[1] == '-') && strspn(at + 1 + digits, "./") <= 2 && strchr("./}", at[1 + digits]);
-        bool begins = at == word || strchr("/=:,-_ '\"", at[-1]); /* not ${1}, a{2} and .{3} */
-        if (!has_columns && ends && begins)
-            return say(2,
-                "%s: {%.*s}: a task has one input here, {}; several come from ::: A ::: B, --colsep or --csv; as text, put "
-                "it into a script",
-                command, (int)digits, at + 1);
         if (strncmp(at, "{%}", 3) == 0)
             return say(
                 2, "%s: {%%}: there are no slots here; $CLOWDER_DAEMON names the daemon that runs a task", command);
@@ -86,10 +74,10 @@ static int check_line(const char *command, const char *word)
                : 0;
 }
 
-int parallel_check(const char *command, char *const *words, size_t count, bool has_columns, bool shell)
+int parallel_check(const char *command, char *const *words, size_t count, bool shell)
 {
     int status = count == 1 && !shell ? check_line(command, words[0]) : 0;
     for (size_t i = 0; i < count && status == 0; i++)
-        status = check_word(command, words[i], has_columns);
+        status = check_word(command, words[i]);
     return status;
 }

@@ -8,6 +8,6 @@
 /* What to say here instead of that option of GNU parallel's ("-j", "--eta"); NULL: it has none of that name. */
 const char *parallel_option(const char *option);
 /* The words of a command. 0, or 2 and told. */
-int parallel_check(const char *command, char *const *words, size_t count, bool has_columns, bool shell);
+int parallel_check(const char *command, char *const *words, size_t count, bool shell);
 
 #endif

@@ -414,7 +414,8 @@ class _Function(ctypes.Structure):
                 ("timeout_ms", _u64), ("retries", ctypes.c_uint), ("retry_failed", ctypes.c_uint), ("speculate", _bool),
                 ("deadline_ms", _u64), ("max_output", _size), ("has_seed", _bool), ("seed", _u64),
                 ("ship", ctypes.POINTER(_str)), ("in_", ctypes.POINTER(_str)), ("out", ctypes.POINTER(_str)), ("results", _str),
-                ("has_columns", _bool), ("names", ctypes.POINTER(_str)), ("shell", _bool), ("files", _bool)]
+                ("has_columns", _bool), ("names", ctypes.POINTER(_str)), ("shell", _bool),
+                ("wrap", ctypes.POINTER(_str)), ("env", ctypes.POINTER(_str)), ("files", _bool)]
 
 
 class _Profile(ctypes.Structure):

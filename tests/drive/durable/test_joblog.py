@@ -100,7 +100,7 @@ def test_a_task_whose_file_could_not_be_saved_is_no_success(clowder, work):
     blocked = work / "result-2"
     blocked.mkdir()
     clowder("map -a five --joblog log --fetch result-{} -- sh -c", "echo x >result-{}", status=1).says(
-        "cannot put 'result-2' at home: Is a directory; its files stay on local: /")
+        "cannot save 'result-2' here: Is a directory; its files stay on local: /")
     blocked.rmdir()
     again = clowder("map -a five --joblog log --resume-failed --fetch result-{} -- sh -c", "echo {}; echo x >result-{}")
     assert again.out == "2\n" and blocked.is_file()

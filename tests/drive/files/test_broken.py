@@ -130,7 +130,7 @@ def small(mount_namespace, desk):
 
 def test_a_disk_that_is_full_at_home(small, far):
     said = far("map -p far --out small/out -- sh -c", "mkdir small; head -c 40000000 /dev/urandom >small/out; : {}", ":::", "1", status=1)
-    said.says("cannot write 'small/out' at home: No space left on device; make room there; its files stay on h1: /")
+    said.says("cannot save 'small/out' here: No space left on device; make room, and run the task again; its files stay on h1: /")
     assert not (small / "out").exists()
 
 

@@ -72,7 +72,7 @@ def test_what_is_missing_fails_its_task_and_says_which(two, work):
 def test_what_cannot_come_home_stays_and_its_folder_is_named(two, work):
     (work / "r").mkdir()
     said = two("map --json --out r -- sh -c", "echo precious >r", ":::", "1", status=1).json
-    assert "cannot put 'r' at home: Is a directory; its files stay on local: /" in said["error"]
+    assert "cannot save 'r' here: Is a directory; its files stay on local: /" in said["error"]
     kept = said["error"].split("stay on local: ")[1]
     assert open(f"{kept}/r").read() == "precious\n"
 
@@ -84,7 +84,7 @@ def test_two_tasks_that_bring_one_name(two, work):
     first = next(end["index"] for end in ends if end["status"] == "done")
     assert (work / "out").read_text() == f"{first}\n"
     for end in ends:
-        assert end["status"] == "done" or f"'out' came home from task {first} of this job already" in end["error"]
+        assert end["status"] == "done" or f"task {first} of this job has brought 'out' already" in end["error"]
 
 
 def test_an_earlier_run_is_replaced_whole(two, work):

@@ -22,7 +22,7 @@ def test_files_that_nobody_asked_for_are_not_taken(clowder, work, rogue, folder)
     noted = dict(line.split(": ", 1) for line in (rogue.folder / "noted").read_text().splitlines())
     wrong = [what for what, said in noted.items() if what != "good" and said.split()[1] == "0"]
     assert not wrong and len(noted) == 13, noted
-    assert "nothing that this task was to bring home" in noted["Makefile"] and "not this daemon's" in noted["another's"]
+    assert "this task was not asked for" in noted["Makefile"] and "not this daemon's" in noted["another's"]
     assert "makes no sense" in noted["../up"] and "not one of the task's" in noted["unlisted"]
     assert not list((folder / "sub").iterdir()) and (folder / "secret").read_text() == "mine"
     assert sorted(path.name for path in folder.iterdir()) == ["result-1.txt", "secret", "sub"] and not (work / "up").exists()
