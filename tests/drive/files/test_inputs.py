@@ -83,7 +83,7 @@ def test_environment_of_one_job(two, engine, work):
 
 
 def test_words_before_the_command(two, work):
-    assert two("map --wrap", "env B=2  C=3", "--", "sh", "-c", "echo $B$C{}", ":::", "x").out == "23x\n"
+    assert two("map --wrap", "env B=2  C=3", "--", "sh", "-c", "echo $B$C-{}", ":::", "x").out == "23-x\n"
     assert two("map --wrap", "env B=2", "--shell", "echo $B {}", ":::", "x y").out == "2 x y\n"
     assert two("map -w --wrap", "env B=2", "--", "sh", "-c", "while read -r x; do echo $B$x; done", ":::", "x").out == "2x\n"
     (work / "home").mkdir()
