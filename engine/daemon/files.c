@@ -95,7 +95,10 @@ void files_stop(struct daemon *d)
 
 void files_forget(struct daemon *d, const struct job *j)
 {
-    if (d->files && sweep(d->files, j))
+    bool others = false;
+    for (const struct job *other = d->jobs; other; other = other->next)
+        others |= other != j && other->root;
+    if (d->files && j->root && (sweep(d->files, j) || !others))
         files_stop(d);
 }
 
@@ -163,13 +166,17 @@ static void fail_job(struct job *j, const char *doing, const char *what)
         j->problem = mem_printf("cannot %s %s: %s", doing, what, strerror(errno));
 }
 
-/* On the engine's own machine beside the files, so that links and moves do; elsewhere beside the cache. */
+/* On the engine's own machine in the file system of the files, so that links and moves do: where such folders are made
+ * in any case, or beside the files. Elsewhere beside the cache. */
 static bool make_root(struct daemon *d, struct job *j)
 {
     const struct files *f = files_of(d);
+    struct stat tmp, dir;
     if (!j->is_here)
         return *f->cache.folder && folder_make_root(j, f->cache.folder, false);
-    return (j->func.dir && folder_make_root(j, j->func.dir, true)) || folder_make_root(j, folder_parent(), false);
+    bool is_apart = j->func.dir && stat(j->func.dir, &dir) == 0 && stat(folder_parent(), &tmp) == 0 &&
+                    dir.st_dev != tmp.st_dev;
+    return (is_apart && folder_make_root(j, j->func.dir, true)) || folder_make_root(j, folder_parent(), false);
 }
 
 void files_open_job(struct daemon *d, struct job *j)

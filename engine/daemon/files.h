@@ -12,7 +12,7 @@ struct task_files *files_bring(struct daemon *d, struct job *j, uint64_t index, 
 void files_take_home(struct task_files *t);
 /* Nobody needs it any more. NULL is fine. */
 void files_drop(struct task_files *t);
-/* The job goes: none of its files may be under way. */
+/* The job goes: none of its files may be under way. With the last one the connections end. */
 void files_forget(struct daemon *d, const struct job *j);
 
 /* What the job ships has not come yet. When it cannot come, that is the job's problem. */

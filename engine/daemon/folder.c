@@ -14,7 +14,7 @@
 
 #define PREFIX "clowder-job-"
 
-enum { YOUNG_S = 60 }; /* may be made but not locked yet */
+enum { YOUNG_S = 20 }; /* may be made but not locked yet */
 
 static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {

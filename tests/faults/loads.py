@@ -45,6 +45,12 @@ class Load:
     def expected(self, i):
         return ("failed", 3, "") if i % 10 == 7 else ("done", 0, f"y{i}\n")
 
+    def cwd(self):
+        return self.house.work
+
+    def prepare(self, numbers):
+        """These inputs are about to be given."""
+
     # ---- its life ----
 
     def start(self):
@@ -56,7 +62,7 @@ class Load:
         self.broken = []
         args = ["map", "--json", "--retries", str(RETRIES), "--no-progress", *self.options, *self.argv()]
         with open(self.path + ".out", "wb") as out, open(self.path + ".err", "wb") as err:
-            self.client = subprocess.Popen(self.house.command(*args), env=self.house.env, cwd=self.house.work,
+            self.client = subprocess.Popen(self.house.command(*args), env=self.house.env, cwd=self.cwd(),
                                            stdin=subprocess.PIPE, stdout=out, stderr=err)
         self.feeder = threading.Thread(target=self._feed, args=(self.client,), daemon=True)
         self.feeder.start()
@@ -66,6 +72,7 @@ class Load:
         try:
             while self.feeding:
                 numbers = range(self.given + 1, self.given + self.group + 1)
+                self.prepare(numbers)
                 os.write(pipe.fileno(), "".join(self.input(i) + "\n" for i in numbers).encode())
                 self.given = numbers[-1]
                 time.sleep(self.pace_s)
@@ -167,6 +174,52 @@ class Worker(Load):
 
     def expected(self, i):
         return "done", 0, f"y{i}"
+
+
+class Files(Load):
+    """Tasks whose files travel: each brings back what it was given, byte for byte, before it counts as done."""
+    name = "files"
+    pace_s = 0.05
+
+    def argv(self):
+        return ["--in", "in-{}", "--out", "out-{}", "--", "sh", "-c",
+                f"{LASTING} >/dev/null 2>&1 & cat in-{{}} >out-{{}}; case {{}} in *7) exit 3;; esac; echo y{{}}"]
+
+    def cwd(self):
+        path = self.path + ".files"
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    def content(self, i):
+        """Of every 15th, what is too large for the list of files: blocks, and zeros."""
+        line = f"{self.sessions} {i}\n".encode()
+        return line * 150000 + bytes(1 << 20) + line if i % 15 == 0 else line * (i % 500)
+
+    def prepare(self, numbers):
+        for i in numbers:
+            with open(f"{self.cwd()}/in-{i}", "wb") as f:
+                f.write(self.content(i))
+
+    def expected(self, i):
+        return ("failed", 3, "") if i % 10 == 7 else ("done", 0, f"y{i}\n")
+
+    def _take(self, result):
+        super()._take(result)
+        i, out = result["index"], f"{self.cwd()}/out-{result['index']}"
+        if result["status"] == "done":
+            with open(out, "rb") as f:
+                if f.read() != self.content(i):
+                    raise Failed(f"{self.name}: task {i} is done, and its file is not what it was given")
+            os.unlink(out)
+        elif os.path.exists(out):
+            raise Failed(f"{self.name}: task {i} failed, and has brought a file: {json.dumps(result)}")
+        os.unlink(f"{self.cwd()}/in-{i}")
+
+    def finish(self, seconds):
+        super().finish(seconds)
+        def left():  # a daemon that was killed leaves its folder to the next one that makes one
+            return [name for name in os.listdir(self.cwd()) if not name.startswith(".clowder-job-")]
+        self.house.wait(lambda: f"{self.name}: left behind: {left()}", 10, lambda: not left())
 
 
 class Framed(Load):
@@ -356,4 +409,4 @@ class Lasting(Load):
         self.house.wait(lambda: f"{self.name}: still there: {self._running()}", 5, lambda: not self._running())
 
 
-KINDS = [Load, Worker, Framed, Own, Kept, Lasting]
+KINDS = [Load, Worker, Framed, Files, Own, Kept, Lasting]
