@@ -348,13 +348,15 @@ static int link_all(const char *from, const char *to)
 
 static enum end make_folder(struct build *b)
 {
-    const struct task_files *t = b->files;
+    struct task_files *t = b->files;
     int rv = 0;
     if (t->index == UINT64_MAX)
         return WELL;
-    folder_clear(t->dir); /* of a try before this one */
+    if (t->is_begun)
+        folder_clear(t->dir); /* the line broke in the middle of it */
     if (mkdir(t->dir, 0700))
         rv = errno;
+    t->is_begun = true;
     if (!rv && (t->job->ships || t->job->func.file_count))
         rv = link_all(t->job->dir, t->dir);
     return rv ? cannot(b, t->dir, rv) : WELL;
@@ -370,10 +372,19 @@ static enum end build(struct build *b, const struct parcel_list *list)
     return end;
 }
 
-/* Files as they are before the task: it brings home what is not so any more. */
+/* Some of what it makes is known only by what was there before. */
+static bool is_by_comparison(const struct func *f)
+{
+    bool is = f->by_names;
+    for (char **at = f->outs; at && *at; at++)
+        is |= strpbrk(*at, "*?[") != NULL;
+    return is;
+}
+
+/* Files as they are before the task. */
 static void remember(struct task_files *t)
 {
-    if (t->index == UINT64_MAX)
+    if (t->index == UINT64_MAX || !is_by_comparison(&t->job->func))
         return;
     t->before = (struct gather){.base = t->dir};
     gather_all(&t->before);

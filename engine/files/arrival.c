@@ -22,6 +22,7 @@ struct coming {
     const struct parcel_entry *entry;
     char *part;
     int fd;
+    bool is_nameless; /* it is not at part yet */
     uint32_t next; /* block */
     struct content content;
 };
@@ -136,13 +137,27 @@ static char *write_data(struct coming *c)
     return NULL;
 }
 
+/* A small file has no name before it is whole, where the file system can do that. */
+static int open_nameless(const char *file)
+{
+    char *folder = mem_strndup(file, (size_t)(strrchr(file, '/') - file));
+    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    free(folder);
+    return fd;
+}
+
 static char *begin_file(struct arrival *a, const struct parcel_entry *e)
 {
     struct coming *c = &a->files[a->count++];
     char *file = mem_printf("%s/%s", a->base, e->path);
     bool made = make_folders(a, file);
     *c = (struct coming){.entry = e, .fd = -1, .part = part_name(file, e)};
+    if (made && e->type == PARCEL_DATA)
+        c->fd = open_nameless(file);
+    c->is_nameless = c->fd >= 0;
     free(file);
+    if (c->is_nameless)
+        return write_data(c);
     if (!made)
         return cannot_save(e->path, errno);
     c->fd = open_part(a, c->part);
@@ -208,7 +223,7 @@ void arrival_free(struct arrival *a)
 {
     for (size_t i = 0; a && i < a->count; i++) {
         struct coming *c = &a->files[i];
-        if (c->fd >= 0 && c->entry->type == PARCEL_DATA) {
+        if (c->fd >= 0 && c->entry->type == PARCEL_DATA && !c->is_nameless) {
             unlink(c->part);
             file_job_ended(a->job, c->part);
         }
@@ -287,6 +302,25 @@ static int is_free(const char *file)
     return S_ISREG(st.st_mode) ? 0 : S_ISDIR(st.st_mode) ? EISDIR : S_ISLNK(st.st_mode) ? ELOOP : EEXIST;
 }
 
+/* 0 or an errno. What has the name already is replaced whole. */
+static int give_name(struct coming *c, const char *file)
+{
+    char own[40];
+    snprintf(own, sizeof own, "/proc/self/fd/%d", c->fd);
+    if (linkat(AT_FDCWD, own, AT_FDCWD, file, AT_SYMLINK_FOLLOW) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return errno;
+    unlink(c->part);
+    if (linkat(AT_FDCWD, own, AT_FDCWD, c->part, AT_SYMLINK_FOLLOW))
+        return errno;
+    if (rename(c->part, file) == 0)
+        return 0;
+    int rv = errno;
+    unlink(c->part);
+    return rv;
+}
+
 static char *put_file(struct arrival *a, struct coming *c)
 {
     const struct parcel_entry *e = c->entry;
@@ -296,8 +330,10 @@ static char *put_file(struct arrival *a, struct coming *c)
     fchmod(c->fd, e->mode & 0777);
     futimens(c->fd, times);
     int rv = is_free(file);
-    if (rv || rename(c->part, file)) {
-        why = cannot_save(e->path, rv ? rv : errno);
+    if (!rv)
+        rv = c->is_nameless ? give_name(c, file) : rename(c->part, file) ? errno : 0;
+    if (rv) {
+        why = cannot_save(e->path, rv);
     } else {
         file_job_ended(a->job, c->part);
         close(c->fd);
