@@ -135,6 +135,11 @@ void disp_daemon_release(struct disp *d, struct disp_daemon *m, uint64_t now_us)
     disp__run(d, now_us);
 }
 
+void disp_daemon_line(struct disp_daemon *m, uint64_t round_us)
+{
+    m->line_us = (uint32_t)(round_us < DISP_LINE_MAX_US ? round_us : DISP_LINE_MAX_US);
+}
+
 void disp_daemon_drain(struct disp *d, struct disp_daemon *m)
 {
     m->draining = true;

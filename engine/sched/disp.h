@@ -24,7 +24,9 @@ enum {
     DISP_BATCH_BYTES = 64 << 10,
     DISP_WINDOW_TASKS = 16384,     /* most tasks in flight to one daemon … */
     DISP_WINDOW_BYTES = 256 << 10, /* … and bytes (a larger task travels alone) */
-    DISP_WINDOW_US = 5000,         /* … and work, as measured */
+    DISP_WINDOW_US = 5000,         /* … and work, as measured; more by a line that is long: */
+    DISP_LINE_BYTES_MS = 160 << 10, /* bytes for each ms there and back, … */
+    DISP_LINE_MAX_US = 500000,      /* … which is believed up to this */
     DISP_GRANT_MAX = 8 << 20,      /* bytes that one job may have queued here, within a quarter of the budget … */
     DISP_GRANT_DAEMON = 512,       /* … and so many more for each daemon … */
     DISP_GRANT_MIN = 64 << 10,     /* … and at least this, however many jobs there are */
@@ -125,6 +127,8 @@ void disp_job_counts(const struct disp_job *j, uint64_t *total, uint64_t *ended,
 struct disp_daemon *disp_daemon_join(
     struct disp *d, void *arg, unsigned place, uint64_t max_tasks, bool held, uint64_t now_us);
 void disp_daemon_release(struct disp *d, struct disp_daemon *m, uint64_t now_us);
+/* So long a word takes to it and back: as much more may be in flight. */
+void disp_daemon_line(struct disp_daemon *m, uint64_t round_us);
 /* It gets no more tasks. */
 void disp_daemon_drain(struct disp *d, struct disp_daemon *m);
 /* While paused it gets no tasks, pinned ones included; those that it has not begun it gives back (below). */

@@ -70,10 +70,21 @@ bool disp__is_giving(const struct disp_daemon *m)
     return !m->held && !m->draining && !m->paused && !(m->max_tasks && m->given >= m->max_tasks);
 }
 
+/* Work that may be in flight, and bytes: what keeps it at work until the next comes. */
+static double window_us(const struct disp_daemon *m)
+{
+    return DISP_WINDOW_US + 2.0 * m->line_us;
+}
+
+static uint64_t window_bytes(const struct disp_daemon *m)
+{
+    return DISP_WINDOW_BYTES + (uint64_t)m->line_us * DISP_LINE_BYTES_MS / 1000;
+}
+
 /* Another task would keep it from waiting. */
 static bool has_room(const struct disp_daemon *m)
 {
-    return m->load_us < DISP_WINDOW_US || (m->tasks == 1 && m->load_us < PREFETCH_BELOW_US);
+    return m->load_us < window_us(m) || (m->tasks == 1 && m->load_us < PREFETCH_BELOW_US);
 }
 
 /* The files of another task could travel while it is at work. */
@@ -91,7 +102,7 @@ static enum disp_want wanted(const struct disp *d, const struct disp_daemon *m)
     if (m->tasks == 0)
         return DISP_WANT_IDLE;
     /* room for a whole batch, or what it gets shrinks to what its last answer made room for, and stays that small */
-    if (m->solo || m->tasks > DISP_WINDOW_TASKS - DISP_BATCH_TASKS || m->bytes >= DISP_WINDOW_BYTES)
+    if (m->solo || m->tasks > DISP_WINDOW_TASKS - DISP_BATCH_TASKS || m->bytes >= window_bytes(m))
         return DISP_WANT_NO;
     return has_room(m) || (d->ahead && may_wait(m)) ? DISP_WANT_MORE : DISP_WANT_NO;
 }
@@ -226,7 +237,7 @@ bool disp__suits(struct disp *d, struct disp_job *j, const struct disp_daemon *m
         return false;
     if (!has_room(m))
         return j->options.ahead && may_wait(m) && j->queued > d->giving_count;
-    return m->load_us < DISP_WINDOW_US || j->queued > 4 * (uint64_t)d->giving_count;
+    return m->load_us < window_us(m) || j->queued > 4 * (uint64_t)d->giving_count;
 }
 
 static uint32_t batch_limit(const struct disp *d, const struct disp_job *j, const struct disp_daemon *m)
@@ -234,7 +245,7 @@ static uint32_t batch_limit(const struct disp *d, const struct disp_job *j, cons
     double us = j->task_us;
     if (us <= 0 || disp__is_on_trial(d, m))
         return 1;
-    double n = DISP_WINDOW_US / 4.0 / us,
+    double n = window_us(m) / 4 / us,
            share = (double)j->queued / (2.0 * (d->most < d->giving_count ? d->most : d->giving_count));
     double least = TAIL_BATCH_US / us;
     if (n > share)

@@ -66,6 +66,7 @@ struct disp_daemon {
     bool blameless;                             /* no task is to count its loss */
     uint64_t head_us;                           /* since when it is at what it answers next */
     double load_us;
+    uint32_t line_us; /* there and back */
     struct disp_batch few[DISP_FEW];
     uint64_t max_tasks, given, done, failed;
     struct disp_pin *pins;

@@ -72,6 +72,8 @@ static void welcome(struct peer *p, struct daemon *m, unsigned acts)
         daemon_send_terms(p, m);
     m->disp = disp_daemon_join(
         profile->disp, m, m->place->number, profile->settings.set.maxtasks, profile->setups != NULL, mono_us());
+    if (m->place->via && m->place->via->shot.rtt_us)
+        disp_daemon_line(m->disp, m->place->via->shot.rtt_us);
     daemon_act(p->engine, m, acts);
     if (m->fleet.state == FLEET_UP) {
         place_say(m->place, CLW_OK, NULL, NULL);

@@ -7,7 +7,8 @@
  *
  * A stream is opened by either side: by the host for a connection that one of its listeners accepted, by home for a
  * connection to a port of the host's loopback. The host numbers its streams from 1, home from MUX_HOME on. A stream has
- * MUX_WINDOW bytes of credit each way to begin with, and is over once both sides have sent CLOSE. Stream 0 carries
+ * MUX_WINDOW bytes of credit each way to begin with; one whose bytes are taken as they come gets more and more, up to
+ * MUX_WINDOW_MAX, so that a long line is full. It is over once both sides have sent CLOSE. Stream 0 carries
  * CONTROL: the lines of hosts/spawn.h. */
 #ifndef HOSTS_REMOTE_MUX_H
 #define HOSTS_REMOTE_MUX_H
@@ -22,6 +23,8 @@
 enum {
     MUX_PAYLOAD = 32768,
     MUX_WINDOW = 512 * 1024,
+    MUX_WINDOW_MAX = 16 << 20,
+    MUX_GROWN_MAX = 64 << 20, /* of all streams together, beyond what they have to begin with */
     MUX_STREAMS = 4096,
     MUX_STRANGERS = MUX_STREAMS / 2, /* of them, at ports that are open to anybody */
     MUX_HELD_MAX = 256 << 20,

@@ -27,6 +27,8 @@ struct stream {
     uint32_t credit;     /* what may be sent */
     uint32_t given;      /* what the other side may still send */
     uint32_t owed;       /* delivered, credit not yet given back */
+    uint32_t window;     /* of what the other side may send */
+    uint32_t turned;     /* delivered without a wait since it grew */
     struct buf rest;     /* waits for fd */
     struct meter *meter; /* or NULL */
     struct meter_stream *counting;
@@ -44,7 +46,8 @@ struct mux_end {
     bool is_flooded;
     uint32_t last_id; /* of the streams that this side opened */
     uint64_t received, sent;
-    size_t held; /* bytes for descriptors that take no more */
+    size_t held;  /* bytes for descriptors that take no more */
+    size_t grown; /* bytes of windows, beyond what streams have to begin with */
     uint8_t *scratch;
 };
 
@@ -82,7 +85,8 @@ static struct stream *add(struct mux_end *e, uint32_t id, int fd, bool dialling)
         .fd = fd,
         .dialling = dialling,
         .credit = MUX_WINDOW,
-        .given = MUX_WINDOW};
+        .given = MUX_WINDOW,
+        .window = MUX_WINDOW};
     e->table[id % TABLE] = s;
     e->streams++;
     e->descriptors += fd >= 0;
@@ -130,6 +134,7 @@ static void remove_stream(struct stream *s)
         at = &(*at)->next;
     *at = s->next;
     s->end->streams--;
+    s->end->grown -= s->window - MUX_WINDOW;
     s->end->strangers -= s->is_strange;
     drop_fd(s);
     free(s);
@@ -162,10 +167,23 @@ void mux_end_free(struct mux_end *e)
 
 /* ---- to the descriptor ---- */
 
+/* A whole window went through without a wait: the line may take more at a time. */
+static void grow(struct stream *s, size_t n)
+{
+    s->turned = s->rest.len ? 0 : s->turned + (uint32_t)n;
+    if (s->turned < s->window || s->window >= MUX_WINDOW_MAX || s->end->grown + s->window > MUX_GROWN_MAX)
+        return;
+    s->owed += s->window;
+    s->end->grown += s->window;
+    s->window *= 2;
+    s->turned = 0;
+}
+
 static void give_back(struct stream *s, size_t n)
 {
     s->owed += (uint32_t)n;
-    if (s->owed >= MUX_WINDOW / 4 && !s->remote_eof) {
+    grow(s, n);
+    if (s->owed >= s->window / 4 && !s->remote_eof) {
         mux_put_u32(&s->end->out, MUX_WINDOW_ADD, s->id, s->owed);
         s->given += s->owed;
         s->owed = 0;
@@ -340,7 +358,7 @@ static bool on_stream(struct mux_end *e, const struct mux_frame *f)
     switch (f->type) {
     case MUX_DATA: good = on_data(s, f); break;
     case MUX_WINDOW_ADD:
-        good = mux_u32(f) <= MUX_WINDOW && s->credit <= MUX_WINDOW - mux_u32(f);
+        good = mux_u32(f) <= MUX_WINDOW_MAX && s->credit <= MUX_WINDOW_MAX - mux_u32(f);
         s->credit += good ? mux_u32(f) : 0;
         arm(s);
         break;

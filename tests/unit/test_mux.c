@@ -305,7 +305,7 @@ static void liars(void **state)
         if (kind == 1)
             mux_put(&lie, MUX_DATA, 6, "x", 1);
         if (kind == 2)
-            mux_put_u32(&lie, MUX_WINDOW_ADD, 5, 1);
+            mux_put_u32(&lie, MUX_WINDOW_ADD, 5, MUX_WINDOW_MAX - MUX_WINDOW + 1);
         if (kind == 3) {
             mux_put(&lie, MUX_EOF, 5, NULL, 0);
             mux_put(&lie, MUX_DATA, 5, "x", 1);
