@@ -1,8 +1,8 @@
 /* Results of detached jobs. A segment is three byte strings: heads, names (host and daemon, NUL-terminated, in pairs)
  * and data. A head is one of a run: u32 pos, u32 n, u8 RUN, u8 attempts, u16 0, u32 name, u64 run_us, u64 ended_us,
  * then n times u32 length: tasks in a row that went well and have nothing but output; one in full: the same with n 1
- * and FULL + outcome, then u64 queued_us, u64 out_total, i32 exit, i32 signal, u32 lengths of out, err and why, u32 files and
- * u64 bytes that came home. Numbers are little-endian. data holds the bytes in the order of the heads. */
+ * and FULL + outcome, then u64 queued_us, u64 out_total, i32 exit, i32 signal, u32 lengths of out, err and why, u32
+ * files and u64 bytes that came home. Numbers are little-endian. data holds the bytes in the order of the heads. */
 #include "store/kept.h"
 
 #include "base/le.h"

@@ -70,7 +70,9 @@ static enum clw_err take_patterns(char ***to, const char *const *list, const cha
 static enum clw_err take_files(struct func *to, const struct clowder_function *f, struct clw_error *err)
 {
     to->by_names = f->files;
-    to->results = f->results && *f->results ? mem_strdup(f->results) : NULL;
+    if (f->results && *f->results)
+        to->results =
+            *f->results == '/' || !to->dir ? mem_strdup(f->results) : mem_printf("%s/%s", to->dir, f->results);
     enum clw_err code = take_patterns(&to->ins, f->in, "--in", err);
     if (!code)
         code = take_patterns(&to->outs, f->out, "--out", err);
@@ -132,7 +134,8 @@ static enum clw_err make_func(struct func *to, const struct clowder_function *f,
         code = clw_fail(
             err, CLW_USAGE, NULL, "a worker reads its tasks on stdin: --stdin and everywhere do not work with it");
     if (to->shell && to->kind != FUNC_COMMAND)
-        code = clw_fail(err, CLW_USAGE, "start the shell yourself: sh -c LINE", "--shell is for commands, not for workers");
+        code = clw_fail(
+            err, CLW_USAGE, "start the shell yourself: sh -c LINE", "--shell is for commands, not for workers");
     if (!code)
         code = take_files(to, f, err);
     return code;

@@ -165,18 +165,18 @@ struct clowder_function {
     size_t max_output;       /* bytes of a task's stdout; one that writes more fails */
     bool has_seed;           /* each task gets CLOWDER_SEED, made from seed and its index */
     uint64_t seed;
-    /* Files; lists end with NULL, or are NULL. Each task of a job with one of the last four runs in a folder of its own,
-     * which has them; other jobs with ship run in one folder together. */
-    const char *const *ship; /* files and folders that all tasks see, at the same place if they are below dir */
-    const char *const *in;   /* patterns of files below dir that a task needs; placeholders allowed */
-    const char *const *out;  /* patterns of what it makes, which comes home to the same place below dir, or … */
-    const char *results;     /* … to the folder N in this one, for task N from 1; or NULL */
+    /* Files; lists end with NULL, or are NULL. Each task of a job with one of the last four runs in a folder of its
+     * own, which has them; other jobs with ship run in one folder together. */
+    const char *const *ship;  /* files and folders that all tasks see, at the same place if they are below dir */
+    const char *const *in;    /* patterns of files below dir that a task needs; placeholders allowed */
+    const char *const *out;   /* patterns of what it makes, which comes home to the same place below dir, or … */
+    const char *results;      /* … to the folder N in this one, for task N from 1; or NULL */
     bool has_columns;         /* an input is several texts, with a NUL after each but the last: {1} {2.} … */
     const char *const *names; /* of those, for {name}; NULL-terminated, or NULL */
-    bool shell;              /* argv is one line for /bin/sh; what placeholders bring is in quotes there */
-    const char *const *wrap; /* words before the command: a program that starts it; NULL-terminated, or NULL */
-    const char *const *env;  /* "K=V" that tasks see besides what their profile has; NULL-terminated, or NULL */
-    bool files;              /* an input that names a file below dir is one of in; all that is new or changed, of out */
+    bool shell;               /* argv is one line for /bin/sh; what placeholders bring is in quotes there */
+    const char *const *wrap;  /* words before the command: a program that starts it; NULL-terminated, or NULL */
+    const char *const *env;   /* "K=V" that tasks see besides what their profile has; NULL-terminated, or NULL */
+    bool files; /* an input that names a file below dir is one of in; all that is new or changed, of out */
 };
 /* A command with the defaults. */
 CLOWDER_API void clowder_function_init(struct clowder_function *f);

@@ -75,8 +75,7 @@ static char *path_of(const struct cache *c, const uint8_t name[CONTENT_HASH], co
 /* It is used now; and, when that is news, it was checked. */
 static void mark(int fd, bool is_news)
 {
-    struct timespec times[2] = {
-        {.tv_nsec = UTIME_NOW}, {.tv_sec = CHECKED_S, .tv_nsec = is_news ? 0 : UTIME_OMIT}};
+    struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = CHECKED_S, .tv_nsec = is_news ? 0 : UTIME_OMIT}};
     futimens(fd, times);
 }
 

@@ -179,7 +179,8 @@ static void bring_ahead(struct daemon *d)
 {
     unsigned left = AHEAD;
     for (struct batch *b = d->head; b && left && !d->paused; b = b->next)
-        for (uint32_t i = b->begun; i < b->slices.n && left && b->job->has_files && !files_of_job_are_coming(b->job); i++, left--)
+        for (uint32_t i = b->begun; i < b->slices.n && left && b->job->has_files && !files_of_job_are_coming(b->job);
+             i++, left--)
             files_at(d, b, i);
 }
 
@@ -192,8 +193,8 @@ static bool is_barred(struct daemon *d, struct batch *b, const struct task *t, c
     else if (j->problem)
         end_without(d, b, WIRE_CANNOT, 126, j->problem);
     else if (!j->func.use_stdin && !j->func.has_columns && memchr(t->input, 0, t->len))
-        end_without(d, b, WIRE_FAILED, 126,
-            "the input holds a NUL byte, which an argument cannot hold; use --stdin or -W");
+        end_without(
+            d, b, WIRE_FAILED, 126, "the input holds a NUL byte, which an argument cannot hold; use --stdin or -W");
     else if (files && files_state(files) == FILES_FAILED)
         end_without(d, b, files->is_ours ? WIRE_CANNOT : WIRE_FAILED, -1, files->why);
     else

@@ -37,10 +37,10 @@ struct batch {
     struct blk *block;
     struct wire_slices slices;
     uint64_t first;
-    uint32_t done;    /* answered */
-    uint32_t begun;   /* by a command, or answered without one */
-    uint32_t written; /* given to the worker */
-    uint8_t *marks;   /* per task: enum mark; NULL: none */
+    uint32_t done;             /* answered */
+    uint32_t begun;            /* by a command, or answered without one */
+    uint32_t written;          /* given to the worker */
+    uint8_t *marks;            /* per task: enum mark; NULL: none */
     struct task_files **files; /* per task, room of them; NULL: none yet, or its job's have none */
     uint32_t room;
     struct batch *next;
@@ -49,16 +49,16 @@ struct batch {
 struct job {
     uint32_t number;
     struct func func;
-    char *dir;        /* where its tasks run; NULL: where the daemon is */
-    bool own_dir;     /* made by us, with the shipped files; removed at the end */
-    char *root;       /* folders of its own for what travels through the file plane; NULL: none */
+    char *dir;                /* where its tasks run; NULL: where the daemon is */
+    bool own_dir;             /* made by us, with the shipped files; removed at the end */
+    char *root;               /* folders of its own for what travels through the file plane; NULL: none */
     struct task_files *ships; /* what it ships that way; NULL: nothing */
-    bool has_files;   /* its tasks have files of their own */
-    bool is_here;     /* this is the engine's own machine: they are linked to, and moved */
-    int lock_fd;      /* of own_dir */
-    char *problem;    /* why none of its tasks can run, or NULL */
-    bool append;      /* the input becomes the last argument */
-    bool fills_pipes; /* its last command wrote more than a pipe holds */
+    bool has_files;           /* its tasks have files of their own */
+    bool is_here;             /* this is the engine's own machine: they are linked to, and moved */
+    int lock_fd;              /* of own_dir */
+    char *problem;            /* why none of its tasks can run, or NULL */
+    bool append;              /* the input becomes the last argument */
+    bool fills_pipes;         /* its last command wrote more than a pipe holds */
     struct worker *worker;
     struct job *next;
 };
@@ -132,7 +132,7 @@ struct daemon {
 
     struct job *jobs;
     struct batch *head, *tail;
-    struct run *run;        /* the command that runs now */
+    struct run *run;                /* the command that runs now */
     struct run *ended, *last_ended; /* commands whose answers wait for their files, or for such answers before them */
     unsigned ended_count;
     struct files *files;    /* NULL: no job had any */
@@ -272,7 +272,7 @@ bool watch_is_ready(const struct watch *w, int place);
 /* command.c: one process a task. */
 void command_step(struct daemon *d, const struct watch *w); /* starts, collects, times out: whatever is due */
 void command_watch(struct daemon *d, struct watch *w);
-void command_kill(struct daemon *d);   /* the one that runs, and those that ended, without a word */
+void command_kill(struct daemon *d); /* the one that runs, and those that ended, without a word */
 /* That task runs now. */
 bool command_is_at(const struct daemon *d, const struct batch *b, uint32_t i);
 void command_cancel(struct daemon *d); /* … its task ends as cancelled */

@@ -143,9 +143,8 @@ static bool greet(struct file_link *k, const struct daemon *d)
     struct frame f;
     home_add_greeting(d, &b, WIRE_ROLE_FILES);
     struct iovec piece = {b.data, b.len};
-    bool greeted =
-        file_link_send(k, &(struct frame){.type = WIRE_HELLO, .len = (uint32_t)b.len}, &piece, 1) &&
-        file_link_recv(k, &f, &answer) && f.type == WIRE_WELCOME;
+    bool greeted = file_link_send(k, &(struct frame){.type = WIRE_HELLO, .len = (uint32_t)b.len}, &piece, 1) &&
+                   file_link_recv(k, &f, &answer) && f.type == WIRE_WELCOME;
     mem_wipe(b.data, b.cap);
     buf_fini(&b);
     buf_fini(&answer);

@@ -134,7 +134,8 @@ struct task_files *files_bring(struct daemon *d, struct job *j, uint64_t index, 
     struct task_files *t = mem_zalloc(sizeof *t);
     *t = (struct task_files){.owner = f, .job = j, .index = index, .input = mem_strndup(input, len), .len = len};
     atomic_init(&t->state, FILES_COMING);
-    t->dir = index != UINT64_MAX ? mem_printf("%s/%llu", j->root, (unsigned long long)++f->folders) : mem_strdup(j->dir);
+    t->dir =
+        index != UINT64_MAX ? mem_printf("%s/%llu", j->root, (unsigned long long)++f->folders) : mem_strdup(j->dir);
     if (!haul_give(&f->in, t, files_in_run))
         haul_fail(t, true, mem_printf("there is no thread for files on %s", d->host));
     return t;
@@ -174,8 +175,8 @@ static bool make_root(struct daemon *d, struct job *j)
     struct stat tmp, dir;
     if (!j->is_here)
         return *f->cache.folder && folder_make_root(j, f->cache.folder, false);
-    bool is_apart = j->func.dir && stat(j->func.dir, &dir) == 0 && stat(folder_parent(), &tmp) == 0 &&
-                    dir.st_dev != tmp.st_dev;
+    bool is_apart =
+        j->func.dir && stat(j->func.dir, &dir) == 0 && stat(folder_parent(), &tmp) == 0 && dir.st_dev != tmp.st_dev;
     return (is_apart && folder_make_root(j, j->func.dir, true)) || folder_make_root(j, folder_parent(), false);
 }
 

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { LINK_ABOVE = 16 << 20 }; /* bytes */
+
 /* Asked for. */
 struct asked {
     struct task_files *files;
@@ -94,15 +96,18 @@ static enum end cannot(struct build *b, const char *path, int rv)
 {
     char shown[600];
     text_escape(shown, sizeof shown, path, strlen(path));
-    return fail(b, true, mem_printf("cannot write '%s' on %s: %s", shown, b->in->haul->files->daemon->host, strerror(rv)));
+    if (rv == EEXIST && b->files->index == UINT64_MAX)
+        return fail(b, false, mem_printf("two files are shipped as '%s'; give one of them another name", shown));
+    return fail(
+        b, true, mem_printf("cannot write '%s' on %s: %s", shown, b->in->haul->files->daemon->host, strerror(rv)));
 }
 
 static enum end changed(struct build *b, const struct parcel_entry *e)
 {
     char shown[600];
     text_escape(shown, sizeof shown, e->path, strlen(e->path));
-    return fail(b, false,
-        mem_printf("'%s' was changed while it was sent; run the task again when nobody writes to it", shown));
+    return fail(
+        b, false, mem_printf("'%s' was changed while it was sent; run the task again when nobody writes to it", shown));
 }
 
 /* Whole blocks that are there, as far as they are right. */
@@ -169,7 +174,7 @@ static enum end receive(struct build *b, const struct parcel_entry *e, uint32_t 
         return BROKEN;
     uint8_t *hashes = mem_alloc((size_t)n * CONTENT_HASH + 1);
     memcpy(hashes, f.body, f.len);
-    content_name(name, e->size, (const uint8_t (*)[CONTENT_HASH])hashes, n);
+    content_name(name, e->size, (const uint8_t(*)[CONTENT_HASH])hashes, n);
     bool is_it = memcmp(name, e->bytes, CONTENT_HASH) == 0, right = count_right(in, p, e->size, hashes) == from;
     uint32_t i = from;
     for (; i < n && end == WELL && is_it && right; i++)
@@ -240,9 +245,13 @@ static int copy(struct in *in, int from, int to, uint64_t size)
     return rv;
 }
 
-static int new_file(const char *file)
+/* replaces: what the job ships gives way to a file of the task's own. */
+static int new_file(const char *file, bool replaces)
 {
-    return open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, fd = open(file, flags, 0600);
+    if (fd < 0 && errno == EEXIST && replaces && unlink(file) == 0)
+        fd = open(file, flags, 0600);
+    return fd;
 }
 
 static int finish(int fd, const struct parcel_entry *e, bool is_shared)
@@ -261,7 +270,7 @@ static enum end put_content(struct build *b, const struct parcel_entry *e, uint3
     int from = -1, to;
     enum end end = content(b, e, entry, &from, &path);
     if (end == WELL && !(is_shared && !(e->mode & 0111) && link(path, file) == 0)) {
-        int rv = (to = new_file(file)) < 0 ? errno : copy(b->in, from, to, e->size);
+        int rv = (to = new_file(file, !is_shared)) < 0 ? errno : copy(b->in, from, to, e->size);
         if (to >= 0 && !rv)
             rv = finish(to, e, is_shared);
         if (rv)
@@ -275,7 +284,7 @@ static enum end put_content(struct build *b, const struct parcel_entry *e, uint3
 
 static enum end put_data(struct build *b, const struct parcel_entry *e, const char *file)
 {
-    int fd = new_file(file), rv = fd < 0 ? errno : write_all(fd, e->bytes, e->size);
+    int fd = new_file(file, b->files->index != UINT64_MAX), rv = fd < 0 ? errno : write_all(fd, e->bytes, e->size);
     if (fd >= 0 && !rv)
         rv = finish(fd, e, b->files->index == UINT64_MAX);
     else if (fd >= 0)
@@ -425,24 +434,29 @@ static bool take_first(struct in *in)
 
 /* ---- on the engine's own machine ---- */
 
-/* Its own inode where that can be, for free; else the same one; else a way to it. */
-static int link_to(const char *from, const char *to, const struct stat *st)
+/* A task may change its own files, and a small file that is shipped is read-only: they are clones, or copies where the
+ * file system has no clones. A large one that is shipped is a link. */
+static int bring_here(struct in *in, const char *from, const char *to, const struct stat *st, bool is_shared)
 {
-    int in = open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK), out = in < 0 ? -1 : new_file(to), rv = 0;
-    bool cloned = out >= 0 && ioctl(out, FICLONE, in) == 0;
-    if (cloned && (fchmod(out, (st->st_mode & 0777) | 0200) ||
-                      futimens(out, (struct timespec[]){st->st_atim, st->st_mtim})))
-        rv = errno;
-    if (out >= 0)
-        close(out);
-    if (in >= 0)
-        close(in);
-    if (cloned)
+    struct parcel_entry e = {.mode = st->st_mode & 0777,
+        .mtime_ns = (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec};
+    char *whole = is_shared && st->st_size > LINK_ABOVE ? realpath(from, NULL) : NULL;
+    if (whole) {
+        int rv = link(whole, to) && symlink(whole, to) ? errno : 0;
+        free(whole);
         return rv;
-    unlink(to);
-    char *whole = realpath(from, NULL);
-    rv = whole && (link(whole, to) == 0 || symlink(whole, to) == 0) ? 0 : errno;
-    free(whole);
+    }
+    int fd = open(from, O_RDONLY | O_CLOEXEC | O_NONBLOCK), out = fd < 0 ? -1 : new_file(to, !is_shared), rv = 0;
+    if (fd < 0 || out < 0)
+        rv = errno;
+    if (!rv)
+        rv = copy(in, fd, out, (uint64_t)st->st_size);
+    if (!rv)
+        rv = finish(out, &e, is_shared);
+    else if (out >= 0)
+        close(out);
+    if (fd >= 0)
+        close(fd);
     return rv;
 }
 
@@ -459,7 +473,7 @@ static void place(void *arg, const struct gather *g)
         else if (!rv && S_ISDIR(one->st.st_mode))
             rv = mkdir(to, 0700) && errno != EEXIST ? errno : 0;
         else if (!rv)
-            rv = link_to(from, to, &one->st);
+            rv = bring_here(b->in, from, to, &one->st, b->files->index == UINT64_MAX);
         if (rv)
             cannot(b, one->path, rv);
         free(from);

@@ -7,7 +7,7 @@
 #include "engine/daemon/task_files.h"
 
 enum {
-    HAUL_AHEAD = 32,   /* so many are asked for before the first answer came */
+    HAUL_AHEAD = 32, /* so many are asked for before the first answer came */
     HAUL_REDIAL_MS = 300
 };
 

@@ -26,10 +26,10 @@ struct task_files {
     uint32_t count; /* files that are home, … */
     uint64_t bytes; /* … and what is in them */
     char *why;
-    bool is_ours;         /* it is this machine that cannot */
-    bool is_begun;        /* dir was made */
-    bool is_gone;         /* dir is not there any more, or is to stay */
-    struct gather before; /* what was in dir before it ran */
+    bool is_ours;            /* it is this machine that cannot */
+    bool is_begun;           /* dir was made */
+    bool is_gone;            /* dir is not there any more, or is to stay */
+    struct gather before;    /* what was in dir before it ran */
     struct task_files *next; /* in the queue of a thread */
     struct task_files *next_dropped;
 };

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #ifdef __SANITIZE_THREAD__
-/* A child that shares our memory until it is another program counts for this sanitizer as a fork, after which it lets no
- * thread begin. */
+/* A child that shares our memory until it is another program counts for this sanitizer as a fork, after which it lets
+ * no thread begin. */
 const char *__tsan_default_options(void);
 __attribute__((visibility("default"))) const char *__tsan_default_options(void)
 {

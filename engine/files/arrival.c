@@ -23,7 +23,7 @@ struct coming {
     char *part;
     int fd;
     bool is_nameless; /* it is not at part yet */
-    uint32_t next; /* block */
+    uint32_t next;    /* block */
     struct content content;
 };
 
@@ -42,7 +42,7 @@ static char *cannot_save(const char *path, int rv)
 {
     char shown[600];
     text_escape(shown, sizeof shown, path, strlen(path));
-    return mem_printf("cannot save '%s' here: %s%s", shown, strerror(rv),
+    return mem_printf("cannot save '%s' here: %s%s", shown, rv == ELOOP ? "a link is in the way" : strerror(rv),
         rv == ENOSPC || rv == EDQUOT ? "; make room, and run the task again" : "");
 }
 
@@ -284,7 +284,7 @@ static char *check(struct arrival *a, struct coming *c)
     char shown[600];
     if (c->entry->type != PARCEL_CONTENT)
         return NULL;
-    content_name(name, c->content.size, (const uint8_t (*)[CONTENT_HASH])c->content.hashes, c->content.blocks);
+    content_name(name, c->content.size, (const uint8_t(*)[CONTENT_HASH])c->content.hashes, c->content.blocks);
     if (memcmp(name, c->entry->bytes, CONTENT_HASH) == 0)
         return NULL;
     unlink(c->part);

@@ -7,8 +7,8 @@
 
 struct arrival;
 
-/* From the body of a PUT, of which it holds the block. is_here: of a daemon on this machine. NULL, and *why in words, owned: it may not
- * come. */
+/* From the body of a PUT, of which it holds the block. is_here: of a daemon on this machine. NULL, and *why in words,
+ * owned: it may not come. */
 struct arrival *arrival_new(struct file_job *j, const char *input, size_t len, uint64_t index, struct blk *block,
     const uint8_t *list, size_t list_len, bool is_here, const atomic_bool *stop, char **why);
 /* Removes what is not whole, unless it can go on later. */

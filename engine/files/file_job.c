@@ -226,14 +226,15 @@ char *file_job_list(struct file_job *j, const char *input, size_t len, uint64_t 
 
 char *file_job_home(struct file_job *j, uint64_t index)
 {
-    const char *dir = j->func.dir ? j->func.dir : "/";
     if (!j->func.results)
-        return mem_strdup(dir);
-    char *folder = *j->func.results == '/' ? mem_strdup(j->func.results) : mem_printf("%s/%s", dir, j->func.results);
-    char *own = mem_printf("%s/%llu", folder, (unsigned long long)index + 1);
-    bool made = (mkdir(folder, 0777 & ~j->mask) == 0 || errno == EEXIST) &&
-                (mkdir(own, 0777 & ~j->mask) == 0 || errno == EEXIST);
-    free(folder);
+        return mem_strdup(j->func.dir ? j->func.dir : "/");
+    char *own = mem_printf("%s/%llu/", j->func.results, (unsigned long long)index + 1);
+    bool made = true;
+    for (char *slash = own + 1; made && (slash = strchr(slash, '/')); *slash++ = '/') {
+        *slash = '\0';
+        made = mkdir(own, 0777 & ~j->mask) == 0 || errno == EEXIST;
+    }
+    own[strlen(own) - 1] = '\0';
     if (!made) {
         free(own);
         return NULL;
@@ -335,10 +336,14 @@ char *file_job_claim(struct file_job *j, const char *input, size_t len, uint64_t
     text_escape(shown, sizeof shown, path, strlen(path));
     if (!is_meant(j, input, len, index, path))
         return mem_printf("this task was not asked for '%s'", shown);
+    if (j->func.results &&
+        (strcmp(path, "stdout") == 0 || strcmp(path, "stderr") == 0 || strcmp(path, "status.json") == 0))
+        return mem_printf("'%s' is the name of a file of ours in --results; give it another one", shown);
     uint64_t whose = j->func.results ? index : claim(j, path, index);
     if (whose != index)
-        return mem_printf("task %llu of this job has brought '%s' already; give each task a name of its own, as in --out "
-                          "'{/.}.out', or use --results DIR",
+        return mem_printf(
+            "task %llu of this job has brought '%s' already; give each task a name of its own, as in --out "
+            "'{/.}.out', or use --results DIR",
             (unsigned long long)whose + 1, shown);
     return NULL;
 }

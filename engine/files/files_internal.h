@@ -30,7 +30,7 @@ struct files_answer {
 struct files_peer {
     struct engine *engine;
     struct peer *peer; /* the loop's; NULL once it is gone */
-    bool is_here; /* on this machine */
+    bool is_here;      /* on this machine */
     pthread_t thread;
     atomic_bool stop;
     pthread_mutex_t lock; /* of: */

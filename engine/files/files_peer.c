@@ -62,8 +62,8 @@ static void serve(void *arg)
         struct files_answer *a = out;
         out = a->next;
         if (f->peer && !f->peer->dead)
-            link_send_ref(f->peer->link, &a->frame, &(struct link_piece){a->body ? a->body->data : NULL, a->frame.len, a->body},
-                a->frame.len ? 1 : 0);
+            link_send_ref(f->peer->link, &a->frame,
+                &(struct link_piece){a->body ? a->body->data : NULL, a->frame.len, a->body}, a->frame.len ? 1 : 0);
         blk_rele(a->body);
         free(a);
     }

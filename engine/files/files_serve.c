@@ -45,7 +45,8 @@ static struct blk *body_of(const void *data, size_t len)
     return b;
 }
 
-static void answer(struct server *s, enum wire_type type, uint32_t job, uint64_t index, const struct buf *body, uint32_t n)
+static void answer(
+    struct server *s, enum wire_type type, uint32_t job, uint64_t index, const struct buf *body, uint32_t n)
 {
     files_send(s->peer, &(struct frame){.type = type, .job = job, .first = index, .n = n, .len = (uint32_t)body->len},
         body_of(body->data, body->len));
@@ -98,8 +99,8 @@ static const struct file_source *find_source(const struct server *s, const struc
 static void send_blocks(struct server *s, const struct frame *f, const struct content *c, int fd, uint64_t from)
 {
     int rv = 0;
-    for (uint32_t i = from < c->blocks ? (uint32_t)from : c->blocks; i < c->blocks && !rv && !atomic_load(&s->peer->stop);
-         i++) {
+    for (uint32_t i = from < c->blocks ? (uint32_t)from : c->blocks;
+         i < c->blocks && !rv && !atomic_load(&s->peer->stop); i++) {
         struct blk *block = blk_new(CONTENT_BLOCK);
         size_t len = content_block_size(c->size, i);
         if (!block)
@@ -161,8 +162,8 @@ static void put(struct server *s, struct files_message *m)
 {
     struct buf needs = {0};
     char *why;
-    struct arrival *a = arrival_new(m->job, m->input, m->input_len, m->frame.first, m->block, m->frame.body, m->frame.len,
-        s->peer->is_here, &s->peer->stop, &why);
+    struct arrival *a = arrival_new(m->job, m->input, m->input_len, m->frame.first, m->block, m->frame.body,
+        m->frame.len, s->peer->is_here, &s->peer->stop, &why);
     if (!a) {
         refuse(s, WIRE_HOME, m->frame.job, m->frame.first, why);
     } else if (!arrival_needs(a, &needs)) {

@@ -32,8 +32,7 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 
 static bool is_of(const struct known *k, const struct stat *st)
 {
-    return k->size == (uint64_t)st->st_size && same_time(&k->mtime, &st->st_mtim) &&
-           same_time(&k->ctime, &st->st_ctim);
+    return k->size == (uint64_t)st->st_size && same_time(&k->mtime, &st->st_mtim) && same_time(&k->ctime, &st->st_ctim);
 }
 
 static void rele(struct known *k)

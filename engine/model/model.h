@@ -196,7 +196,7 @@ struct core_job {
     size_t func_len;
     struct func spec; /* without files */
     struct daemon *setup_of;
-    struct ledger *ledger; /* NULL: a setup */
+    struct ledger *ledger;  /* NULL: a setup */
     struct file_job *files; /* what of its files travels; NULL: none */
     bool faulted;
     struct core_job *next; /* of the client or of the profile's setups */
@@ -272,7 +272,7 @@ struct engine {
     struct peer *peers, *dirty;
     unsigned peer_count, stranger_count;
     struct files_peer *files_peers; /* connections for files, until their threads have ended */
-    struct quota complaints; /* log lines about connections that nobody answers for */
+    struct quota complaints;        /* log lines about connections that nobody answers for */
     struct profile *profiles;
     unsigned walks;      /* of doctors, under way */
     int doctor_fd;       /* readable: they, and whoever asks ssh, are to come to an end */

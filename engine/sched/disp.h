@@ -22,14 +22,14 @@ struct disp_daemon;
 enum {
     DISP_BATCH_TASKS = 4096,
     DISP_BATCH_BYTES = 64 << 10,
-    DISP_WINDOW_TASKS = 16384,     /* most tasks in flight to one daemon … */
-    DISP_WINDOW_BYTES = 256 << 10, /* … and bytes (a larger task travels alone) */
-    DISP_WINDOW_US = 5000,         /* … and work, as measured; more by a line that is long: */
+    DISP_WINDOW_TASKS = 16384,      /* most tasks in flight to one daemon … */
+    DISP_WINDOW_BYTES = 256 << 10,  /* … and bytes (a larger task travels alone) */
+    DISP_WINDOW_US = 5000,          /* … and work, as measured; more by a line that is long: */
     DISP_LINE_BYTES_MS = 160 << 10, /* bytes for each ms there and back, … */
     DISP_LINE_MAX_US = 500000,      /* … which is believed up to this */
-    DISP_GRANT_MAX = 8 << 20,      /* bytes that one job may have queued here, within a quarter of the budget … */
-    DISP_GRANT_DAEMON = 512,       /* … and so many more for each daemon … */
-    DISP_GRANT_MIN = 64 << 10,     /* … and at least this, however many jobs there are */
+    DISP_GRANT_MAX = 8 << 20,       /* bytes that one job may have queued here, within a quarter of the budget … */
+    DISP_GRANT_DAEMON = 512,        /* … and so many more for each daemon … */
+    DISP_GRANT_MIN = 64 << 10,      /* … and at least this, however many jobs there are */
     DISP_BUDGET_DEFAULT = 64 << 20
 };
 

@@ -273,8 +273,8 @@ static void closed_cb(struct link *l, const struct clw_error *why)
 enum clw_err accept_start(struct engine *e, struct clw_error *err)
 {
     static const struct listen_door here = {.take = take_local};
-    e->link_owner = (struct link_owner){
-        .frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb, .sent_cb = sent_cb};
+    e->link_owner =
+        (struct link_owner){.frame_cb = frame_cb, .batch_cb = batch_cb, .closed_cb = closed_cb, .sent_cb = sent_cb};
     e->take_stream = accept_stream;
     e->hold = loop_add(e->loop, e->hold_fd, POLLIN, flush_held, e);
     if (!e->hold || !output_start(e))

@@ -94,7 +94,7 @@ int content_read(struct content *c, int fd, uint64_t size, const atomic_bool *st
     if (rv)
         content_fini(c);
     else
-        content_name(c->name, size, (const uint8_t (*)[CONTENT_HASH])c->hashes, c->blocks);
+        content_name(c->name, size, (const uint8_t(*)[CONTENT_HASH])c->hashes, c->blocks);
     return rv;
 }
 

@@ -10,7 +10,7 @@
 
 enum {
     CONTENT_HASH = 32,
-    CONTENT_BLOCK = 1 << 20,     /* bytes; the last block may be shorter */
+    CONTENT_BLOCK = 1 << 20, /* bytes; the last block may be shorter */
     CONTENT_HEX = 2 * CONTENT_HASH + 1
 };
 

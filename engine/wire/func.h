@@ -35,14 +35,15 @@ struct func {
     enum func_kind kind;
     char **argv; /* argc strings and a NULL; owned */
     size_t argc;
-    char *name;      /* what people call the job; NULL: its command */
-    char *profile;   /* NULL on the way to a daemon */
-    char *dir;       /* working directory on the submitter's own machine; NULL: the job's own folder */
-    bool use_stdin;  /* the input goes to the task's standard input */
+    char *name;       /* what people call the job; NULL: its command */
+    char *profile;    /* NULL on the way to a daemon */
+    char *dir;        /* working directory on the submitter's own machine; NULL: the job's own folder */
+    bool use_stdin;   /* the input goes to the task's standard input */
     bool has_columns; /* the input is several texts, with a NUL after each but the last */
     char **names;     /* of those, for placeholders; ends with NULL, or NULL */
-    uint32_t shell;   /* not 0: the words from that one on, from 1, are a line for a shell; what placeholders bring is in quotes */
-    char **env;       /* K=V that its tasks see besides; ends with NULL, or NULL */
+    uint32_t shell;  /* not 0: the words from that one on, from 1, are a line for a shell; what placeholders bring is in
+                        quotes */
+    char **env;      /* K=V that its tasks see besides; ends with NULL, or NULL */
     bool no_input;   /* the command as it stands: nothing is appended or replaced */
     bool everywhere; /* one task on each daemon that is connected now */
     bool setup;      /* … and on each that joins later */

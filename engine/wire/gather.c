@@ -63,9 +63,9 @@ static char *target_of(const char *file)
     return n > 0 && (size_t)n < sizeof text ? mem_strndup(text, (size_t)n) : NULL;
 }
 
-static void add(struct gather *g, const char *path, bool is_named, bool all, unsigned depth);
+static void add(struct gather *g, const char *path, size_t top, bool all, unsigned depth);
 
-static void add_folder(struct gather *g, const char *path, bool all, unsigned depth)
+static void add_folder(struct gather *g, const char *path, size_t top, bool all, unsigned depth)
 {
     char *folder = whole(g, path);
     DIR *dir = depth < DEEP ? opendir(folder) : NULL;
@@ -75,7 +75,7 @@ static void add_folder(struct gather *g, const char *path, bool all, unsigned de
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || (!all && e->d_name[0] == '.'))
             continue;
         char *one = below(path, e->d_name);
-        add(g, one, false, all, depth + 1);
+        add(g, one, top, all, depth + 1);
         free(one);
     }
     if (dir)
@@ -83,16 +83,17 @@ static void add_folder(struct gather *g, const char *path, bool all, unsigned de
     free(folder);
 }
 
-/* is_named: by a pattern, so that it is meant whatever it is. */
-static void add(struct gather *g, const char *path, bool is_named, bool all, unsigned depth)
+/* top: the length of the part of path that a pattern named, which is meant whatever it is; a link below that stays one
+ * when it leads to a place below, too. */
+static void add(struct gather *g, const char *path, size_t top, bool all, unsigned depth)
 {
     char *file = whole(g, path), *target;
     struct stat st;
     if (lstat(file, &st)) {
         if (errno != ENOENT)
             fail(g, path, "cannot be read: %s", strerror(errno));
-    } else if (S_ISLNK(st.st_mode) && !is_named && (target = target_of(file)) &&
-               (parcel_link_is_inside(path, target) || (free(target), false))) {
+    } else if (S_ISLNK(st.st_mode) && strlen(path) > top && (target = target_of(file)) &&
+               (parcel_link_is_inside(path + top + (top > 0), target) || (free(target), false))) {
         keep(g, path, target, &st);
     } else if (S_ISLNK(st.st_mode) && stat(file, &st)) {
         fail(g, path, "is a link that leads nowhere");
@@ -100,7 +101,7 @@ static void add(struct gather *g, const char *path, bool is_named, bool all, uns
         keep(g, path, NULL, &st);
     } else if (S_ISDIR(st.st_mode)) {
         keep(g, path, NULL, &st);
-        add_folder(g, path, all, depth);
+        add_folder(g, path, top, all, depth);
     } else {
         fail(g, path, "is neither a file nor a folder");
     }
@@ -183,7 +184,7 @@ static size_t match(struct gather *g, const char *path, char *const *parts, unsi
         bool there = *path && lstat(file, &st) == 0;
         free(file);
         if (there)
-            add(g, path, true, true, 0);
+            add(g, path, strlen(path), true, 0);
         return there;
     }
     if (strcmp(parts[0], "**") == 0) /* no folder, or one more */
@@ -209,6 +210,8 @@ size_t gather_pattern(struct gather *g, const char *pattern)
         fail(g, pattern, "leads out of the folder that the work is in; go there first: cd");
     else if (n)
         matched = match(g, "", parts, 0);
+    else
+        fail(g, pattern, "is the whole folder of the job; name what is meant in it");
     free(parts);
     free(text);
     return matched;
@@ -216,7 +219,7 @@ size_t gather_pattern(struct gather *g, const char *pattern)
 
 void gather_all(struct gather *g)
 {
-    add_folder(g, "", false, 0);
+    add_folder(g, "", 0, false, 0);
 }
 
 static int by_path(const void *a, const void *b)

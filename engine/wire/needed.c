@@ -27,7 +27,9 @@ static void fail(struct search *s, const char *before, const char *path, const c
 static bool is_below(const char *path)
 {
     char plain[PARCEL_PATH_MAX + 1];
-    snprintf(plain, sizeof plain, "%s", strncmp(path, "./", 2) == 0 ? path + 2 : path);
+    while (strncmp(path, "./", 2) == 0)
+        path += 2 + strspn(path + 2, "/");
+    snprintf(plain, sizeof plain, "%s", path);
     size_t len = strlen(plain);
     while (len > 1 && plain[len - 1] == '/')
         plain[--len] = '\0';
@@ -106,7 +108,10 @@ static void find_named(struct search *s, const char *text, size_t len)
         find_below(s, name, len);
     else if (is_there && strcmp(name, ".") != 0 && !(s->needed->stays && *name == '/'))
         fail(s, "--files:", name,
-            "is not below the folder of the job, so it does not travel; cd to a folder above it, and name it from there");
+            *name == '/'
+                ? "begins at the root, so it does not travel; name it from the folder of the job"
+                : "is not below the folder of the job, so it does not travel; cd to a folder above it, and name it "
+                  "from there");
     free(file);
     free(name);
 }
@@ -123,8 +128,7 @@ static void find_all_named(struct search *s)
 
 char *needed_gather(const struct needed *n, void (*take)(void *arg, const struct gather *g), void *arg)
 {
-    struct search s = {
-        .needed = n, .below = {.base = n->func->dir ? n->func->dir : "/"}, .take = take, .arg = arg};
+    struct search s = {.needed = n, .below = {.base = n->func->dir ? n->func->dir : "/"}, .take = take, .arg = arg};
     bool is_job = n->index == UINT64_MAX;
     for (char **at = is_job ? n->func->ships : NULL; at && *at && !s.why; at++)
         find_ship(&s, *at);

@@ -13,7 +13,8 @@ struct needed {
     bool stays;     /* it runs on this machine: a path from the root is good as it is */
 };
 
-/* Calls take for what was found below one folder after the other. NULL; or why something cannot be had, in words, owned.
+/* Calls take for what was found below one folder after the other. NULL; or why something cannot be had, in words,
+ * owned.
  */
 char *needed_gather(const struct needed *n, void (*take)(void *arg, const struct gather *g), void *arg);
 

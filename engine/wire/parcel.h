@@ -1,5 +1,5 @@
-/* What of a task's files travels, as a list: the body of LIST and PUT. Small files lie in it whole; of others it has the
- * name of their content. */
+/* What of a task's files travels, as a list: the body of LIST and PUT. Small files lie in it whole; of others it has
+ * the name of their content. */
 #ifndef ENGINE_WIRE_PARCEL_H
 #define ENGINE_WIRE_PARCEL_H
 
@@ -46,7 +46,8 @@ void parcel_list_fini(struct parcel_list *list);
 
 /* A path that leads nowhere but further down: no '/' at its start, no empty part, no '.' or '..'. */
 bool parcel_path_is_plain(const char *path);
-/* Does a link at path, with that target, lead to a place inside the folder that path is relative to? By the words alone.
+/* Does a link at path, with that target, lead to a place inside the folder that path is relative to? By the words
+ * alone.
  */
 bool parcel_link_is_inside(const char *path, const char *target);
 

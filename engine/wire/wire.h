@@ -67,8 +67,8 @@ enum wire_type {
     WIRE_HASHES, /* engine, the answer: a hash for each of the n blocks; BLOCKs follow; or code and text */
     WIRE_BLOCK,  /* block n of the content that is sent: its bytes, or none when all are 0 */
     WIRE_PUT,    /* daemon: a list of what the task made */
-    WIRE_NEED,   /* engine, the answer when content is to follow: from which block on, u64 for each entry with content */
-    WIRE_HOME,   /* engine: it is all home, n files of first bytes; or code and text: it cannot be */
+    WIRE_NEED, /* engine, the answer when content is to follow: from which block on, u64 for each entry with content */
+    WIRE_HOME, /* engine: it is all home, n files of first bytes; or code and text: it cannot be */
     WIRE_TYPE_COUNT
 };
 

@@ -15,8 +15,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     char *words = mem_strndup(data, half);
     ptrdiff_t end = columns_record(&c, (const char *)data + half, len - half, '\n');
     if (!columns_split(&c, (const char *)data + half, end < 0 ? len - half : (size_t)end, &record)) {
-        struct expansion e = {.input = record.len ? (const char *)record.data : "", .len = record.len, .has_columns = true,
-            .as_shell = len & 2, .as_pattern = len & 4};
+        struct expansion e = {.input = record.len ? (const char *)record.data : "",
+            .len = record.len,
+            .has_columns = true,
+            .as_shell = len & 2,
+            .as_pattern = len & 4};
         char *argv[] = {words};
         expand_text(&text, words, &e);
         if (text.data[text.len - 1] != 0)

@@ -83,9 +83,9 @@ static void test_columns(void **state)
     char colour[] = "colour", size[] = "size", *names[] = {colour, size, NULL}, echo[] = "echo", both[] = "{2}-{1}";
     static const char input[] = "red\0dir/a.b";
     struct expansion e = {.input = input, .len = sizeof input - 1, .has_columns = true, .names = names};
-    static const char *const table[][2] = {{"{1}|{2}|{3}", "red|dir/a.b|"}, {"{2.} {2/} {2//} {2/.}", "dir/a a.b dir a"},
-        {"{-1} {-2} {-3}", "dir/a.b red "}, {"{}", "red dir/a.b"}, {"{colour} {size/.} {other}", "red a {other}"},
-        {"{#}", "1"}, {"{0} {1x} {01}", "{0} {1x} red"}};
+    static const char *const table[][2] = {{"{1}|{2}|{3}", "red|dir/a.b|"},
+        {"{2.} {2/} {2//} {2/.}", "dir/a a.b dir a"}, {"{-1} {-2} {-3}", "dir/a.b red "}, {"{}", "red dir/a.b"},
+        {"{colour} {size/.} {other}", "red a {other}"}, {"{#}", "1"}, {"{0} {1x} {01}", "{0} {1x} red"}};
     struct buf b = {0};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         buf_clear(&b);
@@ -127,8 +127,7 @@ static void test_shell(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_placeholders), cmocka_unit_test(test_argv), cmocka_unit_test(test_quote),
-        cmocka_unit_test(test_columns), cmocka_unit_test(test_shell)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_placeholders), cmocka_unit_test(test_argv),
+        cmocka_unit_test(test_quote), cmocka_unit_test(test_columns), cmocka_unit_test(test_shell)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

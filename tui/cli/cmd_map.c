@@ -174,7 +174,8 @@ static int read_sources(const struct opts *o, struct map *m, size_t count)
     bool is_plain = lists == 1 && strcmp(words[0], ":::") == 0 && !opts_has(o, "header");
     int status = is_plain ? 0 : columns_read(c, o->command, words, n);
     if (status == 0)
-        status = columns_options(c, o->command, opts_text(o, "colsep", NULL), opts_has(o, "csv"), opts_has(o, "header"));
+        status =
+            columns_options(c, o->command, opts_text(o, "colsep", NULL), opts_has(o, "csv"), opts_has(o, "header"));
     if (status == 0 && is_plain && (c->is_csv || c->is_split))
         status = say(2, "%s: --colsep and --csv are for lines of stdin or of a file (-a FILE)", o->command);
     if (status == 0)
@@ -204,6 +205,8 @@ int map_options(const struct opts *o, struct map *m, int64_t *n)
         status = read_sources(o, m, count);
     if (status == 0)
         status = parallel_check(o->command, o->words, count, m->f.shell);
+    if (status == 0 && m->results && !m->dry_run && !opts_has(o, "resume") && !opts_has(o, "resume-failed"))
+        status = map_check_results(o->command, m->results);
     if (status == 0)
         status = open_inputs(o, m);
     if (status == 0 && m->columns.has_header && !m->words)

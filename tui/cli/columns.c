@@ -252,6 +252,9 @@ int columns_read_header(struct columns *c, const char *command, int fd, char end
         buf_add(&line, &one, 1);
         found = one == end ? columns_record(c, (const char *)line.data, line.len, end) : -1;
     }
+    size_t mark = line.len >= 3 && memcmp(line.data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* of some that write CSV */
+    buf_drop(&line, mark);
+    found -= found >= 0 ? (ptrdiff_t)mark : 0;
     if (n < 0)
         wrong = strerror(errno);
     else if (!line.len)
@@ -334,13 +337,15 @@ bool columns_are_named(char *const *argv)
 
 int columns_check(const struct columns *c, const char *command, char *const *argv)
 {
-    long count = c->is_csv || c->is_split || (c->has_header && !c->list_count) ? 0 : c->list_count ? (long)c->list_count : 1;
+    long count = c->is_csv || c->is_split || (c->has_header && !c->list_count) ? 0
+                 : c->list_count                                               ? (long)c->list_count
+                                                                               : 1;
     for (; argv && *argv && count; argv++)
         for (const char *at = *argv; (at = strchr(at, '{')); at++) {
             long n = number_of(at);
             if (labs(n) > count && (begins(*argv, at) || count > 1))
-                return say(2, "%s: {%ld}: there %s %ld list%s of inputs; more come from ::: A ::: B, --colsep or --csv", command,
-                    n, count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
+                return say(2, "%s: {%ld}: there %s %ld list%s of inputs; more come from ::: A ::: B, --colsep or --csv",
+                    command, n, count == 1 ? "is" : "are", count, count == 1 ? "" : "s");
         }
     return 0;
 }

@@ -1,5 +1,5 @@
-/* Inputs of several columns: from several lists (::: A B ::: 1 2), or from lines that are taken apart (--colsep, --csv).
- * A task gets them with a NUL after each but the last. */
+/* Inputs of several columns: from several lists (::: A B ::: 1 2), or from lines that are taken apart (--colsep,
+ * --csv). A task gets them with a NUL after each but the last. */
 #ifndef TUI_CLI_COLUMNS_H
 #define TUI_CLI_COLUMNS_H
 
@@ -18,10 +18,10 @@ struct columns_list {
 struct columns {
     struct columns_list *lists; /* NULL: the inputs come from stdin or a file */
     size_t list_count;
-    bool has_header;  /* the first of each list, or the first line, is names */
-    bool is_csv;      /* lines are as RFC 4180 has them */
-    char separator;   /* of those */
-    bool is_split;    /* by the expression: */
+    bool has_header; /* the first of each list, or the first line, is names */
+    bool is_csv;     /* lines are as RFC 4180 has them */
+    char separator;  /* of those */
+    bool is_split;   /* by the expression: */
     regex_t expression;
     char **names; /* owned, ends with NULL; or NULL */
 };

@@ -73,8 +73,8 @@ static const struct opt status_options[] = {
 #define TASK_OPTIONS                                                                                                   \
     {"env", 0, "K[=V]", "a variable for the tasks (repeatable); K alone: with the value that it has here"},            \
         {"wrap", 0, "WORDS", "begin each command with WORDS: --wrap 'conda run -n ml'"},                               \
-        {"login", 0, NULL, "run the tasks with the environment of a login shell"},                                    \
-    {"timeout", 0, "D", "end a task that takes longer"},                                                               \
+        {"login", 0, NULL, "run the tasks with the environment of a login shell"},                                     \
+        {"timeout", 0, "D", "end a task that takes longer"},                                                           \
     {                                                                                                                  \
         "max-output", 0, "SIZE", "the largest stdout of a task (default 16M); a task that writes more fails"           \
     }
@@ -96,16 +96,14 @@ static const struct opt status_options[] = {
         {"speculate", 0, NULL, "near the end, run slow tasks on idle daemons too; the first result counts"},           \
         {"deadline", 0, "D", "stop the tasks that have no result D after the start; they count as timed out"},         \
         {"stop", 0, NULL, "stop at the first failure"},                                                                \
-        {"files", 0, NULL, "inputs that name files travel with their tasks; new and changed files are brought back"},    \
+        {"files", 0, NULL, "inputs that name files travel with their tasks; new and changed files are brought back"},  \
         {"in", 0, "PATTERN", "files or folders that a task needs, like --in '{.}.cfg' (repeatable)"},                  \
         {"out", 0, "PATTERN", "files or folders that it makes, which are brought back (repeatable)"},                  \
         {"fetch", 0, "PATTERN", "the same as --out"},                                                                  \
         {"ship", 0, "PATH", "a file or folder that all tasks see (repeatable)"},                                       \
         {"results", 0, "DIR", "write what task N printed and made to DIR/N"},                                          \
-        {"basefile", 0, "PATH", "the same as --ship"},                                                                 \
-        {"transferfile", 0, "PATTERN", "the same as --in"},                                                            \
-        {"return", 0, "PATTERN", "the same as --out"},                                                                 \
-        {"trc", 0, "PATTERN", "the same as --in {} --out PATTERN"},                                                    \
+        {"basefile", 0, "PATH", "the same as --ship"}, {"transferfile", 0, "PATTERN", "the same as --in"},             \
+        {"return", 0, "PATTERN", "the same as --out"}, {"trc", 0, "PATTERN", "the same as --in {} --out PATTERN"},     \
         {"seed", 0, "N", "give each task CLOWDER_SEED, computed from N and the task's number"},                        \
         {"name", 0, "NAME", "name the job"},                                                                           \
     {                                                                                                                  \

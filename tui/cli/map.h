@@ -20,7 +20,7 @@ struct map {
     const char **argv, **ship, **in, **out, **names, **wrap, **env;
     char *variables[MAP_VARIABLES_MAX]; /* of env, that were made here */
     unsigned variable_count;
-    char *wrap_text; /* that the words of wrap lie in */
+    char *wrap_text;   /* that the words of wrap lie in */
     char *own_profile; /* of -n N, or NULL */
     bool json, tag, tag_daemon, stop, null, dry_run, stdout_is_terminal;
 
@@ -53,8 +53,8 @@ struct map {
     bool joblog_failed; /* told; it is not written any more */
     uint64_t ended_us;  /* of the result that is written; 0: just now */
     uint64_t done, failed;
-    int task_status;  /* of the last task that did not go well, as a shell would say it */
-    const char *results;  /* folder for what each task wrote and made, or NULL */
+    int task_status;     /* of the last task that did not go well, as a shell would say it */
+    const char *results; /* folder for what each task wrote and made, or NULL */
     bool results_failed; /* told */
     struct progress *progress;
 };
@@ -80,8 +80,10 @@ bool map_close_joblog(struct map *m);
 void map_write_json(const struct map *m, FILE *out, const struct clowder_result *r, bool with_output);
 void map_write_dry(const struct map *m, const char *input, size_t len, uint64_t index);
 
-/* map_results.c: the folder of one task in m->results: stdout, stderr, status.json. False, and told, when they cannot be
- * written. */
+/* map_results.c: the folder of one task in m->results: stdout, stderr, status.json. False, and told, when they cannot
+ * be written. */
+/* An earlier job's results are not mixed with others. 0, or told. */
+int map_check_results(const char *command, const char *folder);
 bool map_save_result(struct map *m, const struct clowder_result *r);
 
 /* A feed: what the lists of m->columns make. */

@@ -2,6 +2,7 @@
  * made. */
 #include "tui/cli/map.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,32 @@ static bool write_status(const struct map *m, const char *folder, const struct c
     return good;
 }
 
+/* And those above it. */
+static bool make_folders(char *folder)
+{
+    for (char *slash = folder + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+        *slash = '\0';
+        if (mkdir(folder, 0777) && errno != EEXIST)
+            return false;
+    }
+    return mkdir(folder, 0777) == 0 || errno == EEXIST;
+}
+
+int map_check_results(const char *command, const char *folder)
+{
+    DIR *dir = opendir(folder);
+    bool is_empty = true;
+    for (const struct dirent *e; dir && is_empty && (e = readdir(dir));)
+        is_empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+    if (dir)
+        closedir(dir);
+    if (!dir && errno != ENOENT)
+        return say(2, "%s: --results %s: %s", command, folder, strerror(errno));
+    return is_empty
+               ? 0
+               : say(2, "%s: --results %s has something in it; remove it, or name another folder", command, folder);
+}
+
 bool map_save_result(struct map *m, const struct clowder_result *r)
 {
     char *folder = mem_printf("%s/%llu", m->results, (unsigned long long)r->index + 1);
@@ -38,9 +65,8 @@ bool map_save_result(struct map *m, const struct clowder_result *r)
         free(folder);
         return !m->results_failed;
     }
-    bool good = (mkdir(m->results, 0777) == 0 || errno == EEXIST) && (mkdir(folder, 0777) == 0 || errno == EEXIST) &&
-                write_file(folder, "stdout", r->out, r->out_len) && write_file(folder, "stderr", r->err, r->err_len) &&
-                write_status(m, folder, r);
+    bool good = make_folders(folder) && write_file(folder, "stdout", r->out, r->out_len) &&
+                write_file(folder, "stderr", r->err, r->err_len) && write_status(m, folder, r);
     if (!good)
         say(1, "cannot write to %s: %s", folder, strerror(errno));
     m->results_failed = !good;

@@ -74,9 +74,28 @@ static int check_line(const char *command, const char *word)
                : 0;
 }
 
+/* What a placeholder brings is put into quotes: within others these would end them, and the input would be run. */
+static int check_quotes(const char *command, char *const *words, size_t count)
+{
+    char quote = 0;
+    for (size_t i = 0; i < count; i++)
+        for (const char *at = words[i]; *at; at++) {
+            if (*at == '\\' && quote != '\'' && at[1])
+                at++;
+            else if (!quote && (*at == '\'' || *at == '"'))
+                quote = *at;
+            else if (*at == quote)
+                quote = 0;
+            else if (quote && *at == '{' && at[1] && strchr("}./#", at[1]))
+                return say(2, "%s: --shell: '%.60s': leave out the quotes around a placeholder: it brings its own",
+                    command, words[i]);
+        }
+    return 0;
+}
+
 int parallel_check(const char *command, char *const *words, size_t count, bool shell)
 {
-    int status = count == 1 && !shell ? check_line(command, words[0]) : 0;
+    int status = shell ? check_quotes(command, words, count) : count == 1 ? check_line(command, words[0]) : 0;
     for (size_t i = 0; i < count && status == 0; i++)
         status = check_word(command, words[i]);
     return status;

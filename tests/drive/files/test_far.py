@@ -108,6 +108,17 @@ def test_a_cache_that_was_tampered_with_is_found_out(far, hosts, desk):
     assert (desk / "out").read_bytes() == (desk / "in").read_bytes()
 
 
+def test_what_is_shipped_gives_way_to_a_tasks_own(far, hosts, desk):
+    (desk / "lib").mkdir()
+    (desk / "lib/a").write_text("a\n")
+    assert far("map -p far --ship lib --in lib/a -- sh -c", "cat lib/a; echo x >lib/a; : {}", ":::", *range(6)).out == "a\n" * 6
+    (desk / "b").mkdir()
+    (desk / "b/a").write_bytes(os.urandom(3 * MIB))
+    (desk / "a").write_bytes(os.urandom(3 * MIB))
+    (desk / "here").mkdir()
+    far("map -p far --ship ../a --ship ../b/a -- true ::: 1", status=1, cwd=desk / "here").says("two files are shipped as 'a'")
+
+
 def test_sparse_files_stay_sparse(far, hosts, desk):
     with open(desk / "in", "wb") as f:
         f.truncate(300 * MIB)
@@ -135,7 +146,7 @@ def test_detached_jobs_and_results_of_hosts(far, hosts, desk):
 
 def test_what_does_not_travel_is_said(far, hosts, desk):
     (desk / "in").write_text("x\n")
-    far("map -p far --files -- cat :::", desk / "in", status=1).says("is not below the folder of the job, so it does not travel")
+    far("map -p far --files -- cat :::", desk / "in", status=1).says("begins at the root, so it does not travel")
     far("map -p far --in {} -- cat ::: nothing", status=1).says("task 1 \\(nothing\\): failed: --in: there is no file 'nothing' here")
     said = far("map -p far --out x -- sh -c", "ln -s /nowhere x", ":::", "1", status=1)
     said.says("--out: 'x' is a link that leads nowhere; its files stay on h[12]: /")

@@ -22,16 +22,28 @@ def test_inputs_that_name_files_and_what_is_new(two, files):
     wait_until(lambda: not leavings(files.folder))
 
 
-def test_no_byte_is_copied(two, work):
-    (work / "in").write_text("x")
-    inodes = two("map --in in --out out -- sh -c", "echo y >out; stat -c %i in out", ":::", "1").lines
-    assert inodes == [str((work / name).stat().st_ino) for name in ("in", "out")]
+def test_what_is_made_is_moved_and_what_is_brought_is_the_tasks_own(two, work):
+    (work / "in").write_text("x\n")
+    script = "echo y >out; stat -c %i out; echo more >>in; chmod 600 in; cat in"
+    made, *rest = two("map --in in --out out -- sh -c", script, ":::", "1", "2", status=1).lines
+    assert made == str((work / "out").stat().st_ino) and rest[:2] == ["x", "more"] and rest[3:] == ["x", "more"]
+    assert (work / "in").read_text() == "x\n" and (work / "in").stat().st_mode & 0o777 == 0o644
+    two("map --files -- sh -c", "echo bad >in; false {}", ":::", "in", status=1)
+    assert (work / "in").read_text() == "x\n"
+
+
+def test_large_files_that_all_tasks_see_are_links(two, work):
+    with open(work / "big", "wb") as f:
+        f.truncate(20 << 20)
+    (work / "lib").mkdir()
+    (work / "big").rename(work / "lib/big")
+    assert two("map --ship lib -- sh -c", "stat -c %i lib/big; : {}", ":::", "1").out == f"{(work / 'lib/big').stat().st_ino}\n"
 
 
 def test_a_compressor_in_a_folder_of_its_own(two, work):
     (work / "a b").mkdir()
     (work / "a b/one.txt").write_text("text\n" * 1000)
-    two("map --files -- gzip -kf {} :::", "a b/one.txt")
+    two("map --files -- gzip {} :::", "a b/one.txt")
     assert gzip.decompress((work / "a b/one.txt.gz").read_bytes()) == b"text\n" * 1000
 
 
@@ -143,6 +155,27 @@ def test_a_folder_that_is_shipped(two, work):
     said = two("map -w --ship lib -- sh -c", "while read -r x; do cat lib/sub/a.txt; done", ":::", "1")
     assert said.lines == ["a"]
     two("map --ship nowhere -- true ::: 1", status=4).says("cannot ship nowhere")
+
+
+def test_links_that_lead_out_of_what_is_brought(two, work):
+    (work / "q").mkdir()
+    (work / "in2").write_text("2\n")
+    (work / "q/out").symlink_to("../in2")
+    (work / "q/in").symlink_to("out")
+    assert two("map --in q -- sh -c", "cat q/out; readlink q/in; readlink q/out || echo file", ":::", "1").lines == ["2", "out", "file"]
+
+
+def test_results_are_not_mixed(two, work):
+    two("map --results a/r --out x -- sh -c", "echo {} >x", ":::", "1")
+    assert (work / "a/r/1/x").read_text() == "1\n"
+    two("map --results a/r -- true ::: 1", status=2).says("--results a/r has something in it")
+    two("map --results s --out stdout -- sh -c", "echo {} >stdout", ":::", "1", status=1).says("the name of a file of ours")
+    two("map --in . -- true ::: 1", status=1).says("is the whole folder of the job")
+
+
+def test_what_is_shipped_gives_way_to_a_tasks_own(two, work):
+    (work / "a").write_text("a\n")
+    assert two("map --ship ./a --in a -- sh -c", "cat a; echo x >a; : {}", ":::", "1", "2").out == "a\na\n"
 
 
 def test_an_input_elsewhere_is_good_as_it_is_here(two, work):

@@ -31,6 +31,7 @@ def test_columns_and_names(two, work):
     (work / "t.csv").write_text('name,what\r\n"x ""y""","1\n2"\r\nplain,\r\n')
     assert two("map --csv --header -a t.csv --", "echo", "<{name}|{what}>").out == '<x "y"|1\n2>\n<plain|>\n'
     assert two("map --header echo {size}{colour} ::: colour red ::: size 1 2").lines == ["1red", "2red"]
+    assert two("map --csv --header echo {f}", stdin="\ufefff,n\ni,1\n").out == "i\n"
     two("map --csv echo", stdin='a,"b\n', status=2).says("a quote is not closed")
     two("map --csv --colsep ;; echo", stdin="a\n", status=2).says("there is one sign")
     two("map --colsep , echo ::: a,b", status=2).says("for lines of stdin")
@@ -49,6 +50,8 @@ def test_an_input_is_no_command(two, work):
     assert two("map --shell", "printf '%s\\n' {} | cat", ":::", *nasty).lines == nasty
     assert not (work / "owned").exists()
     assert two("map --shell --", "echo {1} | tr a-z A-Z", ":::", "a", ":::", "b").out == "A\n"
+    for words in ("echo '{}'", 'echo "x{.}"', "echo \\' '{/}'"):
+        two("map --shell", words, ":::", "a", status=2).says("leave out the quotes around a placeholder")
     two("map -w --shell cat ::: a", status=2).says("--shell is for commands")
 
 
