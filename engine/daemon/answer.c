@@ -1,6 +1,6 @@
 /* Answers: always for the next tasks of the head batch, so the engine can hold the daemon to its order. */
 #include "engine/daemon/daemon.h"
-#include "engine/daemon/files.h"
+#include "engine/daemon/files/files.h"
 
 #include "base/mono.h"
 

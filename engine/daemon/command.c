@@ -4,7 +4,7 @@
 #include "engine/daemon/daemon.h"
 
 #include "base/mono.h"
-#include "engine/daemon/files.h"
+#include "engine/daemon/files/files.h"
 #include "engine/wire/expand.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* A job as the daemon knows it: its function, its folder with the files that it brought, its environment. */
 #include "engine/daemon/daemon.h"
-#include "engine/daemon/files.h"
+#include "engine/daemon/files/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
  * to a new one, one at a time, and the one that kills it is found. When we end it for one task, that task alone bears
  * it: if its answer was quicker than our signal, nobody does. */
 #include "engine/daemon/worker.h"
-#include "engine/daemon/files.h"
+#include "engine/daemon/files/files.h"
 
 #include "base/mono.h"
 #include "base/text.h"

@@ -265,6 +265,12 @@ static enum clw_err take_variable(struct func *f, const struct wire_fields *w, s
     return clw_fail(err, CLW_PROTOCOL, NULL, "a variable of a function that is none, or too many");
 }
 
+static void set_seed(struct func *f, uint64_t seed)
+{
+    f->has_seed = true;
+    f->seed = seed;
+}
+
 static enum clw_err take_field(struct func *f, const struct wire_fields *w, struct clw_error *err)
 {
     uint64_t number = wire_field_number(w);
@@ -299,10 +305,7 @@ static enum clw_err take_field(struct func *f, const struct wire_fields *w, stru
     case K_NO_INPUT: f->no_input = number != 0; break;
     case K_EVERYWHERE: f->everywhere = number != 0; break;
     case K_SETUP: f->setup = number != 0; break;
-    case K_SEED:
-        f->has_seed = true;
-        f->seed = number;
-        break;
+    case K_SEED: set_seed(f, number); break;
     case K_TIMEOUT: f->timeout_ms = number; break;
     case K_RETRIES: f->retries = bounded(number, 100); break;
     case K_RETRY_FAILED: f->retry_failed = bounded(number, 100); break;

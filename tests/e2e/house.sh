@@ -39,7 +39,7 @@ room engine/peers base engine/wire engine/model engine/record engine/files/file_
 room engine/profiles base hosts hosts/remote store engine/wire engine/model engine/record engine/peers engine/profiles/launchers
 room engine/serve base engine/files engine/wire engine/model engine/record engine/peers engine/profiles engine/profiles/launchers
 room engine/control base hosts hosts/ssh store engine/model engine/record engine/peers engine/profiles engine/profiles/launchers engine/wire
-room engine/daemon base hosts/remote engine/wire
+room engine/daemon base hosts/remote engine/wire engine/daemon/files
 room engine/client base store engine/wire engine/control/sp_frame.h
 room tui/cli base store hosts hosts/ssh engine engine/client engine/sched engine/wire tui/screen
 room tui/screen base store hosts hosts/ssh engine engine/client tui/cli

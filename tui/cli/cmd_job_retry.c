@@ -33,13 +33,26 @@ static const char **texts(const json_t *o, const char *key)
     return list;
 }
 
+/* A line for a shell, and the words before it. */
+static void read_shell(const struct retry *r, struct map *m)
+{
+    size_t count = json_array_size(json_object_get(r->function, "argv")),
+           line_at = (size_t)json_number(r->function, "shell");
+    m->f.shell = line_at != 0;
+    if (line_at < 2 || line_at > count)
+        return;
+    m->wrap = mem_zalloc(line_at * sizeof *m->wrap);
+    memcpy(m->wrap, m->argv, (line_at - 1) * sizeof *m->wrap);
+    memmove(m->argv, m->argv + line_at - 1, (count + 2 - line_at) * sizeof *m->argv);
+    m->f.wrap = m->wrap;
+}
+
 /* The texts of the function stay in r->function. */
 static int read_function(struct retry *r, struct map *m)
 {
     static const char *const kinds[] = {"command", "lines", "framed"};
     const json_t *argv, *word, *seed;
     const char *dir, *results;
-    size_t line_at;
     size_t i;
     r->function = *r->job.function ? json_loads(r->job.function, 0, NULL) : NULL;
     argv = json_object_get(r->function, "argv");
@@ -66,14 +79,7 @@ static int read_function(struct retry *r, struct map *m)
     m->f.out = m->out = texts(r->function, "out");
     m->f.names = m->names = texts(r->function, "names");
     m->f.has_columns = json_number(r->function, "columns") != 0;
-    line_at = (size_t)json_number(r->function, "shell");
-    if (line_at > 1 && line_at <= json_array_size(argv)) { /* the words before the line started it */
-        m->wrap = mem_zalloc(line_at * sizeof *m->wrap);
-        memcpy(m->wrap, m->argv, (line_at - 1) * sizeof *m->wrap);
-        memmove(m->argv, m->argv + line_at - 1, (json_array_size(argv) + 2 - line_at) * sizeof *m->argv);
-        m->f.wrap = m->wrap;
-    }
-    m->f.shell = line_at != 0;
+    read_shell(r, m);
     m->f.files = json_number(r->function, "by_names") != 0;
     results = json_text(r->function, "results");
     m->f.results = m->results = *results ? results : NULL;

@@ -1,6 +1,6 @@
 /* FOLDER/NAME is a content, read-only, with a time of change of our own as the sign that it was checked and never
  * written to since. FOLDER/NAME.part grows under a lock. The time of access says when it was used last. */
-#include "engine/daemon/cache.h"
+#include "engine/daemon/files/cache.h"
 
 #include "base/mem.h"
 

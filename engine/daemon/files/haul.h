@@ -2,9 +2,9 @@
 #ifndef ENGINE_DAEMON_HAUL_H
 #define ENGINE_DAEMON_HAUL_H
 
-#include "engine/daemon/cache.h"
-#include "engine/daemon/file_link.h"
-#include "engine/daemon/task_files.h"
+#include "engine/daemon/files/cache.h"
+#include "engine/daemon/files/file_link.h"
+#include "engine/daemon/files/task_files.h"
 
 enum {
     HAUL_AHEAD = 32, /* so many are asked for before the first answer came */

@@ -1,5 +1,5 @@
 /* A thread with a queue and a connection. */
-#include "engine/daemon/haul.h"
+#include "engine/daemon/files/haul.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,6 +1,6 @@
 /* The thread that takes home what tasks made. Home answers in the order in which it was told; what is small goes with
  * the list, and several tasks are under way then. */
-#include "engine/daemon/haul.h"
+#include "engine/daemon/files/haul.h"
 
 #include "base/text.h"
 #include "engine/wire/expand.h"

@@ -1,5 +1,5 @@
 /* The same two ways home as in home.c, for a thread that has nothing else to wait for. */
-#include "engine/daemon/file_link.h"
+#include "engine/daemon/files/file_link.h"
 
 #include "engine/daemon/daemon.h"
 

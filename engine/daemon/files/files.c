@@ -1,7 +1,7 @@
 /* The main thread's side of the file plane. */
-#include "engine/daemon/files.h"
+#include "engine/daemon/files/files.h"
 
-#include "engine/daemon/haul.h"
+#include "engine/daemon/files/haul.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #ifndef ENGINE_DAEMON_FILES_H
 #define ENGINE_DAEMON_FILES_H
 
-#include "engine/daemon/task_files.h"
+#include "engine/daemon/files/task_files.h"
 
 /* Starts to bring what the task needs. */
 struct task_files *files_bring(struct daemon *d, struct job *j, uint64_t index, const char *input, size_t len);

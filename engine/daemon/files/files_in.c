@@ -1,6 +1,6 @@
 /* The thread that brings what tasks need. It asks for many tasks ahead; answers come in the order of its questions, and
  * contents that are not in the cache are fetched one after the other, so that it holds one lock at a time. */
-#include "engine/daemon/haul.h"
+#include "engine/daemon/files/haul.h"
 
 #include "base/text.h"
 #include "engine/wire/needed.h"
