@@ -265,3 +265,13 @@ char *paths_program(const char *name)
         found = if_runs(mem_printf("%s/%s", CLW_BINDIR, name));
     return found ? found : on_path(name);
 }
+
+bool paths_make_above(char *file, size_t from, mode_t mode)
+{
+    bool made = true;
+    for (char *slash = file + from; made && (slash = strchr(slash, '/')); *slash++ = '/') {
+        *slash = '\0';
+        made = mkdir(file, mode) == 0 || errno == EEXIST;
+    }
+    return made;
+}

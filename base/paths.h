@@ -4,6 +4,8 @@
 
 #include "base/err.h"
 
+#include <sys/types.h>
+
 /* A regular file of ours that was there, open to others: not any more. */
 void paths_close_to_others(int fd);
 /* A regular file that belongs to this user. */
@@ -30,5 +32,9 @@ enum clw_err paths_config(const char *name, char **path, struct clw_error *err);
 /* The owned path of a program of ours: in $CLOWDER_LIBEXEC, beside the running one or in its libexec folder, in the
  * installed place, or on PATH; NULL when there is none. */
 char *paths_program(const char *name);
+
+/* Makes the folders above file that are not there, from that place in its text on (which is changed for a moment).
+ * False: errno. */
+bool paths_make_above(char *file, size_t from, mode_t mode);
 
 #endif

@@ -3,6 +3,7 @@
 #include "engine/files/arrival.h"
 
 #include "base/le.h"
+#include "base/paths.h"
 #include "base/text.h"
 #include "engine/wire/parcel.h"
 
@@ -51,14 +52,7 @@ static char *cannot_save(const char *path, int rv)
 /* Makes the folders above the file. */
 static bool make_folders(const struct arrival *a, char *file)
 {
-    for (char *slash = file + strlen(a->base) + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        bool made = mkdir(file, 0777 & ~file_job_mask(a->job)) == 0 || errno == EEXIST;
-        *slash = '/';
-        if (!made)
-            return false;
-    }
-    return true;
+    return paths_make_above(file, strlen(a->base) + 1, 0777 & ~file_job_mask(a->job));
 }
 
 /* The hidden name for a file that is not whole; owned. */

@@ -1,6 +1,7 @@
 /* Lists of what tasks need, made of the files as they are; claims on what they bring. */
 #include "engine/files/file_job.h"
 
+#include "base/paths.h"
 #include "base/text.h"
 #include "engine/files/known.h"
 #include "engine/wire/expand.h"
@@ -229,11 +230,7 @@ char *file_job_home(struct file_job *j, uint64_t index)
     if (!j->func.results)
         return mem_strdup(j->func.dir ? j->func.dir : "/");
     char *own = mem_printf("%s/%llu/", j->func.results, (unsigned long long)index + 1);
-    bool made = true;
-    for (char *slash = own + 1; made && (slash = strchr(slash, '/')); *slash++ = '/') {
-        *slash = '\0';
-        made = mkdir(own, 0777 & ~j->mask) == 0 || errno == EEXIST;
-    }
+    bool made = paths_make_above(own, 1, 0777 & ~j->mask);
     own[strlen(own) - 1] = '\0';
     if (!made) {
         free(own);

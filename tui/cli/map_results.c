@@ -2,6 +2,8 @@
  * made. */
 #include "tui/cli/map.h"
 
+#include "base/paths.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -35,12 +37,7 @@ static bool write_status(const struct map *m, const char *folder, const struct c
 /* And those above it. */
 static bool make_folders(char *folder)
 {
-    for (char *slash = folder + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
-        *slash = '\0';
-        if (mkdir(folder, 0777) && errno != EEXIST)
-            return false;
-    }
-    return mkdir(folder, 0777) == 0 || errno == EEXIST;
+    return paths_make_above(folder, 1, 0777) && (mkdir(folder, 0777) == 0 || errno == EEXIST);
 }
 
 int map_check_results(const char *command, const char *folder)

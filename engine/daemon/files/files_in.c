@@ -2,6 +2,7 @@
  * contents that are not in the cache are fetched one after the other, so that it holds one lock at a time. */
 #include "engine/daemon/files/haul.h"
 
+#include "base/paths.h"
 #include "base/text.h"
 #include "engine/wire/needed.h"
 #include "engine/wire/parcel.h"
@@ -292,21 +293,10 @@ static enum end put_data(struct build *b, const struct parcel_entry *e, const ch
     return rv ? cannot(b, e->path, rv) : WELL;
 }
 
-/* The folders above it. */
-static bool make_folders(const char *base, char *file)
-{
-    bool made = true;
-    for (char *slash = file + strlen(base) + 1; made && (slash = strchr(slash, '/')); *slash++ = '/') {
-        *slash = '\0';
-        made = mkdir(file, 0700) == 0 || errno == EEXIST;
-    }
-    return made;
-}
-
 static enum end put(struct build *b, const struct parcel_entry *e, uint32_t entry)
 {
     char *file = mem_printf("%s/%s", b->files->dir, e->path);
-    enum end end = make_folders(b->files->dir, file) ? WELL : cannot(b, e->path, errno);
+    enum end end = paths_make_above(file, strlen(b->files->dir) + 1, 0700) ? WELL : cannot(b, e->path, errno);
     if (end == WELL && e->type == PARCEL_CONTENT)
         end = put_content(b, e, entry, file);
     else if (end == WELL && e->type == PARCEL_DATA)
@@ -467,7 +457,7 @@ static void place(void *arg, const struct gather *g)
     for (size_t i = 0; i < g->count && !b->why; i++) {
         const struct gathered *one = &g->found[i];
         char *from = mem_printf("%s/%s", g->base, one->path), *to = mem_printf("%s/%s", dir, one->path);
-        int rv = make_folders(dir, to) ? 0 : errno;
+        int rv = paths_make_above(to, strlen(dir) + 1, 0700) ? 0 : errno;
         if (!rv && one->target)
             rv = symlink(one->target, to) ? errno : 0;
         else if (!rv && S_ISDIR(one->st.st_mode))
