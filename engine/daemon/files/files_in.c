@@ -301,9 +301,8 @@ static enum end put(struct build *b, const struct parcel_entry *e, uint32_t entr
         end = put_content(b, e, entry, file);
     else if (end == WELL && e->type == PARCEL_DATA)
         end = put_data(b, e, file);
-    else if (end == WELL && e->type == PARCEL_FOLDER && mkdir(file, 0700) && errno != EEXIST)
-        end = cannot(b, e->path, errno);
-    else if (end == WELL && e->type == PARCEL_LINK && symlink((const char *)e->bytes, file))
+    else if (end == WELL && ((e->type == PARCEL_FOLDER && mkdir(file, 0700) && errno != EEXIST) ||
+                                (e->type == PARCEL_LINK && symlink((const char *)e->bytes, file))))
         end = cannot(b, e->path, errno);
     free(file);
     return end;

@@ -14,10 +14,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A file whose content is in the list by its name. */
+struct leaving {
+    char *path;
+    uint64_t size;
+};
+
 struct sent {
     struct task_files *files;
     struct buf list;
-    char **contents; /* files whose contents are in the list by their names, NULL-terminated */
+    struct leaving *contents; /* in the order of the list */
+    size_t count;
 };
 
 struct out {
@@ -117,7 +124,7 @@ static char *gather_made(const struct task_files *t, struct gather *g)
 struct listing {
     struct out *out;
     struct sent *sent;
-    size_t contents, inline_bytes;
+    size_t inline_bytes;
 };
 
 static char *cannot_read(const char *path, int rv)
@@ -150,16 +157,16 @@ static int add_content(struct listing *l, struct parcel_entry *e, int fd, const 
     e->bytes = c.name;
     parcel_add(&l->sent->list, e);
     content_fini(&c);
-    l->sent->contents = mem_realloc(l->sent->contents, (l->contents + 2) * sizeof(char *));
-    l->sent->contents[l->contents++] = mem_strdup(file);
-    l->sent->contents[l->contents] = NULL;
+    struct sent *sent = l->sent;
+    sent->contents = mem_realloc(sent->contents, (sent->count + 1) * sizeof *sent->contents);
+    sent->contents[sent->count++] = (struct leaving){mem_strdup(file), e->size};
     return 0;
 }
 
 static char *add_file(struct listing *l, struct parcel_entry *e, const char *file)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat st;
+    struct stat st = {0};
     int rv = fd < 0 || fstat(fd, &st) ? errno : 0;
     if (!rv) {
         e->size = (uint64_t)st.st_size;
@@ -200,8 +207,8 @@ static char *add(struct listing *l, const struct gathered *g)
 
 static void forget(struct sent *s)
 {
-    for (char **at = s->contents; at && *at; at++)
-        free(*at);
+    for (size_t i = 0; i < s->count; i++)
+        free(s->contents[i].path);
     free(s->contents);
     buf_fini(&s->list);
     *s = (struct sent){0};
@@ -256,25 +263,20 @@ static bool send_block(struct out *o, const struct frame *f, const uint8_t *bloc
     return file_link_send(&o->haul->link, f, &piece, f->len ? 1 : 0);
 }
 
-static bool send_content(struct out *o, const struct sent *s, const char *file, uint64_t from)
+/* A file that is shorter than it was, or not to be read any more, is said to be so. */
+static bool send_content(struct out *o, const struct sent *s, const struct leaving *file, uint64_t from)
 {
     struct frame f = {.type = WIRE_BLOCK, .job = s->files->job->number, .first = s->files->index};
     uint8_t *block = mem_alloc(CONTENT_BLOCK);
-    struct stat st;
-    int fd = open(file, O_RDONLY | O_CLOEXEC), rv = fd < 0 || fstat(fd, &st) ? errno : 0;
+    int fd = open(file->path, O_RDONLY | O_CLOEXEC), rv = fd < 0 ? errno : 0;
     bool sent = true;
-    uint32_t n = rv ? 0 : content_blocks((uint64_t)st.st_size);
-    for (uint32_t i = (uint32_t)from; i < n && sent && !rv; i++) {
-        size_t len = content_block_size((uint64_t)st.st_size, i);
-        rv = content_read_block(fd, (uint64_t)st.st_size, i, block);
+    for (uint32_t i = (uint32_t)from, n = content_blocks(file->size); i < n && sent && !f.code; i++) {
+        size_t len = content_block_size(file->size, i);
+        if (!rv)
+            rv = content_read_block(fd, file->size, i, block);
         f.n = i;
         f.len = rv || content_is_zero(block, len) ? 0 : (uint32_t)len;
         f.code = rv ? CLW_IO : 0;
-        sent = send_block(o, &f, block);
-    }
-    if (rv && n == 0) {
-        f.code = CLW_IO;
-        f.len = 0;
         sent = send_block(o, &f, block);
     }
     if (fd >= 0)
@@ -286,9 +288,8 @@ static bool send_content(struct out *o, const struct sent *s, const char *file, 
 static bool send_contents(struct out *o, const struct sent *s, const struct frame *need)
 {
     bool sent = true;
-    size_t i = 0;
-    for (char **at = s->contents; at && *at && sent; at++, i++)
-        sent = need->len >= 8 * (i + 1) && send_content(o, s, *at, le_u64(need->body + 8 * i));
+    for (size_t i = 0; i < s->count && sent; i++)
+        sent = need->len >= 8 * (i + 1) && send_content(o, s, &s->contents[i], le_u64(need->body + 8 * i));
     return sent;
 }
 
@@ -355,7 +356,7 @@ static bool tell_next(struct out *o, bool *is_broken)
 /* Contents follow the list at once, before another is told. */
 static bool has_contents(struct out *o)
 {
-    return o->count && nth(o, o->count - 1)->contents;
+    return o->count && nth(o, o->count - 1)->count;
 }
 
 void *files_out_run(void *haul)
