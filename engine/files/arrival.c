@@ -363,7 +363,7 @@ static char *put_link(struct arrival *a, const struct parcel_entry *e)
 /* Across file systems what is moved is copied. */
 static int move(const char *from, const char *to, const char *part)
 {
-    struct stat st;
+    struct stat st = {0};
     if (rename(from, to) == 0)
         return 0;
     if (errno != EXDEV)

@@ -37,12 +37,9 @@ static void free_peer(struct files_peer *f)
     free(f);
 }
 
+/* It is in no list any more. */
 static void end(struct files_peer *f)
 {
-    struct files_peer **at = &f->engine->files_peers;
-    while (*at != f)
-        at = &(*at)->next;
-    *at = f->next;
     pthread_join(f->thread, NULL);
     loop_unpost(f->engine->loop, &f->call);
     free_peer(f);
@@ -72,8 +69,13 @@ static void serve(void *arg)
             link_pause(f->peer->link, false);
         link_flush(f->peer->link);
     }
-    if (is_over)
-        end(f);
+    if (!is_over)
+        return;
+    struct files_peer **at = &f->engine->files_peers;
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    end(f);
 }
 
 void files_peer_hello(struct peer *p, struct daemon *m)
@@ -178,8 +180,11 @@ void files_peers_stop(struct engine *e)
             f->peer->files = NULL;
         stop(f);
     }
-    while (e->files_peers)
-        end(e->files_peers);
+    for (struct files_peer *f = e->files_peers, *next; f; f = next) {
+        next = f->next;
+        end(f);
+    }
+    e->files_peers = NULL;
 }
 
 /* ---- the thread's side ---- */

@@ -330,9 +330,7 @@ static int link_all(const char *from, const char *to)
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
         char *a = mem_printf("%s/%s", from, e->d_name), *b = mem_printf("%s/%s", to, e->d_name);
-        if (lstat(a, &st))
-            rv = errno;
-        else if (S_ISDIR(st.st_mode))
+        if (lstat(a, &st) == 0 && S_ISDIR(st.st_mode))
             rv = mkdir(b, st.st_mode & 0777) ? errno : link_all(a, b);
         else if (link(a, b))
             rv = errno;
