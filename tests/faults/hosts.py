@@ -57,7 +57,7 @@ class Hosts:
     def _start_relay(self):
         i, port = self.count, RELAY_PORT if self.namespaces else 30000 + os.getpid() % 20000
         address, ssh_port = self.shell(f"lab_address {i}").strip(), self.shell(f"lab_port {i}").strip()
-        self.control = self.house.work + "/relay.json"
+        self.control = f"{self.house.work}/relay.json"
         self.relay()
         env = {k: v for k, v in self.house.env.items() if k != "LD_PRELOAD"}
         self.relay_process = subprocess.Popen(
