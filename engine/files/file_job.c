@@ -10,6 +10,7 @@
 
 #include <sodium.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -17,8 +18,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LEFT_S = 24 * 3600 };
 
 /* Who brought a path, by its hash. */
 struct claim {
@@ -28,6 +33,7 @@ struct claim {
 
 struct file_job {
     atomic_uint refs;
+    atomic_bool is_swept;
     struct func func; /* what of it is about files */
     mode_t mask;
     pthread_mutex_t lock; /* of: */
@@ -225,10 +231,35 @@ char *file_job_list(struct file_job *j, const char *input, size_t len, uint64_t 
 
 /* ---- what comes home ---- */
 
+/* What an engine that was killed has left there of files that never came whole, and nobody has gone on with for a day.
+ */
+static void sweep(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        struct stat st;
+        size_t len = strlen(e->d_name);
+        if (strncmp(e->d_name, ".clowder-", 9) != 0 || len < 14 || strcmp(e->d_name + len - 5, ".part") != 0)
+            continue;
+        int fd = openat(dirfd(dir), e->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && time(NULL) - st.st_mtim.tv_sec > LEFT_S &&
+            flock(fd, LOCK_EX | LOCK_NB) == 0)
+            unlinkat(dirfd(dir), e->d_name, 0);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (dir)
+        closedir(dir);
+}
+
 char *file_job_home(struct file_job *j, uint64_t index)
 {
-    if (!j->func.results)
-        return mem_strdup(j->func.dir ? j->func.dir : "/");
+    if (!j->func.results) {
+        char *folder = mem_strdup(j->func.dir ? j->func.dir : "/");
+        if (!atomic_exchange(&j->is_swept, true))
+            sweep(folder);
+        return folder;
+    }
     char *own = mem_printf("%s/%llu/", j->func.results, (unsigned long long)index + 1);
     bool made = paths_make_above(own, 1, 0777 & ~j->mask);
     own[strlen(own) - 1] = '\0';

@@ -259,9 +259,16 @@ static void test_arrival(void **state)
     (void)state;
     struct file_job *j = new_job("{}.out", "r/**/*.y", NULL);
     struct stat st;
+    put(".clowder-old.part", "left");
+    put(".clowder-new.part", "");
+    char *old = in_folder(".clowder-old.part"), *new = in_folder(".clowder-new.part");
+    utimensat(AT_FDCWD, old, (struct timespec[]){{.tv_sec = 1000}, {.tv_sec = 1000}}, 0);
     takes((struct bringing){j, 0, "in.out", "one"});
     takes((struct bringing){j, 0, "in.out", "again"}); /* a copy of the same task */
     refuses((struct bringing){j, 1, "in.out", "two"}, "task 1 of this job has brought");
+    assert_true(access(old, F_OK) && access(new, F_OK) == 0);
+    free(old);
+    free(new);
     takes((struct bringing){j, 1, "r/a/b/c.y", "deep"});
     takes((struct bringing){j, 1, "r/d.y", "flat"});
     refuses((struct bringing){j, 1, "r/d.z", ""}, "was not asked for");
