@@ -190,8 +190,9 @@ static char *begin(struct arrival *a, const char *input, size_t len, bool is_her
         else if (e->type != PARCEL_FOLDER)
             why = file_job_claim(a->job, input, len, a->index, e->path);
     }
-    if (!why && !(a->base = file_job_home(a->job, a->index)))
-        why = cannot_save("results", errno);
+    a->base = why ? NULL : file_job_home(a->job, a->index);
+    if (!a->base)
+        return why ? why : cannot_save("results", errno);
     a->files = mem_zalloc((a->list.count + 1) * sizeof *a->files);
     for (size_t i = 0; i < a->list.count && !why; i++)
         if (is_file(&a->list.entries[i]))
