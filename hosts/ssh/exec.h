@@ -35,6 +35,10 @@ enum clw_err exec_open_here(struct exec *x, struct host_session *l, const char *
 enum clw_err exec_write(struct exec *x, const void *data, size_t len, struct clw_error *err);
 /* Writes what goes without waiting; returns how much, or -1 when the channel is gone. */
 ssize_t exec_write_some(struct exec *x, const void *data, size_t len);
+/* Lets the other side send EXEC_WINDOW bytes ahead; the library asks for 1.28 MB, which a long line swallows. For one
+ * with a sink; not from it. */
+enum { EXEC_WINDOW = 8 << 20 };
+void exec_widen(struct exec *x);
 void exec_send_eof(struct exec *x);
 /* Waits until it ended. When only something that it left behind keeps the channel open, its exit status is
  * the end. */

@@ -24,6 +24,7 @@ struct mux_home {
     bool refused;
     char answer[HOST_URL_SIZE];
     uint64_t received, sent; /* as counted so far */
+    uint64_t widened;        /* of received, when the other side was last allowed more */
 };
 
 static void on_input(void *arg, const uint8_t *data, size_t len)
@@ -86,6 +87,10 @@ static void after_round(void *arg)
     if ((n < 0 || m->x.closed || m->broken) && m->link->hop)
         m->link->hop->dead = true; /* without this channel the session is of no use: begin again */
     count(m);
+    if (m->received - m->widened >= EXEC_WINDOW / 16 && !m->link->o.here && m->link->hop && !m->link->hop->dead) {
+        m->widened = m->received;
+        exec_widen(&m->x);
+    }
     pump_arm(&m->link->pump, mux_end_fd(m->end), &m->source, mux_end_full(m->end) ? 0 : POLLIN);
 }
 

@@ -101,11 +101,8 @@ static void add_open(struct script *s, uint32_t job, enum func_kind kind, const 
     f.profile = mem_strdup("victim");
     f.dir = mem_strdup("/tmp");
     f.timeout_ms = 2000;
-    if (ship) {
+    if (ship)
         func_add_file(&f, "shipped", mem_zalloc(5), 5, false);
-        if (kind == FUNC_COMMAND)
-            func_add_text(&f.outs, "shipped");
-    }
     func_encode(&f, &b);
     add(s, (struct frame){.type = WIRE_OPEN, .job = job}, b.data, b.len);
     buf_fini(&b);

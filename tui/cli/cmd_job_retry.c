@@ -26,8 +26,10 @@ static int refuse(const struct retry *r, const char *why)
 static const char **texts(const json_t *o, const char *key)
 {
     const json_t *array = json_object_get(o, key), *one;
-    const char **list = json_array_size(array) ? mem_zalloc((json_array_size(array) + 1) * sizeof *list) : NULL;
     size_t i;
+    if (!json_array_size(array))
+        return NULL;
+    const char **list = mem_zalloc((json_array_size(array) + 1) * sizeof *list);
     json_array_foreach (array, i, one)
         list[i] = json_string_value(one) ? json_string_value(one) : "";
     return list;

@@ -61,6 +61,8 @@ int columns_read(struct columns *c, const char *command, char *const *words, siz
         if (columns_is_separator(words[i])) {
             from_files = words[i][3] == ':';
             l = new_list(c, words[i]);
+        } else if (!l) {
+            continue; /* there is always one */
         } else if (from_files) {
             status = add_lines(l, command, words[i]);
         } else {
