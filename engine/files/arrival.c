@@ -16,15 +16,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUSY_MS = 50 };
+enum { BUSY_MS = 50, OPEN_MAX = 64 }; /* files of one task that are open at a time */
 
 /* A file that comes. */
 struct coming {
     const struct parcel_entry *entry;
     char *part;
     int fd;
-    bool is_nameless; /* it is not at part yet */
-    uint32_t next;    /* block */
+    bool is_nameless, has_part; /* there is none at part yet; or it is there */
+    uint32_t next;              /* block */
     struct content content;
 };
 
@@ -140,13 +140,22 @@ static int open_nameless(const char *file)
     return fd;
 }
 
+/* Of many, those that wait are closed. */
+static void rest(const struct arrival *a, struct coming *c)
+{
+    if (a->list.count <= OPEN_MAX || c->fd < 0)
+        return;
+    close(c->fd);
+    c->fd = -1;
+}
+
 static char *begin_file(struct arrival *a, const struct parcel_entry *e)
 {
     struct coming *c = &a->files[a->count++];
     char *file = mem_printf("%s/%s", a->base, e->path);
     bool made = make_folders(a, file);
     *c = (struct coming){.entry = e, .fd = -1, .part = part_name(file, e)};
-    if (made && e->type == PARCEL_DATA)
+    if (made && e->type == PARCEL_DATA && a->list.count <= OPEN_MAX)
         c->fd = open_nameless(file);
     c->is_nameless = c->fd >= 0;
     free(file);
@@ -158,9 +167,14 @@ static char *begin_file(struct arrival *a, const struct parcel_entry *e)
     if (c->fd < 0)
         return cannot_save(e->path, errno);
     file_job_begun(a->job, c->part);
-    if (e->type == PARCEL_DATA)
-        return write_data(c);
+    c->has_part = true;
+    if (e->type == PARCEL_DATA) {
+        char *why = write_data(c);
+        rest(a, c);
+        return why;
+    }
     int rv = go_on(c);
+    rest(a, c);
     return rv ? cannot_save(e->path, rv) : NULL;
 }
 
@@ -218,7 +232,7 @@ void arrival_free(struct arrival *a)
 {
     for (size_t i = 0; a && i < a->count; i++) {
         struct coming *c = &a->files[i];
-        if (c->fd >= 0 && c->entry->type == PARCEL_DATA && !c->is_nameless) {
+        if (c->has_part && c->entry->type == PARCEL_DATA) {
             unlink(c->part);
             file_job_ended(a->job, c->part);
         }
@@ -257,11 +271,15 @@ char *arrival_block(struct arrival *a, uint32_t n, const uint8_t *data, size_t l
     if (!c || n != c->next || (len && len != due))
         return mem_strdup("a block of a file came that was not due");
     const uint8_t *bytes = len ? data : zeros;
+    if (c->fd < 0 && (c->fd = open_part(a, c->part)) < 0)
+        return cannot_save(c->entry->path, errno);
     int rv = content_write_block(c->fd, n, bytes, due);
     if (rv)
         return cannot_save(c->entry->path, rv);
     content_hash(c->content.hashes[n], bytes, due);
     c->next++;
+    if (has_come(c))
+        rest(a, c);
     pass_over(a);
     return NULL;
 }
@@ -283,6 +301,7 @@ static char *check(struct arrival *a, struct coming *c)
     if (memcmp(name, c->entry->bytes, CONTENT_HASH) == 0)
         return NULL;
     unlink(c->part);
+    c->has_part = false;
     file_job_ended(a->job, c->part);
     text_escape(shown, sizeof shown, c->entry->path, strlen(c->entry->path));
     return mem_printf("'%s' was changed while it was sent; let the task wait for whoever writes it", shown);
@@ -319,23 +338,25 @@ static int give_name(struct coming *c, const char *file)
 static char *put_file(struct arrival *a, struct coming *c)
 {
     const struct parcel_entry *e = c->entry;
-    char *file = mem_printf("%s/%s", a->base, e->path), *why = NULL;
+    char *file = mem_printf("%s/%s", a->base, e->path);
     struct timespec times[2] = {{.tv_nsec = UTIME_NOW},
         {.tv_sec = (time_t)(e->mtime_ns / 1000000000u), .tv_nsec = (long)(e->mtime_ns % 1000000000u)}};
-    fchmod(c->fd, e->mode & 0777);
-    futimens(c->fd, times);
     int rv = is_free(file);
+    if (!rv && c->is_nameless && (fchmod(c->fd, e->mode & 0777) || futimens(c->fd, times)))
+        rv = errno;
+    else if (!rv && !c->is_nameless && (chmod(c->part, e->mode & 0777) || utimensat(AT_FDCWD, c->part, times, 0)))
+        rv = errno;
     if (!rv)
         rv = c->is_nameless ? give_name(c, file) : rename(c->part, file) ? errno : 0;
-    if (rv) {
-        why = cannot_save(e->path, rv);
-    } else {
-        file_job_ended(a->job, c->part);
-        close(c->fd);
-        c->fd = -1;
-    }
     free(file);
-    return why;
+    if (rv)
+        return cannot_save(e->path, rv);
+    file_job_ended(a->job, c->part);
+    c->has_part = false;
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
+    return NULL;
 }
 
 static char *put_folder(struct arrival *a, const struct parcel_entry *e)

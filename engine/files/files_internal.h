@@ -6,7 +6,8 @@
 #include "engine/model/model.h"
 
 enum {
-    FILES_IN_MAX = 8 << 20, /* bytes of frames that wait for the thread: more is not read */
+    FILES_PEERS_EACH = 4,   /* connections of one daemon */
+    FILES_IN_MAX = 8 << 20, /* bytes that wait for the thread: more is not read */
     FILES_OUT_MAX = 4 << 20 /* bytes that wait for the line: the thread waits with them */
 };
 
@@ -18,6 +19,7 @@ struct files_message {
     char *input;
     size_t input_len;
     bool is_unknown; /* the daemon has no such task */
+    size_t cost;     /* bytes that it holds */
     struct files_message *next;
 };
 

@@ -2,6 +2,7 @@
  * gets the files of those alone. */
 #include "engine/files/files_peer.h"
 
+#include "base/mono.h"
 #include "base/thread.h"
 #include "engine/files/files_internal.h"
 #include "engine/peers/talk.h"
@@ -55,6 +56,8 @@ static void serve(void *arg)
     f->out = f->last_out = NULL;
     f->is_paused &= !resume;
     pthread_mutex_unlock(&f->lock);
+    if (out && f->peer && f->peer->daemon)
+        f->peer->daemon->files_ms = mono_ms();
     while (out) {
         struct files_answer *a = out;
         out = a->next;
@@ -78,8 +81,20 @@ static void serve(void *arg)
     end(f);
 }
 
+static unsigned count_of(const struct engine *e, const struct daemon *m)
+{
+    unsigned n = 0;
+    for (const struct files_peer *f = e->files_peers; f; f = f->next)
+        n += f->peer && f->peer->daemon == m;
+    return n;
+}
+
 void files_peer_hello(struct peer *p, struct daemon *m)
 {
+    if (count_of(p->engine, m) >= FILES_PEERS_EACH) {
+        peer_refuse(p, CLW_BUSY, "the daemon has connections for files already");
+        return;
+    }
     struct files_peer *f = mem_zalloc(sizeof *f);
     f->engine = p->engine;
     f->peer = p;
@@ -126,7 +141,8 @@ static void give(struct files_peer *f, struct files_message *m)
     pthread_mutex_lock(&f->lock);
     *(f->in ? &f->last_in->next : &f->in) = m;
     f->last_in = m;
-    f->in_bytes += m->frame.len;
+    m->cost = sizeof *m + m->frame.len + m->input_len;
+    f->in_bytes += m->cost;
     bool pause = !f->is_paused && f->in_bytes > FILES_IN_MAX;
     f->is_paused |= pause;
     pthread_cond_signal(&f->cond);
@@ -142,6 +158,8 @@ void files_peer_frame(struct peer *p, const struct frame *f, struct blk *block)
         return;
     }
     struct files_message *m = mem_zalloc(sizeof *m);
+    if (p->daemon)
+        p->daemon->files_ms = mono_ms();
     m->frame = *f;
     m->block = blk_hold(block);
     if (f->type == WIRE_WANT || f->type == WIRE_PUT)
@@ -197,7 +215,7 @@ struct files_message *files_next(struct files_peer *f)
     struct files_message *m = atomic_load(&f->stop) ? NULL : f->in;
     if (m) {
         f->in = m->next;
-        f->in_bytes -= m->frame.len;
+        f->in_bytes -= m->cost;
         if (f->is_paused && f->in_bytes < FILES_IN_MAX / 2)
             loop_post(f->engine->loop, &f->call);
     }

@@ -65,6 +65,7 @@ struct daemon {
     struct resume *resume;    /* its conversation goes on over another connection; NULL: it does not */
     struct disp_daemon *disp; /* from its first hello until it is lost, also while it is away if it resumes */
     bool is_outdated;         /* it was told other settings than the profile has now, while it was away */
+    uint64_t files_ms;        /* when files of its tasks went or came last */
     uint32_t has_worker;      /* job of its last answer, when that went well: its worker runs */
     unsigned setup_left;
     struct quota news; /* what it tells of its state */

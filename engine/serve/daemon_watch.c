@@ -19,6 +19,8 @@ static uint64_t task_limit_ms(const struct daemon *m, uint64_t *since_ms)
     const struct core_job *j = disp_job_arg(job);
     uint64_t limit_ms = j->spec.timeout_ms;
     *since_ms = since_us / 1000;
+    if (j->files && m->files_ms > *since_ms) /* they are on their way, before it or after it */
+        *since_ms = m->files_ms;
     if (limit_ms && j->spec.kind == FUNC_FRAMED && m->has_worker != disp_job_number(job)) /* it may just be starting */
         limit_ms += limit_ms > FUNC_START_MS ? limit_ms : FUNC_START_MS;
     return limit_ms;

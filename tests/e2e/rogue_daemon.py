@@ -99,6 +99,8 @@ def play_with_files(job, first):
     ask("another's", PUT, entry(b"result-2.txt"), first=first + 1)
     ask("want another's", WANT, first=first + 7)
     ask("unlisted", GET, struct.pack("<Q", 0), first=first, n=0)
+    more = [connect(b"a", 3) for _ in range(4)]
+    note("fifth: %d 1" % [receive(one)[0] for one in more][-1])
     ask("good", PUT, entry(b"result-1.txt"), first=first)
 
 

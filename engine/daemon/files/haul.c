@@ -1,6 +1,8 @@
 /* A thread with a queue and a connection. */
 #include "engine/daemon/files/haul.h"
 
+#include "base/mono.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
@@ -71,8 +73,13 @@ struct task_files *haul_next(struct haul *h, bool wait)
 bool haul_connect(struct haul *h)
 {
     while (!atomic_load(&h->stop)) {
-        if (h->link.is_open || file_link_open(&h->link, h->files->daemon))
+        if (h->link.is_open)
             return true;
+        bool is_late = mono_ms() - h->opened_ms >= HAUL_REDIAL_MS; /* not again and again without a pause */
+        if (is_late && file_link_open(&h->link, h->files->daemon)) {
+            h->opened_ms = mono_ms();
+            return true;
+        }
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_nsec += HAUL_REDIAL_MS * 1000000L;

@@ -19,6 +19,7 @@ struct haul {
     pthread_mutex_t lock; /* of the queue */
     pthread_cond_t cond;
     struct task_files *queue, *last;
+    uint64_t opened_ms; /* the connection, the last time */
     struct file_link link;
 };
 

@@ -152,6 +152,13 @@ def test_what_does_not_travel_is_said(far, hosts, desk):
     said.says("--out: 'x' is a link that leads nowhere; its files stay on h[12]: /")
 
 
+def test_a_task_that_makes_many(far, engine, hosts, desk):
+    script = "mkdir r; i=0; while [ $i -lt 1500 ]; do echo $i >r/$i; i=$((i+1)); done; head -c 400000 /dev/zero >r/z1; cp r/z1 r/z2; : {}"
+    far("map -p far --out r -- sh -c", script, ":::", "1")
+    assert sorted(p.name for p in (desk / "r").iterdir()) == sorted([*map(str, range(1500)), "z1", "z2"])
+    assert all((desk / f"r/{i}").read_text() == f"{i}\n" for i in range(1500)) and not leavings(desk / "r")
+
+
 def test_ten_thousand_would_take_too_long_so_a_few_hundred(far, hosts, desk):
     for i in range(400):
         (desk / f"s{i}").write_text(f"{i}\n" * 100)

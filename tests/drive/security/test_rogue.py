@@ -21,7 +21,8 @@ def test_files_that_nobody_asked_for_are_not_taken(clowder, work, rogue, folder)
     clowder("map --out *t-{}.txt -- true ::: 1", cwd=folder)
     noted = dict(line.split(": ", 1) for line in (rogue.folder / "noted").read_text().splitlines())
     wrong = [what for what, said in noted.items() if what != "good" and said.split()[1] == "0"]
-    assert not wrong and len(noted) == 13, noted
+    assert not wrong and len(noted) == 14, noted
+    assert noted["fifth"] == "3 1"  # a connection too many is refused
     assert "this task was not asked for" in noted["Makefile"] and "not this daemon's" in noted["another's"]
     assert "makes no sense" in noted["../up"] and "not one of the task's" in noted["unlisted"]
     assert not list((folder / "sub").iterdir()) and (folder / "secret").read_text() == "mine"
