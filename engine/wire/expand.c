@@ -175,6 +175,18 @@ static void add_value(struct buf *out, const struct expansion *e, enum part part
     buf_fini(&value);
 }
 
+/* Every column, with blanks between. */
+static void add_all(struct buf *out, const struct expansion *e, enum part part)
+{
+    const char *at = e->input, *end = e->input + e->len, *nul;
+    while (e->has_columns && (nul = memchr(at, 0, (size_t)(end - at)))) {
+        add_value(out, e, part, at, (size_t)(nul - at));
+        buf_add(out, " ", 1);
+        at = nul + 1;
+    }
+    add_value(out, e, part, at, (size_t)(end - at));
+}
+
 static void add(struct buf *out, const struct expansion *e, const struct place *p)
 {
     size_t len;
@@ -182,16 +194,14 @@ static void add(struct buf *out, const struct expansion *e, const struct place *
         buf_printf(out, "%llu", (unsigned long long)e->index + 1);
         return;
     }
-    unsigned n = count_columns(e);
-    unsigned first = p->column > 0 ? (unsigned)p->column : p->column < 0 ? n + 1 - (unsigned)-p->column : 1;
-    unsigned last = p->column ? first : n;
-    for (unsigned i = first; i <= last; i++) {
-        const char *text = i && i <= n ? expand_column(e, i, &len) : NULL;
-        if (i > first)
-            buf_add(out, " ", 1);
-        if (text)
-            add_value(out, e, p->part, text, len);
+    if (p->column == 0) {
+        add_all(out, e, p->part);
+        return;
     }
+    long n = p->column < 0 ? (long)count_columns(e) + 1 + p->column : p->column;
+    const char *text = n > 0 ? expand_column(e, (unsigned)n, &len) : NULL;
+    if (text)
+        add_value(out, e, p->part, text, len);
 }
 
 void expand_text(struct buf *out, const char *text, const struct expansion *e)

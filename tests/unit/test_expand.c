@@ -84,7 +84,7 @@ static void test_columns(void **state)
     static const char input[] = "red\0dir/a.b";
     struct expansion e = {.input = input, .len = sizeof input - 1, .has_columns = true, .names = names};
     static const char *const table[][2] = {{"{1}|{2}|{3}", "red|dir/a.b|"},
-        {"{2.} {2/} {2//} {2/.}", "dir/a a.b dir a"}, {"{-1} {-2} {-3}", "dir/a.b red "}, {"{}", "red dir/a.b"},
+        {"{2.} {2/} {2//} {2/.}", "dir/a a.b dir a"}, {"{-1} {-2} {-3}{-4}{-9999}{9999}", "dir/a.b red "}, {"{}", "red dir/a.b"},
         {"{colour} {size/.} {other}", "red a {other}"}, {"{#}", "1"}, {"{0} {1x} {01}", "{0} {1x} red"}};
     struct buf b = {0};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
