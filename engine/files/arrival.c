@@ -80,7 +80,7 @@ static int open_part(const struct arrival *a, const char *part)
 {
     struct stat st, named;
     for (;;) {
-        int fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        int fd = file_job_open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600, a->stop);
         if (fd < 0)
             return -1;
         bool mine = flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && stat(part, &named) == 0 &&
@@ -132,10 +132,10 @@ static char *write_data(struct coming *c)
 }
 
 /* A small file has no name before it is whole, where the file system can do that. */
-static int open_nameless(const char *file)
+static int open_nameless(const struct arrival *a, const char *file)
 {
     char *folder = mem_strndup(file, (size_t)(strrchr(file, '/') - file));
-    int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    int fd = file_job_open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600, a->stop);
     free(folder);
     return fd;
 }
@@ -156,7 +156,7 @@ static char *begin_file(struct arrival *a, const struct parcel_entry *e)
     bool made = make_folders(a, file);
     *c = (struct coming){.entry = e, .fd = -1, .part = part_name(file, e)};
     if (made && e->type == PARCEL_DATA && a->list.count <= OPEN_MAX)
-        c->fd = open_nameless(file);
+        c->fd = open_nameless(a, file);
     c->is_nameless = c->fd >= 0;
     free(file);
     if (c->is_nameless)
