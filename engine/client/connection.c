@@ -65,6 +65,20 @@ static void take_welcome(struct clowder *c, const struct frame *f)
     pthread_cond_broadcast(&c->changed);
 }
 
+/* Another engine counts its daemons anew: what a name was stays for the results that have it. */
+static void set_name(struct clowder *c, char **to, char *text)
+{
+    if (*to && text && strcmp(*to, text) == 0) {
+        free(text);
+        return;
+    }
+    if (*to) {
+        c->old_names = mem_realloc(c->old_names, (c->old_name_count + 1) * sizeof *c->old_names);
+        c->old_names[c->old_name_count++] = *to;
+    }
+    *to = text;
+}
+
 static void take_name(struct clowder *c, const struct frame *f)
 {
     struct wire_fields w;
@@ -79,8 +93,8 @@ static void take_name(struct clowder *c, const struct frame *f)
     wire_fields_init(&w, f->body, f->len);
     while (wire_fields_next(&w)) {
         char **to = w.key == WIRE_K_DAEMON_NAME ? &s->name : w.key == WIRE_K_HOST ? &s->host : NULL;
-        if (to && !*to) /* kept as long as the handle: results point to it */
-            *to = wire_field_text(&w);
+        if (to)
+            set_name(c, to, wire_field_text(&w));
     }
 }
 
@@ -365,6 +379,9 @@ void clowder_close(struct clowder *c)
         free(c->sources[i].name);
         free(c->sources[i].host);
     }
+    while (c->old_name_count)
+        free(c->old_names[--c->old_name_count]);
+    free(c->old_names);
     while (c->ephemerals) {
         struct ephemeral *e = c->ephemerals;
         c->ephemerals = e->next;

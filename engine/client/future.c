@@ -57,7 +57,7 @@ int clowder_future_wait(
         }
     }
     if (!code && r) {
-        answer_fill_shared(j, future->answer, r, &j->why);
+        answer_fill_shared(future->answer, r, &j->why);
         answer_fill_own(j, future->answer, future->place, r);
     }
     pthread_mutex_unlock(&j->c->lock);

@@ -47,6 +47,7 @@ struct answer {
     struct frame frame;
     struct wire_slices slices; /* RESULT */
     uint32_t pos, n;
+    const char *daemon, *host; /* whose it is, as long as the handle is there */
     struct answer *next; /* unordered: ready list */
 };
 
@@ -117,6 +118,8 @@ struct clowder {
     uint32_t last_job;
     struct source *sources;
     size_t source_count;
+    char **old_names; /* of daemons of engines before, which results point to */
+    size_t old_name_count;
     struct ephemeral *ephemerals;
     struct clowder_future *done_first, *done_last; /* for clowder_process */
     int event_fd;
@@ -164,7 +167,7 @@ void job_take_back(struct clowder_job *j, uint64_t index);
 void result_frame(struct clowder *c, const struct frame *f, struct blk *block);
 void answer_done(struct clowder_job *j, struct answer *a, uint32_t n); /* n results of it are taken; locked */
 /* A result in two steps: what all of the answer have in common (locked; its text is kept in *why), then its i-th. */
-void answer_fill_shared(struct clowder_job *j, const struct answer *a, struct clowder_result *r, char **why);
+void answer_fill_shared(const struct answer *a, struct clowder_result *r, char **why);
 void answer_fill_own(const struct clowder_job *j, const struct answer *a, uint32_t i, struct clowder_result *r);
 void chunk_free(struct chunk *k);
 struct chunk *job_chunk(struct clowder_job *j, size_t i);

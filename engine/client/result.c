@@ -169,6 +169,15 @@ static bool is_new(const struct chunk *k, uint32_t pos, uint32_t n)
     return !memchr(k->have + pos, 1, n);
 }
 
+/* Its daemon, by the name that it has with this engine. */
+static void name_source(const struct clowder *c, struct answer *a)
+{
+    uint32_t number = a->frame.daemon & 0xffffff;
+    bool known = number < c->source_count && number;
+    a->daemon = known && c->sources[number].name ? c->sources[number].name : "";
+    a->host = known && c->sources[number].host ? c->sources[number].host : "";
+}
+
 static void take_answer(struct clowder_job *j, const struct frame *f, struct blk *block)
 {
     struct answer *a = mem_zalloc(sizeof *a);
@@ -196,6 +205,7 @@ static void take_answer(struct clowder_job *j, const struct frame *f, struct blk
     } else {
         a->block = blk_hold(block);
     }
+    name_source(j->c, a);
     memset(k->have + a->pos, 1, f->n);
     k->received += f->n;
     j->received += f->n;
@@ -226,14 +236,6 @@ void result_frame(struct clowder *c, const struct frame *f, struct blk *block)
 
 /* ---- to the caller ---- */
 
-static void name_source(struct clowder *c, uint32_t daemon, struct clowder_result *r)
-{
-    uint32_t number = daemon & 0xffffff;
-    bool known = number < c->source_count && number;
-    r->daemon = known && c->sources[number].name ? c->sources[number].name : "";
-    r->host = known && c->sources[number].host ? c->sources[number].host : "";
-}
-
 static void fill_report(struct clowder_result *r, const struct answer *a, char **why)
 {
     struct wire_report w;
@@ -261,12 +263,13 @@ static void fill_report(struct clowder_result *r, const struct answer *a, char *
     r->why = *why ? *why : "";
 }
 
-void answer_fill_shared(struct clowder_job *j, const struct answer *a, struct clowder_result *r, char **why)
+void answer_fill_shared(const struct answer *a, struct clowder_result *r, char **why)
 {
     *r = (struct clowder_result){.attempts = a->frame.daemon >> 24, .why = "", .err = "", .out = ""};
     if (!r->attempts)
         r->attempts = 1;
-    name_source(j->c, a->frame.daemon, r);
+    r->daemon = a->daemon;
+    r->host = a->host;
     if (a->frame.type == WIRE_REPORT) {
         fill_report(r, a, why);
     } else {
@@ -377,7 +380,7 @@ static int find_current(struct clowder_job *j, int64_t timeout_ms, struct clowde
         j->current = a;
         j->current_at = 0;
         if (a)
-            answer_fill_shared(j, a, &j->shared, &j->why);
+            answer_fill_shared(a, &j->shared, &j->why);
         pthread_mutex_unlock(&j->c->lock);
     }
     return code ? client_fail(out, &err) : CLOWDER_OK;
