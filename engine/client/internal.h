@@ -48,7 +48,7 @@ struct answer {
     struct wire_slices slices; /* RESULT */
     uint32_t pos, n;
     const char *daemon, *host; /* whose it is, as long as the handle is there */
-    struct answer *next; /* unordered: ready list */
+    struct answer *next;       /* unordered: ready list */
 };
 
 struct clowder_future {
