@@ -342,9 +342,9 @@ static char *put_file(struct arrival *a, struct coming *c)
     struct timespec times[2] = {{.tv_nsec = UTIME_NOW},
         {.tv_sec = (time_t)(e->mtime_ns / 1000000000u), .tv_nsec = (long)(e->mtime_ns % 1000000000u)}};
     int rv = is_free(file);
-    if (!rv && c->is_nameless && (fchmod(c->fd, e->mode & 0777) || futimens(c->fd, times)))
-        rv = errno;
-    else if (!rv && !c->is_nameless && (chmod(c->part, e->mode & 0777) || utimensat(AT_FDCWD, c->part, times, 0)))
+    bool is_set = c->is_nameless ? fchmod(c->fd, e->mode & 0777) == 0 && futimens(c->fd, times) == 0
+                                 : chmod(c->part, e->mode & 0777) == 0 && utimensat(AT_FDCWD, c->part, times, 0) == 0;
+    if (!rv && !is_set)
         rv = errno;
     if (!rv)
         rv = c->is_nameless ? give_name(c, file) : rename(c->part, file) ? errno : 0;
