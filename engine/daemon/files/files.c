@@ -32,6 +32,10 @@ static struct files *files_of(struct daemon *d)
 
 static void task_files_free(struct task_files *t)
 {
+    struct task_files **at = &t->owner->all;
+    while (*at != t)
+        at = &(*at)->next_of_all;
+    *at = t->next_of_all;
     if (t->job->root && t->index != UINT64_MAX && !t->is_gone)
         folder_clear(t->dir);
     gather_fini(&t->before);
@@ -41,7 +45,7 @@ static void task_files_free(struct task_files *t)
     free(t);
 }
 
-static bool is_under_way(struct task_files *t)
+static bool is_under_way(const struct task_files *t)
 {
     enum task_files_state state = files_state(t);
     return state == FILES_COMING || state == FILES_LEAVING;
@@ -49,57 +53,62 @@ static bool is_under_way(struct task_files *t)
 
 void files_drop(struct task_files *t)
 {
-    if (t && is_under_way(t)) { /* a thread has it */
-        t->next_dropped = t->owner->dropped;
-        t->owner->dropped = t;
-    } else if (t) {
+    if (t && is_under_way(t)) /* a thread has it */
+        t->is_dropped = true;
+    else if (t)
         task_files_free(t);
-    }
 }
 
-/* Frees what was dropped, of the job (NULL: of any), as far as no thread has it. True: some is left. */
-static bool sweep(struct files *f, const struct job *j)
+/* Frees what was dropped, as far as no thread has it. */
+static void sweep(struct files *f)
 {
-    bool left = false;
-    for (struct task_files **at = &f->dropped; *at;) {
-        struct task_files *t = *at;
-        if (is_under_way(t)) {
-            left |= !j || t->job == j;
-            at = &t->next_dropped;
-        } else {
-            *at = t->next_dropped;
+    for (struct task_files *t = f->all, *next; t; t = next) {
+        next = t->next_of_all;
+        if (t->is_dropped && !is_under_way(t))
             task_files_free(t);
-        }
     }
-    return left;
 }
 
-/* What was under way is not any more. */
-static void fail_all(struct files *f)
+/* To the thread for the way that it is on. */
+static void give(struct task_files *t)
 {
-    for (struct task_files *t = f->dropped; t; t = t->next_dropped)
-        if (is_under_way(t))
+    struct files *f = t->owner;
+    bool comes = files_state(t) == FILES_COMING;
+    if (!haul_give(comes ? &f->in : &f->out, t, comes ? files_in_run : files_out_run))
+        haul_fail(t, true, mem_printf("there is no thread for files on %s", f->daemon->host));
+}
+
+/* Ends the threads. What was under way fails (of: that of a job alone; NULL: all), and the rest begins again. */
+static void interrupt(struct files *f, const struct job *of)
+{
+    haul_end(&f->in);
+    haul_end(&f->out);
+    for (struct task_files *t = f->all; t; t = t->next_of_all)
+        if (is_under_way(t) && (!of || t->job == of))
             haul_fail(t, true, mem_strdup("stopped"));
+        else if (is_under_way(t))
+            give(t);
+    sweep(f);
 }
 
 void files_stop(struct daemon *d)
 {
-    struct files *f = d->files;
-    if (!f)
-        return;
-    haul_end(&f->in);
-    haul_end(&f->out);
-    fail_all(f);
-    sweep(f, NULL);
+    if (d->files)
+        interrupt(d->files, NULL);
 }
 
 void files_forget(struct daemon *d, const struct job *j)
 {
-    bool others = false;
+    bool others = false, left = false;
+    if (!d->files || !j->root)
+        return;
     for (const struct job *other = d->jobs; other; other = other->next)
         others |= other != j && other->root;
-    if (d->files && j->root && (sweep(d->files, j) || !others))
-        files_stop(d);
+    sweep(d->files);
+    for (const struct task_files *t = d->files->all; t; t = t->next_of_all)
+        left |= t->job == j;
+    if (left || !others)
+        interrupt(d->files, j);
 }
 
 void files_end(struct daemon *d)
@@ -136,8 +145,11 @@ struct task_files *files_bring(struct daemon *d, struct job *j, uint64_t index, 
     atomic_init(&t->state, FILES_COMING);
     t->dir =
         index != UINT64_MAX ? mem_printf("%s/%llu", j->root, (unsigned long long)++f->folders) : mem_strdup(j->dir);
-    if (!haul_give(&f->in, t, files_in_run))
-        haul_fail(t, true, mem_printf("there is no thread for files on %s", d->host));
+    struct task_files **end = &f->all;
+    while (*end)
+        end = &(*end)->next_of_all;
+    *end = t;
+    give(t);
     return t;
 }
 
@@ -155,8 +167,8 @@ void files_take_home(struct task_files *t)
     const struct func *f = &t->job->func;
     bool brings = f->outs || f->by_names;
     atomic_store(&t->state, brings ? FILES_LEAVING : FILES_HOME);
-    if (brings && !haul_give(&t->owner->out, t, files_out_run))
-        haul_fail(t, true, mem_strdup("there is no thread for files"));
+    if (brings)
+        give(t);
 }
 
 /* ---- jobs ---- */

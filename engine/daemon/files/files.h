@@ -1,6 +1,6 @@
 /* The files of tasks: what they need comes before they run, and what they made goes home after, while the next ones do
- * both. Two threads see to that, one each way. On the engine's own machine
- * what comes is cloned or copied there, and what goes is moved by the engine. */
+ * both. Two threads see to that, one each way. On the engine's own machine what comes is cloned or copied, and what
+ * goes is moved by the engine. */
 #ifndef ENGINE_DAEMON_FILES_H
 #define ENGINE_DAEMON_FILES_H
 

@@ -2,9 +2,9 @@
 #include "engine/daemon/files/haul.h"
 
 #include "base/mono.h"
+#include "base/thread.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,19 +25,14 @@ void haul_fini(struct haul *h)
 
 bool haul_give(struct haul *h, struct task_files *t, void *(*run)(void *haul))
 {
-    sigset_t all, before;
     t->next = NULL;
     pthread_mutex_lock(&h->lock);
     *(h->queue ? &h->last->next : &h->queue) = t;
     h->last = t;
     pthread_cond_signal(&h->cond);
     pthread_mutex_unlock(&h->lock);
-    if (h->runs)
-        return true;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    h->runs = pthread_create(&h->thread, NULL, run, h) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!h->runs)
+        h->runs = thread_start(&h->thread, run, h);
     if (!h->runs)
         h->queue = h->last = NULL;
     return h->runs;

@@ -28,8 +28,8 @@ struct files {
     int event_fd;
     struct cache cache;
     struct haul in, out;
-    struct task_files *dropped; /* that were under way then */
-    uint64_t folders;           /* of tasks, that were made */
+    struct task_files *all; /* oldest first */
+    uint64_t folders;       /* of tasks, that were made */
 };
 
 void haul_init(struct haul *h, struct files *f);

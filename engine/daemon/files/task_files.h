@@ -31,7 +31,8 @@ struct task_files {
     bool is_gone;            /* dir is not there any more, or is to stay */
     struct gather before;    /* what was in dir before it ran */
     struct task_files *next; /* in the queue of a thread */
-    struct task_files *next_dropped;
+    bool is_dropped;         /* nobody needs it: freed once no thread has it */
+    struct task_files *next_of_all;
 };
 
 static inline enum task_files_state files_state(const struct task_files *t)

@@ -158,6 +158,19 @@ def test_a_file_that_is_changed_while_it_is_sent(far, h1, desk):
     running.wait(1).says("'in' was changed while it was sent; run the task again when nobody writes to it")
 
 
+def test_a_map_that_is_given_up_keeps_no_other_from_its_files(far, h1, desk):
+    make_big(desk / "in")
+    for i in range(4):
+        (desk / f"s{i}").write_text(f"{i}\n")
+    first = far.start("map -p far --in in -- sh -c", "true {}", ":::", "1")
+    wait_until(lambda: part_of(cache(h1)) > BIG // 8)
+    second = far.start("map -p far --in s{} --out s{}.out -- cp s{} s{}.out :::", *range(4))
+    wait_until(lambda: far("status --json").json["profiles"][0]["tasks"]["executing"] >= 2)
+    first.leave()
+    second.wait(timeout=60)
+    assert all((desk / f"s{i}.out").read_text() == f"{i}\n" for i in range(4))
+
+
 def test_a_file_that_is_gone_when_its_turn_comes(far, h1, desk):
     (desk / "1").write_text("x")
     (desk / "2").write_text("x")
