@@ -11,12 +11,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { BUSY_MS = 50, OPEN_MAX = 64 }; /* files of one task that are open at a time */
+enum { OPEN_MAX = 64 }; /* files of one task that are open at a time */
 
 /* A file that comes. */
 struct coming {
@@ -70,32 +68,6 @@ static char *part_name(const char *file, const struct parcel_entry *e)
     return mem_printf("%.*s.clowder-%.24s.part", (int)(strrchr(file, '/') + 1 - file), file, hex);
 }
 
-static void nap(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = BUSY_MS * 1000000L}, NULL);
-}
-
-/* Opens it for ourselves: a copy of the task may be at the same. -1: errno. */
-static int open_part(const struct arrival *a, const char *part)
-{
-    struct stat st, named;
-    for (;;) {
-        int fd = file_job_open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600, a->stop);
-        if (fd < 0)
-            return -1;
-        bool mine = flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && stat(part, &named) == 0 &&
-                    st.st_ino == named.st_ino;
-        if (mine)
-            return fd;
-        close(fd);
-        if (atomic_load(a->stop)) {
-            errno = ECANCELED;
-            return -1;
-        }
-        nap();
-    }
-}
-
 /* What is there of it already counts, whole blocks of it. */
 static int go_on(struct coming *c)
 {
@@ -122,20 +94,15 @@ static char *write_data(struct coming *c)
     const struct parcel_entry *e = c->entry;
     if (ftruncate(c->fd, 0))
         return cannot_save(e->path, errno);
-    for (size_t done = 0; done < e->size;) {
-        ssize_t n = write(c->fd, e->bytes + done, e->size - done);
-        if (n <= 0)
-            return cannot_save(e->path, errno);
-        done += (size_t)n;
-    }
-    return NULL;
+    int rv = content_write_block(c->fd, 0, e->bytes, e->size);
+    return rv ? cannot_save(e->path, rv) : NULL;
 }
 
 /* A small file has no name before it is whole, where the file system can do that. */
 static int open_nameless(const struct arrival *a, const char *file)
 {
     char *folder = mem_strndup(file, (size_t)(strrchr(file, '/') - file));
-    int fd = file_job_open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600, a->stop);
+    int fd = content_open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600, a->stop);
     free(folder);
     return fd;
 }
@@ -163,7 +130,7 @@ static char *begin_file(struct arrival *a, const struct parcel_entry *e)
         return write_data(c);
     if (!made)
         return cannot_save(e->path, errno);
-    c->fd = open_part(a, c->part);
+    c->fd = content_open_part(c->part, a->stop);
     if (c->fd < 0)
         return cannot_save(e->path, errno);
     file_job_begun(a->job, c->part);
@@ -265,13 +232,12 @@ bool arrival_needs(const struct arrival *a, struct buf *out)
 
 char *arrival_block(struct arrival *a, uint32_t n, const uint8_t *data, size_t len)
 {
-    static const uint8_t zeros[CONTENT_BLOCK];
     struct coming *c = a->at < a->count ? &a->files[a->at] : NULL;
     size_t due = c ? content_block_size(c->entry->size, c->next) : 0;
     if (!c || n != c->next || (len && len != due))
         return mem_strdup("a block of a file came that was not due");
-    const uint8_t *bytes = len ? data : zeros;
-    if (c->fd < 0 && (c->fd = open_part(a, c->part)) < 0)
+    const uint8_t *bytes = len ? data : content_zeros;
+    if (c->fd < 0 && (c->fd = content_open_part(c->part, a->stop)) < 0)
         return cannot_save(c->entry->path, errno);
     int rv = content_write_block(c->fd, n, bytes, due);
     if (rv)
@@ -390,16 +356,10 @@ static int move(const char *from, const char *to, const char *part)
         return 0;
     if (errno != EXDEV)
         return errno;
-    uint8_t *block = mem_alloc(CONTENT_BLOCK);
     int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), rv = in < 0 || fstat(in, &st) ? errno : 0;
     int out = rv ? -1 : open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (!rv && out < 0)
-        rv = errno;
-    for (uint32_t i = 0; !rv && i < content_blocks((uint64_t)st.st_size); i++) {
-        rv = content_read_block(in, (uint64_t)st.st_size, i, block);
-        if (!rv)
-            rv = content_write_block(out, i, block, content_block_size((uint64_t)st.st_size, i));
-    }
+    if (!rv)
+        rv = out < 0 ? errno : content_copy(in, out, (uint64_t)st.st_size);
     if (!rv && (fchmod(out, st.st_mode & 0777) || futimens(out, (struct timespec[]){st.st_atim, st.st_mtim}) ||
                    rename(part, to)))
         rv = errno;
@@ -409,7 +369,6 @@ static int move(const char *from, const char *to, const char *part)
         close(out);
     if (in >= 0)
         close(in);
-    free(block);
     return rv;
 }
 

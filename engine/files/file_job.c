@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LEFT_S = 24 * 3600, SHORT_MS = 10000, BUSY_MS = 50 };
+enum { LEFT_S = 24 * 3600 };
 
 /* Who brought a path, by its hash. */
 struct claim {
@@ -89,16 +89,6 @@ void file_job_rele(struct file_job *j)
 mode_t file_job_mask(const struct file_job *j)
 {
     return j->mask;
-}
-
-int file_job_open(const char *file, int flags, mode_t mode, const atomic_bool *stop)
-{
-    for (int waited = 0;; waited += BUSY_MS) {
-        int fd = open(file, flags, mode);
-        if (fd >= 0 || !clw_is_short(errno) || waited >= SHORT_MS || atomic_load(stop))
-            return fd;
-        nanosleep(&(struct timespec){.tv_nsec = BUSY_MS * 1000000L}, NULL);
-    }
 }
 
 void file_sources_fini(struct file_sources *s)
@@ -187,7 +177,7 @@ static int add_content(struct listing *l, const char *file, int fd, struct parce
 static void add_file(struct listing *l, char *path, const char *file, struct parcel_entry *e)
 {
     struct stat st;
-    int fd = file_job_open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, l->stop), rv;
+    int fd = content_open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, l->stop), rv;
     if (fd < 0 || fstat(fd, &st)) {
         rv = errno;
     } else {

@@ -19,9 +19,6 @@ struct file_job *file_job_hold(struct file_job *j);
 /* The last one removes what did not come home whole. NULL is fine. */
 void file_job_rele(struct file_job *j);
 
-/* open(), which waits for a while when the engine is out of descriptors: that is no task's fault. */
-int file_job_open(const char *file, int flags, mode_t mode, const atomic_bool *stop);
-
 /* Where a task's files come from, and which it has: the entries of its list with content, in their order. */
 struct file_source {
     char *file;

@@ -119,7 +119,7 @@ static void send_blocks(struct server *s, const struct frame *f, const struct co
 static void get(struct server *s, const struct frame *f)
 {
     const struct file_source *source = f->len == 8 ? find_source(s, f) : NULL;
-    int fd = source ? file_job_open(source->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, &s->peer->stop) : -1;
+    int fd = source ? content_open(source->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0, &s->peer->stop) : -1;
     if (!source) {
         refuse(s, WIRE_HASHES, f->job, f->first, mem_strdup("that file is not one of the task's"));
     } else if (fd < 0) {

@@ -1,6 +1,7 @@
 /* Contents: blocks, hashes, names. */
 #include "engine/wire/content.h"
 
+#include "base/err.h"
 #include "base/le.h"
 #include "base/mem.h"
 
@@ -8,9 +9,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { BUSY_MS = 20, SHORT_MS = 10000 };
+
+const uint8_t content_zeros[CONTENT_BLOCK];
 
 uint32_t content_blocks(uint64_t size)
 {
@@ -102,4 +112,52 @@ void content_fini(struct content *c)
 {
     free(c->hashes);
     c->hashes = NULL;
+}
+
+int content_copy(int from, int to, uint64_t size)
+{
+    if (ioctl(to, FICLONE, from) == 0)
+        return 0;
+    uint8_t *block = mem_alloc(CONTENT_BLOCK);
+    int rv = 0;
+    for (uint32_t i = 0, n = content_blocks(size); i < n && !rv; i++) {
+        rv = content_read_block(from, size, i, block);
+        if (!rv)
+            rv = content_write_block(to, i, block, content_block_size(size, i));
+    }
+    free(block);
+    return rv;
+}
+
+int content_open(const char *file, int flags, mode_t mode, const atomic_bool *stop)
+{
+    for (int waited = 0;; waited += BUSY_MS) {
+        int fd = open(file, flags, mode);
+        if (fd >= 0 || !clw_is_short(errno) || waited >= SHORT_MS || atomic_load(stop))
+            return fd;
+        nanosleep(&(struct timespec){.tv_nsec = BUSY_MS * 1000000L}, NULL);
+    }
+}
+
+/* We have its lock, and it is still the file of that name. */
+static bool is_ours(int fd, const char *part)
+{
+    struct stat st, named;
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && stat(part, &named) == 0 &&
+           st.st_ino == named.st_ino;
+}
+
+int content_open_part(const char *part, const atomic_bool *stop)
+{
+    for (;;) {
+        int fd = content_open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600, stop);
+        if (fd < 0 || is_ours(fd, part))
+            return fd;
+        close(fd);
+        if (atomic_load(stop)) {
+            errno = ECANCELED;
+            return -1;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = BUSY_MS * 1000000L}, NULL);
+    }
 }

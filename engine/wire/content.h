@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum {
     CONTENT_HASH = 32,
@@ -36,6 +37,14 @@ void content_fini(struct content *c);
 int content_read_block(int fd, uint64_t size, uint32_t block, uint8_t *at);
 /* Writes it, or leaves a hole when all its bytes are 0. 0, or an errno. */
 int content_write_block(int fd, uint32_t block, const uint8_t *data, size_t len);
+/* Copies a file of that size, or clones it where the file systems can. 0, or an errno; ESTALE: it is shorter. */
+int content_copy(int from, int to, uint64_t size);
+/* open(), which waits for a while when the process is out of descriptors: that is no task's fault. */
+int content_open(const char *file, int flags, mode_t mode, const atomic_bool *stop);
+/* Opens a file that grows, for ourselves: another that is at the same is waited for. -1: errno, ECANCELED when stop was
+ * set. */
+int content_open_part(const char *part, const atomic_bool *stop);
+extern const uint8_t content_zeros[CONTENT_BLOCK]; /* of a block that came without its bytes */
 bool content_is_zero(const uint8_t *data, size_t len);
 
 #endif

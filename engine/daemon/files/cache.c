@@ -3,6 +3,7 @@
 #include "engine/daemon/files/cache.h"
 
 #include "base/mem.h"
+#include "base/paths.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -20,18 +20,12 @@
 
 enum {
     CHECKED_S = 946684800, /* the first second of the year 2000 */
-    BUSY_MS = 20,
     OLD_PART_S = 7 * 24 * 3600,
     LOOK_SHARE = 20 /* the folder is looked at when a twentieth of the limit was added */
 };
 
-static char *make_folder(char *path)
-{
-    return mkdir(path, 0700) == 0 || errno == EEXIST ? path : (free(path), NULL);
-}
-
-/* The folder that our program was brought to; or the user's. */
-static char *find_folder(void)
+/* Beside our program when it was brought here; or in the user's own cache. Ends with a slash; owned. */
+static char *name_folder(void)
 {
     char program[4096];
     const char *home = getenv("HOME"), *own = getenv("XDG_CACHE_HOME");
@@ -39,14 +33,21 @@ static char *find_folder(void)
     program[n > 0 ? n : 0] = '\0';
     char *slash = strrchr(program, '/');
     if (slash && strncmp(slash + 1, "clowder-daemon-", strlen("clowder-daemon-")) == 0)
-        return make_folder(mem_printf("%.*s/files", (int)(slash - program), program));
-    char *cache = own && *own == '/' ? mem_strdup(own) : home && *home == '/' ? mem_printf("%s/.cache", home) : NULL;
-    char *ours = cache ? mem_printf("%s/clowder", cache) : NULL, *files = NULL;
-    if (ours && (cache = make_folder(cache)) && (ours = make_folder(ours)))
-        files = make_folder(mem_printf("%s/files", ours));
-    free(cache);
-    free(ours);
-    return files;
+        return mem_printf("%.*s/files/", (int)(slash - program), program);
+    if (own && *own == '/')
+        return mem_printf("%s/clowder/files/", own);
+    return home && *home == '/' ? mem_printf("%s/.cache/clowder/files/", home) : NULL;
+}
+
+static char *find_folder(void)
+{
+    char *folder = name_folder();
+    if (!folder || !paths_make_above(folder, 1, 0700)) {
+        free(folder);
+        return NULL;
+    }
+    folder[strlen(folder) - 1] = '\0';
+    return folder;
 }
 
 void cache_init(struct cache *c)
@@ -119,19 +120,6 @@ void cache_leave(struct cache_part *p)
     *p = (struct cache_part){.fd = -1};
 }
 
-static void nap(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = BUSY_MS * 1000000L}, NULL);
-}
-
-/* We have its lock, and it is still the file of that name. */
-static bool is_ours(const struct cache_part *p)
-{
-    struct stat st, named;
-    return flock(p->fd, LOCK_EX | LOCK_NB) == 0 && fstat(p->fd, &st) == 0 && stat(p->path, &named) == 0 &&
-           st.st_ino == named.st_ino;
-}
-
 int cache_begin(const struct cache *c, struct cache_part *p, const uint8_t name[CONTENT_HASH], uint64_t size,
     const atomic_bool *stop)
 {
@@ -140,20 +128,12 @@ int cache_begin(const struct cache *c, struct cache_part *p, const uint8_t name[
     *p = (struct cache_part){.fd = -1};
     if (!*c->folder)
         return EACCES;
-    for (;;) {
-        p->path = path_of(c, name, ".part");
-        p->fd = open(p->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (p->fd < 0) {
-            int rv = errno;
-            cache_leave(p);
-            return rv;
-        }
-        if (is_ours(p))
-            break;
+    p->path = path_of(c, name, ".part");
+    p->fd = content_open_part(p->path, stop);
+    if (p->fd < 0) {
+        int rv = errno;
         cache_leave(p);
-        if (atomic_load(stop))
-            return ECANCELED;
-        nap();
+        return rv;
     }
     if ((there = cache_find(c, name, size, NULL)) >= 0) {
         close(there);

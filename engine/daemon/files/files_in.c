@@ -12,8 +12,6 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <linux/fs.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -127,7 +125,6 @@ static uint32_t count_right(struct in *in, const struct cache_part *p, uint64_t 
 static enum end receive_block(
     struct build *b, const struct parcel_entry *e, const struct cache_part *p, const uint8_t *hashes, uint32_t i)
 {
-    static const uint8_t zeros[CONTENT_BLOCK];
     struct in *in = b->in;
     struct frame f;
     uint8_t hash[CONTENT_HASH];
@@ -137,7 +134,7 @@ static enum end receive_block(
     b->is_cut = f.code != 0;
     if (f.code || f.n != i || (f.len && f.len != due))
         return changed(b, e);
-    const uint8_t *data = f.len ? f.body : zeros;
+    const uint8_t *data = f.len ? f.body : content_zeros;
     content_hash(hash, data, due);
     if (memcmp(hash, hashes + (size_t)i * CONTENT_HASH, CONTENT_HASH) != 0)
         return changed(b, e);
@@ -222,30 +219,6 @@ static enum end content(struct build *b, const struct parcel_entry *e, uint32_t 
 
 /* ---- files ---- */
 
-static int write_all(int fd, const uint8_t *data, size_t len)
-{
-    for (size_t done = 0; done < len;) {
-        ssize_t n = write(fd, data + done, len - done);
-        if (n < 0 && errno != EINTR)
-            return errno;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return 0;
-}
-
-static int copy(struct in *in, int from, int to, uint64_t size)
-{
-    int rv = 0;
-    if (ioctl(to, FICLONE, from) == 0)
-        return 0;
-    for (uint32_t i = 0, n = content_blocks(size); i < n && !rv; i++) {
-        rv = content_read_block(from, size, i, in->block);
-        if (!rv)
-            rv = content_write_block(to, i, in->block, content_block_size(size, i));
-    }
-    return rv;
-}
-
 /* replaces: what the job ships gives way to a file of the task's own. */
 static int new_file(const char *file, bool replaces)
 {
@@ -271,7 +244,7 @@ static enum end put_content(struct build *b, const struct parcel_entry *e, uint3
     int from = -1, to;
     enum end end = content(b, e, entry, &from, &path);
     if (end == WELL && !(is_shared && !(e->mode & 0111) && link(path, file) == 0)) {
-        int rv = (to = new_file(file, !is_shared)) < 0 ? errno : copy(b->in, from, to, e->size);
+        int rv = (to = new_file(file, !is_shared)) < 0 ? errno : content_copy(from, to, e->size);
         if (to >= 0 && !rv)
             rv = finish(to, e, is_shared);
         if (rv)
@@ -285,7 +258,8 @@ static enum end put_content(struct build *b, const struct parcel_entry *e, uint3
 
 static enum end put_data(struct build *b, const struct parcel_entry *e, const char *file)
 {
-    int fd = new_file(file, b->files->index != UINT64_MAX), rv = fd < 0 ? errno : write_all(fd, e->bytes, e->size);
+    int fd = new_file(file, b->files->index != UINT64_MAX),
+        rv = fd < 0 ? errno : content_write_block(fd, 0, e->bytes, e->size);
     if (fd >= 0 && !rv)
         rv = finish(fd, e, b->files->index == UINT64_MAX);
     else if (fd >= 0)
@@ -423,7 +397,7 @@ static bool take_first(struct in *in)
 
 /* A task may change its own files, and a small file that is shipped is read-only: they are clones, or copies where the
  * file system has no clones. A large one that is shipped is a link. */
-static int bring_here(struct in *in, const char *from, const char *to, const struct stat *st, bool is_shared)
+static int bring_here(const char *from, const char *to, const struct stat *st, bool is_shared)
 {
     struct parcel_entry e = {.mode = st->st_mode & 0777,
         .mtime_ns = (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec};
@@ -437,7 +411,7 @@ static int bring_here(struct in *in, const char *from, const char *to, const str
     if (fd < 0 || out < 0)
         rv = errno;
     if (!rv)
-        rv = copy(in, fd, out, (uint64_t)st->st_size);
+        rv = content_copy(fd, out, (uint64_t)st->st_size);
     if (!rv)
         rv = finish(out, &e, is_shared);
     else if (out >= 0)
@@ -460,7 +434,7 @@ static void place(void *arg, const struct gather *g)
         else if (!rv && S_ISDIR(one->st.st_mode))
             rv = mkdir(to, 0700) && errno != EEXIST ? errno : 0;
         else if (!rv)
-            rv = bring_here(b->in, from, to, &one->st, b->files->index == UINT64_MAX);
+            rv = bring_here(from, to, &one->st, b->files->index == UINT64_MAX);
         if (rv)
             cannot(b, one->path, rv);
         free(from);
