@@ -17,13 +17,6 @@ echo "mount -t tmpfs none $LAB/../desk" >$LAB/h1/mount"""
 
 
 @pytest.fixture
-def desk(work):
-    path = work / "desk"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def h1(clowder, lab, desk):
     made = lab(1, before=HIDDEN)
     needs_namespaces(made, "namespaces of mounts")

@@ -16,13 +16,6 @@ for i in 1 2; do echo "mount -t tmpfs none $LAB/../desk" >$LAB/h$i/mount; done""
 
 
 @pytest.fixture
-def desk(work):
-    path = work / "desk"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def hosts(clowder, lab, desk):
     """Two, with two daemons each."""
     made = lab(2, before=HIDDEN)
